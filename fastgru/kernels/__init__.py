@@ -1,0 +1,59 @@
+"""The compiled kernels, built once per element type and instruction set; this module picks the one that runs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from fastgru.registry import suggestion
+
+if TYPE_CHECKING:
+    from fastgru.kernels._compiled import Kernels
+
+try:
+    from fastgru.kernels import _runtime
+except ImportError as error:
+    raise ImportError(
+        "fastgru's kernels are not compiled here: install the package (pip install .), and where the checkout's source "
+        "folder hides the installed package, start Python elsewhere or install with pip install -e ."
+    ) from error
+
+
+def _compiled() -> list[str]:
+    """The instruction sets this build has and this CPU can run, the plainest first."""
+    return [isa for isa in _runtime.cpu_isas() if importlib.util.find_spec(f"fastgru.kernels._float32_{isa}")]
+
+
+def _choose() -> str:
+    """FASTGRU_ISA, else the widest instruction set there is."""
+    choices = _compiled()
+    asked = os.environ.get("FASTGRU_ISA")
+    if asked is None:
+        return choices[-1]
+    if asked not in choices:
+        raise ValueError(f"FASTGRU_ISA: {asked!r} is not available on this machine; {suggestion(asked, choices)}")
+    return asked
+
+
+isa: str = _choose()
+_modules: dict[str, Kernels] = {}
+
+
+def module(dtype: str) -> Kernels:
+    """The compiled module for "float32" or "float64"."""
+    if dtype not in _modules:
+        _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}_{isa}"))
+    return _modules[dtype]
+
+
+def show_config() -> dict[str, Any]:
+    """What computes here: instruction set in use and available, BLAS libraries and the number of threads."""
+    import scipy.linalg.cython_blas  # noqa: F401  loads the BLAS that the kernels call
+    from threadpoolctl import threadpool_info
+
+    from fastgru import threads
+
+    blas = [f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info() if lib["user_api"] == "blas"]
+    return {"isa": isa, "available": _compiled(), "blas": sorted(set(blas)), "threads": threads.get_num_threads()}

@@ -1,0 +1,111 @@
+"""What every compiled module offers: `_float32_baseline`, `_float64_avx512` and so on, see setup.py.
+
+Arrays are C-contiguous and of the module's element type; `mask` is boolean, seen as uint8. The .pxi files give shapes.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+class Kernels(Protocol):
+    def apply_activation(self, kind: int, x: Array) -> None: ...
+    def apply_derivative(self, kind: int, y: Array, dy: Array) -> None: ...
+    def dense_forward(
+        self, x: Array, kernel: Array, bias: Array | None, activation: int, y: Array, threads: int
+    ) -> None: ...
+    def dense_backward(
+        self,
+        x: Array,
+        kernel: Array,
+        activation: int,
+        y: Array,
+        dy: Array,
+        dx: Array | None,
+        d_kernel: Array | None,
+        d_bias: Array | None,
+        threads: int,
+    ) -> None: ...
+    def gru_memory(self, batch: int, steps: int, features: int, units: int, differentiate: bool) -> int: ...
+    def gru_forward(
+        self,
+        x: Array,
+        kernel: Array,
+        recurrent_kernel: Array,
+        bias: Array | None,
+        h0: Array | None,
+        mask: npt.NDArray[np.uint8] | None,
+        activation: int,
+        recurrent_activation: int,
+        reset_after: bool,
+        go_backwards: bool,
+        zero_output_for_mask: bool,
+        differentiate: bool,
+        memory: Array,
+        y: Array | None,
+        last: Array,
+        threads: int,
+    ) -> None: ...
+    def gru_backward(
+        self,
+        x: Array,
+        kernel: Array,
+        recurrent_kernel: Array,
+        h0: Array | None,
+        mask: npt.NDArray[np.uint8] | None,
+        activation: int,
+        recurrent_activation: int,
+        reset_after: bool,
+        go_backwards: bool,
+        zero_output_for_mask: bool,
+        memory: Array,
+        dy: Array | None,
+        d_last: Array | None,
+        dx: Array | None,
+        dh0: Array | None,
+        d_kernel: Array | None,
+        d_recurrent_kernel: Array | None,
+        d_bias: Array | None,
+        threads: int,
+    ) -> None: ...
+    def sgd(
+        self,
+        values: Array,
+        gradients: Array,
+        momentums: Array | None,
+        rate: float,
+        momentum: float,
+        nesterov: bool,
+        decay: float,
+        threads: int,
+    ) -> None: ...
+    def rmsprop(
+        self,
+        values: Array,
+        gradients: Array,
+        velocities: Array,
+        momentums: Array | None,
+        averages: Array | None,
+        rate: float,
+        rho: float,
+        momentum: float,
+        epsilon: float,
+        decay: float,
+        threads: int,
+    ) -> None: ...
+    def adam(
+        self,
+        values: Array,
+        gradients: Array,
+        momentums: Array,
+        velocities: Array,
+        maxima: Array | None,
+        rate: float,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+        decay: float,
+        threads: int,
+    ) -> None: ...

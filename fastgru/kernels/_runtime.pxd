@@ -1,0 +1,3 @@
+ctypedef void (*task_function)(void *context, int index) noexcept nogil
+
+cdef void run_tasks(task_function task, void *context, int n, int threads) noexcept nogil

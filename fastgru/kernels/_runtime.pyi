@@ -1,0 +1,4 @@
+"""What the compiled kernels stand on: the thread pool, and which instruction sets this CPU has."""
+
+def cpu_isas() -> list[str]:
+    """The instruction sets that this CPU and operating system support, the plainest first."""

@@ -1,0 +1,38 @@
+# cython: language_level=3, freethreading_compatible=True
+"""What the compiled kernels stand on: the thread pool, and which instruction sets this CPU has."""
+
+cdef extern from "pool.h" nogil:
+    ctypedef void (*pool_task)(void *context, int index)
+    void pool_run(pool_task task, void *context, int n, int threads)
+    void pool_forked()
+
+cdef extern from *:
+    """
+    #if defined(__x86_64__)
+    static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+    static int has_avx512(void)
+    {
+        return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
+            && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    }
+    #else
+    static int has_avx2(void) { return 0; }
+    static int has_avx512(void) { return 0; }
+    #endif
+    """
+    int has_avx2()
+    int has_avx512()
+
+cdef extern from "<pthread.h>":
+    int pthread_atfork(void (*prepare)(), void (*parent)(), void (*child)())
+
+pthread_atfork(NULL, NULL, pool_forked)
+
+
+cdef void run_tasks(task_function task, void *context, int n, int threads) noexcept nogil:
+    pool_run(<pool_task>task, context, n, threads)
+
+
+def cpu_isas() -> list[str]:
+    """The instruction sets that this CPU and operating system support, the plainest first."""
+    return ["baseline"] + ["avx2"] * bool(has_avx2()) + ["avx512"] * bool(has_avx512())

@@ -1,0 +1,162 @@
+# Activations by number, in place over contiguous memory, and their derivatives from the output alone.
+# The numbers are those of fastgru/activations.py. A branch outside, a plain loop inside: each loop becomes vector code.
+
+from libc.math cimport exp, log1p, fabs
+
+cdef extern from "vector_math.h" nogil:
+    real vm_sigmoid(real x)
+    real vm_tanh(real x)
+    real vm_expm1_nonpositive(real x)
+    real vm_exp_nonpositive(real x)
+
+cdef enum:
+    LINEAR = 0
+    RELU = 1
+    SIGMOID = 2
+    TANH = 3
+    HARD_SIGMOID = 4
+    HARD_SIGMOID_OLD = 5
+    ELU = 6
+    SELU = 7
+    SOFTPLUS = 8
+    SOFTSIGN = 9
+    EXPONENTIAL = 10
+    RELU6 = 11
+    SOFTMAX = 12  # of rows; the others are elementwise
+
+cdef real SELU_SCALE = 1.05070098735548049342
+cdef real SELU_ALPHA_SCALE = 1.05070098735548049342 * 1.67326324235437728482
+
+
+cdef inline real clip(real x, real low, real high) noexcept nogil:
+    x = low if x < low else x
+    return high if x > high else x
+
+
+cdef void activate(int kind, real *x, Py_ssize_t n) noexcept nogil:
+    """x = f(x)."""
+    cdef Py_ssize_t i
+    if kind == SIGMOID:
+        for i in range(n):
+            x[i] = vm_sigmoid(x[i])
+    elif kind == TANH:
+        for i in range(n):
+            x[i] = vm_tanh(x[i])
+    elif kind == RELU:
+        for i in range(n):
+            x[i] = 0 if x[i] < 0 else x[i]
+    elif kind == HARD_SIGMOID:
+        for i in range(n):
+            x[i] = clip(x[i] / 6 + <real>0.5, 0, 1)
+    elif kind == HARD_SIGMOID_OLD:
+        for i in range(n):
+            x[i] = clip(x[i] * <real>0.2 + <real>0.5, 0, 1)
+    elif kind == ELU:
+        for i in range(n):
+            x[i] = vm_expm1_nonpositive(x[i]) if x[i] < 0 else x[i]
+    elif kind == SELU:
+        for i in range(n):
+            x[i] = SELU_ALPHA_SCALE * vm_expm1_nonpositive(x[i]) if x[i] < 0 else SELU_SCALE * x[i]
+    elif kind == SOFTPLUS:
+        for i in range(n):
+            x[i] = (0 if x[i] < 0 else x[i]) + <real>log1p(exp(-fabs(x[i])))
+    elif kind == SOFTSIGN:
+        for i in range(n):
+            x[i] = x[i] / (1 + (-x[i] if x[i] < 0 else x[i]))
+    elif kind == EXPONENTIAL:
+        for i in range(n):
+            x[i] = <real>exp(x[i])
+    elif kind == RELU6:
+        for i in range(n):
+            x[i] = clip(x[i], 0, 6)
+
+
+cdef void multiply_derivative(int kind, const real *y, real *dy, Py_ssize_t n) noexcept nogil:
+    """dy = dy * f'(x), where y = f(x)."""
+    cdef Py_ssize_t i
+    if kind == SIGMOID:
+        for i in range(n):
+            dy[i] *= y[i] * (1 - y[i])
+    elif kind == TANH:
+        for i in range(n):
+            dy[i] *= 1 - y[i] * y[i]
+    elif kind == RELU:
+        for i in range(n):
+            dy[i] = dy[i] if y[i] > 0 else 0
+    elif kind == HARD_SIGMOID:
+        for i in range(n):
+            dy[i] = dy[i] / 6 if y[i] > 0 and y[i] < 1 else 0
+    elif kind == HARD_SIGMOID_OLD:
+        for i in range(n):
+            dy[i] = dy[i] * <real>0.2 if y[i] > 0 and y[i] < 1 else 0
+    elif kind == ELU:
+        for i in range(n):
+            dy[i] *= 1 if y[i] > 0 else y[i] + 1
+    elif kind == SELU:
+        for i in range(n):
+            dy[i] *= SELU_SCALE if y[i] > 0 else y[i] + SELU_ALPHA_SCALE
+    elif kind == SOFTPLUS:
+        for i in range(n):
+            dy[i] *= 1 - vm_exp_nonpositive(-y[i])
+    elif kind == SOFTSIGN:
+        for i in range(n):
+            dy[i] *= (1 - (-y[i] if y[i] < 0 else y[i])) ** 2
+    elif kind == EXPONENTIAL:
+        for i in range(n):
+            dy[i] *= y[i]
+    elif kind == RELU6:
+        for i in range(n):
+            dy[i] = dy[i] if y[i] > 0 and y[i] < 6 else 0
+
+
+cdef void softmax_row(real *x, Py_ssize_t n) noexcept nogil:
+    """x = e^x / sum e^x, with the largest x taken out first so that nothing overflows."""
+    cdef Py_ssize_t i
+    cdef real largest = x[0], total = 0
+    for i in range(1, n):
+        # a NaN must become the largest, or its row would look like numbers
+        largest = largest if x[i] <= largest else x[i]
+    for i in range(n):
+        x[i] = vm_exp_nonpositive(x[i] - largest)
+        total += x[i]
+    for i in range(n):
+        x[i] /= total
+
+
+cdef void activate_rows(int kind, real *x, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """x (rows, columns) = f(x), where f may be the softmax of a row."""
+    cdef Py_ssize_t i
+    if kind == SOFTMAX:
+        for i in range(rows):
+            softmax_row(x + i * columns, columns)
+    else:
+        activate(kind, x, rows * columns)
+
+
+cdef void multiply_derivative_rows(int kind, const real *y, real *dy, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """dy (rows, columns) times the derivative of f; through a softmax it becomes y (dy - sum(y dy))."""
+    cdef Py_ssize_t i, j
+    cdef real dot
+    if kind != SOFTMAX:
+        multiply_derivative(kind, y, dy, rows * columns)
+        return
+    for i in range(rows):
+        dot = 0
+        for j in range(columns):
+            dot += y[j] * dy[j]
+        for j in range(columns):
+            dy[j] = y[j] * (dy[j] - dot)
+        y += columns
+        dy += columns
+
+
+def apply_activation(int kind, real[:, ::1] x):
+    """x (N, C) = f(x) for the activation of that number."""
+    with nogil:
+        activate_rows(kind, &x[0, 0], x.shape[0], x.shape[1])
+
+
+def apply_derivative(int kind, const real[:, ::1] y, real[:, ::1] dy):
+    """dy (N, C) becomes the gradient before the activation of that number, whose output was y."""
+    with nogil:
+        multiply_derivative_rows(kind, &y[0, 0], &dy[0, 0], y.shape[0], y.shape[1])

@@ -1,0 +1,82 @@
+# Dense: y = f(x W + b) and its backward pass. N rows, F features in, O out.
+
+from libc.string cimport memcpy, memset
+
+cdef struct Dense:
+    Py_ssize_t N, F, O
+    int activation
+    const real *x       # (N, F)
+    const real *kernel  # (F, O)
+    const real *bias    # (O,) or NULL
+    real *y             # (N, O)
+    real *dy            # (N, O): gradient of y, becomes that of x W + b
+    real *dx            # (N, F) or NULL
+    real *d_kernel      # (F, O), added to, or NULL
+    real *d_bias        # (O,), added to, or NULL
+
+
+cdef void dense_forward_shard(void *context, int shard) noexcept nogil:
+    cdef Dense *p = <Dense *>context
+    cdef Py_ssize_t i, first = shard * SHARD_ROWS, n = smaller(SHARD_ROWS, p.N - first)
+    cdef real *y = p.y + first * p.O
+    if p.bias:
+        for i in range(n):
+            memcpy(y + i * p.O, p.bias, p.O * sizeof(real))
+    # y = x W + b
+    multiply(False, False, n, p.O, p.F, p.x + first * p.F, p.F, p.kernel, p.O, 1 if p.bias else 0, y, p.O)
+    activate_rows(p.activation, y, n, p.O)
+
+
+cdef void dense_backward_shard(void *context, int shard) noexcept nogil:
+    cdef Dense *p = <Dense *>context
+    cdef Py_ssize_t first = shard * SHARD_ROWS, n = smaller(SHARD_ROWS, p.N - first)
+    cdef real *dy = p.dy + first * p.O
+    multiply_derivative_rows(p.activation, p.y + first * p.O, dy, n, p.O)
+    if p.dx:
+        # dx = dy W'
+        multiply(False, True, n, p.F, p.O, dy, p.O, p.kernel, p.O, 0, p.dx + first * p.F, p.F)
+
+
+cdef void dense_weights_shard(void *context, int shard) noexcept nogil:
+    cdef Dense *p = <Dense *>context
+    cdef Py_ssize_t first = shard * SHARD_COLUMNS, n = smaller(SHARD_COLUMNS, p.O - first)
+    # dW += x' dy
+    if p.d_kernel:
+        multiply(True, False, p.F, n, p.N, p.x, p.F, p.dy + first, p.O, 1, p.d_kernel + first, p.O)
+    if p.d_bias:
+        add_column_sums(p.N, n, p.dy + first, p.O, p.d_bias + first)
+
+
+def dense_forward(
+    const real[:, ::1] x, const real[:, ::1] kernel, const real[::1] bias, int activation, real[:, ::1] y, int threads
+):
+    """y (N, O) = f(x (N, F) kernel (F, O) + bias (O,) or None)."""
+    cdef Dense p
+    memset(&p, 0, sizeof(p))
+    p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
+    p.x, p.kernel, p.y = &x[0, 0], &kernel[0, 0], &y[0, 0]
+    if bias is not None:
+        p.bias = &bias[0]
+    with nogil:
+        run_tasks(dense_forward_shard, &p, <int>pieces(p.N, SHARD_ROWS), threads)
+
+
+def dense_backward(
+    const real[:, ::1] x, const real[:, ::1] kernel, int activation, const real[:, ::1] y,
+    real[:, ::1] dy, real[:, ::1] dx, real[:, ::1] d_kernel, real[::1] d_bias, int threads,
+):
+    """Backward of `dense_forward`: dy (N, O) becomes the gradient before the activation, dx (N, F; None to skip) is
+    written, d_kernel (F, O) and d_bias (O,) are added to where they are not None."""
+    cdef Dense p
+    memset(&p, 0, sizeof(p))
+    p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
+    p.x, p.kernel, p.y, p.dy = &x[0, 0], &kernel[0, 0], <real *>&y[0, 0], &dy[0, 0]
+    if d_kernel is not None:
+        p.d_kernel = &d_kernel[0, 0]
+    if dx is not None:
+        p.dx = &dx[0, 0]
+    if d_bias is not None:
+        p.d_bias = &d_bias[0]
+    with nogil:
+        run_tasks(dense_backward_shard, &p, <int>pieces(p.N, SHARD_ROWS), threads)
+        run_tasks(dense_weights_shard, &p, <int>pieces(p.O, SHARD_COLUMNS), threads)

@@ -1,0 +1,14 @@
+"""The compiled kernels for one element type and one instruction set.
+
+Every kernel is a pure function on the caller's memory: one GIL release per call, no allocation, no Python object inside.
+Shapes are checked by the layers that call them.
+"""
+
+from fastgru.kernels._runtime cimport run_tasks
+
+include "blas.pxi"
+include "activations.pxi"
+include "shards.pxi"
+include "dense.pxi"
+include "gru.pxi"
+include "optimizers.pxi"

@@ -1,0 +1,158 @@
+# The optimizers' updates, each one pass over flat arrays of all parameters. Every update first shrinks the weights:
+# w -= decay w, with decay = weight_decay * learning_rate.
+
+from libc.math cimport sqrt as sqrt_real
+
+cdef enum:
+    UPDATE_BLOCK = 65536  # numbers in one task: some 10 us of work, fewer are not worth waking a thread
+    UPDATE_PIECE = 1024   # numbers that an update with intermediate results takes at a time
+
+
+cdef struct Update:
+    Py_ssize_t size
+    real *w              # weights
+    const real *g        # gradients
+    real *m              # momentum; NULL where the optimizer keeps none
+    real *v              # velocity: running mean of g^2
+    real *a              # RMSprop: running mean of g; Adam: largest v so far; or NULL
+    real decay, rate, momentum, rho, epsilon
+    real rest_1, rest_2  # 1 - rho or 1 - beta_1, 1 - beta_2, taken in double: 1 - 0.999f is off by 1e-5
+    bint nesterov
+
+
+cdef inline real square_root(real x) noexcept nogil:
+    return <real>sqrt_real(x)
+
+
+cdef void sgd_block(void *context, int block) noexcept nogil:
+    cdef Update *p = <Update *>context
+    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = smaller(UPDATE_BLOCK, p.size - first)
+    cdef real *w = p.w + first
+    cdef real *m = p.m + first if p.m else NULL
+    cdef const real *g = p.g + first
+    cdef real decay = p.decay, rate = p.rate, momentum = p.momentum
+    if not m:
+        # w -= rate g
+        for i in range(n):
+            w[i] = w[i] - w[i] * decay - rate * g[i]
+    elif p.nesterov:
+        # m = momentum m - rate g;  w += momentum m - rate g
+        for i in range(n):
+            m[i] = momentum * m[i] - rate * g[i]
+            w[i] = w[i] - w[i] * decay + (momentum * m[i] - rate * g[i])
+    else:
+        # m = momentum m - rate g;  w += m
+        for i in range(n):
+            m[i] = momentum * m[i] - rate * g[i]
+            w[i] = w[i] - w[i] * decay + m[i]
+
+
+cdef void rmsprop_piece(const Update *p, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real *w = p.w + first
+    cdef real *m = p.m + first if p.m else NULL
+    cdef real *v = p.v + first
+    cdef real *a = p.a + first if p.a else NULL
+    cdef const real *g = p.g + first
+    cdef real decay = p.decay, rate = p.rate, momentum = p.momentum, rho = p.rho, rest = p.rest_1, epsilon = p.epsilon
+    cdef real[UPDATE_PIECE] step
+    # v = rho v + (1 - rho) g^2;  step = rate g / sqrt(v + epsilon)
+    if a:
+        # a = rho a + (1 - rho) g;  step = rate g / sqrt(v - a^2 + epsilon)
+        for i in range(n):
+            v[i] = rho * v[i] + rest * (g[i] * g[i])
+            a[i] = rho * a[i] + rest * g[i]
+            step[i] = rate * g[i] / square_root(v[i] - a[i] * a[i] + epsilon)
+    else:
+        for i in range(n):
+            v[i] = rho * v[i] + rest * (g[i] * g[i])
+            step[i] = rate * g[i] / square_root(v[i] + epsilon)
+    # m = momentum m + step;  w -= m
+    if m:
+        for i in range(n):
+            m[i] = momentum * m[i] + step[i]
+            step[i] = m[i]
+    for i in range(n):
+        w[i] = w[i] - w[i] * decay - step[i]
+
+
+cdef void rmsprop_block(void *context, int block) noexcept nogil:
+    cdef Update *p = <Update *>context
+    cdef Py_ssize_t first = block * <Py_ssize_t>UPDATE_BLOCK, last = first + smaller(UPDATE_BLOCK, p.size - first)
+    while first < last:
+        rmsprop_piece(p, first, smaller(UPDATE_PIECE, last - first))
+        first += UPDATE_PIECE
+
+
+cdef void adam_block(void *context, int block) noexcept nogil:
+    cdef Update *p = <Update *>context
+    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = smaller(UPDATE_BLOCK, p.size - first)
+    cdef real *w = p.w + first
+    cdef real *m = p.m + first
+    cdef real *v = p.v + first
+    cdef real *a = p.a + first if p.a else NULL
+    cdef const real *g = p.g + first
+    cdef real decay = p.decay, rate = p.rate, rest_1 = p.rest_1, rest_2 = p.rest_2, epsilon = p.epsilon
+    # m += (1 - beta_1) (g - m);  v += (1 - beta_2) (g^2 - v);  w -= rate m / (sqrt(v) + epsilon)
+    if a:
+        # a = max(a, v) in the place of v
+        for i in range(n):
+            m[i] = m[i] + (g[i] - m[i]) * rest_1
+            v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
+            a[i] = v[i] if v[i] > a[i] else a[i]
+            w[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(a[i]) + epsilon)
+    else:
+        for i in range(n):
+            m[i] = m[i] + (g[i] - m[i]) * rest_1
+            v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
+            w[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(v[i]) + epsilon)
+
+
+def sgd(
+    real[::1] values, const real[::1] gradients, real[::1] momentums,
+    double rate, double momentum, bint nesterov, double decay, int threads,
+):
+    """SGD; momentums is None where the momentum is 0."""
+    cdef Update p
+    memset(&p, 0, sizeof(p))
+    p.size, p.w, p.g = values.shape[0], &values[0], &gradients[0]
+    p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
+    if momentums is not None:
+        p.m = &momentums[0]
+    with nogil:
+        run_tasks(sgd_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+
+
+def rmsprop(
+    real[::1] values, const real[::1] gradients, real[::1] velocities, real[::1] momentums, real[::1] averages,
+    double rate, double rho, double momentum, double epsilon, double decay, int threads,
+):
+    """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
+    cdef Update p
+    memset(&p, 0, sizeof(p))
+    p.size, p.w, p.g, p.v = values.shape[0], &values[0], &gradients[0], &velocities[0]
+    p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
+    p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
+    if momentums is not None:
+        p.m = &momentums[0]
+    if averages is not None:
+        p.a = &averages[0]
+    with nogil:
+        run_tasks(rmsprop_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+
+
+def adam(
+    real[::1] values, const real[::1] gradients, real[::1] momentums, real[::1] velocities, real[::1] maxima,
+    double rate, double beta_1, double beta_2, double epsilon, double decay, int threads,
+):
+    """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
+    cdef Update p
+    memset(&p, 0, sizeof(p))
+    p.size, p.w, p.g = values.shape[0], &values[0], &gradients[0]
+    p.m, p.v = &momentums[0], &velocities[0]
+    p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
+    p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
+    if maxima is not None:
+        p.a = &maxima[0]
+    with nogil:
+        run_tasks(adam_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)

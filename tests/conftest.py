@@ -1,0 +1,41 @@
+"""Shared by all tests: real Keras runs on JAX, and every test starts from the same random stream and names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from fastgru import random
+from fastgru.layers import layer
+
+
+@pytest.fixture(autouse=True)
+def _same_start() -> None:
+    random.seed_stream(0)
+    layer.forget_names()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20261123)
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Real Keras, the oracle; the test is skipped where it is not installed."""
+    return pytest.importorskip("keras", reason="real Keras is not installed")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The development folder with public model files and MNIST, which a user does not have."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("the development folder 'shared' is not beside the checkout")
+    return folder

@@ -1,0 +1,135 @@
+"""How many threads compute, and that BLAS gets its setting back."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from fastgru import threads
+
+
+@pytest.fixture(autouse=True)
+def _default_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("FASTGRU_NUM_THREADS", raising=False)
+    before = threads._count
+    threads.set_num_threads(None)
+    yield
+    threads._count = before
+
+
+def blas_threads() -> list[int]:
+    import scipy.linalg.cython_blas  # noqa: F401
+
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_the_default_is_the_cpus_this_process_may_use() -> None:
+    assert threads.get_num_threads() == threads.available_cpus() >= 1
+
+
+def test_the_environment_sets_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTGRU_NUM_THREADS", "3")
+    assert threads.get_num_threads() == 3
+
+
+def test_the_program_is_above_the_environment_and_none_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTGRU_NUM_THREADS", "3")
+    threads.set_num_threads(5)
+    assert threads.get_num_threads() == 5
+    threads.set_num_threads(None)
+    assert threads.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "nan", "inf"])
+def test_a_bad_number_in_the_environment_is_named(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTGRU_NUM_THREADS", text)
+    with pytest.raises(ValueError, match="FASTGRU_NUM_THREADS: expected a whole number of threads"):
+        threads.get_num_threads()
+
+
+@pytest.mark.parametrize("count", [0, -2, 1.5, "many", [2]])
+def test_a_bad_number_in_a_call_changes_nothing(count: object) -> None:
+    threads.set_num_threads(2)
+    with pytest.raises(ValueError, match="set_num_threads"):
+        threads.set_num_threads(count)  # type: ignore[arg-type]
+    assert threads.get_num_threads() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_affinity_counts(tmp_path: Path) -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert threads.available_cpus(tmp_path) == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({}, 64),
+        ({"cpu.max": "max 100000\n"}, 64),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "1000 100000\n"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 64),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+    ],
+    ids=["no cgroup", "v2 unlimited", "v2 two", "v2 one and a half", "v2 a hundredth", "v1 unlimited", "v1 three"],
+)
+def test_the_quota_of_the_cgroup_counts(
+    files: dict[str, str], cpus: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert threads.available_cpus(tmp_path) == cpus
+
+
+def test_blas_has_one_thread_inside_and_its_own_setting_afterwards() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with threads.one_blas_thread():
+            assert set(blas_threads()) == {1}
+            with threads.one_blas_thread():
+                pass
+            assert set(blas_threads()) == {1}
+        assert blas_threads() == before
+
+
+def test_blas_gets_its_setting_back_after_an_error() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with pytest.raises(KeyError), threads.one_blas_thread():
+            raise KeyError
+        assert blas_threads() == before
+
+
+def test_the_last_of_several_threads_gives_blas_its_setting_back() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        inside, leave = threading.Barrier(3), threading.Event()
+
+        def hold() -> None:
+            with threads.one_blas_thread():
+                inside.wait(10)
+                leave.wait(10)
+
+        holders = [threading.Thread(target=hold) for _ in range(2)]
+        for holder in holders:
+            holder.start()
+        inside.wait(10)
+        with threads.one_blas_thread():
+            pass
+        assert set(blas_threads()) == {1}
+        leave.set()
+        for holder in holders:
+            holder.join()
+        assert blas_threads() == before
