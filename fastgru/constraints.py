@@ -1,0 +1,120 @@
+"""What weights are turned into after every update, with Keras's names and configs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.registry import registered, resolve
+
+Array = npt.NDArray[Any]
+
+KIND = "keras.constraints"
+_EPSILON = 1e-7
+
+
+class Constraint:
+    """Base of all constraints: an array in, the nearest allowed array of the same shape and dtype out."""
+
+    def __call__(self, w: Array) -> Array:
+        return w
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal constraint."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The constraint that `get_config` described."""
+        return cls(**config)
+
+
+def _norms(w: Array, axis: int | list[int] | tuple[int, ...]) -> Array:
+    norms: Array = np.sqrt(np.square(w).sum(axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=True))
+    return norms
+
+
+@registered(KIND)
+class NonNeg(Constraint):
+    """Negative numbers become 0."""
+
+    def __call__(self, w: Array) -> Array:
+        return np.maximum(w, 0)
+
+
+@registered(KIND)
+class MinMaxNorm(Constraint):
+    """Norms along `axis` are moved towards [min_value, max_value], all the way for a `rate` of 1."""
+
+    def __init__(
+        self,
+        min_value: float = 0.0,
+        max_value: float = 1.0,
+        rate: float = 1.0,
+        axis: int | list[int] | tuple[int, ...] = 0,
+    ) -> None:
+        self.min_value = min_value
+        self.max_value = max_value
+        self.rate = rate
+        self.axis = axis
+
+    def __call__(self, w: Array) -> Array:
+        norms = _norms(w, self.axis)
+        desired = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
+        return w * (desired / (_EPSILON + norms))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
+
+
+@registered(KIND)
+class MaxNorm(MinMaxNorm):
+    """Norms along `axis` are cut at `max_value`."""
+
+    def __init__(self, max_value: float = 2, axis: int | list[int] | tuple[int, ...] = 0) -> None:
+        super().__init__(0.0, max_value, 1.0, axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"max_value": self.max_value, "axis": self.axis}
+
+
+@registered(KIND)
+class UnitNorm(Constraint):
+    """Norms along `axis` become 1."""
+
+    def __init__(self, axis: int | list[int] | tuple[int, ...] = 0) -> None:
+        self.axis = axis
+
+    def __call__(self, w: Array) -> Array:
+        return w / (_EPSILON + _norms(w, self.axis))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"axis": self.axis}
+
+
+class _Given(Constraint):
+    """A user's function from an array to an array in the place of a constraint."""
+
+    def __init__(self, function: Callable[[Array], Any]) -> None:
+        self.function = function
+
+    def __call__(self, w: Array) -> Array:
+        return np.asarray(self.function(w), dtype=w.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        raise ValueError("A function given as constraint cannot be written to a config; give a Constraint.")
+
+
+max_norm = MaxNorm
+min_max_norm = MinMaxNorm
+non_neg = NonNeg
+unit_norm = UnitNorm
+
+
+def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Constraint | None:
+    """The constraint for a Keras name, config, class, function, or itself; None for None."""
+    found = resolve(identifier, KIND, custom_objects)
+    return found if found is None or isinstance(found, Constraint) else _Given(found)

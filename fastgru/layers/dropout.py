@@ -1,0 +1,66 @@
+"""Dropout (Srivastava et al. 2014), inverted: what is kept is scaled up, so that inference needs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastgru import random
+from fastgru.layers.layer import Array, Call, Layer
+from fastgru.registry import registered
+
+
+def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: str) -> Array:
+    """0 with probability `rate`, else 1 / (1 - rate)."""
+    if rate >= 1:
+        return np.zeros(shape, dtype)
+    kept = generator.random(shape, np.float32) >= rate
+    return np.multiply(kept, 1 / (1 - rate), dtype=dtype)
+
+
+@registered("keras.layers")
+class Dropout(Layer):
+    """Set a fraction `rate` of the inputs to zero in training and scale the others by ``1 / (1 - rate)``.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1].
+    noise_shape : sequence of int or None, optional
+        Shape of the mask; axes of size 1 share one decision, None stands for the input's size.
+    seed : int, optional
+        For a stream of the layer's own.
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= rate <= 1:
+            raise ValueError(f"Dropout {self.name!r}: rate must lie in [0, 1], got {rate!r}.")
+        self.rate = rate
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+        self._seeded = None if seed is None else np.random.default_rng(seed)
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        call.saved["mask"] = None
+        if not call.training or self.rate == 0:
+            return x
+        sizes = self.noise_shape or x.shape
+        shape = tuple(size if given is None else given for given, size in zip(sizes, x.shape, strict=True))
+        call.saved["mask"] = mask = keep_mask(self._seeded or random.stream(), shape, self.rate, self.dtype)
+        return np.multiply(x, mask, out=call.buffer("y", x.shape, self.dtype))
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        mask = call.saved["mask"]
+        if mask is None or dy is None:
+            return dy
+        return np.multiply(dy, mask, out=call.buffer("dx", dy.shape, self.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape}

@@ -1,0 +1,131 @@
+"""The input of a model: a shape and a dtype, nothing that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.registry import registered
+
+
+def _axes(shape: Any, argument: str) -> Shape:
+    """A shape as a tuple of sizes, None where a size is free; ValueError for anything else."""
+    try:
+        axes = tuple(None if size is None else int(size) for size in shape)
+    except (TypeError, ValueError):
+        axes = (-1,)
+    if any(size is not None and size < 0 for size in axes):
+        raise ValueError(f"Input: expected {argument} to be a tuple of sizes (None where free), got {shape!r}.")
+    return axes
+
+
+@registered("keras.layers")
+class InputLayer(Layer):
+    """Where data enter a model.
+
+    Parameters
+    ----------
+    shape : tuple, optional
+        Shape of one sample, None for an axis of any length.
+    batch_size : int, optional
+        Fixed number of samples, for stateful layers.
+    dtype : str, optional
+        Of the data; float32 where absent.
+    batch_shape : tuple, optional
+        Shape with the batch axis first, instead of `shape` and `batch_size`.
+    name : str, optional
+    sparse, ragged, optional
+        As in Keras; only False is supported.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        input_tensor: Any = None,
+        optional: bool = False,
+        name: str | None = None,
+    ) -> None:
+        refused = {"sparse": sparse, "ragged": ragged, "input_tensor": input_tensor, "optional": optional}
+        for argument, value in refused.items():
+            # `is not None`: the truth value of a tensor is not for us to ask
+            if value is not None and value is not False:
+                raise ValueError(f"Input: {argument}={value!r} is not supported by fastgru.")
+        if (shape is None) == (batch_shape is None) or (batch_size is not None and shape is None):
+            raise ValueError("Input: give either shape (and batch_size, if it is fixed) or batch_shape.")
+        whole = _axes(batch_shape, "batch_shape") if shape is None else (batch_size, *_axes(shape, "shape"))
+        super().__init__(name=name, batch_shape=whole)
+        try:
+            self.dtype = "float32" if dtype is None else np.dtype(dtype).name
+        except TypeError:
+            raise ValueError(f"Input: expected dtype to be the name of a numpy dtype, got {dtype!r}.") from None
+        self.built = True
+
+    @property
+    def shape(self) -> Shape:
+        """Shape of a batch, as the symbolic tensor that Keras's `Input` returns has it."""
+        assert self.batch_shape is not None
+        return self.batch_shape
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        return inputs[0]
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        return d_outputs[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "batch_shape": self.batch_shape,
+            "dtype": self.dtype,
+            "sparse": False,
+            "ragged": False,
+            "name": self.name,
+            "optional": False,
+        }
+
+
+def Input(
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
+) -> InputLayer:
+    """The first entry of a `Sequential`: says which shape comes in, so that the model is built at once.
+
+    Parameters
+    ----------
+    shape : tuple, optional
+        Shape of one sample, None for an axis of any length.
+    batch_size : int, optional
+        Fixed number of samples, for stateful layers.
+    dtype : str, optional
+        Of the data; float32 where absent.
+    batch_shape : tuple, optional
+        Shape with the batch axis first, instead of `shape` and `batch_size`.
+    name : str, optional
+    sparse, ragged, tensor, optional
+        In Keras's signature; not supported.
+    """
+    return InputLayer(
+        shape=shape,
+        batch_size=batch_size,
+        dtype=dtype,
+        sparse=sparse,
+        ragged=ragged,
+        batch_shape=batch_shape,
+        input_tensor=tensor,
+        optional=optional,
+        name=name,
+    )

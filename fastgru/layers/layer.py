@@ -1,0 +1,385 @@
+"""What every layer is: weights, shapes, a forward and a backward pass, a Keras config.
+
+A layer holds weights and options and nothing else. What one application of it needs besides lives in a
+`Call`, which belongs to whoever runs the layer, so a layer can be used by several threads at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru import initializers, registry, regularizers, threads
+from fastgru.constraints import Constraint
+from fastgru.registry import serialize
+from fastgru.regularizers import Regularizer
+
+Array = npt.NDArray[Any]
+Shape = tuple[int | None, ...]
+
+DTYPES = ("float32", "float64")
+_names: dict[str, int] = {}
+_filled = ContextVar("filled", default=True)
+
+
+class Weight:
+    """A named array of a layer.
+
+    Attributes
+    ----------
+    value : ndarray
+        The numbers. A training model makes it a view into its one buffer of parameters.
+    gradient : ndarray or None
+        Where `Layer.backward` adds the gradient of the loss; same shape as `value`. None outside training.
+    version : int
+        Grows with every change of the numbers, so that whoever keeps a packed copy knows when to pack anew.
+    """
+
+    __slots__ = ("constraint", "gradient", "name", "path", "regularizer", "trainable", "value", "version")
+
+    def __init__(
+        self,
+        value: Array,
+        name: str,
+        path: str,
+        trainable: bool = True,
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        self.value = value
+        self.gradient: Array | None = None
+        self.name = name
+        self.path = path
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.constraint = constraint
+        self.version = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        return str(self.value.dtype)
+
+    def numpy(self) -> Array:
+        """A copy of the numbers."""
+        return self.value.copy()
+
+    def assign(self, value: npt.ArrayLike) -> None:
+        """Replace the numbers; a ValueError names the weight and both shapes where they do not fit."""
+        new = np.asarray(value)
+        if new.shape != self.shape:
+            raise ValueError(f"Weight {self.path!r}: expected shape {self.shape}, got {new.shape}.")
+        self.value[...] = new
+        self.version += 1
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.value, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"<Weight {self.path} shape={self.shape} dtype={self.dtype}>"
+
+
+class Call:
+    """One application of a layer: how it runs, what forward leaves for backward, and the memory both reuse.
+
+    Attributes
+    ----------
+    training : bool
+        Keras's `training`: dropout drops, statistics update.
+    differentiate : bool
+        A backward pass will follow: keep what it needs in `saved`.
+    input_gradient : bool
+        Somebody wants the gradient of the inputs; `backward` may return None where it is False.
+    mask : (B, T) bool ndarray or None
+        The mask of the first input, True where a step counts.
+    saved : dict
+        What the last forward pass left for the backward pass.
+    """
+
+    __slots__ = ("_buffers", "_children", "differentiate", "input_gradient", "mask", "saved", "training")
+
+    def __init__(self, training: bool = False, differentiate: bool = False) -> None:
+        self.training = training
+        self.differentiate = differentiate
+        self.input_gradient = True
+        self.mask: Array | None = None
+        self.saved: dict[str, Any] = {}
+        self._buffers: dict[tuple[str, tuple[int, ...]], Array] = {}
+        self._children: dict[int, Call] = {}
+
+    def buffer(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Memory that lives as long as the call and is handed out again for the same name: contents undefined.
+
+        Equal shapes get the same array; smaller ones a part of the memory of the largest so far.
+        """
+        array = self._buffers.get((name, shape))
+        if array is None or array.dtype != dtype:
+            size = int(np.prod(shape))
+            memory = self._buffers.get((name, ()))
+            if memory is None or memory.size < size or memory.dtype != dtype:
+                for key in [key for key in self._buffers if key[0] == name]:
+                    del self._buffers[key]
+                memory = self._buffers[name, ()] = np.empty(size, dtype)
+            array = self._buffers[name, shape] = memory[:size].reshape(shape)
+        return array
+
+    def child(self, index: int) -> Call:
+        """The call of the index-th inner layer, running the way this one runs."""
+        call = self._children.get(index)
+        if call is None:
+            call = self._children[index] = Call()
+        call.training = self.training
+        call.differentiate = self.differentiate
+        return call
+
+
+def unique_name(class_name: str) -> str:
+    """Keras's automatic name: ``gru``, ``gru_1``, ... in the order of creation."""
+    stem = registry.snake_case(class_name)
+    count = _names.get(stem, 0)
+    _names[stem] = count + 1
+    return f"{stem}_{count}" if count else stem
+
+
+def forget_names() -> None:
+    """Let the automatic names start anew (Keras's `clear_session`)."""
+    _names.clear()
+
+
+@contextmanager
+def unfilled_weights() -> Iterator[None]:
+    """Inside, new weights are zeros and nothing is drawn from the random stream: their numbers come from a file."""
+    before = _filled.set(False)
+    try:
+        yield
+    finally:
+        _filled.reset(before)
+
+
+def dtype_name(dtype: Any) -> str:
+    """The dtype of a layer from what Keras accepts for it: a name, a numpy dtype or a serialized DTypePolicy."""
+    if isinstance(dtype, dict):
+        dtype = dtype.get("config", {}).get("name")
+    name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    if name not in DTYPES:
+        raise ValueError(f"dtype {name!r} is not supported; fastgru computes in {' or '.join(DTYPES)}.")
+    return name
+
+
+class Layer:
+    """Base of all layers.
+
+    A subclass writes `build`, `forward`, `backward`, `compute_output_shape` and `get_config`.
+
+    Parameters
+    ----------
+    name : str, optional
+        Unique within a model; made from the class name where absent.
+    dtype : {"float32", "float64"}
+        Of the weights and of the arithmetic.
+    trainable : bool
+        Whether `fit` changes the weights.
+    input_shape, batch_shape : tuple, optional
+        Shape of the input without (with) the batch axis; makes a `Sequential` build at once.
+    activity_regularizer : str, dict or Regularizer, optional
+        Adds its value for the layer's outputs to the loss.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        input_shape: Sequence[int | None] | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        activity_regularizer: Any = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments {sorted(unknown)}.")
+        self.name = name or unique_name(type(self).__name__)
+        self.dtype = dtype_name(dtype)
+        self._trainable = bool(trainable)
+        self.activity_regularizer: Regularizer | None = regularizers.get(activity_regularizer)
+        self.built = False
+        self._weights: list[Weight] = []
+        if batch_shape is None and input_shape is not None:
+            batch_shape = (None, *input_shape)
+        self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
+
+    # --- what a subclass writes -------------------------------------------------------------------
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the weights for inputs of this shape (batch axis first)."""
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        """Shape of the output (batch axis first) for an input shape."""
+        return input_shape
+
+    def compute_mask(self, mask: Array | None) -> Array | None:
+        """The mask of the output; a layer that treats every step alike passes its input's on."""
+        return mask
+
+    def check_inputs(self, *inputs: Array) -> None:
+        """ValueError, in one sentence, where inputs of these shapes cannot go through the built layer."""
+
+    def forward(self, call: Call, *inputs: Array) -> Any:
+        """Outputs for inputs: an array, or a tuple of arrays. Inputs are C-contiguous, of the layer's dtype, checked.
+
+        The result may live in a buffer of `call` and is overwritten by the next forward pass with it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define forward.")
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Any:
+        """Gradients of the inputs, given those of the outputs; adds the weights' own into `Weight.gradient`.
+
+        Returns an array for one input, a tuple for several; may be None where `call.input_gradient` is False.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define backward.")
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras 3's config of the layer."""
+        policy = {
+            "module": "keras",
+            "class_name": "DTypePolicy",
+            "config": {"name": self.dtype},
+            "registered_name": None,
+        }
+        config = {"name": self.name, "trainable": self.trainable, "dtype": policy}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = serialize(self.activity_regularizer)
+        return config
+
+    def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
+        """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.
+
+        ``("", weights)`` are the layer's own; an inner layer (``("forward_layer", layer)``) or a list of them
+        (``("layers", layers)``) describes itself further.
+        """
+        return [("", self._weights)]
+
+    # --- what every layer has ---------------------------------------------------------------------
+
+    def add_weight(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        initializer: Any = "glorot_uniform",
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
+        trainable: bool = True,
+    ) -> Weight:
+        """Create a weight, in the order in which Keras lists them."""
+        first = initializers.get(initializer if _filled.get() else "zeros")
+        value = np.ascontiguousarray(first(shape, dtype=self.dtype))
+        weight = Weight(value, name, f"{self.name}/{name}", trainable, regularizer, constraint)
+        self._weights.append(weight)
+        return weight
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        """The layers inside this one (none, but for models and wrappers)."""
+        return []
+
+    @property
+    def weights(self) -> list[Weight]:
+        """All weights in Keras's order."""
+        return self._weights + [weight for layer in self.sublayers for weight in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        if not self.trainable:
+            return []
+        own = [weight for weight in self._weights if weight.trainable]
+        return own + [weight for layer in self.sublayers for weight in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        trained = {id(weight) for weight in self.trainable_weights}
+        return [weight for weight in self.weights if id(weight) not in trained]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of all weights."""
+        return [weight.numpy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
+        """Replace all weights, or none where a number or a shape does not fit."""
+        own = self.weights
+        if len(weights) != len(own):
+            raise ValueError(f"Layer {self.name!r}: expected {len(own)} weight arrays, got {len(weights)}.")
+        arrays = [np.asarray(new) for new in weights]
+        for weight, new in zip(own, arrays, strict=True):
+            if new.shape != weight.shape:
+                raise ValueError(
+                    f"Layer {self.name!r}, weight {weight.name!r}: expected shape {weight.shape}, got {new.shape}."
+                )
+        converted = [new.astype(weight.value.dtype) for weight, new in zip(own, arrays, strict=True)]
+        for weight, new in zip(own, converted, strict=True):
+            weight.assign(new)
+
+    def count_params(self) -> int:
+        """Number of numbers in the weights."""
+        if not self.built:
+            raise ValueError(
+                f"Layer {self.name!r} is not built yet and has no weights to count; call it on data or build it."
+            )
+        return sum(weight.value.size for weight in self.weights)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The layer that `get_config` described."""
+        return cls(**config)
+
+    def __call__(self, *inputs: npt.ArrayLike, mask: npt.ArrayLike | None = None, training: bool = False) -> Any:
+        """Apply the layer to numpy arrays, building it on first use.
+
+        Parameters
+        ----------
+        *inputs : array_like
+        mask : (B, T) bool array_like, optional
+            True where a step counts.
+        training : bool
+            Whether dropout drops.
+
+        Returns
+        -------
+        ndarray, or a list of them where the layer has several outputs.
+        """
+        arrays = [self.as_input(x) for x in inputs]
+        if not self.built:
+            self.build(arrays[0].shape)
+        self.check_inputs(*arrays)
+        call = Call(training=bool(training))
+        call.mask = None if mask is None else np.ascontiguousarray(mask, dtype=bool)
+        with threads.one_blas_thread():
+            outputs = self.forward(call, *arrays)
+        # the call ends here: nobody else will write into its buffers
+        return list(outputs) if isinstance(outputs, tuple) else outputs
+
+    def as_input(self, x: npt.ArrayLike) -> Array:
+        """`x` as the layer computes on it: C-contiguous and of its dtype; ValueError where it holds no real numbers."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"Layer {self.name!r}: expected an array of real numbers, got dtype {array.dtype}.")
+        return np.ascontiguousarray(array, dtype=self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"

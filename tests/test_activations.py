@@ -1,0 +1,132 @@
+"""Activations: Keras's numbers forward, central differences backward."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastgru import activations
+from fastgru.activations import _BY_NAME
+
+ALL = sorted(set(_BY_NAME) - {"threshold"})
+OPTIONS = [
+    ("relu", {"negative_slope": 0.3}),
+    ("relu", {"max_value": 1.5}),
+    ("relu", {"threshold": 0.7}),
+    ("relu", {"negative_slope": 0.3, "max_value": 1.5, "threshold": 0.7}),
+    ("leaky_relu", {"negative_slope": 0.4}),
+    ("softmax", {"axis": 1}),
+    ("softmax", {"axis": (1, 2)}),
+    ("log_softmax", {"axis": 0}),
+    ("sparsemax", {"axis": 1}),
+    ("elu", {"alpha": 0.6}),
+    ("celu", {"alpha": 0.6}),
+    ("squareplus", {"b": 2}),
+    ("hard_shrink", {"threshold": 0.2}),
+    ("soft_shrink", {"threshold": 0.2}),
+    ("threshold", {"threshold": 0.2, "default_value": -1.0}),
+    ("gelu", {"approximate": True}),
+    ("glu", {"axis": 1}),
+]
+CASES = [(name, {}) for name in ALL] + OPTIONS
+
+
+# Keras 3's sparsemax does not sum to 1 where more than two numbers are positive
+NOT_AS_KERAS = ("hard_sigmoid_old", "sparsemax")
+
+
+@pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0] not in NOT_AS_KERAS])
+@pytest.mark.keras
+def test_values_are_those_of_keras(keras, rng, name, options):
+    x = (3 * rng.standard_normal((3, 4, 6))).astype("float32")
+    theirs = np.asarray(getattr(keras.activations, name)(x, **options))
+    ours = getattr(activations, name)(x, **options)
+    assert ours.dtype == "float32"
+    np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-6)
+
+
+def test_old_hard_sigmoid_has_the_slope_of_keras_2():
+    np.testing.assert_allclose(
+        activations.get("hard_sigmoid_old")([-3.0, -1.0, 0.0, 2.0]), [0, 0.3, 0.5, 0.9], rtol=1e-6
+    )
+
+
+def test_sparsemax_is_the_nearest_point_whose_numbers_are_shares(rng):
+    x = rng.standard_normal((50, 6))
+    y = activations.sparsemax(x)
+    np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-12)
+    assert (y >= 0).all() and (y == 0).any()
+    for other in rng.dirichlet(np.ones(6), size=20):
+        assert (np.square(y - x).sum(axis=-1) <= np.square(other - x).sum(axis=-1)).all()
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_backward_is_the_derivative(rng, name, options):
+    activation = activations.get(name)
+    x = 2 * rng.standard_normal((3, 4, 6))
+    y = activation(x, **options)
+    dy = rng.standard_normal(y.shape)
+    dx = activation.backward(dy, y, x if activation.needs_input or options else None, **options)
+    step = 1e-6
+    expected = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        above, below = x.copy(), x.copy()
+        above[i] += step
+        below[i] -= step
+        expected[i] = (dy * (activation(above, **options) - activation(below, **options))).sum() / (2 * step)
+    assert np.abs(dx - expected).max() < 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_dtype_is_kept(rng, name, dtype):
+    activation = activations.get(name)
+    x = rng.standard_normal((2, 4)).astype(dtype)
+    y = activation(x)
+    assert y.dtype == dtype and activation.backward(y, y, x).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "name", ["sigmoid", "tanh", "softplus", "softmax", "log_softmax", "silu", "elu", "selu", "mish"]
+)
+def test_large_inputs_neither_overflow_nor_warn(name):
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(activations.get(name)(np.array([-1e4, 0.0, 1e4]))).all()
+
+
+@pytest.mark.keras
+def test_every_name_that_keras_knows_is_known(keras):
+    from keras.src.activations import ALL_OBJECTS_DICT
+
+    for name, function in ALL_OBJECTS_DICT.items():
+        assert activations.get(name).name == function.__name__
+        assert activations.serialize(name) == keras.activations.serialize(function)
+
+
+def test_none_is_linear_and_lists_and_integers_are_taken():
+    assert activations.get(None) is activations.linear
+    assert activations.relu([-1, 2]).tolist() == [0.0, 2.0]
+    assert activations.get({"class_name": "function", "config": "relu"}) is activations.relu
+
+
+def test_own_function_runs_forward_and_refuses_to_train():
+    def squared(x):
+        return x * x
+
+    own = activations.get(squared)
+    assert own.name == "squared" and own.kernel_id is None
+    assert own(np.array([2.0]))[0] == 4
+    assert activations.get("squared", custom_objects={"squared": squared}).name == "squared"
+    with pytest.raises(ValueError, match="'squared'"):
+        own.backward(np.ones(1), np.ones(1), np.ones(1))
+
+
+def test_kernel_numbers_are_distinct():
+    numbers = [a.kernel_id for a in set(_BY_NAME.values()) if a.kernel_id is not None]
+    assert sorted(numbers) == list(range(len(numbers)))
+
+
+@pytest.mark.parametrize(("identifier", "message"), [("rellu", "did you mean"), (5, "got 5"), ("??", "known:")])
+def test_unknown_activation_is_named(identifier, message):
+    with pytest.raises(ValueError, match=message):
+        activations.get(identifier)

@@ -1,0 +1,174 @@
+"""The GRU's forward and backward pass: compiled kernels against the numpy twin and against central differences."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from fastgru import kernels
+from fastgru.kernels import reference
+from fastgru.layers import GRU
+from fastgru.layers.layer import Call
+
+BATCH, STEPS, FEATURES, UNITS = 3, 4, 2, 5
+OPTIONS = [
+    dict(zip(("reset_after", "return_sequences", "go_backwards", "zero_output_for_mask"), values, strict=True))
+    for values in itertools.product((True, False), repeat=4)
+]
+
+
+def random_gru(rng, batch=BATCH, steps=STEPS, features=FEATURES, units=UNITS, dtype="float64", **options):
+    """A built layer whose weights are all different, biases too, and inputs for it."""
+    layer = GRU(units, dtype=dtype, return_state=True, **options)
+    layer.build((batch, steps, features))
+    layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
+    for weight in layer.weights:
+        weight.gradient = np.zeros_like(weight.value)
+    x = rng.normal(size=(batch, steps, features)).astype(dtype)
+    h0 = rng.normal(size=(batch, units)).astype(dtype)
+    return layer, x, h0
+
+
+def random_mask(rng, batch=BATCH, steps=STEPS):
+    mask = rng.random((batch, steps)) < 0.6
+    mask[0] = False  # a row that is masked from end to end
+    mask[1, 0] = False
+    return mask
+
+
+def central_difference(function, array, step=1e-6):
+    """d function / d array, one number after another."""
+    gradient = np.empty_like(array)
+    for index in np.ndindex(array.shape):
+        kept = array[index]
+        array[index] = kept + step
+        above = function()
+        array[index] = kept - step
+        below = function()
+        array[index] = kept
+        gradient[index] = (above - below) / (2 * step)
+    return gradient
+
+
+def assert_gradients_hold(layer, x, h0, mask, rng, training=False):
+    """All gradients of a random weighting of the outputs agree with central differences to 1e-6."""
+    call = Call(training, differentiate=True)
+    call.mask = mask
+    outputs = layer.forward(call, x, h0)
+    weighting = [rng.normal(size=output.shape) for output in outputs]
+
+    def loss():
+        check = Call(training)
+        check.mask = mask
+        return sum(np.sum(w * out) for w, out in zip(weighting, layer.forward(check, x, h0), strict=True))
+
+    dx, dh0 = layer.backward(call, *weighting)
+    found = [dx, dh0] + [weight.gradient for weight in layer.weights]
+    for array, gradient in zip([x, h0] + [weight.value for weight in layer.weights], found, strict=True):
+        expected = central_difference(loss, array)
+        assert np.abs(gradient - expected).max() < 1e-6 * max(1, np.abs(expected).max())
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["no mask", "mask"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_every_gradient_agrees_with_central_differences(options, masked, rng):
+    layer, x, h0 = random_gru(rng, **options)
+    assert_gradients_hold(layer, x, h0, random_mask(rng) if masked else None, rng)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize(
+    "activation", ["relu", "linear", "softsign", "elu", "selu", "softplus", "hard_sigmoid", "silu", "softmax"]
+)
+def test_gradients_of_other_activations_agree_with_central_differences(activation, reset_after, rng):
+    layer, x, h0 = random_gru(rng, activation=activation, recurrent_activation="hard_sigmoid", reset_after=reset_after)
+    assert_gradients_hold(layer, x, h0, None, rng)
+
+
+def test_gradients_without_bias_agree_with_central_differences(rng):
+    layer, x, h0 = random_gru(rng, use_bias=False)
+    assert_gradients_hold(layer, x, h0, None, rng)
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["no mask", "mask"])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize(
+    "sizes", [(1, 1, 1, 1), (5, 3, 2, 7), (150, 6, 3, 70), (2, 300, 1, 50)], ids=lambda sizes: "x".join(map(str, sizes))
+)
+def test_compiled_kernels_agree_with_the_numpy_twin(sizes, options, masked, rng):
+    batch, steps, features, units = sizes
+    layer, x, h0 = random_gru(rng, batch, steps, features, units, **options)
+    layer.set_weights([rng.normal(size=w.shape) / np.sqrt(w.shape[0]) for w in layer.weights])
+    mask = rng.random((batch, steps)) < 0.7 if masked else None
+    d_y = rng.normal(size=(batch, steps, units) if layer.return_sequences else (batch, units))
+    d_state = rng.normal(size=(batch, units))
+    bias = layer.bias.value.reshape(-1, 3 * units)
+    twin_y, twin_last, saved = reference.gru_forward(
+        x, layer.kernel.value, layer.recurrent_kernel.value, bias, h0, mask, layer._options((None, None))
+    )
+    call = Call(differentiate=True)
+    call.mask = mask
+    output, last = layer.forward(call, x, h0)
+    twin_output = twin_y if layer.return_sequences else layer._masked_output(call, twin_last)
+    d_sequence, d_last = layer._output_gradients(call, d_y, d_state)
+    twin_gradients = reference.gru_backward(
+        layer.kernel.value, layer.recurrent_kernel.value, layer._options((None, None)), saved, d_sequence, d_last
+    )
+    dx, dh0 = layer.backward(call, d_y, d_state)
+    gradients = (
+        dx,
+        dh0,
+        layer.kernel.gradient,
+        layer.recurrent_kernel.gradient,
+        layer.bias.gradient.reshape(bias.shape),
+    )
+    for found, twin in zip((output, last, *gradients), (twin_output, twin_last, *twin_gradients), strict=True):
+        np.testing.assert_allclose(found, twin, rtol=0, atol=1e-12 * max(1, np.abs(twin).max()))
+
+
+def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(rng):
+    layer, x, h0 = random_gru(rng, 9, 500, 4, 40, "float32", return_sequences=True)
+    layer.set_weights([w / 5 for w in layer.get_weights()])
+    blocks, whole = (layer.forward(Call(differentiate=d), x, h0)[0] for d in (False, True))
+    np.testing.assert_allclose(blocks, whole, atol=1e-6)
+
+
+def test_memory_of_a_prediction_does_not_grow_with_the_sequence():
+    compiled = kernels.module("float32")
+    assert compiled.gru_memory(32, 10_000, 8, 128, False) == compiled.gru_memory(32, 100, 8, 128, False)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_dropout_masks_of_each_gate_pass_the_gradient_check(reset_after, rng, monkeypatch):
+    layer, x, h0 = random_gru(rng, reset_after=reset_after, dropout=0.3, recurrent_dropout=0.4)
+    masks = rng.random((3, BATCH, FEATURES)) * 2, rng.random((3, BATCH, UNITS)) * 2
+    monkeypatch.setattr(layer, "_dropout_masks", lambda batch, features: masks)
+    assert_gradients_hold(layer, x, h0, None, rng, training=True)
+
+
+def test_what_a_masked_step_holds_reaches_nothing(rng):
+    layer, x, h0 = random_gru(rng)
+    mask = random_mask(rng)
+    mask[0] = True
+    x[~mask] = np.nan
+    call = Call(differentiate=True)
+    call.mask = mask
+    output, last = layer.forward(call, x, h0)
+    dx, dh0 = layer.backward(call, np.ones_like(output), np.ones_like(last))
+    for array in (output, last, dx, dh0, *(weight.gradient for weight in layer.weights)):
+        assert np.isfinite(array).all()
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_a_frozen_layer_passes_the_gradient_on_and_keeps_none(reset_after, rng):
+    layer, x, h0 = random_gru(rng, reset_after=reset_after)
+    call = Call(differentiate=True)
+    outputs = layer.forward(call, x, h0)
+    expected = [gradient.copy() for gradient in layer.backward(call, *outputs)]
+    for weight in layer.weights:
+        weight.gradient = None
+    layer.forward(call, x, h0)
+    for found, gradient in zip(layer.backward(call, *outputs), expected, strict=True):
+        np.testing.assert_array_equal(found, gradient)
