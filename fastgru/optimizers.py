@@ -93,7 +93,6 @@ class Optimizer:
         self.iterations = 0
         self._weights: list[Weight] | None = None
         self._slots: dict[str, Array] = {}
-        self._slot_views: dict[str, list[Array]] = {}
 
     @property
     def learning_rate(self) -> float:
@@ -138,7 +137,6 @@ class Optimizer:
         self._weights = list(parameters.weights)
         for name in (name for group in self._slot_groups for name in group if self._keeps(name)):
             self._slots[name] = np.zeros_like(parameters.values)
-            self._slot_views[name] = parameters.views(self._slots[name])
 
     def apply(self, parameters: Parameters) -> None:
         """One update of all parameters from their gradients, which clipping changes in place."""
@@ -198,12 +196,16 @@ class Optimizer:
             view[...] = array
 
     def _saved_slots(self) -> list[tuple[Weight, str, Array]]:
+        weights = self._weights or []
+        ends = np.cumsum([weight.value.size for weight in weights])[:-1]
+        # views made anew: a copied optimizer has slots of its own
+        views = {slot: np.split(flat, ends) for slot, flat in self._slots.items()}
         return [
-            (weight, slot, self._slot_views[slot][index])
+            (weight, slot, views[slot][index].reshape(weight.shape))
             for group in self._slot_groups
-            for index, weight in enumerate(self._weights or [])
+            for index, weight in enumerate(weights)
             for slot in group
-            if slot in self._slots
+            if slot in views
         ]
 
     def get_config(self) -> dict[str, Any]:

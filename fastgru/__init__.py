@@ -1,0 +1,87 @@
+"""fastgru: a CPU engine for GRU networks that speaks Keras's vocabulary.
+
+Everything is loaded when it is first used, so that ``import fastgru`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastgru import (
+        activations,
+        callbacks,
+        constraints,
+        datasets,
+        initializers,
+        kernels,
+        layers,
+        losses,
+        metrics,
+        models,
+        optimizers,
+        regularizers,
+        saving,
+        threads,
+        utils,
+    )
+    from fastgru.kernels import show_config
+    from fastgru.layers import Input, Layer
+    from fastgru.models import Model, Sequential
+    from fastgru.threads import get_num_threads, set_num_threads
+
+    __version__: str
+
+__all__ = [
+    "Input",
+    "Layer",
+    "Model",
+    "Sequential",
+    "__version__",
+    "activations",
+    "callbacks",
+    "constraints",
+    "datasets",
+    "get_num_threads",
+    "initializers",
+    "kernels",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "regularizers",
+    "saving",
+    "set_num_threads",
+    "show_config",
+    "threads",
+    "utils",
+]
+
+# where the names that are no modules live
+_HOMES = {
+    "Input": "layers",
+    "Layer": "layers",
+    "Model": "models",
+    "Sequential": "models",
+    "get_num_threads": "threads",
+    "set_num_threads": "threads",
+    "show_config": "kernels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("fastgru")
+    if name not in __all__:
+        raise AttributeError(f"module 'fastgru' has no attribute {name!r}")
+    home = _HOMES.get(name)
+    found = importlib.import_module(f"fastgru.{home or name}")
+    return getattr(found, name) if home else found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

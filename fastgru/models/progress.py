@@ -1,0 +1,209 @@
+"""What the user sees while a model works: a bar on a terminal, one line an epoch elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+REFRESH_SECONDS = 0.1
+LEAST_BAR = 8
+WIDEST_BAR = 30
+
+
+def number(value: float) -> str:
+    """Four digits after the point, or an exponent where they would say nothing."""
+    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
+
+
+def duration(seconds: float) -> str:
+    """``0.42s``, ``3.4s``, ``75s``, ``4:05``, ``1:02:03``."""
+    if seconds < 9.95:
+        return f"{seconds:.2f}s" if seconds < 0.995 else f"{seconds:.1f}s"
+    return whole_seconds(seconds)
+
+
+def whole_seconds(seconds: float) -> str:
+    """``7s``, ``75s``, ``4:05``, ``1:02:03``."""
+    if seconds < 99.5:
+        return f"{seconds:.0f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class Progress:
+    """Shows nothing; the base of what shows something.
+
+    Whoever runs the loop calls `begin`, then `show` where the clock has passed `due`, then `trained` when the last
+    batch is done and `end` with the final numbers. As a context manager it leaves the terminal in order.
+    """
+
+    due = math.inf
+
+    def begin(self, title: str, steps: int) -> None:
+        """A pass of `steps` batches starts."""
+
+    def show(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        """`step` batches with `count` samples are done."""
+
+    def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        """The pass is over but for a validation; its time stops here."""
+
+    def end(self, logs: Mapping[str, float]) -> None:
+        """The pass and its validation are over."""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+class Lines(Progress):
+    """One line at the end of each pass."""
+
+    def begin(self, title: str, steps: int) -> None:
+        self.title, self.steps = title, steps
+        self.started = time.perf_counter()
+
+    def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        self.seconds = time.perf_counter() - self.started
+        self.rate = count / self.seconds if self.seconds else 0.0
+
+    def end(self, logs: Mapping[str, float]) -> None:
+        told = [f"{name}: {number(value)}" for name, value in logs.items()]
+        print(" - ".join([self.title, duration(self.seconds), f"{self.rate:,.0f} samples/s", *told]), flush=True)
+
+
+class Bar(Lines):
+    """A bar that moves, and one line that stays for each pass.
+
+    Parameters
+    ----------
+    stays : bool
+        Whether the last line stays on the terminal.
+    """
+
+    def __init__(self, stays: bool = True) -> None:
+        # deferred: rich takes a tenth of a second to load
+        from rich.console import Console
+
+        self._console = Console(highlight=False, soft_wrap=False)
+        self._stays = stays
+        self._live: Any = None
+
+    def begin(self, title: str, steps: int) -> None:
+        super().begin(title, steps)
+        self.due = self.started + REFRESH_SECONDS
+
+    def show(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        elapsed = time.perf_counter() - self.started
+        self.due = self.started + elapsed + REFRESH_SECONDS
+        if self._live is None:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        left = whole_seconds(elapsed / step * (self.steps - step))
+        self._live.update(self._moving(step, f"{left:>3}", f"{count / elapsed:,.0f}", logs), refresh=True)
+
+    def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        super().trained(step, count, logs)
+        if self._live is not None:
+            self.show(step, count, logs)
+        self.due = math.inf
+
+    def end(self, logs: Mapping[str, float]) -> None:
+        self._stop()
+        if self._stays:
+            self._console.print(self._final(logs))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _moving(self, step: int, left: str, rate: str, logs: Mapping[str, float]) -> Any:
+        """The line of a running pass: as much as the terminal is wide, the metrics below where it is narrow."""
+        from rich.text import Text
+
+        width = self._console.width - 1  # a full line would wrap on some terminals
+        total = str(self.steps)
+        counted = f" {step:>{len(total)}}/{total}"
+        told = [f"{name} {number(value)}" for name, value in logs.items()]
+        metrics = "  ".join(told)
+        tails = [
+            f"{counted}  {left} left  {rate} samples/s  {metrics}",
+            f"{counted}  {left} left  {rate}/s  {metrics}",
+            f"{counted}  {left}  {rate}/s  {metrics}",
+            f"{counted}  {left}  {metrics}",
+        ]
+        room = width - len(self.title) - 1 - LEAST_BAR
+        tail = next((tail for tail in tails if len(tail) <= room), None)
+        below = ""
+        if tail is None:
+            tail, below = f"{counted}  {left} left  {rate} samples/s", "\n  " + "\n  ".join(rows(told, width - 2))
+        cells = max(0, min(WIDEST_BAR, width - len(self.title) - 1 - len(tail)))
+        done = cells * step // self.steps
+        return Text.assemble(
+            (self.title, "bold"), " ", ("━" * done, "green"), ("━" * (cells - done), "bright_black"), tail, below
+        )
+
+    def _final(self, logs: Mapping[str, float]) -> Any:
+        """The line that stays: each metric with its validation value beside it, more lines on a narrow terminal."""
+        from rich.text import Text
+
+        told = []
+        for name, value in logs.items():
+            if name.startswith("val_") and name.removeprefix("val_") in logs:
+                continue
+            beside = logs.get(f"val_{name}")
+            told.append(f"{name} {number(value)}" + ("" if beside is None else f" (val {number(beside)})"))
+        room = self._console.width - 1 - len(self.title) - 2
+        seconds, rate = duration(self.seconds), f"{self.rate:,.0f} samples/s"
+        lines = rows([seconds, rate, *told], room)
+        if len(lines) > 1:
+            lines = min(lines, rows([seconds, *told], room), key=len)
+        indent = "\n" + " " * (len(self.title) + 2)
+        return Text.assemble((self.title, "bold"), "  ", indent.join(lines))
+
+
+def rows(entries: Iterable[str], width: int) -> list[str]:
+    """Entries side by side, in as few lines of a width as they take."""
+    lines: list[str] = []
+    for entry in entries:
+        if lines and len(lines[-1]) + 2 + len(entry) <= width:
+            lines[-1] += "  " + entry
+        else:
+            lines.append(entry)
+    return lines
+
+
+def progress(verbose: Any, lasting: bool = True) -> Progress:
+    """What `verbose` asks for: 0 nothing, 1 a bar, 2 a line, "auto" a bar on a terminal and a line elsewhere.
+
+    Parameters
+    ----------
+    verbose : {"auto", 0, 1, 2}
+    lasting : bool
+        Whether the numbers at the end are worth a line; without, "auto" shows a bar on a terminal while it lasts and
+        nothing elsewhere.
+    """
+    if verbose not in ("auto", 0, 1, 2):
+        raise ValueError(f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}.')
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    if verbose in ("auto", 1) and terminal:
+        return Bar(stays=lasting)
+    if verbose == 0 or (verbose == "auto" and not lasting):
+        return Progress()
+    return Lines()

@@ -1,0 +1,209 @@
+"""Layers in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastgru.layers.input import InputLayer
+from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.models.model import Model, deserialized_layer, run_backward, run_forward, serialized_layer
+from fastgru.registry import registered
+
+
+@registered("keras.models")
+class Sequential(Model):
+    """A model whose layers run one after the other.
+
+    It is built, which means that its weights exist, as soon as the input's shape is known: from an `Input` as its first
+    entry, from `input_shape` of its first layer, from `build`, or from the first data.
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+    trainable : bool
+    name : str, optional
+    """
+
+    def __init__(self, layers: Sequence[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
+        super().__init__(name=name, trainable=trainable)
+        self._input: InputLayer | None = None
+        self._stack: list[Layer] = []
+        self._shapes: list[Any] = []
+        for layer in layers or ():
+            self._append(layer)
+        self._build_if_known()
+
+    # --- the row ------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers without the input."""
+        return self._stack[:]
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer at the end.
+
+        Raises
+        ------
+        ValueError
+            It is no layer, its name is taken, or it does not fit what is there, which then stays as it was.
+        """
+        before = self._input, self._stack[:]
+        try:
+            self._append(layer)
+            self._build_if_known()
+        except Exception:
+            self._input, self._stack = before
+            self._build_if_known()
+            raise
+
+    def pop(self) -> Layer:
+        """Take the last layer off and return it."""
+        if not self._stack:
+            raise ValueError(f"Model {self.name!r} has no layers to pop.")
+        layer = self._stack.pop()
+        self._build_if_known()
+        return layer
+
+    def _append(self, layer: Layer) -> None:
+        if not isinstance(layer, Layer):
+            raise ValueError(f"Model {self.name!r}: expected a layer to add, got {layer!r}.")
+        if any(layer.name == other.name for other in self._stack):
+            raise ValueError(f"Model {self.name!r}: the name {layer.name!r} is taken; give the new layer another.")
+        if isinstance(layer, InputLayer):
+            if self._input is not None or self._stack:
+                has = "layers" if self._input is None else f"the input shape {self._input.batch_shape}"
+                raise ValueError(f"Model {self.name!r}: the Input comes first, but the model has {has} already.")
+            self._input = layer
+            return
+        if not self._stack:
+            self.dtype = layer.dtype
+        if not self._stack and self._input is None:
+            shape = layer.batch_shape or getattr(layer, "input_shape", None)
+            if shape is not None:
+                self._input = InputLayer(batch_shape=shape, dtype=layer.dtype)
+        self._stack.append(layer)
+
+    def _build_if_known(self) -> None:
+        self.built = False
+        self._shapes = []
+        if self._input is not None and self._stack:
+            self.build(self._input.batch_shape)
+
+    # --- shapes -------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Shape | None = None) -> None:
+        """Create the weights for inputs of a shape with the batch axis first.
+
+        Raises
+        ------
+        ValueError
+            There are no layers, the shape does not fit them, or the model has another input shape already.
+        """
+        if not self._stack:
+            raise ValueError(f"Model {self.name!r} has no layers to build; add some first.")
+        if input_shape is None:
+            return
+        shape = tuple(input_shape)
+        if self._input is not None and self._input.batch_shape != shape:
+            raise ValueError(
+                f"Model {self.name!r} has the input shape {self._input.batch_shape} and cannot be built for {shape}."
+            )
+        dtypes = sorted({layer.dtype for layer in self._stack})
+        if len(dtypes) > 1:
+            raise ValueError(f"Model {self.name!r}: the layers must have one dtype, got {' and '.join(dtypes)}.")
+        shapes: list[Any] = [shape]
+        for layer in self._stack:
+            if isinstance(shapes[-1][0], tuple):
+                raise ValueError(f"Layer {layer.name!r}: the layer before it has several outputs, not one.")
+            if not layer.built:
+                layer.build(shapes[-1])
+            shapes.append(layer.compute_output_shape(shapes[-1]))
+        self._input = self._input or InputLayer(batch_shape=shape, dtype=self.dtype)
+        self._shapes = shapes
+        self.built = True
+
+    def _known(self, index: int, what: str) -> Any:
+        if not self._shapes:
+            raise AttributeError(f"Model {self.name!r} has no {what} yet; build it or call it on data.")
+        return self._shapes[index]
+
+    @property
+    def input_shape(self) -> Any:
+        return self._known(0, "input shape")
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of a batch of outputs, the batch axis first; an AttributeError before the model is built."""
+        return self._known(-1, "output shape")
+
+    @property
+    def output_shapes(self) -> list[Any]:
+        return self._shapes[1:] or [None] * len(self._stack)
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        shape: Any = tuple(input_shape)
+        for layer in self._stack:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def compute_mask(self, mask: Array | None) -> Array | None:
+        for layer in self._stack:
+            mask = layer.compute_mask(mask)
+        return mask
+
+    # --- the two passes -----------------------------------------------------------------------------
+
+    def forward(self, call: Call, *inputs: Array) -> Any:
+        (x,) = inputs
+        mask, total = call.mask, 0.0
+        for index, layer in enumerate(self._stack):
+            child = call.child(index)
+            child.mask = mask
+            x, penalty = run_forward(layer, child, x)
+            total += penalty
+            mask = layer.compute_mask(mask)
+        call.saved["penalty"] = total
+        return x
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Any:
+        first = call.saved.get("first")
+        if first is None:
+            # the first layer that learns: none before it needs a gradient
+            learns = [index for index, layer in enumerate(self._stack) if layer.trainable_weights]
+            call.saved["first"] = first = min(learns, default=len(self._stack))
+        lowest = 0 if call.input_gradient else first
+        gradients: tuple[Array | None, ...] = d_outputs
+        for index in reversed(range(lowest, len(self._stack))):
+            child = call.child(index)
+            child.input_gradient = index > lowest or call.input_gradient
+            gradients = (run_backward(self._stack[index], child, *gradients),)
+        return gradients[0] if call.input_gradient else None
+
+    # --- config -------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        shapes = self._shapes or [None] * len(self._stack)
+        layers = [serialized_layer(layer, shape) for layer, shape in zip(self._stack, shapes, strict=False)]
+        if self._input is not None:
+            layers.insert(0, serialized_layer(self._input, None))
+        built = {"build_input_shape": self._shapes[0]} if self._shapes else {}
+        return {**super().get_config(), "layers": layers, **built}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Sequential:
+        """The model that `get_config` described, with new weights.
+
+        Raises
+        ------
+        ValueError
+            The config is not that of a Sequential, or a layer of it is unknown.
+        """
+        if "name" not in config or "layers" not in config:
+            raise ValueError(f"Sequential: expected a config with name and layers, got the keys {sorted(config)}.")
+        layers = [deserialized_layer(form, custom_objects) for form in config["layers"]]
+        model = cls(layers, trainable=config.get("trainable", True), name=config["name"])
+        if not model.built and config.get("build_input_shape"):
+            model.build(config["build_input_shape"])
+        return model

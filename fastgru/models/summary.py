@@ -1,0 +1,122 @@
+"""The table that `model.summary()` prints, laid out as Keras's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from fastgru.layers.layer import Layer, Shape, Weight
+
+WIDTH = 88
+# right edges of the columns: layer, output shape, parameters
+POSITIONS = (0.45, 0.80, 1.0)
+TRAINABLE_WIDTH = 12
+
+
+def memory(size: float) -> str:
+    """A number of bytes in the largest unit that leaves at least 1."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.2f} {unit}"
+        size /= 1024
+    return f"{size:.2f} TB"
+
+
+def _count(weights: Iterable[Weight]) -> tuple[int, int]:
+    values = [weight.value for weight in weights]
+    return sum(value.size for value in values), sum(value.nbytes for value in values)
+
+
+def _shape(shape: Any) -> str:
+    if shape is None:
+        return "?"
+    if any(isinstance(axis, tuple) for axis in shape):
+        return ", ".join(_shape(one) for one in shape)
+    return f"({', '.join(str(axis) for axis in shape)})"
+
+
+def _rows(
+    layers: Sequence[Layer], shapes: Sequence[Shape | None], nested: bool, level: int = 0
+) -> Iterable[tuple[Layer, str, str, str]]:
+    for layer, shape in zip(layers, shapes, strict=True):
+        prefix = "   " * level + "└ " if level else ""
+        params = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+        yield layer, f"{prefix}{layer.name} ({type(layer).__name__})", _shape(shape), params
+        if nested and layer.sublayers:
+            inner = getattr(layer, "output_shapes", [None] * len(layer.sublayers))
+            yield from _rows(layer.sublayers, inner, nested, level + 1)
+
+
+def _range(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> slice:
+    """Where the layers between two names (or patterns of names) stand, both included."""
+    if layer_range is None:
+        return slice(None)
+    if len(layer_range) != 2 or not all(isinstance(name, str) for name in layer_range):
+        raise ValueError(f"summary: expected layer_range to be two layer names, got {layer_range!r}.")
+    first, last = (
+        [index for index, layer in enumerate(layers) if re.match(pattern, layer.name)] for pattern in layer_range
+    )
+    if not first or not last:
+        names = [layer.name for layer in layers]
+        raise ValueError(f"summary: layer_range {tuple(layer_range)!r} matches no layers; there are {names}.")
+    start, stop = min(first), max(last)
+    return slice(min(start, stop), max(start, stop) + 1)
+
+
+def print_summary(
+    model: Any,
+    line_length: int | None = None,
+    positions: Sequence[float] | None = None,
+    print_fn: Callable[[str], Any] | None = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Sequence[str] | None = None,
+) -> None:
+    """Print the layers of a model with output shapes and parameters; the arguments are those of `Model.summary`."""
+    # deferred: rich takes a tenth of a second to load
+    from rich.console import Console, Group
+    from rich.table import Table
+    from rich.text import Text
+
+    edges = list(positions or POSITIONS)
+    default = WIDTH
+    if show_trainable:
+        edges = [0.9 * edge for edge in edges] + [1.0]
+        default += TRAINABLE_WIDTH
+    width = line_length or min(default, shutil.get_terminal_size().columns - 4)
+    # relative edges lie in [0, 1], absolute ones beyond
+    rights = [int(edge * width) if edges[-1] <= 1 else int(edge) for edge in edges]
+    widths = [right - left for left, right in zip([0, *rights], rights, strict=False)]
+    if min(widths) < 4:
+        raise ValueError(f"summary: a line of {width} characters is too short for the table.")
+
+    table = Table(width=width, show_lines=True)
+    heads = ["Layer (type)", "Output Shape", "Param #", "Trainable"]
+    sides: list[Any] = ["left", "left", "right", "center"]
+    for head, side, column in zip(heads, sides, widths, strict=False):
+        table.add_column(head, justify=side, width=column)
+    shown = _range(model.layers, layer_range)
+    for layer, *cells in _rows(model.layers[shown], model.output_shapes[shown], expand_nested):
+        trains = ("Y" if layer.trainable else "N") if layer.weights else "-"
+        table.add_row(*(Text(cell) for cell in ([*cells, trains] if show_trainable else cells)))
+
+    sizes = {"Trainable": _count(model.trainable_weights), "Non-trainable": _count(model.non_trainable_weights)}
+    if model.optimizer is not None and model.optimizer.built:
+        values = [value for _, value in model.optimizer.variables()]
+        sizes["Optimizer"] = (sum(value.size for value in values), sum(value.nbytes for value in values))
+    total = tuple(sum(size) for size in zip(*sizes.values(), strict=True))
+
+    told = [
+        Text.assemble((f" {label} params: ", "bold"), f"{params:,} ({memory(size)})")
+        for label, (params, size) in {"Total": total, **sizes}.items()
+    ]
+    whole = Group(Text(f'Model: "{model.name}"', "bold"), table, *told)
+    if print_fn is None:
+        Console(highlight=False).print(whole)
+        return
+    plain = Console(width=width, color_system=None, force_terminal=False)
+    with plain.capture() as captured:
+        plain.print(whole)
+    print_fn(captured.get())

@@ -1,0 +1,591 @@
+"""Training, evaluation and prediction of anything with a forward and a backward pass."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru import data, losses, metrics, optimizers, registry, threads
+from fastgru.callbacks import History
+from fastgru.data import Batches, Samples
+from fastgru.layers.layer import Array, Call, Layer, Weight
+from fastgru.models.hooks import Hooks
+from fastgru.models.objective import Objective
+from fastgru.models.progress import Progress, progress
+from fastgru.optimizers import Optimizer
+from fastgru.parameters import Parameters
+from fastgru.regularizers import Regularizer
+
+Step = Callable[[tuple[Any, ...]], None]
+
+# predict works on this many samples at a time, fewer where they are large: a batch as the user asked for would leave
+# threads idle, and each sample's result does not depend on the others
+PREDICT_ROWS = 256
+PREDICT_NUMBERS = 1 << 22
+
+
+class Trainer(Layer):
+    """A layer that is compiled, trained and evaluated as a Keras model is.
+
+    The forward pass leaves the sum of the activity regularizers' penalties in ``call.saved["penalty"]``.
+
+    Attributes
+    ----------
+    optimizer : Optimizer or None
+    loss
+        As given to `compile`.
+    compiled : bool
+    stop_training : bool
+        A callback sets it to end `fit` after the batch at hand.
+    history : History
+        Of the last `fit`.
+    """
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.optimizer: Optimizer | None = None
+        self.loss: Any = None
+        self.compiled = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
+        self.history: History | None = None
+        self._compile_config: dict[str, Any] = {}
+        self._objective = Objective(None, None, None, None)
+        self._parameters: Parameters | None = None
+        self._step: Step | None = None
+        self._workspaces = threading.local()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # memory that training and prediction make again where they need it, and that cannot be copied
+        return {**self.__dict__, "_workspaces": None, "_parameters": None, "_step": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._workspaces = threading.local()
+
+    # --- compile ------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train.
+
+        Parameters
+        ----------
+        optimizer : str, dict or Optimizer
+        loss : str, dict, callable or Loss, optional
+            "crossentropy" picks the form that fits the shapes.
+        loss_weights : float or list or dict of one, optional
+            Factor of the loss.
+        metrics : list, optional
+            Names or Metric objects, taken without sample weights; "accuracy" picks the form that fits the shapes.
+        weighted_metrics : list, optional
+            The same, with sample weights.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted for Keras's sake; they change nothing here.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name; the model stays compiled as it was.
+        """
+        found = None if optimizer is None else optimizers.get(optimizer)
+        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
+        self.optimizer, self.loss, self.compiled = found, loss, True
+        self.stop_training = False
+        self._step = None
+        self._compile_config = {
+            "optimizer": found,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": not run_eagerly if jit_compile == "auto" else jit_compile,
+        }
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Keras 3's ``compile_config``: what `compile` was called with; None before."""
+        return _serialized(self._compile_config) if self.compiled else None
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
+        get = {"loss": losses.get, "metrics": metrics.get, "weighted_metrics": metrics.get}
+        self.compile(**{name: _restored(value, get[name]) if name in get else value for name, value in config.items()})
+        if self.built and self.optimizer is not None and self._objective.loss is not None:
+            self._training_step()
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics that `compile` asked for, known once the model has seen data."""
+        return [*self._objective.metrics, *self._objective.weighted_metrics]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the numbers that `evaluate` returns, in its order (Keras 3 has "compile_metrics" after the loss)."""
+        return self._objective.names
+
+    def reset_metrics(self) -> None:
+        """Forget what loss and metrics have seen."""
+        self._objective.reset()
+
+    # --- fit ----------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> History:
+        """Train for a number of passes over the data.
+
+        Parameters
+        ----------
+        x : array_like
+            Inputs, samples along the first axis.
+        y : array_like
+            Targets.
+        batch_size : int, optional
+            Samples per update; 32 where absent.
+        epochs : int
+            Number of the last epoch.
+        verbose : {"auto", 0, 1, 2}
+            0 shows nothing, 1 a bar, 2 a line an epoch; "auto" a bar on a terminal and lines elsewhere.
+        callbacks : list of Callback, optional
+        validation_split : float
+            This fraction of the samples, the last ones before any shuffling, is kept for validation.
+        validation_data : (x, y) or (x, y, sample_weight), optional
+            Takes the place of `validation_split`.
+        shuffle : bool or "batch"
+            Draw a new order before each epoch; "batch" within the batches only.
+        class_weight : dict, optional
+            Weight of the samples of each class; 1 for classes it does not name.
+        sample_weight : (N,) or (N, T) array_like, optional
+        initial_epoch : int
+            Number of the first epoch, counted from 0.
+        steps_per_epoch : int, optional
+            Batches an epoch; one pass over the data where absent.
+        validation_steps, validation_batch_size : int, optional
+        validation_freq : int or list of int
+            Validate after every that many epochs, or after the listed ones (counted from 1).
+
+        Returns
+        -------
+        History
+            Its `history` maps each name to one value per epoch.
+
+        Raises
+        ------
+        ValueError
+            For data that do not fit the model; nothing is changed then.
+        """
+        given, held_out = data.samples(x, y, sample_weight), None
+        if validation_data is not None:
+            held_out = data.unpack(validation_data)
+        elif validation_split:
+            given, held_out = data.split(given, validation_split)
+        if class_weight is not None:
+            given = data.class_weighted(given, class_weight)
+        batches = self._batches("fit", given, batch_size, shuffle, steps_per_epoch)
+        validation = None
+        if held_out is not None:
+            validation_size = validation_batch_size or batch_size
+            validation = self._batches("fit", held_out, validation_size, False, validation_steps)
+        due = _validation_epochs(validation_freq)
+        bar = progress(verbose)
+        step = self._training_step()
+        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": epochs, "steps": len(batches)}, with_history=True)
+        assert self.history is not None
+        before_batch = hooks.written("on_batch_begin", "on_train_batch_begin")
+        after_batch = hooks.written("on_batch_end", "on_train_batch_end")
+        objective = self._objective
+        self.stop_training = False
+        with threads.one_blas_thread(), bar:
+            hooks.call("on_train_begin", None)
+            logs: dict[str, float] = {}
+            for epoch in range(initial_epoch, epochs):
+                objective.reset()
+                hooks.call("on_epoch_begin", epoch, None)
+                bar.begin(f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", len(batches))
+                done = 0
+                for batch in batches.epoch():
+                    for hook in before_batch:
+                        hook(done, None)
+                    step(batch)
+                    if after_batch:
+                        seen = objective.results()
+                        for hook in after_batch:
+                            hook(done, seen)
+                    done += 1
+                    if perf_counter() >= bar.due:
+                        bar.show(done, objective.count, objective.results())
+                    if self.stop_training:
+                        break
+                logs = objective.results()
+                bar.trained(done, objective.count, logs)
+                if validation is not None and due(epoch + 1):
+                    found = self._evaluated(validation, hooks, Progress())
+                    logs.update((f"val_{name}", value) for name, value in found.items())
+                logs = dict(sorted(logs.items()))
+                hooks.call("on_epoch_end", epoch, logs)
+                bar.end(logs)
+                if self.stop_training:
+                    break
+            hooks.call("on_train_end", logs)
+        return self.history
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One update on one batch.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
+        """
+        given = data.samples(x, y, sample_weight)
+        if class_weight is not None:
+            given = data.class_weighted(given, class_weight)
+        (batch,) = self._batches("train_on_batch", given, len(given.x)).epoch()
+        step = self._training_step()
+        self._objective.reset()
+        with threads.one_blas_thread():
+            step(batch)
+        return self._objective.results() if return_dict else self._objective.values()
+
+    # --- evaluate -----------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics on data.
+
+        Parameters
+        ----------
+        x, y : array_like
+        batch_size : int, optional
+            32 where absent.
+        verbose : {"auto", 0, 1, 2}
+            As for `fit`.
+        sample_weight : (N,) or (N, T) array_like, optional
+        steps : int, optional
+            Stop after this many batches.
+        callbacks : list of Callback, optional
+        return_dict : bool
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
+        """
+        batches = self._batches("evaluate", data.samples(x, y, sample_weight), batch_size, False, steps)
+        bar = progress(verbose)
+        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": len(batches)})
+        with threads.one_blas_thread(), bar:
+            bar.begin("Evaluate", len(batches))
+            logs = self._evaluated(batches, hooks, bar)
+            bar.end(logs)
+        return logs if return_dict else self._objective.values()
+
+    def _evaluated(self, batches: Batches, hooks: Hooks, bar: Progress) -> dict[str, float]:
+        objective, call = self._objective, self._workspace()
+        before_batch, after_batch = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
+        self.stop_evaluating = False
+        hooks.call("on_test_begin", None)
+        objective.reset()
+        batches.restart()
+        penalty = self._weight_penalty()
+        done = 0
+        for *inputs, y, weight in batches.epoch():
+            for hook in before_batch:
+                hook(done, None)
+            prediction = self.forward(call, *inputs)
+            objective.update(y, prediction, weight, penalty + call.saved["penalty"])
+            if after_batch:
+                seen = objective.results()
+                for hook in after_batch:
+                    hook(done, seen)
+            done += 1
+            if perf_counter() >= bar.due:
+                bar.show(done, objective.count, objective.results())
+            if self.stop_evaluating:
+                break
+        logs = objective.results()
+        bar.trained(done, objective.count, logs)
+        hooks.call("on_test_end", logs)
+        return logs
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics of one batch, returned as by `train_on_batch`."""
+        given = data.samples(x, y, sample_weight)
+        batches = self._batches("test_on_batch", given, len(given.x))
+        with threads.one_blas_thread():
+            logs = self._evaluated(batches, Hooks(self, None, {}), Progress())
+        return logs if return_dict else self._objective.values()
+
+    # --- predict ------------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Outputs for inputs, in new arrays. Several threads may predict with one model at the same time.
+
+        Parameters
+        ----------
+        x : array_like
+        batch_size : int, optional
+            32 where absent. Larger batches are taken inside where nothing can tell the difference.
+        verbose : {"auto", 0, 1, 2}
+            "auto" shows a bar on a terminal when it takes a while.
+        steps : int, optional
+            Stop after this many batches.
+        callbacks : list of Callback, optional
+
+        Returns
+        -------
+        ndarray, or a list of them where the model has several outputs.
+        """
+        inputs = self._inputs(x)
+        count = len(inputs[0])
+        size = data.batch_size_of(batch_size, count, steps)
+        count = count if steps is None else min(count, steps * size)
+        self._check_batches(count, size)
+        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": -(-count // size)})
+        before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
+        if not (before_batch or after_batch or _stateful(self)):
+            size = max(size, self._predict_rows(inputs))
+        call = self._workspace()
+        outputs: list[Array] = []
+        several = False
+        bar = progress(verbose, lasting=False)
+        self.stop_predicting = False
+        with threads.one_blas_thread(), bar:
+            bar.begin("Predict", -(-count // size))
+            hooks.call("on_predict_begin", None)
+            for index, start in enumerate(range(0, count, size)):
+                rows = slice(start, min(start + size, count))
+                for hook in before_batch:
+                    hook(index, None)
+                found = self.forward(call, *(column[rows] for column in inputs))
+                several = isinstance(found, tuple)
+                parts = found if several else (found,)
+                outputs = outputs or [np.empty((count, *part.shape[1:]), part.dtype) for part in parts]
+                for output, part in zip(outputs, parts, strict=True):
+                    output[rows] = part
+                if perf_counter() >= bar.due:
+                    bar.show(index + 1, rows.stop, {})
+                for hook in after_batch:
+                    batch = [output[rows] for output in outputs]
+                    hook(index, {"outputs": batch if several else batch[0]})
+                if self.stop_predicting:
+                    outputs = [output[: rows.stop] for output in outputs]
+                    break
+            bar.trained(-(-count // size), count, {})
+            hooks.call("on_predict_end", None)
+            bar.end({})
+        return outputs if several else outputs[0]
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Outputs for one batch of inputs, in new arrays."""
+        return self(x)
+
+    def __call__(self, *inputs: npt.ArrayLike, mask: npt.ArrayLike | None = None, training: bool = False) -> Any:
+        """Outputs for inputs, in new arrays: the quick way for small inputs.
+
+        Parameters
+        ----------
+        *inputs : array_like
+        mask : (B, T) bool array_like, optional
+            True where a step counts.
+        training : bool
+            Whether dropout drops.
+
+        Returns
+        -------
+        ndarray, or a list of them where the model has several outputs.
+        """
+        arrays = self._inputs(*inputs)
+        self._check_batches(len(arrays[0]), len(arrays[0]))
+        call = self._workspace(training, None if mask is None else np.ascontiguousarray(mask, dtype=bool))
+        with threads.one_blas_thread():
+            outputs = self.forward(call, *arrays)
+        return [part.copy() for part in outputs] if isinstance(outputs, tuple) else outputs.copy()
+
+    # --- what the loops share -----------------------------------------------------------------------
+
+    def _inputs(self, *inputs: Any) -> tuple[Array, ...]:
+        """The inputs as `forward` takes them, the model built on them where it was not."""
+        if len(inputs) != 1:
+            raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
+        x = self.as_input(data.array(inputs[0], "x"))
+        if not self.built:
+            self.build(x.shape if _stateful(self) else (None, *x.shape[1:]))
+        return (np.ascontiguousarray(data.fitted(x, self.input_shape, f"Model {self.name!r}")),)
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of a batch of inputs, the batch axis first; an AttributeError before the model is built."""
+        raise AttributeError(f"Model {self.name!r} has no input shape.")
+
+    def _workspace(self, training: bool = False, mask: Array | None = None) -> Call:
+        """The calling thread's memory for a forward pass."""
+        call: Call | None = getattr(self._workspaces, "call", None)
+        if call is None:
+            call = self._workspaces.call = Call()
+        call.training, call.mask = bool(training), mask
+        return call
+
+    def _batches(
+        self, where: str, given: Samples, batch_size: int | None, shuffle: bool | str = False, steps: int | None = None
+    ) -> Batches:
+        """Checked data as batches of inputs, targets and weights."""
+        if not self.compiled:
+            raise ValueError(f"{where}: the model is not compiled; call compile(optimizer, loss) first.")
+        if given.y is None:
+            raise ValueError(f"{where}: needs the targets y.")
+        inputs = self._inputs(given.x)
+        y = self._objective.bind(given.y, self.compute_output_shape(inputs[0].shape), self.dtype)
+        weight = None if given.weight is None else np.asarray(given.weight, self.dtype)
+        batches = Batches([*inputs, y, weight], batch_size, shuffle, steps)
+        self._check_batches(batches.count, batches.batch_size)
+        return batches
+
+    def _check_batches(self, count: int, size: int) -> None:
+        """ValueError where a stateful model, whose states are those of a fixed number of rows, gets other batches."""
+        if _stateful(self) and (size != self.input_shape[0] or count % size):
+            raise ValueError(
+                f"Model {self.name!r} is stateful and takes batches of exactly {self.input_shape[0]} samples, "
+                f"got {count} samples in batches of {size}; give batch_size={self.input_shape[0]} and whole batches."
+            )
+
+    def _training_step(self) -> Step:
+        """What one batch does, with the parameters in one buffer and the optimizer ready."""
+        if self.optimizer is None or self._objective.loss is None:
+            raise ValueError("fit: training needs an optimizer and a loss; call compile(optimizer, loss) with both.")
+        weights = self.trainable_weights
+        if self._parameters is None or not self._parameters.holds(weights):
+            for weight in self.weights:
+                weight.gradient = None  # a frozen layer takes no gradient
+            self._parameters = Parameters(weights)
+            self._step = None
+        if self._step is None:
+            self._step = self._new_step(self._parameters, self.optimizer)
+        return self._step
+
+    def _new_step(self, parameters: Parameters, optimizer: Optimizer) -> Step:
+        optimizer.build(parameters)
+        objective, forward, backward = self._objective, self.forward, self.backward
+        call = Call(training=True, differentiate=True)
+        call.input_gradient = False
+        regularized = _regularized(parameters.weights)
+
+        def step(batch: tuple[Any, ...]) -> None:
+            *inputs, y, sample_weight = batch
+            prediction = forward(call, *inputs)
+            penalty = call.saved["penalty"]
+            if regularized:
+                penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
+            gradient = objective.differentiate(y, prediction, sample_weight, penalty)
+            parameters.zero_gradients()
+            backward(call, gradient)
+            for weight, regularizer in regularized:
+                weight.gradient += regularizer.gradient(weight.value)
+            optimizer.apply(parameters)
+
+        return step
+
+    def _weight_penalty(self) -> float:
+        """What the regularizers of the trained weights add to the loss."""
+        return sum(regularizer(weight.value) for weight, regularizer in _regularized(self.trainable_weights))
+
+    def _predict_rows(self, inputs: Iterable[Array]) -> int:
+        """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
+        widest = max((weight.shape[-1] for weight in self.weights if weight.shape), default=1)
+        size = max(int(np.prod(x.shape[1:-1])) * max(widest, x.shape[-1]) for x in inputs)
+        return min(PREDICT_ROWS, PREDICT_NUMBERS // size)
+
+
+def _regularized(weights: Iterable[Weight]) -> list[tuple[Weight, Regularizer]]:
+    return [(weight, weight.regularizer) for weight in weights if weight.regularizer is not None]
+
+
+def _stateful(layer: Layer) -> bool:
+    return bool(getattr(layer, "stateful", False)) or any(_stateful(inner) for inner in layer.sublayers)
+
+
+def _validation_epochs(frequency: Any) -> Callable[[int], bool]:
+    """Whether to validate after an epoch, counted from 1."""
+    if isinstance(frequency, int) and frequency > 0:
+        return lambda epoch: epoch % frequency == 0
+    if isinstance(frequency, (list, tuple, set)):
+        return lambda epoch: epoch in frequency
+    raise ValueError(f"validation_freq: expected a whole number of at least 1 or a list of epochs, got {frequency!r}.")
+
+
+def _restored(value: Any, get: Callable[[Any], Any]) -> Any:
+    """What `_serialized` made of a loss or metrics, with objects in the place of their configs."""
+    if isinstance(value, Mapping):
+        return get(value) if "class_name" in value else {key: _restored(entry, get) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_restored(entry, get) for entry in value]
+    return value
+
+
+def _serialized(value: Any) -> Any:
+    """Keras's JSON form of what `compile` takes."""
+    if isinstance(value, Mapping):
+        return {key: _serialized(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_serialized(entry) for entry in value]
+    if hasattr(value, "get_config"):
+        return registry.serialize(value)
+    if callable(value):
+        name = getattr(value, "__name__", type(value).__name__)
+        return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
+    return value

@@ -1,0 +1,45 @@
+"""What is said when a model file cannot be read."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ModelFileError(ValueError):
+    """A model file cannot be read: the message names the file, the place in it and the reason."""
+
+
+class ModelFileMissing(ModelFileError, FileNotFoundError):
+    """There is no such file."""
+
+
+@contextmanager
+def reading(file: str, place: str = "") -> Iterator[None]:
+    """Turn whatever goes wrong inside into a ModelFileError that names the file and the place.
+
+    A damaged file makes h5py, zipfile and json raise nearly every exception there is, so this catches them all.
+    """
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except Exception as error:
+        where = f"{file}, {place}" if place else file
+        raise ModelFileError(f"{where}: {sentence(error)}") from error
+
+
+def sentence(error: Exception) -> str:
+    """What an exception says, on one line and with its full stop."""
+    reason = " ".join(str(error.args[0] if error.args else "").split()) or f"{type(error).__name__} in this place"
+    return reason if reason.endswith((".", "?")) else f"{reason}."
+
+
+def notice(message: str) -> None:
+    """Warn, on behalf of the first caller outside the package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastgru":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
