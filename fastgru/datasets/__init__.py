@@ -1,0 +1,5 @@
+"""Data sets under Keras's names, and the digits that come with the package."""
+
+from fastgru.datasets import digits, mnist
+
+__all__ = ["digits", "mnist"]

@@ -1,0 +1,46 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from fastgru import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_python_examples_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(examples[0].splitlines()) == 12
+    names: dict[str, object] = {}
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), names)
+    assert (tmp_path / "digits.keras").is_file()
+    assert float(re.findall(r"val_accuracy: ([\d.]+)", capsys.readouterr().out)[-1]) > 0.85
+
+
+@pytest.mark.parametrize("command", ["pip install . && fastgru train", "pip install '.[test]' && pytest"])
+def test_the_two_commands_are_there_and_ci_runs_the_second(command: str) -> None:
+    assert command in README
+    if command.endswith("pytest"):
+        assert command in (ROOT / ".ci/run").read_text()
+
+
+def test_the_command_lines_are_understood() -> None:
+    lines = re.findall(r"```\n(fastgru .*?)```", README, re.DOTALL)[0].splitlines()
+    understood = [cli._parser().parse_args(line.split()[1:]).run.__name__ for line in lines]
+    assert understood == ["train", "evaluate", "predict", "summary", "info"]
+
+
+def test_the_files_the_readme_names_exist() -> None:
+    for name in re.findall(r"^\| `([\w./]+)`", README, re.MULTILINE):
+        assert (ROOT / name).exists(), name
+    assert os.access(ROOT / ".ci/run", os.X_OK)
