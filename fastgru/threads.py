@@ -69,12 +69,15 @@ def _checked(value: Any, where: str) -> int:
 
 
 @contextlib.contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread(needed: bool = True) -> Iterator[None]:
     """BLAS on one thread inside (our shards are the threads), the process's own setting back afterwards.
 
-    Nested and concurrent uses share one change: the first sets, the last restores.
+    Nested and concurrent uses share one change: the first sets, the last restores. Nothing happens if it is not needed.
     """
     global _holders
+    if not needed:
+        yield
+        return
     with _lock:
         if _holders == 0:
             _limit_blas()

@@ -11,8 +11,10 @@ import pytest
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
-from fastgru import random
+from fastgru import config, kernels, random
 from fastgru.layers import layer
+
+ENGINES = [(isa, "tiles") for isa in kernels.available()] + [(kernels.isa, "blas")]
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +41,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the development folder 'shared' is not beside the checkout")
     return folder
+
+
+@pytest.fixture(params=ENGINES, ids=" with ".join)
+def every_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs with each instruction set of this machine, and with either way to multiply."""
+    isa, products = request.param
+    monkeypatch.setattr(kernels, "isa", isa)
+    monkeypatch.setattr(kernels, "_modules", {})
+    monkeypatch.setattr(config, "_products", products)
+    return str(isa)

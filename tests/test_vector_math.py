@@ -53,6 +53,7 @@ def samples(dtype):
     return np.concatenate([every, -every, bend, -bend])
 
 
+@pytest.mark.usefixtures("every_engine")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 def test_error_stays_within_units_of_the_last_place(name, dtype):
@@ -78,6 +79,7 @@ def test_error_over_a_sixteenth_of_all_floats(name):
     assert worst <= LIMIT_ULP[name, "float32"]
 
 
+@pytest.mark.usefixtures("every_engine")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
 def test_infinities_nan_zeros_and_denormals_behave_as_numpys(name, dtype):

@@ -21,14 +21,14 @@ except ImportError as error:
     ) from error
 
 
-def _compiled() -> list[str]:
+def available() -> list[str]:
     """The instruction sets this build has and this CPU can run, the plainest first."""
     return [isa for isa in _runtime.cpu_isas() if importlib.util.find_spec(f"fastgru.kernels._float32_{isa}")]
 
 
 def _choose() -> str:
     """FASTGRU_ISA, else the widest instruction set there is."""
-    choices = _compiled()
+    choices = available()
     asked = os.environ.get("FASTGRU_ISA")
     if asked is None:
         return choices[-1]
@@ -56,4 +56,4 @@ def show_config() -> dict[str, Any]:
     from fastgru import threads
 
     blas = [f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info() if lib["user_api"] == "blas"]
-    return {"isa": isa, "available": _compiled(), "blas": sorted(set(blas)), "threads": threads.get_num_threads()}
+    return {"isa": isa, "available": available(), "blas": sorted(set(blas)), "threads": threads.get_num_threads()}

@@ -11,15 +11,26 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 class Kernels(Protocol):
+    slack: int
     def apply_activation(self, kind: int, x: Array) -> None: ...
     def apply_derivative(self, kind: int, y: Array, dy: Array) -> None: ...
+    def dense_pack_size(self, features: int, units: int, transposed: bool) -> int: ...
+    def dense_pack(self, kernel: Array, transposed: bool, packed: Array) -> None: ...
     def dense_forward(
-        self, x: Array, kernel: Array, bias: Array | None, activation: int, y: Array, threads: int
+        self,
+        x: Array,
+        kernel: Array,
+        packed: Array | None,
+        bias: Array | None,
+        activation: int,
+        y: Array,
+        threads: int,
     ) -> None: ...
     def dense_backward(
         self,
         x: Array,
         kernel: Array,
+        packed: Array | None,
         activation: int,
         y: Array,
         dy: Array,
@@ -28,13 +39,22 @@ class Kernels(Protocol):
         d_bias: Array | None,
         threads: int,
     ) -> None: ...
-    def gru_memory(self, batch: int, steps: int, features: int, units: int, differentiate: bool) -> int: ...
+    def gru_pack_size(self, features: int, units: int, reset_after: bool) -> int: ...
+    def gru_pack(
+        self, kernel: Array, recurrent_kernel: Array, bias: Array | None, reset_after: bool, packed: Array
+    ) -> None: ...
+    def gru_pack_back_size(self, features: int, units: int) -> int: ...
+    def gru_pack_back(self, kernel: Array, recurrent_kernel: Array, reset_after: bool, packed: Array) -> None: ...
+    def gru_memory(
+        self, batch: int, steps: int, features: int, units: int, reset_after: bool, packed: bool, keep: bool
+    ) -> int: ...
     def gru_forward(
         self,
         x: Array,
         kernel: Array,
         recurrent_kernel: Array,
         bias: Array | None,
+        packed: Array | None,
         h0: Array | None,
         mask: npt.NDArray[np.uint8] | None,
         activation: int,
@@ -42,7 +62,7 @@ class Kernels(Protocol):
         reset_after: bool,
         go_backwards: bool,
         zero_output_for_mask: bool,
-        differentiate: bool,
+        keep: bool,
         memory: Array,
         y: Array | None,
         last: Array,
@@ -53,6 +73,7 @@ class Kernels(Protocol):
         x: Array,
         kernel: Array,
         recurrent_kernel: Array,
+        packed: Array | None,
         h0: Array | None,
         mask: npt.NDArray[np.uint8] | None,
         activation: int,

@@ -18,7 +18,12 @@
 #   gates   (T, R, 4H)   x W, then g z r q, then their gradients
 #   states  (T+1, R, H)  h before every step, and the last
 #
-# Without a backward pass to come the steps go through in blocks of time, and T above is the length of a block.
+# Without a backward pass to come nothing is kept: two states are enough, and where inputs are projected ahead they are so
+# in blocks of time, so that memory does not grow with T.
+#
+# The products go through register tiles with weights packed by `gru_pack` (tiles.pxi) or, where none are given, through
+# BLAS. With tiles and reset_after a step goes from the inputs to the next state tile by tile, and nothing but what the
+# backward pass wants leaves the cache.
 
 cdef enum:
     BLOCK_NUMBERS = 32768  # numbers in the gates of a block of one shard, so that a block stays in the L2 cache
@@ -26,19 +31,22 @@ cdef enum:
 cdef struct GRU:
     Py_ssize_t B, T, F, H
     Py_ssize_t rows                # of a shard; the last one may have fewer
-    Py_ssize_t block               # steps kept in memory: T where a backward pass follows
+    bint keep                      # a backward pass follows
+    Py_ssize_t block               # steps whose inputs and gates are in memory at once: T where they are kept
     bint reset_after, go_backwards, zero_output_for_mask
     int activation, recurrent_activation
     const real *x                  # (B, T, F)
     const real *kernel             # (F, 3H)
     const real *recurrent_kernel   # (H, 3H)
+    const real *packed             # the weights for tiles, or NULL
     const real *h0                 # (B, H) or NULL for zeros
     const unsigned char *mask      # (B, T) or NULL
     real *bias                     # (4H,): what is added to a row [g z r q]
-    real *xs
-    real *gates
+    real *xs                       # NULL where nothing reads it
+    real *gates                    # NULL where nothing reads it
     real *states
     real *products                 # (B, 3H): h U of a step; in the backward pass dh (R, H), then d(r h) (R, H)
+    real *bias_sums                # (shards, 4H): sums of the rows of gradients
     real *y                        # (B, T, H) or NULL
     real *last                     # (B, H)
     const real *dy                 # (B, T, H) or NULL
@@ -60,166 +68,146 @@ cdef inline bint masked(GRU *p, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
     return p.mask != NULL and not p.mask[row * p.T + time_index(p, step)]
 
 
-cdef void project_inputs(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
-                         real *xs, real *gates) noexcept nogil:
-    """[g z r] of all rows of `steps` steps = x [Wh Wz Wr]."""
-    cdef Py_ssize_t s, i, H = p.H, F = p.F
+cdef inline bint fused(GRU *p) noexcept nogil:
+    """Whether a tile goes from the inputs to the next state; without reset_after r h must be there for all units first."""
+    return p.packed != NULL and p.reset_after
+
+
+include "gru_gates.pxi"
+
+
+# --- forward ----------------------------------------------------------------------------------------
+
+
+cdef void gather_inputs(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
+                        real *xs) noexcept nogil:
+    """The inputs of `steps` steps in time order."""
+    cdef Py_ssize_t s, i, F = p.F
     for s in range(steps):
         for i in range(R):
             if masked(p, first + i, start + s):  # what a masked step holds, NaN perhaps, must reach no gradient
                 memset(xs + (s * R + i) * F, 0, F * sizeof(real))
             else:
                 memcpy(xs + (s * R + i) * F, p.x + ((first + i) * p.T + time_index(p, start + s)) * F, F * sizeof(real))
-    multiply(False, False, steps * R, H, F, xs, F, p.kernel + 2 * H, 3 * H, 0, gates, 4 * H)
-    multiply(False, False, steps * R, 2 * H, F, xs, F, p.kernel, 3 * H, 0, gates + H, 4 * H)
 
 
-cdef void gates_reset_after(GRU *p, const real *product, const real *h, real *row, real *h_next) noexcept nogil:
-    """From x W in `row` and h U in `product` to [g z r q] and the next state, for one row."""
-    cdef Py_ssize_t j, H = p.H
-    cdef real *g = row
-    cdef real *z = row + H
-    cdef real *r = row + 2 * H
-    cdef real *q = row + 3 * H
-    cdef const real *b = p.bias
-    for j in range(2 * H):
-        z[j] += product[j] + b[H + j]
-    activate(p.recurrent_activation, z, 2 * H)
-    for j in range(H):
-        q[j] = product[2 * H + j] + b[3 * H + j]
-        g[j] += b[j] + r[j] * q[j]
-    activate(p.activation, g, H)
-    for j in range(H):
-        h_next[j] = g[j] + z[j] * (h[j] - g[j])
+cdef void project_inputs(GRU *p, Py_ssize_t rows, const real *xs, real *gates) noexcept nogil:
+    """[g z r] = x [Wh Wz Wr], for all rows of all steps at once."""
+    cdef Py_ssize_t H = p.H, F = p.F
+    if p.packed:
+        multiply_packed(rows, 3 * H, F, xs, F, p.packed, False, gates, 4 * H)
+    else:
+        multiply(False, False, rows, H, F, xs, F, p.kernel + 2 * H, 3 * H, 0, gates, 4 * H)
+        multiply(False, False, rows, 2 * H, F, xs, F, p.kernel, 3 * H, 0, gates + H, 4 * H)
 
 
-cdef void reset_gate_before(GRU *p, const real *product, const real *h, real *row) noexcept nogil:
-    """z, r and q = r h of one row, from x W in `row` and h [Uz Ur] in `product`."""
-    cdef Py_ssize_t j, H = p.H
-    cdef real *z = row + H
-    cdef real *r = row + 2 * H
-    cdef real *q = row + 3 * H
-    for j in range(2 * H):
-        z[j] += product[j] + p.bias[H + j]
-    activate(p.recurrent_activation, z, 2 * H)
-    for j in range(H):
-        q[j] = r[j] * h[j]
+cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real *gates, const real *h,
+                         real *h_next) noexcept nogil:
+    """One time step of a shard with reset_after, LANES units of TILE_ROWS rows at a time from x and h to h'."""
+    cdef real[4 * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t i, j = 0, rows, H = p.H, F = p.F
+    cdef const real *packed = p.packed
+    while j < H:
+        i = 0
+        while i < R:
+            rows = smaller(TILE_ROWS, R - i)
+            tile_gates(<int>rows, F, x + i * p.T * F, p.T * F, 0 if at_rest else H, h + i * H, H, packed, planes)
+            gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
+                          gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
+            i += rows
+        packed += (4 + 3 * (F + H)) * LANES
+        j += LANES
 
 
-cdef void candidate_before(GRU *p, const real *product, const real *h, real *row, real *h_next) noexcept nogil:
-    """g and the next state of one row, from q Uh in `product`."""
-    cdef Py_ssize_t j, H = p.H
-    cdef real *g = row
-    cdef real *z = row + H
-    for j in range(H):
-        g[j] += product[j] + p.bias[j]
-    activate(p.activation, g, H)
-    for j in range(H):
-        h_next[j] = g[j] + z[j] * (h[j] - g[j])
-
-
-cdef void gru_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *h, real *h_next,
-                   real *products) noexcept nogil:
-    """One time step of a shard."""
+cdef void gru_step_after(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
+                         real *products) noexcept nogil:
+    """One time step of a shard with reset_after, from x W in `gates`, with BLAS."""
     cdef Py_ssize_t i, H = p.H
-    cdef bint at_rest = step == 0 and p.h0 == NULL  # h is zero, and so are its products
-    cdef Py_ssize_t columns = 3 * H if p.reset_after else 2 * H
     if at_rest:
         memset(products, 0, R * 3 * H * sizeof(real))
     else:
-        multiply(False, False, R, columns, H, h, H, p.recurrent_kernel, 3 * H, 0, products, columns)
-    if p.reset_after:
-        for i in range(R):
-            gates_reset_after(p, products + i * 3 * H, h + i * H, gates + i * 4 * H, h_next + i * H)
+        multiply(False, False, R, 3 * H, H, h, H, p.recurrent_kernel, 3 * H, 0, products, 3 * H)
+    for i in range(R):
+        gates_reset_after(p, products + i * 3 * H, h + i * H, gates + i * 4 * H, h_next + i * H)
+
+
+cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
+                          real *products) noexcept nogil:
+    """One time step of a shard without reset_after, from x W in `gates`."""
+    cdef Py_ssize_t i, H = p.H
+    cdef const real *packed = p.packed + packed_numbers(p.F, 3 * H) if p.packed else NULL
+    if at_rest:
+        memset(products, 0, R * 2 * H * sizeof(real))
+    elif packed:
+        multiply_packed(R, 2 * H, H, h, H, packed, False, products, 2 * H)
     else:
-        for i in range(R):
-            reset_gate_before(p, products + i * 2 * H, h + i * H, gates + i * 4 * H)
-        if at_rest:
-            memset(products, 0, R * H * sizeof(real))
+        multiply(False, False, R, 2 * H, H, h, H, p.recurrent_kernel, 3 * H, 0, products, 2 * H)
+    for i in range(R):
+        reset_gate_before(p, products + i * 2 * H, h + i * H, gates + i * 4 * H)
+    if at_rest:
+        memset(products, 0, R * H * sizeof(real))
+    elif packed:
+        multiply_packed(R, H, H, gates + 3 * H, 4 * H, packed + packed_numbers(H, 2 * H), False, products, H)
+    else:
+        multiply(False, False, R, H, H, gates + 3 * H, 4 * H, p.recurrent_kernel + 2 * H, 3 * H, 0, products, H)
+    for i in range(R):
+        candidate_before(p, products + i * H, h + i * H, gates + i * 4 * H, h_next + i * H)
+
+
+cdef void put_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, const real *h) noexcept nogil:
+    """The states of a step into their place in y."""
+    cdef Py_ssize_t i, H = p.H
+    cdef real *y
+    for i in range(R):
+        y = p.y + ((first + i) * p.T + step) * H
+        if p.zero_output_for_mask and masked(p, first + i, step):
+            memset(y, 0, H * sizeof(real))
         else:
-            multiply(False, False, R, H, H, gates + 3 * H, 4 * H, p.recurrent_kernel + 2 * H, 3 * H, 0, products, H)
-        for i in range(R):
-            candidate_before(p, products + i * H, h + i * H, gates + i * 4 * H, h_next + i * H)
-    if p.mask:
-        for i in range(R):
-            if masked(p, first + i, step):
-                memcpy(h_next + i * H, h + i * H, H * sizeof(real))
+            memcpy(y, h + i * H, H * sizeof(real))
 
 
 cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef GRU *p = <GRU *>context
     cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first)
-    cdef Py_ssize_t start = 0, steps, s, i
-    cdef real *xs = p.xs + first * p.block * p.F
-    cdef real *gates = p.gates + first * p.block * 4 * H
-    cdef real *states = p.states + first * (p.block + 1) * H
+    cdef Py_ssize_t step, i, steps
+    cdef bint at_rest = p.h0 == NULL  # h is zero, and so are its products
+    cdef real *xs = p.xs + first * p.block * p.F if p.xs else NULL
+    cdef real *gates = p.gates + first * p.block * 4 * H if p.gates else NULL
+    cdef real *states = p.states + first * (p.T + 1 if p.keep else 2) * H
+    cdef real *products = p.products + first * 3 * H
     cdef real *h = states
-    cdef real *out
-    if p.h0:
-        memcpy(h, p.h0 + first * H, R * H * sizeof(real))
-    else:
+    cdef real *h_next
+    cdef real *row
+    if at_rest:
         memset(h, 0, R * H * sizeof(real))
-    while start < p.T:
-        steps = smaller(p.block, p.T - start)
-        project_inputs(p, first, R, start, steps, xs, gates)
-        if start:
-            memcpy(states, h, R * H * sizeof(real))
-            h = states
-        for s in range(steps):
-            gru_step(p, first, R, start + s, gates + s * R * 4 * H, h, h + R * H, p.products + first * 3 * H)
-            h += R * H
-            if p.y:
-                for i in range(R):
-                    out = p.y + ((first + i) * p.T + start + s) * H
-                    if p.zero_output_for_mask and masked(p, first + i, start + s):
-                        memset(out, 0, H * sizeof(real))
-                    else:
-                        memcpy(out, h + i * H, H * sizeof(real))
-        start += steps
+    else:
+        memcpy(h, p.h0 + first * H, R * H * sizeof(real))
+    for step in range(p.T):
+        if xs and step % p.block == 0:
+            steps = smaller(p.block, p.T - step)
+            gather_inputs(p, first, R, step, steps, xs)
+            if not fused(p):
+                project_inputs(p, steps * R, xs, gates)
+        h_next = h + R * H if p.keep or h == states else states
+        row = gates + step % p.block * R * 4 * H if gates else NULL
+        if fused(p):
+            gru_step_fused(p, R, at_rest, p.x + (first * p.T + time_index(p, step)) * p.F, row, h, h_next)
+        elif p.reset_after:
+            gru_step_after(p, R, at_rest, row, h, h_next, products)
+        else:
+            gru_step_before(p, R, at_rest, row, h, h_next, products)
+        if p.mask:
+            for i in range(R):
+                if masked(p, first + i, step):
+                    memcpy(h_next + i * H, h + i * H, H * sizeof(real))
+        at_rest = False
+        h = h_next
+        if p.y:
+            put_step(p, first, R, step, h)
     memcpy(p.last + first * H, h, R * H * sizeof(real))
 
 
-cdef void candidate_gradients(GRU *p, const real *h, real *row, real *dh) noexcept nogil:
-    """dg and dz of one row (before their activations), and what of dh goes straight to the state before:
-
-    dg = dh (1 - z) a',   dz = dh (h - g) f',   dh <- dh z
-    """
-    cdef Py_ssize_t j, H = p.H
-    cdef real *g = row
-    cdef real *z = row + H
-    cdef real d, old_z
-    cdef real[64] dg, dz
-    cdef Py_ssize_t begin, n
-    for begin in range(0, H, 64):
-        n = smaller(64, H - begin)
-        for j in range(n):
-            d = dh[begin + j]
-            old_z = z[begin + j]
-            dg[j] = d * (1 - old_z)
-            dz[j] = d * (h[begin + j] - g[begin + j])
-            dh[begin + j] = d * old_z
-        multiply_derivative(p.activation, g + begin, dg, n)
-        multiply_derivative(p.recurrent_activation, z + begin, dz, n)
-        memcpy(g + begin, dg, n * sizeof(real))
-        memcpy(z + begin, dz, n * sizeof(real))
-
-
-cdef void reset_gradients(GRU *p, const real *dq, real *row, const real *q, real *d_through) noexcept nogil:
-    """dr of one row, dr = dq q f', and what passes through the gate: d_through = dq r.
-
-    With reset_after dq is dg and q the candidate's recurrent part; else dq is d(r h) and q is h.
-    """
-    cdef Py_ssize_t j, begin, n, H = p.H
-    cdef real *r = row + 2 * H
-    cdef real[64] dr, through
-    for begin in range(0, H, 64):
-        n = smaller(64, H - begin)
-        for j in range(n):
-            dr[j] = dq[begin + j] * q[begin + j]
-            through[j] = dq[begin + j] * r[begin + j]
-        multiply_derivative(p.recurrent_activation, r + begin, dr, n)
-        memcpy(r + begin, dr, n * sizeof(real))
-        memcpy(d_through + begin, through, n * sizeof(real))
+# --- backward ---------------------------------------------------------------------------------------
 
 
 cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *h,
@@ -237,10 +225,16 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
             reset_gradients(p, row, row, row + 3 * H, row + 3 * H)
     if p.reset_after:
         # dh += [dz dr dq] U'
-        multiply(False, True, R, H, 3 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
+        if p.packed:
+            multiply_packed(R, H, 3 * H, gates + H, 4 * H, p.packed, True, dh, H)
+        else:
+            multiply(False, True, R, H, 3 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
         return
     # d(r h) = dg Uh'
-    multiply(False, True, R, H, H, gates, 4 * H, p.recurrent_kernel + 2 * H, 3 * H, 0, scratch, H)
+    if p.packed:
+        multiply_packed(R, H, H, gates, 4 * H, p.packed + packed_numbers(2 * H, H), False, scratch, H)
+    else:
+        multiply(False, True, R, H, H, gates, 4 * H, p.recurrent_kernel + 2 * H, 3 * H, 0, scratch, H)
     for i in range(R):
         if masked(p, first + i, step):
             continue
@@ -248,22 +242,36 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
         for j in range(H):
             dh[i * H + j] += scratch[i * H + j]
     # dh += [dz dr] [Uz Ur]'
-    multiply(False, True, R, H, 2 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
+    if p.packed:
+        multiply_packed(R, H, 2 * H, gates + H, 4 * H, p.packed, True, dh, H)
+    else:
+        multiply(False, True, R, H, 2 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
+
+
+cdef void input_gradients(GRU *p, Py_ssize_t R, const real *gates, real *dx) noexcept nogil:
+    """dx = dg Wh' + [dz dr] [Wz Wr]' of one step, into rows that stand T F apart."""
+    cdef Py_ssize_t H = p.H, F = p.F
+    if p.packed:
+        multiply_packed(R, F, 3 * H, gates, 4 * H, p.packed + packed_numbers(3 * H, H), False, dx, p.T * F)
+    else:
+        multiply(False, True, R, F, H, gates, 4 * H, p.kernel + 2 * H, 3 * H, 0, dx, p.T * F)
+        multiply(False, True, R, F, 2 * H, gates + H, 4 * H, p.kernel, 3 * H, 1, dx, p.T * F)
 
 
 cdef void gru_backward_shard(void *context, int shard) noexcept nogil:
     cdef GRU *p = <GRU *>context
-    cdef Py_ssize_t H = p.H, F = p.F, first = shard * p.rows, R = smaller(p.rows, p.B - first)
+    cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first)
     cdef Py_ssize_t s, i, j
     cdef real *gates
-    cdef real *dx
     cdef real *dh = p.products + first * 3 * H
+    cdef real *sums = p.bias_sums + shard * 4 * H
     cdef const real *h
     cdef const real *dy
     if p.d_last:
         memcpy(dh, p.d_last + first * H, R * H * sizeof(real))
     else:
         memset(dh, 0, R * H * sizeof(real))
+    memset(sums, 0, 4 * H * sizeof(real))
     for s in range(p.T - 1, -1, -1):
         gates = p.gates + (first * p.T + s * R) * 4 * H
         h = p.states + (first * (p.T + 1) + s * R) * H
@@ -275,13 +283,37 @@ cdef void gru_backward_shard(void *context, int shard) noexcept nogil:
                 for j in range(H):
                     dh[i * H + j] += dy[j]
         gru_backward_step(p, first, R, s, gates, h, dh, dh + R * H)
+        add_column_sums(R, 4 * H, gates, 4 * H, sums)
         if p.dx:
-            # dx = [dz dr] [Wz Wr]' + dg Wh', into rows that stand T F apart
-            dx = p.dx + (first * p.T + time_index(p, s)) * F
-            multiply(False, True, R, F, 2 * H, gates + H, 4 * H, p.kernel, 3 * H, 0, dx, p.T * F)
-            multiply(False, True, R, F, H, gates, 4 * H, p.kernel + 2 * H, 3 * H, 1, dx, p.T * F)
+            input_gradients(p, R, gates, p.dx + (first * p.T + time_index(p, s)) * p.F)
     if p.dh0:
         memcpy(p.dh0 + first * H, dh, R * H * sizeof(real))
+
+
+cdef void bias_gradients(GRU *p) noexcept nogil:
+    """The biases' gradients from the shards' sums, in the order of the shards."""
+    cdef Py_ssize_t shard, j, H = p.H
+    cdef const real *sums
+    for shard in range(pieces(p.B, p.rows)):
+        sums = p.bias_sums + shard * 4 * H
+        if p.d_bias:
+            for j in range(2 * H):
+                p.d_bias[j] += sums[H + j]
+            for j in range(H):
+                p.d_bias[2 * H + j] += sums[j]
+        if p.d_recurrent_bias:
+            for j in range(3 * H):
+                p.d_recurrent_bias[j] += sums[H + j]
+
+
+cdef inline void add_product(
+    GRU *p, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *d, real *c
+) noexcept nogil:
+    """C (m, n) += A' D for A (k, m) and D (k, n), a part of the gates' gradients; C is a part of a weight's."""
+    if p.packed:
+        add_transposed(m, n, k, a, lda, d, 4 * p.H, c, 3 * p.H)
+    else:
+        multiply(True, False, m, n, k, a, lda, d, 4 * p.H, 1, c, 3 * p.H)
 
 
 cdef void gru_weights_shard(void *context, int shard) noexcept nogil:
@@ -305,38 +337,142 @@ cdef void gru_weights_shard(void *context, int shard) noexcept nogil:
             left, left_ld = p.gates + first * T * 4 * H + 3 * H, 4 * H
             d_recurrent = d_input
         if p.d_kernel:
-            multiply(True, False, F, n, T * R, p.xs + first * T * F, F, d_input, 4 * H, 1, p.d_kernel + column, 3 * H)
+            add_product(p, F, n, T * R, p.xs + first * T * F, F, d_input, p.d_kernel + column)
         skip = 0 if p.h0 else R  # rows of the first step, whose state is zero
         if p.d_recurrent_kernel and T * R > skip:
-            multiply(True, False, H, n, T * R - skip, left + skip * left_ld, left_ld, d_recurrent + skip * 4 * H, 4 * H,
-                     1, p.d_recurrent_kernel + column, 3 * H)
-        if p.d_bias:
-            add_column_sums(T * R, n, d_input, 4 * H, p.d_bias + column)
-        if p.d_recurrent_bias:
-            add_column_sums(T * R, n, d_recurrent, 4 * H, p.d_recurrent_bias + column)
+            add_product(p, H, n, T * R - skip, left + skip * left_ld, left_ld, d_recurrent + skip * 4 * H,
+                        p.d_recurrent_kernel + column)
         first += R
 
 
-cdef Py_ssize_t block_steps(Py_ssize_t rows, Py_ssize_t T, Py_ssize_t H, bint differentiate) noexcept nogil:
-    cdef Py_ssize_t fitting = BLOCK_NUMBERS // (rows * 4 * H)
-    if differentiate or fitting > T:
-        return T
-    return fitting if fitting > 0 else 1
+# --- packed weights ---------------------------------------------------------------------------------
 
 
-def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint differentiate) -> int:
-    """Numbers of workspace that `gru_forward` wants; `gru_backward` reads the same memory."""
-    cdef Py_ssize_t block = block_steps(shard_rows(B), T, H, differentiate)
-    return 4 * H + B * (block * (F + 4 * H) + (block + 1) * H + 3 * H)
+cdef void pack_fused(Py_ssize_t F, Py_ssize_t H, const real *kernel, const real *recurrent_kernel, const real *bias,
+                     real *packed) noexcept nogil:
+    """For every LANES units what `tile_gates` reads: the start of z, r, g and q, the input and the recurrent weights."""
+    cdef Py_ssize_t j = 0, gate, lanes, i, l
+    cdef const real *row
+    while j < H:
+        lanes = smaller(LANES, H - j)
+        memset(packed, 0, 4 * LANES * sizeof(real))
+        if bias:
+            for l in range(lanes):
+                packed[l] = bias[j + l] + bias[3 * H + j + l]
+                packed[LANES + l] = bias[H + j + l] + bias[4 * H + j + l]
+                packed[2 * LANES + l] = bias[2 * H + j + l]
+                packed[3 * LANES + l] = bias[5 * H + j + l]
+        packed += 4 * LANES
+        for i in range(F + H):
+            row = (kernel + i * 3 * H if i < F else recurrent_kernel + (i - F) * 3 * H) + j
+            for gate in range(3):
+                memcpy(packed, row + gate * H, lanes * sizeof(real))
+                memset(packed + lanes, 0, (LANES - lanes) * sizeof(real))
+                packed += LANES
+        j += LANES
 
 
-cdef void lay_out(GRU *p, real *memory) noexcept nogil:
-    """Where the pieces of the workspace lie."""
+def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
+    """Numbers that `gru_pack` writes."""
+    if reset_after:
+        return (4 + 3 * (F + H)) * whole_vectors(H)
+    return packed_numbers(F, 3 * H) + packed_numbers(H, 2 * H) + packed_numbers(H, H)
+
+
+def gru_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[:, ::1] bias, bint reset_after,
+             real[::1] packed):
+    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H; may be None) for the tiles of `gru_forward`."""
+    cdef Py_ssize_t F = kernel.shape[0], H = recurrent_kernel.shape[0]
+    cdef const real *U = &recurrent_kernel[0, 0]
+    cdef const real *b = NULL
+    cdef real *out = &packed[0]
+    if bias is not None:
+        b = &bias[0, 0]
+    with nogil:
+        if reset_after:
+            pack_fused(F, H, &kernel[0, 0], U, b, out)
+        else:
+            # x W, its columns in the order g z r of a row; h [Uz Ur]; q Uh
+            pack(F, 3 * H, &kernel[0, 0], 3 * H, 1, 0, 2 * H, out)
+            out += packed_numbers(F, 3 * H)
+            pack(H, 2 * H, U, 3 * H, 1, 0, 0, out)
+            pack(H, H, U + 2 * H, 3 * H, 1, 0, 0, out + packed_numbers(H, 2 * H))
+
+
+def gru_pack_back_size(Py_ssize_t F, Py_ssize_t H) -> int:
+    """Numbers that `gru_pack_back` writes."""
+    return packed_numbers(3 * H, H) + packed_numbers(3 * H, F)
+
+
+def gru_pack_back(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, bint reset_after, real[::1] packed):
+    """Pack the transposed weights for the tiles of `gru_backward`: U' (for [Uz Ur] and Uh apart without reset_after), and
+    W' with its rows in the order g z r of a row."""
+    cdef Py_ssize_t F = kernel.shape[0], H = recurrent_kernel.shape[0]
+    cdef const real *U = &recurrent_kernel[0, 0]
+    cdef real *out = &packed[0]
+    with nogil:
+        if reset_after:
+            pack(3 * H, H, U, 1, 3 * H, 0, 0, out)
+        else:
+            pack(2 * H, H, U, 1, 3 * H, 0, 0, out)
+            pack(H, H, U + 2 * H, 1, 3 * H, 0, 0, out + packed_numbers(2 * H, H))
+        pack(3 * H, F, &kernel[0, 0], 1, 3 * H, 2 * H, 0, out + packed_numbers(3 * H, H))
+
+
+# --- calls ------------------------------------------------------------------------------------------
+
+
+cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
+    """Where the pieces of the workspace lie; returns how many numbers they take."""
+    cdef Py_ssize_t numbers = 4 * p.H, fitting = BLOCK_NUMBERS // (p.rows * 4 * p.H)
+    p.block = p.T if p.keep or fitting > p.T else fitting if fitting > 0 else 1
     p.bias = memory
-    p.xs = p.bias + 4 * p.H
-    p.gates = p.xs + p.B * p.block * p.F
-    p.states = p.gates + p.B * p.block * 4 * p.H
-    p.products = p.states + p.B * (p.block + 1) * p.H
+    p.states = memory + numbers
+    numbers += p.B * (p.T + 1 if p.keep else 2) * p.H
+    p.products = memory + numbers
+    numbers += p.B * 3 * p.H
+    p.bias_sums = memory + numbers
+    numbers += pieces(p.B, p.rows) * 4 * p.H
+    if p.keep or not fused(p):
+        p.xs = memory + numbers
+        numbers += p.B * p.block * p.F
+        p.gates = memory + numbers
+        numbers += p.B * p.block * 4 * p.H
+    return numbers + LANES  # behind a row of gates, add_transposed reads on
+
+
+cdef GRU gru_call(
+    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
+    const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after,
+    bint go_backwards, bint zero_output_for_mask, bint keep, real[::1] memory,
+):
+    """What the forward and the backward pass share."""
+    cdef GRU p
+    memset(&p, 0, sizeof(p))
+    p.B, p.T, p.F, p.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
+    p.rows = shard_rows(p.B)
+    p.reset_after, p.go_backwards, p.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
+    p.activation, p.recurrent_activation = activation, recurrent_activation
+    p.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
+    if packed is not None:
+        p.packed = &packed[0]
+    if h0 is not None:
+        p.h0 = &h0[0, 0]
+    if mask is not None:
+        p.mask = &mask[0, 0]
+    lay_out(&p, &memory[0])
+    return p
+
+
+def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint reset_after, bint packed, bint keep) -> int:
+    """Numbers of workspace that `gru_forward` wants, with packed weights or without; with `keep`, which a backward pass
+    needs, `gru_backward` reads the same memory."""
+    cdef GRU p
+    cdef real anything
+    memset(&p, 0, sizeof(p))
+    p.B, p.T, p.F, p.H, p.rows, p.keep, p.reset_after = B, T, F, H, shard_rows(B), keep, reset_after
+    p.packed = &anything if packed else NULL
+    return lay_out(&p, &anything)
 
 
 cdef void sum_biases(GRU *p, const real *bias, const real *recurrent_bias) noexcept nogil:
@@ -351,42 +487,20 @@ cdef void sum_biases(GRU *p, const real *bias, const real *recurrent_bias) noexc
             p.bias[H + j] += recurrent_bias[j]
 
 
-cdef GRU gru_call(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[:, ::1] h0,
-    const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after, bint go_backwards,
-    bint zero_output_for_mask, bint differentiate, real[::1] memory,
-):
-    """What the forward and the backward pass share."""
-    cdef GRU p
-    memset(&p, 0, sizeof(p))
-    p.B, p.T, p.F, p.H = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0]
-    p.rows = shard_rows(p.B)
-    p.block = block_steps(p.rows, p.T, p.H, differentiate)
-    p.reset_after, p.go_backwards, p.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
-    p.activation, p.recurrent_activation = activation, recurrent_activation
-    p.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
-    if h0 is not None:
-        p.h0 = &h0[0, 0]
-    if mask is not None:
-        p.mask = &mask[0, 0]
-    lay_out(&p, &memory[0])
-    return p
-
-
 def gru_forward(
     const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[:, ::1] bias,
-    const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after,
-    bint go_backwards, bint zero_output_for_mask, bint differentiate, real[::1] memory, real[:, :, ::1] y,
-    real[:, ::1] last, int threads,
+    const real[::1] packed, const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation,
+    int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask, bint keep, real[::1] memory,
+    real[:, :, ::1] y, real[:, ::1] last, int threads,
 ):
     """Run a GRU over x (B, T, F).
 
-    bias is (2, 3H) with reset_after, (1, 3H) without, or None; h0 (B, H), mask (B, T) and y (B, T, H) may be None; last
-    (B, H) receives the final state. `memory` has `gru_memory` numbers; with `differentiate` it is what `gru_backward`
-    reads.
+    bias is (2, 3H) with reset_after, (1, 3H) without, or None; packed is what `gru_pack` made of the weights, or None to
+    multiply with BLAS; h0 (B, H), mask (B, T) and y (B, T, H) may be None; last (B, H) receives the final state. `memory`
+    has `gru_memory` numbers; with `keep` it is what `gru_backward` reads.
     """
-    cdef GRU p = gru_call(x, kernel, recurrent_kernel, h0, mask, activation, recurrent_activation, reset_after,
-                          go_backwards, zero_output_for_mask, differentiate, memory)
+    cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
+                          go_backwards, zero_output_for_mask, keep, memory)
     cdef const real *input_bias = NULL
     cdef const real *recurrent_bias = NULL
     if bias is not None:
@@ -397,23 +511,25 @@ def gru_forward(
         p.y = &y[0, 0, 0]
     p.last = &last[0, 0]
     with nogil:
-        sum_biases(&p, input_bias, recurrent_bias)
+        if not fused(&p):  # the packed weights carry their biases
+            sum_biases(&p, input_bias, recurrent_bias)
         run_tasks(gru_forward_shard, &p, <int>pieces(p.B, p.rows), threads)
 
 
 def gru_backward(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[:, ::1] h0,
-    const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after, bint go_backwards,
-    bint zero_output_for_mask, real[::1] memory, const real[:, :, ::1] dy, const real[:, ::1] d_last,
+    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
+    const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after,
+    bint go_backwards, bint zero_output_for_mask, real[::1] memory, const real[:, :, ::1] dy, const real[:, ::1] d_last,
     real[:, :, ::1] dx, real[:, ::1] dh0, real[:, ::1] d_kernel, real[:, ::1] d_recurrent_kernel, real[:, ::1] d_bias,
     int threads,
 ):
-    """Backward of `gru_forward` with the same first arguments and its memory, which is used up.
+    """Backward of `gru_forward` with the same arguments and its memory, which is used up.
 
-    dy (B, T, H) and d_last (B, H) are the gradients of the outputs, each may be None; dx and dh0 are written where they
-    are not None; d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
+    packed is what `gru_pack_back` made of the weights, or None to multiply with BLAS, as in the forward pass. dy (B, T, H)
+    and d_last (B, H) are the gradients of the outputs, each may be None; dx and dh0 are written where they are not None;
+    d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
     """
-    cdef GRU p = gru_call(x, kernel, recurrent_kernel, h0, mask, activation, recurrent_activation, reset_after,
+    cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, True, memory)
     if dy is not None:
         p.dy = &dy[0, 0, 0]
@@ -433,4 +549,6 @@ def gru_backward(
             p.d_recurrent_bias = &d_bias[1, 0]
     with nogil:
         run_tasks(gru_backward_shard, &p, <int>pieces(p.B, p.rows), threads)
-        run_tasks(gru_weights_shard, &p, <int>(3 * pieces(p.H, SHARD_COLUMNS)), threads)
+        bias_gradients(&p)
+        if p.d_kernel or p.d_recurrent_kernel:
+            run_tasks(gru_weights_shard, &p, <int>(3 * pieces(p.H, SHARD_COLUMNS)), threads)

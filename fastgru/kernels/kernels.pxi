@@ -9,6 +9,7 @@ from fastgru.kernels._runtime cimport run_tasks
 include "blas.pxi"
 include "activations.pxi"
 include "shards.pxi"
+include "tiles.pxi"
 include "dense.pxi"
 include "gru.pxi"
 include "optimizers.pxi"

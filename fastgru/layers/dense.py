@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import activations, constraints, initializers, kernels, regularizers, threads
+from fastgru import activations, config, constraints, initializers, kernels, regularizers, threads
 from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.packing import Packing
 from fastgru.registry import registered, serialize
 
 _LINEAR = 0  # the number under which the kernels leave the sums as they are, for an activation they do not know
@@ -62,6 +63,7 @@ class Dense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
+        self._packing = Packing()
 
     def build(self, input_shape: Shape) -> None:
         self._check_shape(input_shape)
@@ -100,30 +102,51 @@ class Dense(Layer):
         bias = None if self.bias is None else self.bias.value
         in_kernel = self.activation.kernel_id
         number = _LINEAR if in_kernel is None else in_kernel
-        kernels.module(self.dtype).dense_forward(rows, self.kernel.value, bias, number, y, threads.get_num_threads())
+        packed = self._packed(call) if config.multiplies_with_tiles() else None
+        with threads.one_blas_thread(packed is None):
+            kernels.module(self.dtype).dense_forward(
+                rows, self.kernel.value, packed, bias, number, y, threads.get_num_threads()
+            )
         shape = (*x.shape[:-1], self.units)
-        call.saved["rows"], call.saved["before"], call.saved["y"] = rows, y, y
+        saved = call.saved
+        saved["rows"], saved["before"], saved["y"], saved["packed"] = rows, y, y, packed
         if in_kernel is None:
-            call.saved["y"] = y = self.activation(y.reshape(shape))
+            saved["y"] = y = self.activation(y.reshape(shape))
         return y.reshape(shape)
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
         assert dy is not None
         rows, before, y = (call.saved[name] for name in ("rows", "before", "y"))
+        compiled = kernels.module(self.dtype)
         number = self.activation.kernel_id
-        d = call.buffer("d", before.shape, self.dtype)
         if number is None:
             number = _LINEAR
             dy = self.activation.backward(dy, y.reshape(dy.shape), before.reshape(dy.shape))
-        np.copyto(d, dy.reshape(d.shape))
+        d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
+        np.copyto(d[: dy.size].reshape(dy.shape), dy)
         dx = call.buffer("dx", rows.shape, self.dtype) if call.input_gradient else None
-        d_kernel = self.kernel.gradient
+        packed = None
+        if call.saved["packed"] is not None:
+            packed = call.buffer(
+                "packed_back", (compiled.dense_pack_size(rows.shape[1], self.units, True),), self.dtype
+            )
+            compiled.dense_pack(self.kernel.value, True, packed)
         d_bias = None if self.bias is None else self.bias.gradient
-        kernels.module(self.dtype).dense_backward(
-            rows, self.kernel.value, number, before, d, dx, d_kernel, d_bias, threads.get_num_threads()
-        )
+        with threads.one_blas_thread(packed is None):
+            compiled.dense_backward(
+                rows, self.kernel.value, packed, number, before, d, dx, self.kernel.gradient, d_bias,
+                threads.get_num_threads(),
+            )  # fmt: skip
         return None if dx is None else dx.reshape(*dy.shape[:-1], rows.shape[1])
+
+    def _packed(self, call: Call) -> Array:
+        """The kernel as the tiles of the forward pass read it."""
+        compiled = kernels.module(self.dtype)
+        size = compiled.dense_pack_size(self.kernel.shape[0], self.units, False)
+        return self._packing.packed(
+            call, [self.kernel], size, lambda out: compiled.dense_pack(self.kernel.value, False, out)
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import activations, constraints, initializers, kernels, random, regularizers, threads
+from fastgru import activations, config, constraints, initializers, kernels, random, regularizers, threads
 from fastgru.kernels import reference
 from fastgru.layers.dropout import keep_mask
 from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.packing import Packing
 from fastgru.registry import registered, serialize
 
 
@@ -125,6 +126,7 @@ class GRU(Layer):
         self.reset_after = bool(reset_after)
         self.zero_output_for_mask = bool(zero_output_for_mask)
         self.states: list[Array] | None = None
+        self._packing = Packing()
 
     def build(self, input_shape: Shape) -> None:
         self._check_shape(input_shape)
@@ -256,43 +258,75 @@ class GRU(Layer):
         x, h0 = call.saved["x"], call.saved["h0"]
         batch, steps, features = x.shape
         compiled = kernels.module(self.dtype)
-        size = compiled.gru_memory(batch, steps, features, self.units, call.differentiate)
+        packed = self._packed(call) if config.multiplies_with_tiles() else None
+        size = compiled.gru_memory(
+            batch, steps, features, self.units, self.reset_after, packed is not None, call.differentiate
+        )
         memory = call.buffer("memory", (size,), self.dtype)
         y = call.buffer("y", (batch, steps, self.units), self.dtype) if self.return_sequences else None
         last = call.buffer("last", (batch, self.units), self.dtype)
-        bias = None if self.bias is None else np.atleast_2d(self.bias.value)
-        call.saved["memory"] = memory
-        compiled.gru_forward(
-            x, self.kernel.value, self.recurrent_kernel.value, bias, h0, _bytes(call.mask), *self._kernel_options(),
-            call.differentiate, memory, y, last, threads.get_num_threads(),
-        )  # fmt: skip
+        call.saved["memory"], call.saved["packed"] = memory, packed
+        with threads.one_blas_thread(packed is None):
+            compiled.gru_forward(
+                x, self.kernel.value, self.recurrent_kernel.value, self._bias_rows(), packed, h0, _bytes(call.mask),
+                *self._kernel_options(), call.differentiate, memory, y, last, threads.get_num_threads(),
+            )  # fmt: skip
         return y, last
 
     def _backward_compiled(
         self, call: Call, d_y: Array | None, d_last: Array | None
     ) -> tuple[Array | None, Array | None]:
         x, h0 = call.saved["x"], call.saved["h0"]
+        kernel, recurrent_kernel = self.kernel.value, self.recurrent_kernel.value
+        compiled = kernels.module(self.dtype)
+        packed = None
+        if call.saved["packed"] is not None:
+            packed = call.buffer("packed_back", (compiled.gru_pack_back_size(x.shape[2], self.units),), self.dtype)
+            compiled.gru_pack_back(kernel, recurrent_kernel, self.reset_after, packed)
         dx = call.buffer("dx", x.shape, self.dtype) if call.input_gradient else None
         dh0 = call.buffer("dh0", (len(x), self.units), self.dtype) if call.saved["has_state_input"] else None
-        kernels.module(self.dtype).gru_backward(
-            x, self.kernel.value, self.recurrent_kernel.value, h0, _bytes(call.mask), *self._kernel_options(),
-            call.saved["memory"], d_y, d_last, dx, dh0, *self._gradients(), threads.get_num_threads(),
-        )  # fmt: skip
+        with threads.one_blas_thread(packed is None):
+            compiled.gru_backward(
+                x, kernel, recurrent_kernel, packed, h0, _bytes(call.mask), *self._kernel_options(),
+                call.saved["memory"], d_y, d_last, dx, dh0, *self._gradients(), threads.get_num_threads(),
+            )  # fmt: skip
         return dx, dh0
+
+    def _packed(self, call: Call) -> Array:
+        """The weights as the tiles of the forward pass read them."""
+        compiled = kernels.module(self.dtype)
+
+        def pack(packed: Array) -> None:
+            kernel, recurrent_kernel = self.kernel.value, self.recurrent_kernel.value
+            compiled.gru_pack(kernel, recurrent_kernel, self._bias_rows(), self.reset_after, packed)
+
+        size = compiled.gru_pack_size(self.kernel.shape[0], self.units, self.reset_after)
+        return self._packing.packed(call, self._weights, size, pack)
+
+    def _bias_rows(self) -> Array | None:
+        """The bias as the kernels read it: (2, 3H) with `reset_after`, else (1, 3H)."""
+        return None if self.bias is None else np.atleast_2d(self.bias.value)
 
     def _forward_in_numpy(self, call: Call) -> tuple[Array, Array]:
         x, h0, masks = (call.saved[name] for name in ("x", "h0", "dropout"))
-        bias = None if self.bias is None else np.atleast_2d(self.bias.value)
-        y, last, call.saved["steps"] = reference.gru_forward(
-            x, self.kernel.value, self.recurrent_kernel.value, bias, h0, call.mask, self._options(masks)
-        )
+        with threads.one_blas_thread():
+            y, last, call.saved["steps"] = reference.gru_forward(
+                x,
+                self.kernel.value,
+                self.recurrent_kernel.value,
+                self._bias_rows(),
+                h0,
+                call.mask,
+                self._options(masks),
+            )
         return y, last
 
     def _backward_in_numpy(self, call: Call, d_y: Array | None, d_last: Array | None) -> tuple[Array, Array]:
         steps, options = call.saved.pop("steps"), self._options(call.saved["dropout"])
-        dx, dh0, *found = reference.gru_backward(
-            self.kernel.value, self.recurrent_kernel.value, options, steps, d_y, d_last
-        )
+        with threads.one_blas_thread():
+            dx, dh0, *found = reference.gru_backward(
+                self.kernel.value, self.recurrent_kernel.value, options, steps, d_y, d_last
+            )
         for gradient, new in zip(self._gradients(), found, strict=True):
             if gradient is not None:
                 gradient += new

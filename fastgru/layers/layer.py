@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import initializers, registry, regularizers, threads
+from fastgru import initializers, registry, regularizers
 from fastgru.constraints import Constraint
 from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
@@ -74,7 +74,7 @@ class Weight:
 
     def assign(self, value: npt.ArrayLike) -> None:
         """Replace the numbers; a ValueError names the weight and both shapes where they do not fit."""
-        new = np.asarray(value)
+        new = real_numbers(value, f"Weight {self.path!r}")
         if new.shape != self.shape:
             raise ValueError(f"Weight {self.path!r}: expected shape {self.shape}, got {new.shape}.")
         self.value[...] = new
@@ -139,6 +139,22 @@ class Call:
         call.training = self.training
         call.differentiate = self.differentiate
         return call
+
+
+def real_numbers(values: Any, where: str) -> Array:
+    """`values` as an array of real numbers; a ValueError that begins with `where` for anything else.
+
+    Iterators and data sets are refused before numpy iterates over them, perhaps without an end.
+    """
+    if not (isinstance(values, (int, float, Sequence)) or hasattr(values, "__array__")):
+        raise ValueError(f"{where}: expected real numbers, got {type(values).__name__}; give an array.")
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{where}: expected an array, got nested lists of unequal lengths.") from None
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{where}: expected real numbers, got {type(values).__name__} of dtype {array.dtype}.")
+    return array
 
 
 def unique_name(class_name: str) -> str:
@@ -232,6 +248,12 @@ class Layer:
 
     def check_inputs(self, *inputs: Array) -> None:
         """ValueError, in one sentence, where inputs of these shapes cannot go through the built layer."""
+        if len(inputs) != 1:
+            raise ValueError(
+                f"Layer {self.name!r}: expected one input, got {len(inputs)}; give mask and training by name."
+            )
+        if inputs[0].size == 0:
+            raise ValueError(f"Layer {self.name!r}: the input is empty, its shape is {inputs[0].shape}.")
 
     def forward(self, call: Call, *inputs: Array) -> Any:
         """Outputs for inputs: an array, or a tuple of arrays. Inputs are C-contiguous, of the layer's dtype, checked.
@@ -279,7 +301,9 @@ class Layer:
         constraint: Constraint | None = None,
         trainable: bool = True,
     ) -> Weight:
-        """Create a weight, in the order in which Keras lists them."""
+        """Create a weight, in the order in which Keras lists them; ValueError once the layer is built."""
+        if self.built:
+            raise ValueError(f"Layer {self.name!r} is built already and takes no further weight {name!r}.")
         first = initializers.get(initializer if _filled.get() else "zeros")
         value = np.ascontiguousarray(first(shape, dtype=self.dtype))
         weight = Weight(value, name, f"{self.name}/{name}", trainable, regularizer, constraint)
@@ -325,7 +349,10 @@ class Layer:
         own = self.weights
         if len(weights) != len(own):
             raise ValueError(f"Layer {self.name!r}: expected {len(own)} weight arrays, got {len(weights)}.")
-        arrays = [np.asarray(new) for new in weights]
+        arrays = [
+            real_numbers(new, f"Layer {self.name!r}, weight {weight.name!r}")
+            for weight, new in zip(own, weights, strict=True)
+        ]
         for weight, new in zip(own, arrays, strict=True):
             if new.shape != weight.shape:
                 raise ValueError(
@@ -348,12 +375,16 @@ class Layer:
         """The layer that `get_config` described."""
         return cls(**config)
 
-    def __call__(self, *inputs: npt.ArrayLike, mask: npt.ArrayLike | None = None, training: bool = False) -> Any:
+    def __call__(
+        self, inputs: npt.ArrayLike, *more: npt.ArrayLike, mask: npt.ArrayLike | None = None, training: bool = False
+    ) -> Any:
         """Apply the layer to numpy arrays, building it on first use.
 
         Parameters
         ----------
-        *inputs : array_like
+        inputs : array_like
+        *more : array_like
+            Further inputs, for a layer that takes several.
         mask : (B, T) bool array_like, optional
             True where a step counts.
         training : bool
@@ -363,23 +394,28 @@ class Layer:
         -------
         ndarray, or a list of them where the layer has several outputs.
         """
-        arrays = [self.as_input(x) for x in inputs]
+        arrays = [self.as_input(x) for x in (inputs, *more)]
         if not self.built:
             self.build(arrays[0].shape)
         self.check_inputs(*arrays)
         call = Call(training=bool(training))
-        call.mask = None if mask is None else np.ascontiguousarray(mask, dtype=bool)
-        with threads.one_blas_thread():
-            outputs = self.forward(call, *arrays)
+        call.mask = None if mask is None else self.as_mask(mask, arrays[0])
+        outputs = self.forward(call, *arrays)
         # the call ends here: nobody else will write into its buffers
         return list(outputs) if isinstance(outputs, tuple) else outputs
 
     def as_input(self, x: npt.ArrayLike) -> Array:
         """`x` as the layer computes on it: C-contiguous and of its dtype; ValueError where it holds no real numbers."""
-        array = np.asarray(x)
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"Layer {self.name!r}: expected an array of real numbers, got dtype {array.dtype}.")
-        return np.ascontiguousarray(array, dtype=self.dtype)
+        return np.ascontiguousarray(real_numbers(x, f"Layer {self.name!r}"), dtype=self.dtype)
+
+    def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
+        """The mask of `x` as the layers read it: bool and C-contiguous; ValueError where its shape is not (B, T)."""
+        found = real_numbers(mask, f"Layer {self.name!r}, mask")
+        if found.shape != x.shape[:2]:
+            raise ValueError(
+                f"Layer {self.name!r}: expected a mask of shape {x.shape[:2]} (batch, timesteps), got {found.shape}."
+            )
+        return np.ascontiguousarray(found, dtype=bool)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

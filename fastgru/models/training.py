@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import data, losses, metrics, optimizers, registry, threads
+from fastgru import config, data, losses, metrics, optimizers, registry, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches, Samples
 from fastgru.layers.layer import Array, Call, Layer, Weight
@@ -216,7 +216,7 @@ class Trainer(Layer):
         batches = self._batches("fit", given, batch_size, shuffle, steps_per_epoch)
         validation = None
         if held_out is not None:
-            validation_size = validation_batch_size or batch_size
+            validation_size = batch_size if validation_batch_size is None else validation_batch_size
             validation = self._batches("fit", held_out, validation_size, False, validation_steps)
         due = _validation_epochs(validation_freq)
         bar = progress(verbose)
@@ -227,7 +227,7 @@ class Trainer(Layer):
         after_batch = hooks.written("on_batch_end", "on_train_batch_end")
         objective = self._objective
         self.stop_training = False
-        with threads.one_blas_thread(), bar:
+        with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
             hooks.call("on_train_begin", None)
             logs: dict[str, float] = {}
             for epoch in range(initial_epoch, epochs):
@@ -282,8 +282,7 @@ class Trainer(Layer):
         (batch,) = self._batches("train_on_batch", given, len(given.x)).epoch()
         step = self._training_step()
         self._objective.reset()
-        with threads.one_blas_thread():
-            step(batch)
+        step(batch)
         return self._objective.results() if return_dict else self._objective.values()
 
     # --- evaluate -----------------------------------------------------------------------------------
@@ -322,7 +321,7 @@ class Trainer(Layer):
         batches = self._batches("evaluate", data.samples(x, y, sample_weight), batch_size, False, steps)
         bar = progress(verbose)
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": len(batches)})
-        with threads.one_blas_thread(), bar:
+        with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
             bar.begin("Evaluate", len(batches))
             logs = self._evaluated(batches, hooks, bar)
             bar.end(logs)
@@ -360,8 +359,7 @@ class Trainer(Layer):
         """Loss and metrics of one batch, returned as by `train_on_batch`."""
         given = data.samples(x, y, sample_weight)
         batches = self._batches("test_on_batch", given, len(given.x))
-        with threads.one_blas_thread():
-            logs = self._evaluated(batches, Hooks(self, None, {}), Progress())
+        logs = self._evaluated(batches, Hooks(self, None, {}), Progress())
         return logs if return_dict else self._objective.values()
 
     # --- predict ------------------------------------------------------------------------------------
@@ -391,7 +389,7 @@ class Trainer(Layer):
         -------
         ndarray, or a list of them where the model has several outputs.
         """
-        inputs = self._inputs(x)
+        inputs = self._inputs(x, rows=batch_size)
         count = len(inputs[0])
         size = data.batch_size_of(batch_size, count, steps)
         count = count if steps is None else min(count, steps * size)
@@ -405,7 +403,7 @@ class Trainer(Layer):
         several = False
         bar = progress(verbose, lasting=False)
         self.stop_predicting = False
-        with threads.one_blas_thread(), bar:
+        with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
             bar.begin("Predict", -(-count // size))
             hooks.call("on_predict_begin", None)
             for index, start in enumerate(range(0, count, size)):
@@ -452,20 +450,19 @@ class Trainer(Layer):
         """
         arrays = self._inputs(*inputs)
         self._check_batches(len(arrays[0]), len(arrays[0]))
-        call = self._workspace(training, None if mask is None else np.ascontiguousarray(mask, dtype=bool))
-        with threads.one_blas_thread():
-            outputs = self.forward(call, *arrays)
+        call = self._workspace(training, None if mask is None else self.as_mask(mask, arrays[0]))
+        outputs = self.forward(call, *arrays)
         return [part.copy() for part in outputs] if isinstance(outputs, tuple) else outputs.copy()
 
     # --- what the loops share -----------------------------------------------------------------------
 
-    def _inputs(self, *inputs: Any) -> tuple[Array, ...]:
-        """The inputs as `forward` takes them, the model built on them where it was not."""
+    def _inputs(self, *inputs: Any, rows: int | None = None) -> tuple[Array, ...]:
+        """The inputs as `forward` takes them, the model built on them, for batches of `rows`, where it was not."""
         if len(inputs) != 1:
             raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
         x = self.as_input(data.array(inputs[0], "x"))
         if not self.built:
-            self.build(x.shape if _stateful(self) else (None, *x.shape[1:]))
+            self.build((min(rows or len(x), len(x)) if _stateful(self) else None, *x.shape[1:]))
         return (np.ascontiguousarray(data.fitted(x, self.input_shape, f"Model {self.name!r}")),)
 
     @property
@@ -489,7 +486,7 @@ class Trainer(Layer):
             raise ValueError(f"{where}: the model is not compiled; call compile(optimizer, loss) first.")
         if given.y is None:
             raise ValueError(f"{where}: needs the targets y.")
-        inputs = self._inputs(given.x)
+        inputs = self._inputs(given.x, rows=data.batch_size_of(batch_size, len(given.x), steps))
         y = self._objective.bind(given.y, self.compute_output_shape(inputs[0].shape), self.dtype)
         weight = None if given.weight is None else np.asarray(given.weight, self.dtype)
         batches = Batches([*inputs, y, weight], batch_size, shuffle, steps)

@@ -1,0 +1,45 @@
+"""What a process may choose: how the kernels multiply matrices."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+from fastgru import kernels
+from fastgru.registry import suggestion
+
+PRODUCTS = ("auto", "tiles", "blas")
+_products: str | None = None
+
+
+def get_products() -> str:
+    """The choice in force: `set_products`, else FASTGRU_PRODUCTS, else "auto"."""
+    global _products
+    if _products is None:
+        _products = _checked(os.environ.get("FASTGRU_PRODUCTS", "auto"), "FASTGRU_PRODUCTS")
+    return _products
+
+
+def set_products(route: str | None) -> None:
+    """Choose how kernels multiply: "tiles" (register tiles), "blas" (scipy's BLAS) or "auto", the faster of the two.
+
+    None goes back to the default. Results differ by rounding only.
+    """
+    global _products
+    _products = None if route is None else _checked(route, "set_products")
+
+
+def _checked(route: str, where: str) -> str:
+    if route not in PRODUCTS:
+        raise ValueError(f"{where}: {route!r} is no way to multiply; {suggestion(route, PRODUCTS)}")
+    return route
+
+
+def multiplies_with_tiles() -> bool:
+    """Whether kernels use register tiles; the one place where "auto" is decided."""
+    route = get_products()
+    if route == "auto":
+        # The baseline of x86-64 has vectors of four floats and no multiply-add, while BLAS looks at the CPU and uses
+        # what it has; everywhere else the tiles won at every size measured (see `python -m bench`).
+        return kernels.isa != "baseline" or platform.machine().lower() not in ("x86_64", "amd64")
+    return route == "tiles"

@@ -1,0 +1,122 @@
+# Products by register tiles (tile.h): with weights packed once for many steps, and of two plain matrices for the
+# gradients of weights.
+
+cdef extern from "tile.h" nogil:
+    enum:
+        LANES         # numbers of a vector
+        TILE_ROWS     # rows of a tile
+        TILE_VECTORS  # vectors of a tile's row, at most
+    void tile_gates(int rows, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units, const real *h,
+                    Py_ssize_t ldh, const real *packed, real *planes)
+    void tile_product(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
+                      real *planes)
+    void tile_transposed(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b,
+                         Py_ssize_t ldb, real *planes)
+
+cdef enum:
+    SUMMED_ROWS = 256  # rows that a tile of a weight gradient sums up before it adds to memory: they stay in the cache
+
+
+slack = LANES  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
+
+
+cdef inline Py_ssize_t block_vectors(Py_ssize_t left) noexcept nogil:
+    """Vectors of the next block where `left` are left: threes, but two twos rather than a three and a one."""
+    return 3 if left == 3 or left > 4 else 2 if left > 1 else 1
+
+
+cdef inline Py_ssize_t whole_vectors(Py_ssize_t n) noexcept nogil:
+    """n rounded up to whole vectors."""
+    return pieces(n, LANES) * LANES
+
+
+cdef inline Py_ssize_t packed_numbers(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
+    """Numbers of a packed matrix (k, n)."""
+    return k * whole_vectors(n)
+
+
+cdef void pack(
+    Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t step_k, Py_ssize_t step_n, Py_ssize_t turn_k, Py_ssize_t turn_n,
+    real *packed,
+) noexcept nogil:
+    """B (k, n), its numbers step_k and step_n apart, as blocks of columns (k, vectors, LANES) padded with zeros; its rows
+    begin with row turn_k and its columns with column turn_n, and end with those before."""
+    cdef Py_ssize_t begin = 0, i, j, l, width
+    cdef const real *row
+    while begin < n:
+        width = block_vectors(pieces(n - begin, LANES)) * LANES
+        for i in range(k):
+            row = b + (i + turn_k if i + turn_k < k else i + turn_k - k) * step_k
+            for l in range(width):
+                j = begin + l
+                packed[l] = 0 if j >= n else row[(j + turn_n if j + turn_n < n else j + turn_n - n) * step_n]
+            packed += width
+        begin += width
+
+
+cdef inline void put_plane(
+    const real *plane, Py_ssize_t rows, Py_ssize_t lanes, bint add, real *c, Py_ssize_t ldc
+) noexcept nogil:
+    """C (rows, lanes) = or += a plane (rows, LANES)."""
+    cdef Py_ssize_t i, l
+    for i in range(rows):
+        if add:
+            for l in range(lanes):
+                c[i * ldc + l] += plane[i * LANES + l]
+        else:
+            for l in range(lanes):
+                c[i * ldc + l] = plane[i * LANES + l]
+
+
+cdef inline void put_planes(
+    const real *planes, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add, real *c, Py_ssize_t ldc
+) noexcept nogil:
+    """C (rows, columns) = or += planes (vectors, rows, LANES); C ends with the columns."""
+    cdef Py_ssize_t v, lanes
+    for v in range(vectors):
+        lanes = smaller(LANES, columns - v * LANES)
+        if lanes == LANES:  # a constant: the compiler writes whole vectors
+            put_plane(planes + v * rows * LANES, rows, LANES, add, c + v * LANES, ldc)
+        else:
+            put_plane(planes + v * rows * LANES, rows, lanes, add, c + v * LANES, ldc)
+
+
+cdef void multiply_packed(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed, bint add, real *c,
+    Py_ssize_t ldc,
+) noexcept nogil:
+    """C (m, n) = A (m, k) B, or C += A B, with B (k, n) packed by `pack`."""
+    cdef real[TILE_VECTORS * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t j = 0, i, rows, vectors
+    while j < n:
+        vectors = block_vectors(pieces(n - j, LANES))
+        i = 0
+        while i < m:
+            rows = smaller(TILE_ROWS, m - i)
+            tile_product(<int>rows, <int>vectors, k, a + i * lda, lda, packed, planes)
+            put_planes(planes, vectors, rows, n - j, add, c + i * ldc + j, ldc)
+            i += rows
+        packed += k * vectors * LANES
+        j += vectors * LANES
+
+
+cdef void add_transposed(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b, Py_ssize_t ldb, real *c,
+    Py_ssize_t ldc,
+) noexcept nogil:
+    """C (m, n) += A' B for A (k, m) and B (k, n); up to LANES - 1 numbers behind a row of B are read and not used."""
+    cdef real[TILE_VECTORS * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t start = 0, i, j, depth, rows, vectors
+    while start < k:
+        depth = smaller(SUMMED_ROWS, k - start)
+        j = 0
+        while j < n:
+            vectors = block_vectors(pieces(n - j, LANES))
+            i = 0
+            while i < m:
+                rows = smaller(TILE_ROWS, m - i)
+                tile_transposed(<int>rows, <int>vectors, depth, a + start * lda + i, lda, b + start * ldb + j, ldb, planes)
+                put_planes(planes, vectors, rows, n - j, True, c + i * ldc + j, ldc)
+                i += rows
+            j += vectors * LANES
+        start += depth

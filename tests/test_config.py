@@ -1,0 +1,60 @@
+"""What a process may choose, instruction set and products, and that the choice is the one that computes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fastgru import config, kernels
+from fastgru.layers import GRU, Dense
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("isa", kernels.available())
+def test_the_instruction_set_can_be_forced(isa):
+    done = run("from fastgru import kernels; print(kernels.module('float32').__name__)", FASTGRU_ISA=isa)
+    assert done.stdout.strip().endswith(f"_float32_{isa}")
+
+
+def test_an_unknown_instruction_set_is_an_error_that_lists_the_choices():
+    done = run("import fastgru.kernels", FASTGRU_ISA="sse9")
+    assert done.returncode != 0
+    assert "FASTGRU_ISA: 'sse9' is not available on this machine" in done.stderr
+    assert "baseline" in done.stderr
+
+
+def test_the_products_can_be_chosen_by_environment_and_by_call(monkeypatch):
+    monkeypatch.setattr(config, "_products", None)
+    monkeypatch.setenv("FASTGRU_PRODUCTS", "blas")
+    assert config.get_products() == "blas" and not config.multiplies_with_tiles()
+    config.set_products("tiles")
+    assert config.get_products() == "tiles" and config.multiplies_with_tiles()
+    config.set_products(None)
+    assert config.get_products() == "blas"
+
+
+def test_an_unknown_way_to_multiply_is_an_error_that_suggests_one():
+    with pytest.raises(ValueError, match=r"set_products: 'tile' is no way to multiply; did you mean 'tiles'\?"):
+        config.set_products("tile")
+
+
+@pytest.mark.parametrize("layer", [GRU(7, reset_after=True), GRU(7, reset_after=False), Dense(5)], ids=repr)
+def test_packed_weights_follow_every_change_of_the_weights(layer, rng, monkeypatch):
+    x = rng.normal(size=(3, 4, 6)).astype("float32")
+    monkeypatch.setattr(config, "_products", "tiles")
+    layer(x)
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+        tiles = layer(x)
+        config.set_products("blas")
+        np.testing.assert_allclose(tiles, layer(x), atol=1e-5)
+        config.set_products("tiles")
