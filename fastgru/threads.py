@@ -68,16 +68,20 @@ def _checked(value: Any, where: str) -> int:
     return count
 
 
-@contextlib.contextmanager
-def one_blas_thread(needed: bool = True) -> Iterator[None]:
+_nothing = contextlib.nullcontext()
+
+
+def one_blas_thread(needed: bool = True) -> contextlib.AbstractContextManager[None]:
     """BLAS on one thread inside (our shards are the threads), the process's own setting back afterwards.
 
     Nested and concurrent uses share one change: the first sets, the last restores. Nothing happens if it is not needed.
     """
+    return _blas_limited() if needed else _nothing
+
+
+@contextlib.contextmanager
+def _blas_limited() -> Iterator[None]:
     global _holders
-    if not needed:
-        yield
-        return
     with _lock:
         if _holders == 0:
             _limit_blas()

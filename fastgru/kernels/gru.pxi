@@ -101,6 +101,50 @@ cdef void project_inputs(GRU *p, Py_ssize_t rows, const real *xs, real *gates) n
         multiply(False, False, rows, 2 * H, F, xs, F, p.kernel, 3 * H, 0, gates + H, 4 * H)
 
 
+cdef void project_ahead(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
+                        real *gates) noexcept nogil:
+    """x W and the biases of `steps` steps, as rows [g z r q] of a step that starts from them.
+
+    One row or a few cannot keep the processor busy while the weights come from the cache: the input weights then come
+    once for TILE_ROWS steps instead of once for each.
+    """
+    cdef real[4 * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t H = p.H, F = p.F, i, j = 0, s, rows, slot
+    cdef const real *packed = p.packed
+    cdef const real *x
+    while j < H:
+        for i in range(R):
+            s = 0
+            while s < steps:
+                rows = smaller(TILE_ROWS, steps - s)
+                x = p.x + ((first + i) * p.T + time_index(p, start + s)) * F
+                tile_gates(<int>rows, F, x, -F if p.go_backwards else F, 0, NULL, H, NULL, packed, planes)
+                for slot in range(3):
+                    put_planes(planes + slot * rows * LANES, 1, rows, H - j, False, gates + (s * R + i) * 4 * H + slot * H + j,
+                               R * 4 * H)
+                s += rows
+        packed += (4 + 3 * (F + H)) * LANES
+        j += LANES
+
+
+cdef void gru_step_ahead(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next) noexcept nogil:
+    """One time step of fewer than TILE_ROWS rows with reset_after, from what `project_ahead` left in `gates`.
+
+    The activations wait until all units are there: of a single vector they would take their latency, not their work.
+    """
+    cdef real[4 * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t i, j = 0, slot, H = p.H
+    cdef const real *packed = p.packed
+    while j < H:
+        tile_gates(<int>R, p.F, NULL, 0, 0 if at_rest else H, h, H, gates + j, packed, planes)
+        for slot in range(1, 4):
+            put_planes(planes + slot * R * LANES, 1, R, H - j, False, gates + slot * H + j, 4 * H)
+        packed += (4 + 3 * (p.F + H)) * LANES
+        j += LANES
+    for i in range(R):
+        close_row(p, h + i * H, gates + i * 4 * H, h_next + i * H)
+
+
 cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real *gates, const real *h,
                          real *h_next) noexcept nogil:
     """One time step of a shard with reset_after, LANES units of TILE_ROWS rows at a time from x and h to h'."""
@@ -111,7 +155,7 @@ cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real
         i = 0
         while i < R:
             rows = smaller(TILE_ROWS, R - i)
-            tile_gates(<int>rows, F, x + i * p.T * F, p.T * F, 0 if at_rest else H, h + i * H, H, packed, planes)
+            tile_gates(<int>rows, F, x + i * p.T * F, p.T * F, 0 if at_rest else H, h + i * H, H, NULL, packed, planes)
             gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
             i += rows
@@ -128,7 +172,8 @@ cdef void gru_step_after(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const 
     else:
         multiply(False, False, R, 3 * H, H, h, H, p.recurrent_kernel, 3 * H, 0, products, 3 * H)
     for i in range(R):
-        gates_reset_after(p, products + i * 3 * H, h + i * H, gates + i * 4 * H, h_next + i * H)
+        add_product_and_bias(p, products + i * 3 * H, gates + i * 4 * H)
+        close_row(p, h + i * H, gates + i * 4 * H, h_next + i * H)
 
 
 cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
@@ -175,6 +220,7 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef real *gates = p.gates + first * p.block * 4 * H if p.gates else NULL
     cdef real *states = p.states + first * (p.T + 1 if p.keep else 2) * H
     cdef real *products = p.products + first * 3 * H
+    cdef bint ahead = fused(p) and gates != NULL and R < TILE_ROWS
     cdef real *h = states
     cdef real *h_next
     cdef real *row
@@ -183,14 +229,19 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     else:
         memcpy(h, p.h0 + first * H, R * H * sizeof(real))
     for step in range(p.T):
-        if xs and step % p.block == 0:
+        if step % p.block == 0:
             steps = smaller(p.block, p.T - step)
-            gather_inputs(p, first, R, step, steps, xs)
-            if not fused(p):
+            if xs:
+                gather_inputs(p, first, R, step, steps, xs)
+            if ahead:
+                project_ahead(p, first, R, step, steps, gates)
+            elif not fused(p):
                 project_inputs(p, steps * R, xs, gates)
         h_next = h + R * H if p.keep or h == states else states
         row = gates + step % p.block * R * 4 * H if gates else NULL
-        if fused(p):
+        if ahead:
+            gru_step_ahead(p, R, at_rest, row, h, h_next)
+        elif fused(p):
             gru_step_fused(p, R, at_rest, p.x + (first * p.T + time_index(p, step)) * p.F, row, h, h_next)
         elif p.reset_after:
             gru_step_after(p, R, at_rest, row, h, h_next, products)
@@ -424,18 +475,19 @@ def gru_pack_back(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel
 
 cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     """Where the pieces of the workspace lie; returns how many numbers they take."""
-    cdef Py_ssize_t numbers = 4 * p.H, fitting = BLOCK_NUMBERS // (p.rows * 4 * p.H)
+    cdef Py_ssize_t numbers = whole_vectors(4 * p.H), fitting = BLOCK_NUMBERS // (p.rows * 4 * p.H)
     p.block = p.T if p.keep or fitting > p.T else fitting if fitting > 0 else 1
     p.bias = memory
     p.states = memory + numbers
-    numbers += p.B * (p.T + 1 if p.keep else 2) * p.H
+    numbers += whole_vectors(p.B * (p.T + 1 if p.keep else 2) * p.H)
     p.products = memory + numbers
-    numbers += p.B * 3 * p.H
+    numbers += whole_vectors(p.B * 3 * p.H)
     p.bias_sums = memory + numbers
-    numbers += pieces(p.B, p.rows) * 4 * p.H
+    numbers += whole_vectors(pieces(p.B, p.rows) * 4 * p.H)
     if p.keep or not fused(p):
         p.xs = memory + numbers
-        numbers += p.B * p.block * p.F
+        numbers += whole_vectors(p.B * p.block * p.F)
+    if p.xs or p.B < TILE_ROWS:
         p.gates = memory + numbers
         numbers += p.B * p.block * 4 * p.H
     return numbers + LANES  # behind a row of gates, add_transposed reads on

@@ -3,23 +3,31 @@
 # tile with its sums in planes.
 
 
-cdef void gates_reset_after(GRU *p, const real *product, const real *h, real *row, real *h_next) noexcept nogil:
-    """From x W in `row` and h U in `product` to [g z r q] and the next state, for one row."""
+cdef void close_row(GRU *p, const real *h, real *row, real *h_next) noexcept nogil:
+    """From the sums of z, r and q and the input's part of g in a row [g z r q] to its values and the next state."""
     cdef Py_ssize_t j, H = p.H
     cdef real *g = row
     cdef real *z = row + H
-    cdef real *r = row + 2 * H
-    cdef real *q = row + 3 * H
-    cdef const real *b = p.bias
-    for j in range(2 * H):
-        z[j] += product[j] + b[H + j]
+    cdef const real *r = row + 2 * H
+    cdef const real *q = row + 3 * H
     activate(p.recurrent_activation, z, 2 * H)
     for j in range(H):
-        q[j] = product[2 * H + j] + b[3 * H + j]
-        g[j] += b[j] + r[j] * q[j]
+        g[j] += r[j] * q[j]
     activate(p.activation, g, H)
     for j in range(H):
         h_next[j] = g[j] + z[j] * (h[j] - g[j])
+
+
+cdef void add_product_and_bias(GRU *p, const real *product, real *row) noexcept nogil:
+    """The sums of a row [g z r q], from x W in [g z r] and h U in `product`."""
+    cdef Py_ssize_t j, H = p.H
+    cdef const real *b = p.bias
+    for j in range(H):
+        row[j] += b[j]
+    for j in range(H, 3 * H):
+        row[j] += product[j - H] + b[j]
+    for j in range(3 * H, 4 * H):
+        row[j] = product[j - H] + b[j]
 
 
 cdef void reset_gate_before(GRU *p, const real *product, const real *h, real *row) noexcept nogil:

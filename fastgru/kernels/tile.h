@@ -82,13 +82,24 @@ TILE_INLINE void tile_take(const int rows, const int split, const int v, tile_ve
 
 /* See tile_gates. */
 TILE_INLINE void tile_gates_rows(const int rows, const int split, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
-                                 ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *packed, vm_real *planes)
+                                 ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
+                                 const vm_real *packed, vm_real *planes)
 {
     tile_vector sums[TILE_ROWS][TILE_VECTORS];
     const vm_real *weights = packed + 4 * LANES;
     for (int v = 0; v < 3; v++) tile_start(rows, split, v, AT_CONST(packed + v * LANES), sums);
-    tile_sums(rows, 3, split, 0, features, x, ldx, weights, 3 * LANES, sums);
-    tile_take(rows, split, 2, sums, planes);
+    if (projected) {
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            const vm_real *row = projected + r * 4 * ldh;
+            sums[r][0] = AT_CONST(row + ldh);
+            sums[r][1] = AT_CONST(row + 2 * ldh);
+            AT(planes + r * LANES) = AT_CONST(row);
+        }
+    } else {
+        tile_sums(rows, 3, split, 0, features, x, ldx, weights, 3 * LANES, sums);
+        tile_take(rows, split, 2, sums, planes);
+    }
     tile_start(rows, split, 2, AT_CONST(packed + 3 * LANES), sums);
     tile_sums(rows, 3, split, 0, units, h, ldh, weights + features * 3 * LANES, 3 * LANES, sums);
     for (int v = 0; v < 3; v++) tile_take(rows, split, v, sums, planes + (v + 1) * rows * LANES);
@@ -128,12 +139,13 @@ TILE_INLINE void tile_product_rows(const int rows, const int split, const int ve
 
 /* planes (4, rows, LANES) = [g z r q] of LANES units before their activations: z and r gather x and h, g the candidate's
  * x, q its h. packed: what z, r, g and q start at (4, LANES), the input weights (features, 3, LANES) with gates z r h,
- * the recurrent weights (units, 3, LANES). */
+ * the recurrent weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with
+ * what x and the starts have added up to before, and x is not read. */
 static __attribute__((noinline)) void tile_gates(int rows, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
-                                                 ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *packed,
-                                                 vm_real *planes)
+                                                 ptrdiff_t units, const vm_real *h, ptrdiff_t ldh,
+                                                 const vm_real *projected, const vm_real *packed, vm_real *planes)
 {
-    switch (rows) { TILE_CASES(tile_gates_rows, features, x, ldx, units, h, ldh, packed, planes) }
+    switch (rows) { TILE_CASES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, packed, planes) }
 }
 
 /* planes (vectors, rows, LANES) = a (rows, k) * packed (k, vectors, LANES). */

@@ -49,7 +49,7 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not isinstance(units, (int, np.integer)) or units <= 0:
+        if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units <= 0:
             raise ValueError(f"Dense {self.name!r}: units must be a positive integer, got {units!r}.")
         for argument, value in (("lora_rank", lora_rank), ("quantization_config", quantization_config)):
             if value is not None:
@@ -87,10 +87,8 @@ class Dense(Layer):
             raise ValueError(f"Dense {self.name!r}: expected input of shape {expected}, got {tuple(shape)}.")
 
     def check_inputs(self, *inputs: Array) -> None:
-        (x,) = inputs
-        self._check_shape(x.shape)
-        if x.size == 0:
-            raise ValueError(f"Dense {self.name!r}: the input is empty, its shape is {x.shape}.")
+        super().check_inputs(*inputs)
+        self._check_shape(inputs[0].shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.units)
@@ -145,7 +143,7 @@ class Dense(Layer):
         compiled = kernels.module(self.dtype)
         size = compiled.dense_pack_size(self.kernel.shape[0], self.units, False)
         return self._packing.packed(
-            call, [self.kernel], size, lambda out: compiled.dense_pack(self.kernel.value, False, out)
+            call, [self.kernel], size, self.dtype, lambda out: compiled.dense_pack(self.kernel.value, False, out)
         )
 
     def get_config(self) -> dict[str, Any]:

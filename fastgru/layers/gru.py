@@ -15,6 +15,10 @@ from fastgru.layers.packing import Packing
 from fastgru.registry import registered, serialize
 
 
+def _rows(bias: Array) -> Array:
+    return bias if bias.ndim == 2 else bias[None]
+
+
 def _bytes(mask: Array | None) -> Array | None:
     """A boolean mask as the kernels read it."""
     return None if mask is None else mask.view(np.uint8)
@@ -99,7 +103,7 @@ class GRU(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not isinstance(units, (int, np.integer)) or units <= 0:
+        if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units <= 0:
             raise ValueError(f"GRU {self.name!r}: units must be a positive integer, got {units!r}.")
         self.units = int(units)
         self.activation = activations.get(activation)
@@ -233,12 +237,14 @@ class GRU(Layer):
         x = inputs[0]
         h0 = inputs[1] if len(inputs) > 1 else self.states[0] if self.stateful and self.states else None
         saved = call.saved
-        masks = self._dropout_masks(len(x), x.shape[2]) if call.training else (None, None)
+        drops = call.training and (self.dropout or self.recurrent_dropout)
+        masks = self._dropout_masks(len(x), x.shape[2]) if drops else (None, None)
         if masks[0] is not None and masks[1] is None:
             x = x * masks[0][0][:, None, :]
         saved["x"], saved["h0"], saved["dropout"] = x, h0, masks
         saved["has_state_input"] = len(inputs) > 1
-        y, last = self._forward_in_numpy(call) if self._in_numpy(masks) else self._forward_compiled(call)
+        saved["in_numpy"] = in_numpy = self._in_numpy(masks)
+        y, last = self._forward_in_numpy(call) if in_numpy else self._forward_compiled(call)
         if self.stateful and self.states:
             # a copy: what the layer read as h0 stays as it was for the backward pass
             self.states = [last.copy()]
@@ -248,7 +254,7 @@ class GRU(Layer):
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
         masks = call.saved["dropout"]
         gradients = self._output_gradients(call, *d_outputs)
-        in_numpy = self._in_numpy(masks)
+        in_numpy = call.saved["in_numpy"]
         dx, dh0 = self._backward_in_numpy(call, *gradients) if in_numpy else self._backward_compiled(call, *gradients)
         if masks[0] is not None and masks[1] is None and dx is not None:
             dx = dx * masks[0][0][:, None, :]
@@ -301,11 +307,11 @@ class GRU(Layer):
             compiled.gru_pack(kernel, recurrent_kernel, self._bias_rows(), self.reset_after, packed)
 
         size = compiled.gru_pack_size(self.kernel.shape[0], self.units, self.reset_after)
-        return self._packing.packed(call, self._weights, size, pack)
+        return self._packing.packed(call, self._weights, size, self.dtype, pack)
 
     def _bias_rows(self) -> Array | None:
         """The bias as the kernels read it: (2, 3H) with `reset_after`, else (1, 3H)."""
-        return None if self.bias is None else np.atleast_2d(self.bias.value)
+        return None if self.bias is None else _rows(self.bias.value)
 
     def _forward_in_numpy(self, call: Call) -> tuple[Array, Array]:
         x, h0, masks = (call.saved[name] for name in ("x", "h0", "dropout"))
@@ -335,7 +341,7 @@ class GRU(Layer):
     def _gradients(self) -> tuple[Array | None, Array | None, Array | None]:
         """Where the gradients of the weights go: None for a frozen one; the bias in rows."""
         bias = None if self.bias is None else self.bias.gradient
-        return self.kernel.gradient, self.recurrent_kernel.gradient, None if bias is None else np.atleast_2d(bias)
+        return self.kernel.gradient, self.recurrent_kernel.gradient, None if bias is None else _rows(bias)
 
     def _output_gradients(self, call: Call, d_output: Array | None, d_state: Array | None = None) -> Any:
         """Gradients of the sequence (or None) and of the last state (or None) from those of the outputs."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
-from fastgru.layers.layer import Array, Call, Weight
+from fastgru.layers.layer import Array, Call, Weight, aligned_empty
 
 
 class Packing:
@@ -21,16 +19,18 @@ class Packing:
     def __init__(self) -> None:
         self._known: tuple[tuple[int, ...], Array] | None = None
 
-    def packed(self, call: Call, weights: Sequence[Weight], size: int, pack: Callable[[Array], None]) -> Array:
+    def packed(
+        self, call: Call, weights: Sequence[Weight], size: int, dtype: str, pack: Callable[[Array], None]
+    ) -> Array:
         """What `pack` writes into an array of `size` numbers, from these weights."""
         if call.differentiate:
-            packed = call.buffer("packed", (size,), weights[0].dtype)
+            packed = call.buffer("packed", (size,), dtype)
             pack(packed)
             return packed
         versions = tuple([weight.version for weight in weights])
         known = self._known
         if known is None or known[0] != versions:
-            packed = np.empty(size, weights[0].dtype)
+            packed = aligned_empty(size, dtype)
             pack(packed)
             known = self._known = versions, packed
         return known[1]
