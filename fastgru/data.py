@@ -8,12 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru import random
-
-Array = npt.NDArray[Any]
-Shape = tuple[int | None, ...]
+from fastgru.layers.layer import Array, Shape, real_numbers
 
 BATCH_SIZE = 32  # Keras's default
 
@@ -33,27 +30,23 @@ def array(values: Any, name: str) -> Array:
     """
     if isinstance(values, (list, tuple)) and len(values) == 1 and isinstance(values[0], np.ndarray):
         values = values[0]
-    try:
-        found = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name}: expected an array, got nested lists of unequal lengths.") from None
-    if found.dtype.kind not in "fiub":
-        raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {found.dtype}.")
+    found = real_numbers(values, name)
     if found.ndim == 0 or found.size == 0:
         raise ValueError(f"{name}: expected an array with at least one sample, got shape {found.shape}.")
     return found
 
 
 def samples(x: Any, y: Any = None, weight: Any = None) -> Samples:
-    """The arrays of a data set, checked: real numbers, equally many samples, no NaN among the targets."""
+    """The arrays of a data set, checked: real numbers, equally many samples, no NaN among targets and weights."""
     inputs = array(x, "x")
     targets = None if y is None else array(y, "y")
     weights = None if weight is None else array(weight, "sample_weight")
     for name, other in (("y", targets), ("sample_weight", weights)):
         if other is not None and len(other) != len(inputs):
             raise ValueError(f"x and {name} must have equally many samples, got {len(inputs)} and {len(other)}.")
-    if targets is not None and targets.dtype.kind == "f" and np.isnan(targets).any():
-        raise ValueError(f"y: expected numbers, got {int(np.isnan(targets).sum())} NaN; drop or mend those samples.")
+        if other is not None and other.dtype.kind == "f" and np.isnan(other).any():
+            bad = int(np.isnan(other).sum())
+            raise ValueError(f"{name}: expected numbers, got {bad} NaN; drop or mend those samples.")
     return Samples(inputs, targets, weights)
 
 
@@ -95,6 +88,8 @@ def class_weighted(given: Samples, class_weight: Mapping[int, float]) -> Samples
         weights = [float(class_weight.get(int(label), 1.0)) for label in classes]
     except (TypeError, ValueError):
         raise ValueError(f"class_weight: expected a dict from class to weight, got {class_weight!r}.") from None
+    if np.isnan(weights).any():
+        raise ValueError(f"class_weight: expected numbers, got NaN in {class_weight!r}.")
     return given._replace(weight=np.array(weights)[which])
 
 

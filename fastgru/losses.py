@@ -203,11 +203,11 @@ class Loss:
 
 
 def as_float(x: npt.ArrayLike, dtype: Any = None) -> Array:
-    """An array of `dtype`, else of its own float dtype, else of float32."""
+    """An array of `dtype`, else of its own float dtype, else (and in the place of float16) of float32."""
     array = np.asarray(x)
     if dtype is not None:
         return array.astype(dtype, copy=False)
-    return array if array.dtype.kind == "f" else array.astype("float32")
+    return array if array.dtype.kind == "f" and array.itemsize > 2 else array.astype("float32")
 
 
 def same_rank(a: Array, b: Array) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels, threads
-from fastgru.layers.layer import Weight, unique_name
+from fastgru.layers.layer import Weight, real_numbers, unique_name
 from fastgru.parameters import Parameters
 from fastgru.registry import deserialize, known, registered
 
@@ -182,7 +182,7 @@ class Optimizer:
     def set_variables(self, values: Sequence[npt.ArrayLike]) -> None:
         """Replace the state by arrays in the order of `variables`, or nothing where one does not fit (ValueError)."""
         own = self.variables()
-        arrays = [np.asarray(value) for value in values]
+        arrays = [real_numbers(value, f"Optimizer {self.name!r}, a variable") for value in values]
         if len(arrays) != len(own):
             raise ValueError(f"Optimizer {self.name!r}: expected {len(own)} variables, got {len(arrays)}.")
         for (name, value), array in zip(own, arrays, strict=True):
@@ -190,8 +190,9 @@ class Optimizer:
                 raise ValueError(
                     f"Optimizer {self.name!r}, variable {name!r}: expected shape {value.shape}, got {array.shape}."
                 )
-        self.iterations = int(arrays[0])
-        self.learning_rate = float(arrays[1])
+        iterations = int(arrays[0])
+        self.learning_rate = float(arrays[1])  # refuses what is no rate, before anything is changed
+        self.iterations = iterations
         for (_, _, view), array in zip(self._saved_slots(), arrays[2:], strict=True):
             view[...] = array
 
@@ -421,8 +422,8 @@ def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Opt
     if isinstance(identifier, str):
         identifier = {"class_name": identifier}
     if isinstance(identifier, Mapping):
-        name = identifier["class_name"]
-        exact = {name.lower(): name for name in known(KIND)}.get(name.lower(), name)
+        name = identifier.get("class_name")
+        exact = {name.lower(): name for name in known(KIND)}.get(str(name).lower(), name)
         identifier = deserialize({**identifier, "class_name": exact}, KIND, custom_objects)
     if isinstance(identifier, type):
         identifier = identifier()

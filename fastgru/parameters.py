@@ -46,9 +46,14 @@ class Parameters:
         self.gradients = np.zeros_like(self.values)
         self._value_views = self.views(self.values)
         self._gradient_views = self.views(self.gradients)
+        self.take()
+
+    def take(self) -> None:
+        """Move in what is not here: at first everything, later what another model that shares a layer took over."""
         for weight, value, gradient in zip(self.weights, self._value_views, self._gradient_views, strict=True):
-            value[...] = weight.value
-            weight.value = value
+            if weight.value is not value:
+                value[...] = weight.value
+                weight.value = value
             weight.gradient = gradient
 
     def views(self, flat: Array) -> list[Array]:

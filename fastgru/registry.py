@@ -90,4 +90,9 @@ def serialize(obj: Any) -> dict[str, Any] | None:
 
 def deserialize(spec: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The object that ``{"class_name": ..., "config": ...}`` describes."""
-    return lookup(kind, spec["class_name"], custom_objects).from_config(dict(spec.get("config") or {}))
+    name, config = (spec.get("class_name"), spec.get("config") or {}) if isinstance(spec, Mapping) else (None, None)
+    if not isinstance(name, str) or not isinstance(config, Mapping):
+        raise ValueError(
+            f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {spec!r}."
+        )
+    return lookup(kind, name, custom_objects).from_config(dict(config))

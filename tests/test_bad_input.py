@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru.layers import GRU, Dense, Input
+from fastgru import layers, losses, optimizers
+from fastgru.callbacks import Callback
+from fastgru.layers import GRU, Activation, Dense, Dropout, Input
 from fastgru.models import Sequential, model_from_json
 
 X = np.random.default_rng(0).normal(size=(6, 5, 3)).astype("float32")
@@ -29,6 +31,16 @@ def not_numbers(at: int) -> np.ndarray:
     y = LABELS.astype("float32")
     y[at] = np.nan
     return y
+
+
+class Endless:
+    """Like Keras's PyDataset: any index is answered."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> Any:
+        return X[:0]
 
 
 class Half:
@@ -94,6 +106,37 @@ CASES: dict[str, tuple[Callable[[Sequential], Any], str]] = {
     "no such index": (lambda m: m.get_layer(index=2), "no layer at index 2"),
     "which layer": (lambda m: m.get_layer(), "either a name or an index"),
     "another input shape": (lambda m: m.build((None, 5, 4)), r"has the input shape \(None, 5, 3\)"),
+    "metrics in the place of loss_weights": (
+        lambda m: m.compile("adam", "mse", ["accuracy"]),
+        r"loss_weights, its third argument, to be a number, got \['accuracy'\]; .*metrics=\['accuracy'\]",
+    ),
+    "several metrics in the place of loss_weights": (lambda m: m.compile("adam", "mse", ["mae", "mse"]), "metrics="),
+    "a loss that is not reduced": (
+        lambda m: m.compile("adam", losses.MeanSquaredError(reduction=None)),
+        "reduction None gives no single number",
+    ),
+    "a generator": (fit(x=(row for row in X)), "x: expected real numbers, got generator; give an array"),
+    "a data set that numpy would read for ever": (fit(x=Endless(), y=None), "got Endless; give an array"),
+    "inputs by name": (fit(x={"input": X}), "x: expected real numbers, got dict"),
+    "NaN weights": (fit(sample_weight=[1, 1, np.nan, 1, 1, 1]), "sample_weight: expected numbers, got 1 NaN"),
+    "NaN class weights": (fit(class_weight={0: np.nan}), "class_weight: expected numbers, got NaN"),
+    "a validation batch of zero": (fit(validation_data=(X, LABELS), validation_batch_size=0), "batch_size: expected"),
+    "a class of callbacks": (fit(callbacks=[Callback]), "callbacks: expected Callback objects, got <class"),
+    "a mask of other samples": (
+        lambda m: m(X, mask=np.ones((2, 2), bool)),
+        r"Layer 'm': expected a mask of shape \(6, 5\) \(batch, timesteps\), got \(2, 2\)",
+    ),
+    "a mask for each feature": (lambda m: m(X, mask=np.ones((6, 5, 3), bool)), r"got \(6, 5, 3\)"),
+    "a single mask": (lambda m: m(X, mask=True), r"expected a mask of shape \(6, 5\).*got \(\)"),
+    "words as weights": (
+        lambda m: m.set_weights([w.astype(str) for w in m.get_weights()]),
+        "weight 'kernel': expected real numbers, got ndarray of dtype <U",
+    ),
+    "complex weights": (lambda m: m.set_weights([w + 1j for w in m.get_weights()]), "dtype complex"),
+    "a learning rate of NaN in a saved state": (
+        lambda m: m.optimizer.set_variables([9, np.nan, *(value for _, value in m.optimizer.variables()[2:])]),
+        "expected a float as learning_rate, got nan",
+    ),
     "two inputs": (lambda m: m(X, X), "expected one input, got 2"),
     "a missing file": (lambda m: m.load_weights("nowhere.weights.h5"), "nowhere.weights.h5"),
     "an ending that is none": (lambda m: m.save("model.txt"), "model.txt"),
@@ -180,6 +223,64 @@ def test_json_that_describes_no_model_is_told(text: str) -> None:
 def test_a_row_of_layers_that_cannot_be_is_told(layers: list[Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Sequential(layers)
+
+
+def built(layer: Any, shape: tuple[int, ...]) -> Any:
+    layer(np.zeros(shape))
+    return layer
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "message"),
+    [
+        ((5, 7), built(GRU(2), (1, 5, 3)), r"\(batch, timesteps, 3\), got \(1, 5, 7\)"),
+        ((7,), built(Dense(2), (1, 3)), r"\(batch, ..., 3\), got \(1, 7\)"),
+        ((5, 7), Sequential([Input((5, 3)), GRU(2)]), r"\(None, 5, 3\), got \(1, 5, 7\)"),
+        ((9, 3), Sequential([Input((5, 3)), GRU(2)]), r"\(None, 5, 3\), got \(1, 9, 3\)"),
+        ((5, 3), built(GRU(2, stateful=True), (6, 5, 3)), "batches of 6 rows"),
+    ],
+)
+def test_a_layer_that_was_built_for_other_inputs_is_told_and_never_computes_beyond_its_weights(
+    shape: tuple[int, ...], layer: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Sequential([Input(shape), layer])
+
+
+@pytest.mark.parametrize(
+    ("attempt", "message"),
+    [
+        (lambda: GRU(4)(X, mask=np.ones((2, 2), bool)), r"expected a mask of shape \(6, 5\).*got \(2, 2\)"),
+        (lambda: GRU(4)(X, mask=[True, False]), r"expected a mask of shape \(6, 5\).*got \(2,\)"),
+        (lambda: GRU(4)(X, mask=[["yes"] * 5] * 6), "mask: expected real numbers"),
+        (lambda: GRU(4)(Endless()), "expected real numbers, got Endless; give an array"),
+        (lambda: Dropout(0.5)(X, True), "expected one input, got 2; give mask and training by name"),
+        (lambda: Activation("softmax")(np.zeros((3, 0))), r"the input is empty, its shape is \(3, 0\)"),
+        (lambda: Dropout(0.5, noise_shape=(1, 2))(X, training=True), r"noise_shape \(1, 2\) does not fit"),
+        (lambda: Dropout(0.5, noise_shape=(6, 2, 3))(X, training=True), r"noise_shape \(6, 2, 3\) does not fit"),
+        (lambda: built(GRU(4), X.shape).build((None, 5, 3)), "is built already"),
+        (lambda: built(Dense(4), X.shape).kernel.assign([["a"] * 4] * 3), "kernel': expected real numbers"),
+    ],
+)
+def test_a_layer_tells_what_it_cannot_take(attempt: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attempt()
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: optimizers.get({"name": "adam"}),
+        lambda: optimizers.get({"class_name": 3}),
+        lambda: losses.get({"config": {}}),
+        lambda: layers.Dense(1, kernel_regularizer={"class_name": "L2", "config": [3]}),
+        lambda: Sequential.from_config({"name": "m", "layers": [3]}),
+        lambda: Sequential.from_config({"name": "m", "layers": 3}),
+    ],
+)
+def test_a_config_that_is_none_is_told(attempt: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected (a config of the form|layers to be a list of configs)"):
+        attempt()
 
 
 def test_a_model_with_several_outputs_is_not_trained() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import pickle
 import threading
 from collections.abc import Callable
@@ -547,6 +548,37 @@ class Stop(callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.batch is None and epoch == self.epoch:
             self.stop()
+
+
+def test_a_callback_may_train_another_model_that_shares_a_layer(rng: np.random.Generator) -> None:
+    x, shared = inputs(rng), GRU(4)
+    one, other = (Sequential([Input((T, F)), shared, Dense(units)]) for units in (2, 1))
+    seen: list[np.ndarray] = []
+
+    class TrainTheOther(callbacks.Callback):
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            seen.append(shared.kernel.numpy())
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(shared.kernel.numpy())
+            other.train_on_batch(x, np.ones((N, 1)))
+
+    for model in (one, other):
+        model.compile("sgd", "mse")
+    one.fit(x, np.ones((N, 2)), batch_size=11, verbose=0, callbacks=[TrainTheOther()])
+    seen.append(shared.kernel.numpy())
+    assert all(not np.array_equal(before, after) for before, after in itertools.pairwise(seen))
+
+
+@pytest.mark.parametrize("run", ["fit", "predict"])
+def test_a_stateful_model_without_a_shape_is_built_for_the_batch_size(rng: np.random.Generator, run: str) -> None:
+    model = Sequential([GRU(2, stateful=True), Dense(1)])
+    model.compile("sgd", "mse")
+    if run == "fit":
+        model.fit(inputs(rng), np.ones(N), batch_size=11, verbose=0)
+    else:
+        model.predict(inputs(rng), batch_size=11, verbose=0)
+    assert model.input_shape == (11, T, F)
 
 
 def test_stop_training_ends_after_the_batch_or_the_epoch(rng: np.random.Generator) -> None:

@@ -291,3 +291,10 @@ def test_nan_predictions_are_not_an_error_of_the_labels():
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("certain", [0.0, 1.0])
+def test_predictions_in_float16_are_compared_in_float32_as_in_keras(certain):
+    wrong = np.array([[1 - certain]])
+    loss = losses.BinaryCrossentropy()(wrong, np.array([[certain]], "float16"))
+    assert loss == pytest.approx(-np.log(1e-7), rel=2e-2)

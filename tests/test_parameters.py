@@ -57,6 +57,15 @@ def test_holds_until_another_model_takes_a_weight(weights):
     assert not parameters.holds(weights)
 
 
+def test_take_brings_back_what_another_model_took_with_its_new_numbers(weights):
+    parameters = Parameters(weights)
+    other = Parameters(weights[1:2])
+    other.values += 1
+    parameters.take()
+    assert parameters.holds(weights) and not other.holds(weights[1:2])
+    assert np.array_equal(parameters.views(parameters.values)[1].ravel(), other.values)
+
+
 def test_a_shared_weight_is_moved_once(weights):
     parameters = Parameters([*weights, weights[0]])
     assert parameters.values.size == 24 and parameters.holds([*weights, weights[0]])

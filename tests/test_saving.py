@@ -210,6 +210,15 @@ def test_training_goes_on_where_it_stopped(optimizer: str, ending: str, tmp_path
     assert_same(state(loaded), state(model))
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_model_that_is_compiled_without_an_optimizer_can_be_saved(ending: str, tmp_path: Path) -> None:
+    model = small_model()
+    model.compile(optimizer=None, loss="mse")
+    model.save(tmp_path / f"m{ending}")
+    loaded = load_model(tmp_path / f"m{ending}")
+    assert loaded.compiled and loaded.optimizer is None
+
+
 def test_weights_alone_come_back_with_the_optimizer(tmp_path: Path) -> None:
     model, other = trained_model(), trained_model()
     other.set_weights([np.ones(weight.shape) for weight in other.weights])

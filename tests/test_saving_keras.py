@@ -82,6 +82,22 @@ def test_predictions_are_the_same(ways: Any, options: dict[str, Any], ending: st
     assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_model_inside_a_model_goes_over(ways: Any, ending: str, data: Any, tmp_path: Path) -> None:
+    writer, reader = ways
+    kind = writer.layers
+    inner = writer.models.Sequential([kind.Input((5, 3)), kind.GRU(4, return_sequences=True)], name="inner")
+    model = writer.models.Sequential([kind.Input((5, 3)), inner, kind.GRU(6), kind.Dense(3)])
+    rng = np.random.default_rng(5)
+    model.set_weights([rng.normal(scale=0.5, size=weight.shape) for weight in model.weights])
+    model.compile("adam", "mse")
+    model.fit(*data, verbose=0)
+    model.save(tmp_path / f"m{ending}")
+    loaded = reader.models.load_model(tmp_path / f"m{ending}")
+    assert loaded.get_layer("inner").layers[0].units == 4
+    assert_near(outputs(loaded, data[0]), outputs(model, data[0]))
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_goes_on_where_it_stopped(ways: Any, name: str, data: Any, tmp_path: Path) -> None:
     writer, reader = ways

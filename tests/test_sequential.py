@@ -38,6 +38,10 @@ def with_input_shape(k: Any) -> Any:
     return model
 
 
+def with_input_dim(k: Any) -> Any:
+    return k.Sequential([k.layers.Dense(3, input_dim=4), k.layers.Dense(2)])
+
+
 def free_length(k: Any) -> Any:
     return k.Sequential([k.Input(shape=(None, 3), name="sequence"), k.layers.GRU(4, return_sequences=True)])
 
@@ -70,7 +74,7 @@ def changed(k: Any) -> Any:
     return model
 
 
-PROGRAMS = [listed, with_input_shape, free_length, fixed_batch, built, not_built, nested, changed]
+PROGRAMS = [listed, with_input_shape, with_input_dim, free_length, fixed_batch, built, not_built, nested, changed]
 
 
 def keras_is_fresh(keras: Any) -> None:

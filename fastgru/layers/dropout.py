@@ -50,10 +50,20 @@ class Dropout(Layer):
         call.saved["mask"] = None
         if not call.training or self.rate == 0:
             return x
-        sizes = self.noise_shape or x.shape
-        shape = tuple(size if given is None else given for given, size in zip(sizes, x.shape, strict=True))
+        shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
         call.saved["mask"] = mask = keep_mask(self._seeded or random.stream(), shape, self.rate, self.dtype)
         return np.multiply(x, mask, out=call.buffer("y", x.shape, self.dtype))
+
+    def _mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """`noise_shape` for an input of this shape."""
+        given = self.noise_shape or ()
+        fits = len(given) == len(shape) and all(one in (None, 1, size) for one, size in zip(given, shape, strict=True))
+        if not fits:
+            raise ValueError(
+                f"Dropout {self.name!r}: noise_shape {given} does not fit input of shape {shape}; each axis must be 1, "
+                "None or the input's."
+            )
+        return tuple(size if one is None else one for one, size in zip(given, shape, strict=True))
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs

@@ -6,6 +6,7 @@ A layer holds weights and options and nothing else. What one application of it n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,6 +25,7 @@ Shape = tuple[int | None, ...]
 
 DTYPES = ("float32", "float64")
 _names: dict[str, int] = {}
+_WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
 _filled = ContextVar("filled", default=True)
 
 
@@ -87,6 +89,14 @@ class Weight:
         return f"<Weight {self.path} shape={self.shape} dtype={self.dtype}>"
 
 
+def aligned_empty(size: int, dtype: npt.DTypeLike) -> Array:
+    """A new array of `size` numbers that begins on a cache line: a vector that straddles two costs two reads."""
+    line = 64
+    memory = np.empty(size + line // np.dtype(dtype).itemsize, dtype)
+    begin = -memory.ctypes.data % line // memory.itemsize
+    return memory[begin : begin + size]
+
+
 class Call:
     """One application of a layer: how it runs, what forward leaves for backward, and the memory both reuse.
 
@@ -112,23 +122,25 @@ class Call:
         self.input_gradient = True
         self.mask: Array | None = None
         self.saved: dict[str, Any] = {}
-        self._buffers: dict[tuple[str, tuple[int, ...]], Array] = {}
+        self._buffers: dict[tuple[str, str], dict[tuple[int, ...], Array]] = {}
         self._children: dict[int, Call] = {}
 
-    def buffer(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    def buffer(self, name: str, shape: tuple[int, ...], dtype: str) -> Array:
         """Memory that lives as long as the call and is handed out again for the same name: contents undefined.
 
         Equal shapes get the same array; smaller ones a part of the memory of the largest so far.
         """
-        array = self._buffers.get((name, shape))
-        if array is None or array.dtype != dtype:
-            size = int(np.prod(shape))
-            memory = self._buffers.get((name, ()))
-            if memory is None or memory.size < size or memory.dtype != dtype:
-                for key in [key for key in self._buffers if key[0] == name]:
-                    del self._buffers[key]
-                memory = self._buffers[name, ()] = np.empty(size, dtype)
-            array = self._buffers[name, shape] = memory[:size].reshape(shape)
+        views = self._buffers.get((name, dtype))
+        if views is None:
+            views = self._buffers[name, dtype] = {}
+        array = views.get(shape)
+        if array is None:
+            size = math.prod(shape)
+            memory = views.get(_WHOLE)
+            if memory is None or memory.size < size:
+                views.clear()
+                memory = views[_WHOLE] = aligned_empty(size, dtype)
+            array = views[shape] = memory[:size].reshape(shape)
         return array
 
     def child(self, index: int) -> Call:
@@ -205,6 +217,8 @@ class Layer:
         Whether `fit` changes the weights.
     input_shape, batch_shape : tuple, optional
         Shape of the input without (with) the batch axis; makes a `Sequential` build at once.
+    input_dim : int, optional
+        The same as ``input_shape=(input_dim,)``.
     activity_regularizer : str, dict or Regularizer, optional
         Adds its value for the layer's outputs to the loss.
     """
@@ -216,6 +230,7 @@ class Layer:
         dtype: Any = None,
         trainable: bool = True,
         input_shape: Sequence[int | None] | None = None,
+        input_dim: int | None = None,
         batch_shape: Sequence[int | None] | None = None,
         activity_regularizer: Any = None,
         **unknown: Any,
@@ -228,6 +243,8 @@ class Layer:
         self.activity_regularizer: Regularizer | None = regularizers.get(activity_regularizer)
         self.built = False
         self._weights: list[Weight] = []
+        if input_dim is not None:
+            input_shape = (input_dim,)
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
@@ -347,6 +364,7 @@ class Layer:
     def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
         """Replace all weights, or none where a number or a shape does not fit."""
         own = self.weights
+        weights = list(weights)
         if len(weights) != len(own):
             raise ValueError(f"Layer {self.name!r}: expected {len(own)} weight arrays, got {len(weights)}.")
         arrays = [

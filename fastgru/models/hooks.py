@@ -38,7 +38,7 @@ class Hooks:
     def __init__(self, model: Any, callbacks: Any, params: dict[str, Any], with_history: bool = False) -> None:
         self._callbacks = list(_flat(callbacks))
         for callback in self._callbacks:
-            if not hasattr(callback, "set_model"):
+            if isinstance(callback, type) or not hasattr(callback, "set_model"):
                 raise ValueError(f"callbacks: expected Callback objects, got {callback!r}.")
         if with_history:
             history = next((one for one in self._callbacks if isinstance(one, History)), None)

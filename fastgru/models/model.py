@@ -217,7 +217,8 @@ def serialized_layer(layer: Layer, input_shape: Any) -> dict[str, Any]:
 
 def deserialized_layer(form: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The layer or model that a JSON form describes."""
-    kind = "keras.models" if form["class_name"] in registry.known("keras.models") else "keras.layers"
+    name = form.get("class_name") if isinstance(form, Mapping) else None
+    kind = "keras.models" if name in registry.known("keras.models") else "keras.layers"
     return registry.deserialize(form, kind, custom_objects)
 
 

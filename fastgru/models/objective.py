@@ -17,12 +17,28 @@ _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 def _the_one(value: Any, argument: str) -> Any:
     """The entry of a list or dict of one: the model has one output."""
-    if isinstance(value, (list, tuple, Mapping)):
-        entries = list(value.values()) if isinstance(value, Mapping) else list(value)
-        if len(entries) != 1:
-            raise ValueError(f"compile: the model has one output, got {len(entries)} entries in {argument}.")
-        return entries[0]
-    return value
+    entries = _entries(value)
+    if len(entries) != 1:
+        raise ValueError(f"compile: the model has one output, got {len(entries)} entries in {argument}.")
+    return entries[0]
+
+
+def _entries(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _factor(loss_weights: Any) -> float:
+    """What the loss is multiplied by."""
+    entries = _entries(loss_weights)
+    if not all(entry is None or isinstance(entry, (int, float, np.number)) for entry in entries):
+        raise ValueError(
+            f"compile: expected loss_weights, its third argument, to be a number, got {loss_weights!r}; "
+            f"metrics are given by name: metrics={entries!r}."
+        )
+    factor = _the_one(loss_weights, "loss_weights")
+    return 1.0 if factor is None else float(factor)
 
 
 def _flat(given: Any) -> Iterator[Any]:
@@ -65,9 +81,14 @@ class Objective:
     """
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
-        loss, factor = _the_one(loss, "loss"), _the_one(loss_weights, "loss_weights")
+        loss = _the_one(loss, "loss")
         self.loss: Any = loss if loss is None or _depends_on_shapes(loss) else losses.get(loss)
-        self.factor = 1.0 if factor is None else float(factor)
+        if isinstance(self.loss, losses.Loss) and self.loss.reduction in (None, "none"):
+            raise ValueError(
+                f"compile: loss {self.loss.name!r} with reduction {self.loss.reduction!r} gives no single number; "
+                "take 'sum_over_batch_size'."
+            )
+        self.factor = _factor(loss_weights)
         self._wanted = [_wanted(metrics, "metrics"), _wanted(weighted_metrics, "weighted_metrics")]
         self.metrics: list[Metric] = []
         self.weighted_metrics: list[Metric] = []

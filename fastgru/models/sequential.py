@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fastgru.layers.input import InputLayer
 from fastgru.layers.layer import Array, Call, Layer, Shape
 from fastgru.models.model import Model, deserialized_layer, run_backward, run_forward, serialized_layer
@@ -117,7 +119,11 @@ class Sequential(Model):
         for layer in self._stack:
             if isinstance(shapes[-1][0], tuple):
                 raise ValueError(f"Layer {layer.name!r}: the layer before it has several outputs, not one.")
-            if not layer.built:
+            if layer.built:
+                # another model may have built it; the kernels trust what was checked here
+                sizes = [1 if axis is None else axis for axis in shapes[-1]]
+                layer.check_inputs(np.broadcast_to(np.zeros((), layer.dtype), sizes))
+            else:
                 layer.build(shapes[-1])
             shapes.append(layer.compute_output_shape(shapes[-1]))
         self._input = self._input or InputLayer(batch_shape=shape, dtype=self.dtype)
@@ -141,6 +147,13 @@ class Sequential(Model):
     @property
     def output_shapes(self) -> list[Any]:
         return self._shapes[1:] or [None] * len(self._stack)
+
+    def check_inputs(self, *inputs: Array) -> None:
+        super().check_inputs(*inputs)
+        shape, expected = inputs[0].shape, self.input_shape
+        pairs = zip(expected[1:], shape[1:], strict=False)
+        if len(shape) != len(expected) or any(known not in (None, size) for known, size in pairs):
+            raise ValueError(f"Model {self.name!r}: expected input of shape {expected}, got {shape}.")
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         shape: Any = tuple(input_shape)
@@ -202,6 +215,8 @@ class Sequential(Model):
         """
         if "name" not in config or "layers" not in config:
             raise ValueError(f"Sequential: expected a config with name and layers, got the keys {sorted(config)}.")
+        if not isinstance(config["layers"], (list, tuple)):
+            raise ValueError(f"Sequential: expected layers to be a list of configs, got {config['layers']!r}.")
         layers = [deserialized_layer(form, custom_objects) for form in config["layers"]]
         model = cls(layers, trainable=config.get("trainable", True), name=config["name"])
         if not model.built and config.get("build_input_shape"):

@@ -394,6 +394,8 @@ class Trainer(Layer):
         size = data.batch_size_of(batch_size, count, steps)
         count = count if steps is None else min(count, steps * size)
         self._check_batches(count, size)
+        if callbacks is None and steps is None and count <= size and verbose in ("auto", 0):
+            return self._outputs(inputs)  # one batch that nobody watches
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": -(-count // size)})
         before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
         if not (before_batch or after_batch or _stateful(self)):
@@ -449,9 +451,12 @@ class Trainer(Layer):
         ndarray, or a list of them where the model has several outputs.
         """
         arrays = self._inputs(*inputs)
+        return self._outputs(arrays, bool(training), None if mask is None else self.as_mask(mask, arrays[0]))
+
+    def _outputs(self, arrays: tuple[Array, ...], training: bool = False, mask: Array | None = None) -> Any:
+        """Outputs for one batch, in new arrays."""
         self._check_batches(len(arrays[0]), len(arrays[0]))
-        call = self._workspace(training, None if mask is None else self.as_mask(mask, arrays[0]))
-        outputs = self.forward(call, *arrays)
+        outputs = self.forward(self._workspace(training, mask), *arrays)
         return [part.copy() for part in outputs] if isinstance(outputs, tuple) else outputs.copy()
 
     # --- what the loops share -----------------------------------------------------------------------
@@ -475,7 +480,7 @@ class Trainer(Layer):
         call: Call | None = getattr(self._workspaces, "call", None)
         if call is None:
             call = self._workspaces.call = Call()
-        call.training, call.mask = bool(training), mask
+        call.training, call.mask = training, mask
         return call
 
     def _batches(
@@ -524,6 +529,7 @@ class Trainer(Layer):
 
         def step(batch: tuple[Any, ...]) -> None:
             *inputs, y, sample_weight = batch
+            parameters.take()  # a callback may have trained another model that shares a layer
             prediction = forward(call, *inputs)
             penalty = call.saved["penalty"]
             if regularized:

@@ -81,7 +81,10 @@ class Builder:
 
     def layer(self, spec: Config) -> Any:
         """One layer."""
-        class_name, config = _class_name(spec), dict(spec["config"])
+        class_name = _class_name(spec)
+        if class_name in registry.known("keras.models"):
+            return self.model(spec)
+        config = dict(spec["config"])
         with reading(self.file, f"layer {config.get('name')!r} ({class_name})"):
             if self.version < (3, 0):
                 config = _modern_layer(class_name, config)
