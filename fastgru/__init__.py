@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fastgru import (
         activations,
         callbacks,
+        config,
         constraints,
         datasets,
         initializers,
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "activations",
     "callbacks",
+    "config",
     "constraints",
     "datasets",
     "get_num_threads",
