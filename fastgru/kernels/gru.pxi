@@ -367,33 +367,69 @@ cdef inline void add_product(
         multiply(True, False, m, n, k, a, lda, d, 4 * p.H, 1, c, 3 * p.H)
 
 
+cdef struct WeightsPart:
+    # columns of a weight's gradient that are next to each other in it and in a row [dg dz dr dq]
+    bint recurrent       # of the recurrent kernel, not the input one
+    bint of_q            # its left factor is q = r h, not h
+    Py_ssize_t column    # where they begin in the weight
+    Py_ssize_t slot      # and in a row
+    Py_ssize_t columns
+
+
+cdef int weights_parts(GRU *p, WeightsPart *parts) noexcept nogil:
+    """The parts whose gradients are wanted, the recurrent ones, which take longer, first; returns how many."""
+    cdef Py_ssize_t H = p.H
+    cdef int n = 0
+    if p.d_recurrent_kernel and p.reset_after:
+        parts[n] = WeightsPart(True, False, 0, H, 3 * H)
+        n += 1
+    elif p.d_recurrent_kernel:
+        parts[n] = WeightsPart(True, False, 0, H, 2 * H)
+        parts[n + 1] = WeightsPart(True, True, 2 * H, 0, H)
+        n += 2
+    if p.d_kernel:
+        parts[n] = WeightsPart(False, False, 0, H, 2 * H)
+        parts[n + 1] = WeightsPart(False, False, 2 * H, 0, H)
+        n += 2
+    return n
+
+
 cdef void gru_weights_shard(void *context, int shard) noexcept nogil:
-    """Gradients of SHARD_COLUMNS columns of one gate: one product over all rows and steps of each batch shard."""
+    """Gradients of SHARD_COLUMNS columns: one product over all rows and steps of each batch shard."""
     cdef GRU *p = <GRU *>context
-    cdef Py_ssize_t H = p.H, F = p.F, T = p.T
-    cdef Py_ssize_t per_gate = pieces(H, SHARD_COLUMNS)
-    cdef Py_ssize_t gate = shard // per_gate, begin = shard % per_gate * SHARD_COLUMNS
-    cdef Py_ssize_t n = smaller(SHARD_COLUMNS, H - begin), column = gate * H + begin
-    cdef Py_ssize_t first = 0, R, skip
-    cdef const real *d_input       # [dz dr dg] of this gate
-    cdef const real *d_recurrent   # [dz dr dq]; without reset_after the candidate's is dg again
-    cdef const real *left          # what the recurrent product multiplied: h, or q = r h
-    cdef Py_ssize_t left_ld
+    cdef Py_ssize_t H = p.H, F = p.F, T = p.T, first = 0, begin, n, R, skip
+    cdef WeightsPart[4] parts
+    cdef WeightsPart *part = parts
+    cdef const real *d
+    weights_parts(p, parts)
+    while shard >= pieces(part.columns, SHARD_COLUMNS):
+        shard -= <int>pieces(part.columns, SHARD_COLUMNS)
+        part += 1
+    begin = shard * SHARD_COLUMNS
+    n = smaller(SHARD_COLUMNS, part.columns - begin)
     while first < p.B:
         R = smaller(p.rows, p.B - first)
-        d_input = p.gates + first * T * 4 * H + (begin if gate == 2 else (gate + 1) * H + begin)
-        d_recurrent = p.gates + first * T * 4 * H + (gate + 1) * H + begin
-        left, left_ld = p.states + first * (T + 1) * H, H
-        if gate == 2 and not p.reset_after:
-            left, left_ld = p.gates + first * T * 4 * H + 3 * H, 4 * H
-            d_recurrent = d_input
-        if p.d_kernel:
-            add_product(p, F, n, T * R, p.xs + first * T * F, F, d_input, p.d_kernel + column)
-        skip = 0 if p.h0 else R  # rows of the first step, whose state is zero
-        if p.d_recurrent_kernel and T * R > skip:
-            add_product(p, H, n, T * R - skip, left + skip * left_ld, left_ld, d_recurrent + skip * 4 * H,
-                        p.d_recurrent_kernel + column)
+        d = p.gates + first * T * 4 * H + part.slot + begin
+        if not part.recurrent:
+            add_product(p, F, n, T * R, p.xs + first * T * F, F, d, p.d_kernel + part.column + begin)
+        else:
+            skip = 0 if p.h0 else R  # rows of the first step, whose state is zero
+            if part.of_q:
+                add_product(p, H, n, T * R - skip, p.gates + (first * T + skip) * 4 * H + 3 * H, 4 * H, d + skip * 4 * H,
+                            p.d_recurrent_kernel + part.column + begin)
+            else:
+                add_product(p, H, n, T * R - skip, p.states + (first * (T + 1) + skip) * H, H, d + skip * 4 * H,
+                            p.d_recurrent_kernel + part.column + begin)
         first += R
+
+
+cdef int weights_shards(GRU *p) noexcept nogil:
+    """How many tasks the gradients of the weights are."""
+    cdef WeightsPart[4] parts
+    cdef int i, n = 0
+    for i in range(weights_parts(p, parts)):
+        n += <int>pieces(parts[i].columns, SHARD_COLUMNS)
+    return n
 
 
 # --- packed weights ---------------------------------------------------------------------------------
@@ -602,5 +638,4 @@ def gru_backward(
     with nogil:
         run_tasks(gru_backward_shard, &p, <int>pieces(p.B, p.rows), threads)
         bias_gradients(&p)
-        if p.d_kernel or p.d_recurrent_kernel:
-            run_tasks(gru_weights_shard, &p, <int>(3 * pieces(p.H, SHARD_COLUMNS)), threads)
+        run_tasks(gru_weights_shard, &p, weights_shards(&p), threads)

@@ -3,7 +3,7 @@
 cdef enum:
     SHARD_ROWS = 64     # rows of a batch on one thread: enough for BLAS to run near its best rate
     SHARD_LEAST = 8     # fewer are not worth a second thread
-    SHARD_COLUMNS = 64  # columns of a weight gradient in one task
+    SHARD_COLUMNS = 96  # columns of a weight gradient in one task: whole tiles of three vectors
 
 
 cdef inline Py_ssize_t shard_rows(Py_ssize_t batch) noexcept nogil:
