@@ -4,6 +4,8 @@
 cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
     void pool_run(pool_task task, void *context, int n, int threads)
+    void pool_run_together(pool_task task, void *context, int threads, int *members)
+    void pool_meet(int *arrivals, int expected)
     void pool_forked()
 
 cdef extern from *:
@@ -31,6 +33,14 @@ pthread_atfork(NULL, NULL, pool_forked)
 
 cdef void run_tasks(task_function task, void *context, int n, int threads) noexcept nogil:
     pool_run(<pool_task>task, context, n, threads)
+
+
+cdef void run_together(task_function task, void *context, int threads, int *members) noexcept nogil:
+    pool_run_together(<pool_task>task, context, threads, members)
+
+
+cdef void meet(int *arrivals, int expected) noexcept nogil:
+    pool_meet(arrivals, expected)
 
 
 def cpu_isas() -> list[str]:

@@ -45,6 +45,8 @@ cdef struct GRU:
     real *xs                       # NULL where nothing reads it
     real *gates                    # NULL where nothing reads it
     real *states
+    int members                    # threads that share the units of a few rows
+    int arrivals                   # how often they have met
     real *products                 # (B, 3H): h U of a step; in the backward pass dh (R, H), then d(r h) (R, H)
     real *bias_sums                # (shards, 4H): sums of the rows of gradients
     real *y                        # (B, T, H) or NULL
@@ -71,6 +73,11 @@ cdef inline bint masked(GRU *p, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
 cdef inline bint fused(GRU *p) noexcept nogil:
     """Whether a tile goes from the inputs to the next state; without reset_after r h must be there for all units first."""
     return p.packed != NULL and p.reset_after
+
+
+cdef inline const real *fused_block(GRU *p, Py_ssize_t unit) noexcept nogil:
+    """The packed weights of the LANES units that begin with `unit`."""
+    return p.packed + unit * (4 + 3 * (p.F + p.H))
 
 
 include "gru_gates.pxi"
@@ -101,66 +108,20 @@ cdef void project_inputs(GRU *p, Py_ssize_t rows, const real *xs, real *gates) n
         multiply(False, False, rows, 2 * H, F, xs, F, p.kernel, 3 * H, 0, gates + H, 4 * H)
 
 
-cdef void project_ahead(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
-                        real *gates) noexcept nogil:
-    """x W and the biases of `steps` steps, as rows [g z r q] of a step that starts from them.
-
-    One row or a few cannot keep the processor busy while the weights come from the cache: the input weights then come
-    once for TILE_ROWS steps instead of once for each.
-    """
-    cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t H = p.H, F = p.F, i, j = 0, s, rows, slot
-    cdef const real *packed = p.packed
-    cdef const real *x
-    while j < H:
-        for i in range(R):
-            s = 0
-            while s < steps:
-                rows = smaller(TILE_ROWS, steps - s)
-                x = p.x + ((first + i) * p.T + time_index(p, start + s)) * F
-                tile_gates(<int>rows, F, x, -F if p.go_backwards else F, 0, NULL, H, NULL, packed, planes)
-                for slot in range(3):
-                    put_planes(planes + slot * rows * LANES, 1, rows, H - j, False, gates + (s * R + i) * 4 * H + slot * H + j,
-                               R * 4 * H)
-                s += rows
-        packed += (4 + 3 * (F + H)) * LANES
-        j += LANES
-
-
-cdef void gru_step_ahead(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next) noexcept nogil:
-    """One time step of fewer than TILE_ROWS rows with reset_after, from what `project_ahead` left in `gates`.
-
-    The activations wait until all units are there: of a single vector they would take their latency, not their work.
-    """
-    cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t i, j = 0, slot, H = p.H
-    cdef const real *packed = p.packed
-    while j < H:
-        tile_gates(<int>R, p.F, NULL, 0, 0 if at_rest else H, h, H, gates + j, packed, planes)
-        for slot in range(1, 4):
-            put_planes(planes + slot * R * LANES, 1, R, H - j, False, gates + slot * H + j, 4 * H)
-        packed += (4 + 3 * (p.F + H)) * LANES
-        j += LANES
-    for i in range(R):
-        close_row(p, h + i * H, gates + i * 4 * H, h_next + i * H)
-
-
 cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real *gates, const real *h,
                          real *h_next) noexcept nogil:
     """One time step of a shard with reset_after, LANES units of TILE_ROWS rows at a time from x and h to h'."""
     cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t i, j = 0, rows, H = p.H, F = p.F
-    cdef const real *packed = p.packed
-    while j < H:
-        i = 0
+    cdef Py_ssize_t i, j, block, rows, H = p.H, F = p.F
+    for block in range(pieces(H, LANES)):
+        i, j = 0, block * LANES
         while i < R:
             rows = smaller(TILE_ROWS, R - i)
-            tile_gates(<int>rows, F, x + i * p.T * F, p.T * F, 0 if at_rest else H, h + i * H, H, NULL, packed, planes)
+            tile_gates(<int>rows, F, x + i * p.T * F, p.T * F, 0 if at_rest else H, h + i * H, H, NULL,
+                       fused_block(p, j), planes)
             gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
             i += rows
-        packed += (4 + 3 * (F + H)) * LANES
-        j += LANES
 
 
 cdef void gru_step_after(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
@@ -173,7 +134,7 @@ cdef void gru_step_after(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const 
         multiply(False, False, R, 3 * H, H, h, H, p.recurrent_kernel, 3 * H, 0, products, 3 * H)
     for i in range(R):
         add_product_and_bias(p, products + i * 3 * H, gates + i * 4 * H)
-        close_row(p, h + i * H, gates + i * 4 * H, h_next + i * H)
+        close_units(p, 0, H, h + i * H, gates + i * 4 * H, h_next + i * H)
 
 
 cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
@@ -220,7 +181,6 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef real *gates = p.gates + first * p.block * 4 * H if p.gates else NULL
     cdef real *states = p.states + first * (p.T + 1 if p.keep else 2) * H
     cdef real *products = p.products + first * 3 * H
-    cdef bint ahead = fused(p) and gates != NULL and R < TILE_ROWS
     cdef real *h = states
     cdef real *h_next
     cdef real *row
@@ -233,15 +193,11 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
             steps = smaller(p.block, p.T - step)
             if xs:
                 gather_inputs(p, first, R, step, steps, xs)
-            if ahead:
-                project_ahead(p, first, R, step, steps, gates)
-            elif not fused(p):
+            if not fused(p):
                 project_inputs(p, steps * R, xs, gates)
         h_next = h + R * H if p.keep or h == states else states
         row = gates + step % p.block * R * 4 * H if gates else NULL
-        if ahead:
-            gru_step_ahead(p, R, at_rest, row, h, h_next)
-        elif fused(p):
+        if fused(p):
             gru_step_fused(p, R, at_rest, p.x + (first * p.T + time_index(p, step)) * p.F, row, h, h_next)
         elif p.reset_after:
             gru_step_after(p, R, at_rest, row, h, h_next, products)
@@ -256,6 +212,73 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
         if p.y:
             put_step(p, first, R, step, h)
     memcpy(p.last + first * H, h, R * H * sizeof(real))
+
+
+# A few rows cannot keep the processor busy while the weights come from the cache. So the input weights come once for
+# TILE_ROWS steps instead of once for each, and the threads, which have no rows to share, share the units: they meet after
+# every step. A unit's sums are the same whoever makes them.
+
+
+cdef void project_units(
+    GRU *p, Py_ssize_t first_block, Py_ssize_t end_block, Py_ssize_t start, Py_ssize_t steps, real *gates
+) noexcept nogil:
+    """x W and the biases of `steps` steps for some blocks of LANES units, in rows [g z r q] of a step."""
+    cdef real[4 * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t H = p.H, F = p.F, B = p.B, block, i, j, s, rows, slot
+    cdef const real *x
+    for block in range(first_block, end_block):
+        j = block * LANES
+        for i in range(B):
+            s = 0
+            while s < steps:
+                rows = smaller(TILE_ROWS, steps - s)
+                x = p.x + (i * p.T + time_index(p, start + s)) * F
+                tile_gates(<int>rows, F, x, -F if p.go_backwards else F, 0, NULL, H, NULL, fused_block(p, j), planes)
+                for slot in range(3):
+                    put_planes(planes + slot * rows * LANES, 1, rows, H - j, False, gates + (s * B + i) * 4 * H + slot * H + j,
+                               B * 4 * H)
+                s += rows
+
+
+cdef void gru_forward_units(void *context, int member) noexcept nogil:
+    """All steps of fewer than TILE_ROWS rows with reset_after, for one member's share of the units."""
+    cdef GRU *p = <GRU *>context
+    cdef real[4 * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t H = p.H, B = p.B, step, i, j, slot, block, blocks = pieces(H, LANES)
+    cdef Py_ssize_t first_block = blocks * member // p.members, end_block = blocks * (member + 1) // p.members
+    cdef Py_ssize_t begin = first_block * LANES, units = smaller(end_block * LANES, H) - begin
+    cdef bint at_rest = p.h0 == NULL
+    cdef real *h = p.states
+    cdef real *h_next
+    cdef real *row
+    if at_rest:
+        memset(h, 0, B * H * sizeof(real))
+    else:
+        memcpy(h, p.h0, B * H * sizeof(real))
+    if p.keep and member == 0:
+        gather_inputs(p, 0, B, 0, p.T, p.xs)
+    for step in range(p.T):
+        if step % p.block == 0:
+            project_units(p, first_block, end_block, step, smaller(p.block, p.T - step), p.gates)
+        h_next = h + B * H if p.keep or h == p.states else p.states
+        row = p.gates + step % p.block * B * 4 * H
+        for block in range(first_block, end_block):
+            j = block * LANES
+            tile_gates(<int>B, p.F, NULL, 0, 0 if at_rest else H, h, H, row + j, fused_block(p, j), planes)
+            for slot in range(1, 4):
+                put_planes(planes + slot * B * LANES, 1, B, H - j, False, row + slot * H + j, 4 * H)
+        # the activations of all its units at once: of a single vector they would take their latency, not their work
+        for i in range(B):
+            close_units(p, begin, units, h + i * H, row + i * 4 * H, h_next + i * H)
+            if masked(p, i, step):
+                memcpy(h_next + i * H + begin, h + i * H + begin, units * sizeof(real))
+        meet(&p.arrivals, (step + 1) * p.members)
+        at_rest = False
+        h = h_next
+        if p.y and member == 0:
+            put_step(p, 0, B, step, h)
+    if member == 0:
+        memcpy(p.last, h, B * H * sizeof(real))
 
 
 # --- backward ---------------------------------------------------------------------------------------
@@ -601,7 +624,10 @@ def gru_forward(
     with nogil:
         if not fused(&p):  # the packed weights carry their biases
             sum_biases(&p, input_bias, recurrent_bias)
-        run_tasks(gru_forward_shard, &p, <int>pieces(p.B, p.rows), threads)
+        if fused(&p) and p.B < TILE_ROWS:
+            run_together(gru_forward_units, &p, threads if p.H >= SHARD_UNITS else 1, &p.members)
+        else:
+            run_tasks(gru_forward_shard, &p, <int>pieces(p.B, p.rows), threads)
 
 
 def gru_backward(

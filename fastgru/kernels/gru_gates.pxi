@@ -3,19 +3,26 @@
 # tile with its sums in planes.
 
 
-cdef void close_row(GRU *p, const real *h, real *row, real *h_next) noexcept nogil:
-    """From the sums of z, r and q and the input's part of g in a row [g z r q] to its values and the next state."""
+cdef void close_units(
+    GRU *p, Py_ssize_t begin, Py_ssize_t units, const real *h, real *row, real *h_next
+) noexcept nogil:
+    """From the sums of z, r and q and the input's part of g in a row [g z r q] to its values and the next state, for some
+    of the units."""
     cdef Py_ssize_t j, H = p.H
-    cdef real *g = row
-    cdef real *z = row + H
-    cdef const real *r = row + 2 * H
-    cdef const real *q = row + 3 * H
-    activate(p.recurrent_activation, z, 2 * H)
-    for j in range(H):
+    cdef real *g = row + begin
+    cdef real *z = row + H + begin
+    cdef real *r = row + 2 * H + begin
+    cdef const real *q = row + 3 * H + begin
+    if units == H:
+        activate(p.recurrent_activation, z, 2 * H)
+    else:
+        activate(p.recurrent_activation, z, units)
+        activate(p.recurrent_activation, r, units)
+    for j in range(units):
         g[j] += r[j] * q[j]
-    activate(p.activation, g, H)
-    for j in range(H):
-        h_next[j] = g[j] + z[j] * (h[j] - g[j])
+    activate(p.activation, g, units)
+    for j in range(units):
+        h_next[begin + j] = g[j] + z[j] * (h[begin + j] - g[j])
 
 
 cdef void add_product_and_bias(GRU *p, const real *product, real *row) noexcept nogil:

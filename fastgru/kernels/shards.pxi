@@ -3,6 +3,7 @@
 cdef enum:
     SHARD_ROWS = 64     # rows of a batch on one thread: enough for BLAS to run near its best rate
     SHARD_LEAST = 8     # fewer are not worth a second thread
+    SHARD_UNITS = 96    # units that are worth a second thread where there are only a few rows
     SHARD_COLUMNS = 96  # columns of a weight gradient in one task: whole tiles of three vectors
 
 
