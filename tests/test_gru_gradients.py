@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastgru import config, kernels
+from fastgru import config, kernels, threads
 from fastgru.kernels import reference
 from fastgru.layers import GRU
 from fastgru.layers.layer import Call
@@ -128,6 +128,25 @@ def test_compiled_kernels_agree_with_the_numpy_twin(sizes, options, masked, rng)
     )
     for found, twin in zip((output, last, *gradients), (twin_output, twin_last, *twin_gradients), strict=True):
         np.testing.assert_allclose(found, twin, rtol=0, atol=1e-12 * max(1, np.abs(twin).max()))
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize("batch", [1, 3, 7, 9, 150])
+def test_the_number_of_threads_changes_no_bit(batch, reset_after, rng, monkeypatch):
+    layer, x, h0 = random_gru(rng, batch, 30, 5, 130, "float32", reset_after=reset_after, return_sequences=True)
+    results = []
+    for count in (1, 2, 4):
+        monkeypatch.setattr(threads, "_count", count)
+        for weight in layer.weights:
+            weight.gradient = np.zeros_like(weight.value)
+        predicted = layer.forward(Call(), x, h0)
+        call = Call(differentiate=True)
+        outputs = layer.forward(call, x, h0)
+        gradients = layer.backward(call, *outputs)
+        results.append([*predicted, *outputs, *gradients, *(weight.gradient for weight in layer.weights)])
+    for other in results[1:]:
+        for found, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(rng):
