@@ -1,57 +1,98 @@
-"""``python -m bench [JOB]``: race, print the table, write the JSON file."""
+"""``python -m bench [JOB ...]``: race, print tables, write a JSON file and a chart.
+
+``python -m bench profile`` tells where the time of a training batch goes instead.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import engines, jobs, report
-from bench.race import race
+from bench import chart, engines, jobs, process, report, shares
+from bench.outcome import Outcome, Settings
 from fastgru.threads import available_cpus
+
+_PROFILE = "profile"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Race fastgru against other engines.")
-    parser.add_argument("job", nargs="?", choices=jobs.JOBS, default=jobs.JOBS[0])
+    parser.add_argument(
+        "jobs", nargs="*", metavar="JOB", help=f"{', '.join(jobs.JOBS)} (default: all of them), or {_PROFILE} alone"
+    )
     parser.add_argument("--engines", nargs="+", choices=engines.ENGINES, default=list(engines.ENGINES), metavar="NAME")
     parser.add_argument("--rounds", type=int, help="turns of each engine (default: the job's)")
     parser.add_argument("--threads", type=int, default=available_cpus(), help="of each engine (default: %(default)s)")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="default: %(default)s")
+    parser.add_argument("--plot", type=Path, help="a chart (default: the JSON file's name with .png)")
     parser.add_argument("--readme", type=Path, help="a Markdown file with markers to put the table between")
     parser.add_argument("--quick", action="store_true", help="a little noise as data: shows that it runs, not how fast")
     options = parser.parse_args()
-
-    job = jobs.load(options.job)
-    rounds = options.rounds or (1 if options.quick else job.ROUNDS)
-    console = Console()
-    console.print(f"[bold]{job.TITLE}[/]; threads: {options.threads}, rounds: {rounds}", highlight=False)
+    for name in options.jobs:
+        if name not in jobs.JOBS and options.jobs != [_PROFILE]:
+            parser.error(f"unknown job {name!r}: choose from {', '.join(jobs.JOBS)}, or {_PROFILE} alone")
+    # a file or a pipe is as wide as the tables need
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    if hasattr(os, "sched_setaffinity"):
+        # what is started from here inherits it; for engines that count CPUs instead of being told
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    if removed := process.removed():
+        words = " ".join(f"{name}={value}" for name, value in removed.items())
+        console.print(f"Not passed on to the engines, because it steers OpenBLAS: {words}", highlight=False)
     try:
-        results, samples = race(
-            options.job, options.engines, rounds, options.threads, options.quick, lambda line: print(line, flush=True)
-        )
-        where = report.machine(options.threads)
-        rows = report.rows(results, samples)
-        table = Table()
-        for column in report.COLUMNS:
-            table.add_column(column, justify="left" if column == "engine" else "right")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-        console.print(f"{where['cpu']}, {where['date']}, commit {where['commit'] or 'unknown'}", highlight=False)
-        report.write_json(options.json, options.job, results, samples, where)
-        console.print(f"Saved: {options.json}", highlight=False)
-        if options.readme:
-            report.write_readme(options.readme, rows, job.TITLE, where, rounds)
-    except (RuntimeError, ValueError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
+        if options.jobs == [_PROFILE]:
+            return shares.tell(options.threads, options.quick)
+        return _race(options, console)
     except KeyboardInterrupt:
         return 130
-    return 0
+
+
+def _race(options: argparse.Namespace, console: Console) -> int:
+    """Do the jobs; one that fails does not keep the others from being done."""
+    settings = Settings(options.engines, options.threads, options.rounds, options.quick)
+    where = report.machine(options.threads)
+    outcomes: list[Outcome] = []
+    failed = False
+    for name in options.jobs or jobs.JOBS:
+        console.print(f"[bold]{name}: {jobs.load(name).TITLE}[/]; threads: {options.threads}", highlight=False)
+        try:
+            outcome = jobs.run(name, settings, lambda line: print(line, flush=True))
+        except (RuntimeError, ValueError, OSError) as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        outcomes.append(outcome)
+        console.print(_table(outcome))
+        for line in report.lines(outcome):
+            console.print(line, highlight=False, markup=False)
+    console.print(f"{where['cpu']}, {where['date']}, commit {where['commit'] or 'unknown'}", highlight=False)
+    try:
+        report.write_json(options.json, outcomes, where)
+        console.print(f"Saved: {options.json}", highlight=False)
+        if options.readme:
+            report.write_readme(options.readme, outcomes, where)
+        console.print(chart.draw(options.plot or options.json.with_suffix(".png"), outcomes, where), highlight=False)
+    except (ValueError, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        failed = True
+    return int(failed)
+
+
+def _table(outcome: Outcome) -> Table:
+    table = Table()
+    rows = report.rows(outcome)
+    # a column in which no row has something to say is left out
+    kept = [number for number in range(len(report.COLUMNS)) if any(row[number] not in ("", "-") for row in rows)]
+    for number in kept:
+        table.add_column(report.COLUMNS[number], justify="left" if number < 3 else "right")
+    for row in rows:
+        table.add_row(*(row[number] for number in kept))
+    return table
 
 
 if __name__ == "__main__":

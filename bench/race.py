@@ -2,92 +2,208 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from bench import ROOT, engines, jobs
+from bench.engines import ENGINES, missing
+from bench.jobs import sgemm
+from bench.network import Arrays
+from bench.outcome import OWN, Outcome, Result, Settings, duration
+from bench.process import DiedError, Worker, title
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTGRU_NUM_THREADS")
+Say = Callable[[str], None]
+Ways = Literal["all", "plainest and quickest", "one"]
+
+TOLERANCE = 1e-4  # by which the outputs of two engines, which are at most 1, may differ
+TOLERANCE_TRAINED = 5e-3  # after a few updates; PyTorch's Adam has its epsilon at another place
+YARDSTICK = "scipy_blas"
+_TURN_SECONDS, _QUICK_SECONDS = 0.3, 0.02
+_REST = 0.05  # seconds between turns, in which the threads of the last engine stop waiting for more
 
 
-@dataclass
-class Result:
-    """What one engine did: its versions, the seconds of each turn, the answers of the check."""
+def able(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -> Iterator[str]:
+    """The engines that are asked for, can do it and are installed; a line for those that are not."""
+    for name in settings.engines:
+        if trains and not ENGINES[name].trains:
+            continue
+        if absent := missing(name):
+            line = f"{title(name)}: skipped, {' and '.join(absent)} not installed"
+            outcome.notes.append(line)
+            say(line)
+        else:
+            yield name
 
-    engine: str
-    versions: dict[str, str]
-    seconds: list[float] = field(default_factory=list)
-    check: dict[str, float] = field(default_factory=dict)
 
+class Race:
+    """Workers that do one task after the other in turn, and add what they find to an outcome.
 
-class _Worker:
-    """The process of one engine."""
+    Parameters
+    ----------
+    names : sequence of str
+        Of the engines; "scipy_blas" gives the sgemm rate.
+    seconds : float
+        How long a turn, and the trial of a way, lasts at least.
+    """
 
-    def __init__(self, engine: str, job: str, data: Path, threads: int, errors: IO[str]) -> None:
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
-        command = [sys.executable, "-m", "bench.worker", engine, job, str(data), str(threads)]
-        self.engine, self._errors = engine, errors
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-        )
-
-    def ask(self, line: str | None = None) -> Any:
-        """The answer to a line (to the start for None); RuntimeError with the engine's last words where it died."""
-        assert self._process.stdin and self._process.stdout
+    def __init__(self, outcome: Outcome, names: Sequence[str], settings: Settings, seconds: float, say: Say) -> None:
+        self.outcome, self.say = outcome, say
+        self.seconds = _QUICK_SECONDS if settings.quick else seconds
+        self._folder = tempfile.TemporaryDirectory()
+        self._files = Path(self._folder.name)
+        self._workers: list[Worker] = []
         try:
-            if line:
-                self._process.stdin.write(line + "\n")
-                self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
-        except (BrokenPipeError, json.JSONDecodeError):
-            self._process.wait()
-            self._errors.seek(0)
-            words = self._errors.read().strip().splitlines() or ["no message"]
-            raise RuntimeError(f"{engines.ENGINES[self.engine].title} failed: {words[-1]}") from None
+            for name in [*names, YARDSTICK]:
+                self._workers.append(Worker(name, settings.threads, self._files))
+                try:
+                    outcome.versions[name] = self._workers[-1].ask("versions")
+                except DiedError as died:
+                    self._leave_out(died)
+            self._prepared(self._workers[-1], "sgemm", {}, "", [])
+        except BaseException:
+            self.end()
+            raise
+
+    def __enter__(self) -> Race:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.end()
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        for worker in self._workers:
+            worker.end()
+        self._folder.cleanup()
 
+    def note(self, line: str) -> None:
+        """Tell something that belongs to the outcome."""
+        self.outcome.notes.append(line)
+        self.say(line)
 
-def race(
-    job_name: str, names: Sequence[str], rounds: int, threads: int, quick: bool, say: Callable[[str], None]
-) -> tuple[list[Result], int]:
-    """Results of the engines that could take part, and the samples in one turn; `say` gets a line for what happens."""
-    job = jobs.load(job_name)
-    arrays = job.data(quick)
-    workers: list[_Worker] = []
-    results: list[Result] = []
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data.npz"
-        np.savez(data, **arrays)
-        try:
-            for name in names:
-                title = engines.ENGINES[name].title
-                if absent := engines.missing(name):
-                    say(f"{title}: skipped, {' and '.join(absent)} not installed")
+    def run(
+        self,
+        job: str,
+        arrays: Arrays,
+        rounds: int,
+        task: str = "",
+        names: Sequence[str] | None = None,
+        ways: Ways = "plainest and quickest",
+    ) -> None:
+        """Race at a task, all engines or those named.
+
+        Every way of every engine first has to give the same numbers as the first. Each engine then races in its
+        plainest way and in that which a short trial found to be its quickest, in all its ways, or in one: the quickest,
+        for fastgru the plainest. A peer whose process dies is left out from then on.
+
+        Raises
+        ------
+        RuntimeError
+            The numbers differ, or fastgru cannot do the task.
+        """
+        while True:
+            try:
+                self._run(job, arrays, rounds, task, names, ways)
+                return
+            except DiedError as died:
+                self._leave_out(died)
+
+    def _leave_out(self, died: DiedError) -> None:
+        if died.engine in (OWN, YARDSTICK):
+            raise died
+        self.note(f"{died}; left out from here on")
+        (dead,) = (worker for worker in self._workers if worker.engine == died.engine)
+        dead.end()
+        self._workers.remove(dead)
+
+    def _run(self, job: str, arrays: Arrays, rounds: int, task: str, names: Sequence[str] | None, ways: Ways) -> None:
+        *workers, yardstick = self._workers
+        workers = [worker for worker in workers if names is None or worker.engine in names]
+        racing: list[tuple[Worker, Result]] = []
+        expected: list[npt.NDArray[Any]] = []
+        trials = self.outcome.trials[task] = {}
+        self.outcome.differences[task] = {}
+        for worker in workers:
+            if not task:
+                self.say(f"{title(worker.engine)}: warming up")
+            for way, seconds in self._prepared(worker, job, arrays, task, expected).items():
+                trials.setdefault(worker.engine, {})[way] = seconds
+            if found := trials.get(worker.engine):
+                plainest = next(iter(found))
+                quickest = min(found, key=lambda name: found[name])
+                one = plainest if worker.engine == OWN else quickest
+                chosen = {"all": list(found), "plainest and quickest": [plainest, quickest], "one": [one]}[ways]
+                for way in dict.fromkeys(chosen):
+                    racing.append((worker, Result(worker.engine, task, way, plain=way == plainest)))
+        rates = self.outcome.sgemm[task] = []
+        for number in range(1, rounds + 1):
+            for worker, result in racing:
+                seconds = self._turn(worker, result.way)
+                result.values.append(seconds)
+                if not task:
+                    self.say(f"round {number} of {rounds}: {title(worker.engine)}, {result.way}: {duration(seconds)}")
+            rates.append(sgemm.work() / self._turn(yardstick, "sgemm"))
+        for worker, result in racing:
+            result.check = worker.ask("check", way=result.way)
+        self.outcome.results += [result for _worker, result in racing]
+
+    def _prepared(
+        self, worker: Worker, job: str, arrays: Arrays, task: str, expected: list[npt.NDArray[Any]]
+    ) -> dict[str, float]:
+        """The trials of a worker's ways whose answers are as expected, which those of the first are by definition."""
+        data, file = self._files / "data.npz", self._files / "answers.npz"
+        np.savez(data, allow_pickle=False, **arrays)
+        found = worker.ask("prepare", job=job, data=str(data), answers=str(file), seconds=self.seconds)
+        for way, why in found["failed"].items():
+            if worker.engine == OWN:
+                raise RuntimeError(f"{title(worker.engine)}, {way}{_at(task)} failed: {why}")
+            self.note(f"{title(worker.engine)}, {way}{_at(task)}: left out, {why}")
+        with np.load(file, allow_pickle=False) as given:
+            for number, way in enumerate(found["trials"]):
+                if way in found["failed"]:
                     continue
-                say(f"{title}: warming up")
-                errors = (Path(folder) / f"{name}.err").open("w+")
-                workers.append(_Worker(name, job_name, data, threads, errors))
-                results.append(Result(name, workers[-1].ask()))
-            for number in range(1, rounds + 1):
-                for worker, result in zip(workers, results, strict=True):
-                    result.seconds.append(worker.ask("turn"))
-                    title = engines.ENGINES[result.engine].title
-                    say(f"round {number} of {rounds}: {title} {result.seconds[-1]:.3f} s")
-            for worker, result in zip(workers, results, strict=True):
-                result.check = worker.ask("check")
-        finally:
-            for worker in workers:
-                worker.end()
-    return results, job.size(arrays)
+                answers = [array for name, array in given.items() if name.startswith(f"{number}.")]
+                expected[:] = expected or answers
+                for part, (answer, right) in enumerate(zip(answers, expected, strict=True)):
+                    self._agree(worker.engine, way, task, largest_difference(answer, right), part)
+        return {way: seconds for way, seconds in found["trials"].items() if seconds is not None}
+
+    def _agree(self, engine: str, way: str, task: str, difference: float, part: int) -> None:
+        tolerance = TOLERANCE_TRAINED if part else TOLERANCE
+        if not difference <= tolerance:  # NaN too
+            raise RuntimeError(
+                f"{title(engine)}, {way}{_at(task)}: its numbers{' after updates' if part else ''} differ by "
+                f"{difference:.2g} from those of the first engine, more than {tolerance:g}; nothing was timed."
+            )
+        differences = self.outcome.differences[task]
+        if not part:
+            differences[engine] = max(difference, differences.get(engine, 0.0))
+
+    def _turn(self, worker: Worker, way: str) -> float:
+        time.sleep(_REST)
+        return worker.ask("turn", way=way, seconds=self.seconds)
+
+
+def race(job_name: str, job: Any, settings: Settings, say: Say) -> Outcome:
+    """A job of one task: all engines that can do it."""
+    outcome = Outcome(job_name, job.TITLE)
+    names = list(able(outcome, settings, say, trains=job.TRAINS))
+    arrays = job.data(settings.quick)
+    outcome.work[""], outcome.samples[""] = job.work(arrays), job.samples(arrays)
+    with Race(outcome, names, settings, _TURN_SECONDS, say) as running:
+        rounds = settings.rounds or (1 if settings.quick else job.ROUNDS)
+        running.run(job_name, arrays, rounds, ways=job.WAYS)
+    return outcome
+
+
+def largest_difference(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
+    """Infinite where the shapes differ."""
+    return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")
+
+
+def _at(task: str) -> str:
+    return f" at {task}" if task else ""

@@ -1,4 +1,4 @@
-"""The race runs, takes turns and writes down what it saw; how fast anything is, is not tested."""
+"""The race is fair, counts right, and writes down what it saw; how fast anything is, is not tested."""
 
 from __future__ import annotations
 
@@ -6,32 +6,327 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+# at the end, so that an installed fastgru comes first
+sys.path.append(str(ROOT))
+
+from bench import chart, network, process, race, report, shares  # noqa: E402
+from bench.jobs import scale  # noqa: E402
+from bench.outcome import Outcome, Result, Settings, amount, duration  # noqa: E402
+
+WHERE = {"cpu": "A CPU", "threads": 2, "python": "3.12", "date": "2026-01-02T03:04:05", "commit": "abc"}
+
+
+def an_outcome() -> Outcome:
+    outcome = Outcome("train", "an epoch", work={"": 8e9}, samples={"": 10}, sgemm={"": [10e9, 10e9, 10e9]})
+    outcome.versions = {"fastgru": {"fastgru": "1.0"}, "keras_jax": {"keras": "3.0", "jax": "0.1"}}
+    outcome.results = [
+        Result("fastgru", "", "fit", [1.0, 1.1, 0.9], check={"accuracy": 0.5}),
+        Result("fastgru", "", "other", [0.5] * 3, plain=False),
+        Result("keras_jax", "", "fit", [4.0, 4.2, 3.8]),
+        Result("keras_jax", "", "own loop", [3.0, 3.3, 2.7], plain=False),
+    ]
+    return outcome
+
+
+# --- counting -----------------------------------------------------------------------------------------
+
+
+def test_the_mnist_model_takes_the_operations_that_its_products_do() -> None:
+    inputs, states, head = 28 * 2 * 28 * 384, 27 * 2 * 128 * 384, 2 * 128 * 10
+    assert network.flops(28, 128, 10, 28) == inputs + states + head
+    assert network.flops(28, 128, 10, 28, training=True) == 2 * inputs + 3 * states + 3 * head
+
+
+def test_the_second_layer_needs_the_gradient_of_its_inputs() -> None:
+    one, two = (network.flops(8, 8, 0, 5, layers, training=True) for layers in (1, 2))
+    assert two == 2 * one + 5 * 2 * 8 * 24
+
+
+def test_a_network_survives_its_way_through_a_file() -> None:
+    drawn = network.draw(3, 5, 2, layers=2)
+    again = network.from_arrays(drawn.arrays() | {"x": np.zeros(1)})
+    assert [cell.kernel.shape for cell in again.cells] == [(3, 15), (5, 15)]
+    assert again.classes == 2
+    for old, new in zip(drawn.arrays().values(), again.arrays().values(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_peers_race_at_their_best_and_fastgru_as_it_comes() -> None:
+    outcome = an_outcome()
+    assert outcome.ratios("keras_jax") == pytest.approx({"": 3.0})
+    assert outcome.best("", "fastgru") is outcome.results[0]
+    assert outcome.share(outcome.results[0]) == pytest.approx(0.8)
+
+
+def test_a_machine_that_slows_down_between_rounds_changes_no_ratio() -> None:
+    outcome = an_outcome()
+    for result in outcome.results:
+        result.values = [result.values[0], 2 * result.values[0], 2 * result.values[0]]
+    outcome.sgemm[""] = [10e9, 5e9, 5e9]
+    assert outcome.ratios("keras_jax") == pytest.approx({"": 3.0})
+    assert outcome.share(outcome.results[0]) == pytest.approx(0.8)
+
+
+def test_the_closest_sizes_come_first() -> None:
+    outcome = Outcome("scale", "sizes")
+    for task, ratio in (("a", 3.0), ("b", 0.5), ("c", 1.0)):
+        outcome.results += [Result("fastgru", task, "w", [2.0]), Result("openvino", task, "w", [2.0 * ratio])]
+    assert outcome.closest(2) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(12.3456, "12.3 s"), (0.9996, "1 s"), (0.0123, "12.3 ms"), (6.1e-5, "61 us")]
+)
+def test_durations_are_told_in_three_digits(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_memory_is_told_in_mebibytes() -> None:
+    assert amount(3 * 2**30, "bytes") == "3,072 MiB"
+
+
+def test_a_grid_has_everything_and_nothing_that_takes_forever() -> None:
+    grid = scale.sizes(quick=False)
+    assert {size.kind for size in grid} == {"predict", "masked", "train"}
+    assert {size.layers for size in grid} == {1, 2, 3, 4}
+    assert {1, 1024} <= {size.B for size in grid}
+    assert {10, 2000} <= {size.T for size in grid}
+    assert {16, 1024} <= {size.H for size in grid}
+    assert len(set(map(str, grid))) == len(grid)
+
+
+def test_masks_are_right_padded_and_never_empty() -> None:
+    arrays = scale.data(scale.Size("masked", 30, 50, 4))
+    assert arrays["mask"].any(axis=1).all()
+    np.testing.assert_array_equal(arrays["mask"].sum(axis=1), arrays["lengths"])
+    assert (np.diff(arrays["mask"].astype(int), axis=1) <= 0).all()
+
+
+# --- fairness -----------------------------------------------------------------------------------------
+
+
+def test_no_engine_sees_what_steers_openblas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    environment = process.environment(3)
+    assert "OPENBLAS_CORETYPE" not in environment
+    assert environment["OPENBLAS_NUM_THREADS"] == environment["FASTGRU_NUM_THREADS"] == "3"
+    assert process.removed()["OPENBLAS_CORETYPE"] == "Haswell"
+    assert report.machine(3)["removed_for_engines"]["OPENBLAS_CORETYPE"] == "Haswell"
+
+
+def test_an_engine_that_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "missing", lambda name: [] if name == "fastgru" else ["this", "that"])
+    outcome, said = Outcome("predict", ""), []
+    names = list(race.able(outcome, Settings(["fastgru", "openvino"], 1), said.append))
+    assert names == ["fastgru"]
+    assert said == outcome.notes == ["OpenVINO: skipped, this and that not installed"]
+
+
+class FakeWorker:
+    """Engines whose ways and outputs the test sets; notes who had a turn."""
+
+    outputs: ClassVar[dict[str, dict[str, float | None]]] = {}
+    turns: ClassVar[list[tuple[str, str]]] = []
+
+    def __init__(self, engine: str, threads: int, folder: Path) -> None:
+        self.engine = engine
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        ways = self.outputs.get(self.engine, {"sgemm": 0.0})
+        if "dies" in ways and do == "turn":
+            raise process.DiedError(self.engine, "out of memory")
+        if do == "prepare":
+            given = {f"{n}.0": np.full(3, value) for n, value in enumerate(ways.values()) if value is not None}
+            if self.engine == race.YARDSTICK:
+                given = {}
+            np.savez(arguments["answers"], **given)
+            failed = {name: "it broke" for name, value in ways.items() if value is None}
+            # the later a way stands, the quicker it is
+            trials = {name: None if name in failed else 1.0 / (n + 1) for n, name in enumerate(ways)}
+            return {"trials": trials, "failed": failed}
+        if do == "turn":
+            self.turns.append((self.engine, arguments["way"]))
+            return 1.0
+        return {}
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.fixture
+def run_fakes(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def run(outputs: dict[str, dict[str, float | None]], rounds: int = 1) -> Outcome:
+        monkeypatch.setattr(race, "Worker", FakeWorker)
+        monkeypatch.setattr(race, "_REST", 0.0)
+        monkeypatch.setattr(FakeWorker, "outputs", outputs)
+        monkeypatch.setattr(FakeWorker, "turns", [])
+        outcome = Outcome("predict", "")
+        with race.Race(outcome, list(outputs), Settings(list(outputs), 1), 0.1, lambda line: None) as running:
+            running.run("predict", {}, rounds)
+        return outcome
+
+    return run
+
+
+def test_engines_take_turns_with_the_yardstick(run_fakes: Any) -> None:
+    run_fakes({"fastgru": {"a": 1.0}, "pytorch": {"b": 1.0}}, rounds=2)
+    assert [engine for engine, _way in FakeWorker.turns] == ["fastgru", "pytorch", "scipy_blas"] * 2
+
+
+def test_each_engine_races_in_its_plainest_and_its_quickest_way(run_fakes: Any) -> None:
+    outcome = run_fakes({"fastgru": {"a": 1.0, "b": 1.0, "c": 1.0}})
+    assert [(result.way, result.plain) for result in outcome.results] == [("a", True), ("c", False)]
+
+
+def test_nothing_is_timed_where_numbers_differ(run_fakes: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"OpenVINO, b: its numbers differ by 0\.001"):
+        run_fakes({"fastgru": {"a": 0.5}, "openvino": {"b": 0.501}})
+    assert not FakeWorker.turns
+
+
+def test_nan_is_no_agreement(run_fakes: Any) -> None:
+    with pytest.raises(RuntimeError, match="differ by nan"):
+        run_fakes({"fastgru": {"a": 0.5}, "openvino": {"b": float("nan")}})
+
+
+def test_a_way_that_fails_is_left_out_with_a_line(run_fakes: Any) -> None:
+    outcome = run_fakes({"fastgru": {"a": 1.0}, "openvino": {"b": None, "c": 1.0}})
+    assert [result.way for result in outcome.results] == ["a", "c"]
+    assert outcome.notes == ["OpenVINO, b: left out, it broke"]
+
+
+def test_a_peer_that_dies_is_left_out_and_the_race_goes_on(run_fakes: Any) -> None:
+    outcome = run_fakes({"fastgru": {"a": 1.0}, "openvino": {"dies": 1.0}, "pytorch": {"b": 1.0}}, rounds=2)
+    assert [(result.engine, len(result.values)) for result in outcome.results] == [("fastgru", 2), ("pytorch", 2)]
+    assert outcome.notes == ["OpenVINO failed: out of memory; left out from here on"]
+
+
+def test_without_fastgru_there_is_no_race(run_fakes: Any) -> None:
+    with pytest.raises(RuntimeError, match="fastgru failed"):
+        run_fakes({"fastgru": {"dies": 1.0}})
+
+
+# --- what is written ----------------------------------------------------------------------------------
+
+
+def test_the_readme_table_stands_between_its_markers(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
+    report.write_readme(readme, [an_outcome()], WHERE)
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- bench:begin -->\n") and text.endswith("\n<!-- bench:end -->\nafter\n")
+    assert "old" not in text
+    assert "| | fastgru 1.0 | Keras on JAX 3.0 |" in text
+    assert "| train: an epoch | **1 s** (80%) | 3 s (3.0x) |" in text
+
+
+def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("text")
+    with pytest.raises(ValueError, match="no markers"):
+        report.write_readme(readme, [an_outcome()], WHERE)
+    assert readme.read_text() == "text"
+
+
+def test_the_json_file_holds_every_turn(tmp_path: Path) -> None:
+    report.write_json(tmp_path / "b.json", [an_outcome()], WHERE)
+    (own, *_others) = json.loads((tmp_path / "b.json").read_text())["jobs"]["train"]["results"]
+    assert own["values"] == [1.0, 1.1, 0.9]
+    assert (own["median"], own["ratio"]) == (1.0, 1.0)
+    assert own["share_of_sgemm"] == pytest.approx(0.8)
+
+
+def test_many_sizes_are_told_by_the_five_worst() -> None:
+    outcome = Outcome("scale", "sizes")
+    for number in range(8):
+        task = f"size {number}"
+        outcome.results += [Result("fastgru", task, "w", [1.0]), Result("openvino", task, "w", [8.0 - number])]
+    assert list(dict.fromkeys(row[0] for row in report.rows(outcome))) == [f"size {n}" for n in (7, 6, 5, 4, 3)]
+    assert "OpenVINO: 1.00 to 8.0, median 4.50, ahead at 0 of 8 sizes" in list(report.lines(outcome))
+
+
+def test_the_chart_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    many = Outcome("scale", "sizes")
+    for number in range(8):
+        many.results += [Result("fastgru", f"{number}", "w", [1.0]), Result("openvino", f"{number}", "w", [2.0])]
+    file = tmp_path / "b.png"
+    assert chart.draw(file, [an_outcome(), many], WHERE) == f"Saved: {file}"
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_there_is_a_line_instead_of_a_chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chart.importlib.util, "find_spec", lambda name: None)
+    assert "matplotlib is not installed" in chart.draw(tmp_path / "b.png", [an_outcome()], WHERE)
+
+
+def test_c_functions_are_sorted_by_what_they_do() -> None:
+    report_lines = """
+# Overhead  Shared Object     Symbol
+    40.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] tile_product
+    20.00%  libscipy_openblas.so  [.] sgemm_kernel_SKYLAKEX
+     8.00%  libscipy_openblas.so  [.] sgemm_itcopy_SKYLAKEX
+     9.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] __pyx_f_7fastgru_7kernels_15_float32_avx512_activate
+     7.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] __pyx_f_7fastgru_7kernels_15_float32_avx512_adam_block
+     6.00%  _runtime.cpython-311-x86_64-linux-gnu.so  [.] pool_worker
+     5.00%  libpython3.11.so.1.0  [.] _PyEval_EvalFrameDefault
+"""
+    functions = shares.parse(report_lines)
+    assert functions[3] == (0.09, "_float32_avx512.cpython-311-x86_64-linux-gnu.so", "activate")
+    told = {name: share for name, share in shares.parts(functions).items() if share}
+    assert told == pytest.approx(
+        {
+            "products": 0.6,
+            "packing and transposing": 0.08,
+            "gates, forward and backward": 0.09,
+            "optimizer": 0.07,
+            "waiting for the other threads": 0.06,
+            "Python and numpy": 0.05,
+        }
+    )
+
+
+# --- the whole of it ----------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_a_quick_race_writes_its_results_and_the_readme_table(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
-    words = ["train", "--quick", "--rounds", "2", "--threads", "1", "--engines", "fastgru"]
-    command = [sys.executable, "-m", "bench", *words, "--json", str(tmp_path / "b.json"), "--readme", str(readme)]
+def test_a_quick_run_of_all_jobs_writes_its_results(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / f"bench.{name}") for name in ("json", "plot")}
+    words = ["--quick", "--rounds", "2", "--threads", "1", "--engines", "fastgru"]
+    command = [sys.executable, "-m", "bench", *words, "--json", files["json"], "--plot", files["plot"]]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    results = json.loads((tmp_path / "b.json").read_text())
-    assert results["samples"] == 1000
-    assert results["threads"] == 1
-    assert {"cpu", "date", "commit", "python"} <= results.keys()
-    (own,) = results["results"]
-    assert own["engine"] == "fastgru"
-    assert len(own["seconds"]) == 2
-    assert min(own["seconds"]) > 0
-    assert 0 <= own["check"]["accuracy"] <= 1
-    text = readme.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n")
-    assert "| fastgru " in text and "old" not in text
+    found = json.loads(Path(files["json"]).read_text())
+    assert found["threads"] == 1
+    assert {"cpu", "date", "commit", "python"} <= found.keys()
+    assert list(found["jobs"]) == ["train", "small", "predict", "latency", "cold", "scale", "memory"]
+    for job in found["jobs"].values():
+        assert job["results"]
+        for result in job["results"]:
+            assert result["engine"] == "fastgru"
+            assert len(result["values"]) == 2
+            assert min(result["values"]) > 0
+    assert 0 <= found["jobs"]["train"]["results"][0]["check"]["accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_a_quick_profile_tells_the_shares() -> None:
+    command = [sys.executable, "-m", "bench", "profile", "--quick", "--threads", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "gru_forward" in done.stdout and "Python and numpy" in done.stdout
+
+
+def test_an_unknown_job_is_told_with_the_choices() -> None:
+    done = subprocess.run([sys.executable, "-m", "bench", "trian"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "unknown job 'trian': choose from train, small" in done.stderr
 
 
 def test_the_installed_package_is_not_hidden_by_the_checkout(tmp_path: Path) -> None:

@@ -1,43 +1,60 @@
 """The engines that race, one module each.
 
-A module offers ``versions()`` and, for each kind of job that the engine can do, one function; a job says which it
-needs. So far: ``trainer(units, classes, shape, batch_size, threads)`` returns a `Trainer`.
+A module offers ``versions()`` and, for each kind of job that the engine can do, one function that gives the ways in
+which the engine does it, by name, the plainest first. All take the weights and compute the same numbers.
+
+- ``trainers(network, steps, batch_size, threads)``: makers of `Trainer`
+- ``callers(network, steps, threads)``: `Caller`, one batch in one go, for sequences of `steps`
+- ``batchers(network, steps, threads)``: `Batcher`, many samples in batches of a given size
+- ``masked(network, steps, threads)``: `Masked`, the first GRU layer alone over padded sequences
+- ``quick_callers`` and ``quick_trainers``: where it has them, the same for many sizes, without ways that take long to
+  get ready and are not, or hardly, quicker
+- ``save(network, steps, path)``: the network as a file that ``bench.fresh`` opens
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
+from bench.network import Floats, Labels
+
+Caller = Callable[[Floats], Floats]
+Batcher = Callable[[Floats, int], Floats]
+# the inputs (B, T, F), the mask (B, T), the number of steps that count in each row (B,) int32; the last states (B, H)
+Masked = Callable[[Floats, npt.NDArray[np.bool_], npt.NDArray[np.int32]], Floats]
 
 
 class Trainer(Protocol):
-    """A GRU classifier with softmax cross-entropy and Adam as Keras sets it up by default."""
+    """A network with cross-entropy as its loss and Adam as Keras sets it up by default."""
 
-    def epoch(self, x: Floats, y: Labels) -> None:
-        """Train once over all samples in an order drawn anew."""
+    def epoch(self, x: Floats, y: Labels, shuffle: bool = True) -> None:
+        """Train once over all samples, in an order drawn anew where `shuffle`."""
 
-    def accuracy(self, x: Floats, y: Labels) -> float:
-        """Share of the samples whose class is predicted."""
+    def outputs(self, x: Floats) -> Floats:
+        """What the network puts out for the samples (N, C)."""
 
 
 class Entry(NamedTuple):
-    """How an engine is called, and the packages it needs."""
+    """How an engine is called, the packages it needs, and what it can do."""
 
     title: str
     needs: tuple[str, ...]
+    trains: bool = False
+    file: str = ""  # the ending of the file that it opens in a fresh process
 
 
 ENGINES = {
-    "fastgru": Entry("fastgru", ("fastgru",)),
-    "keras_jax": Entry("Keras on JAX", ("keras", "jax")),
-    "pytorch": Entry("PyTorch nn.GRU", ("torch",)),
+    "fastgru": Entry("fastgru", ("fastgru",), True, ".keras"),
+    "keras_jax": Entry("Keras on JAX", ("keras", "jax"), True, ".keras"),
+    "pytorch": Entry("PyTorch nn.GRU", ("torch",), True, ".pt"),
+    "onnxruntime": Entry("ONNX Runtime", ("onnx", "onnxruntime"), False, ".onnx"),
+    "openvino": Entry("OpenVINO", ("onnx", "openvino"), False, ".onnx"),
 }
 
 
@@ -49,3 +66,24 @@ def missing(name: str) -> list[str]:
 def load(name: str) -> Any:
     """The engine's module; imports the engine itself."""
     return importlib.import_module(f"bench.engines.{name}")
+
+
+def in_turn(call: Caller) -> Batcher:
+    """Batches one after the other."""
+
+    def batcher(x: Floats, size: int) -> Floats:
+        return np.concatenate([call(x[start : start + size]) for start in range(0, len(x), size)])
+
+    return batcher
+
+
+def side_by_side(call: Caller, threads: int) -> Batcher:
+    """Batches on several threads of Python at once, for calls that release its lock and compute on one thread."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(threads)
+
+    def batcher(x: Floats, size: int) -> Floats:
+        return np.concatenate(list(pool.map(lambda start: call(x[start : start + size]), range(0, len(x), size))))
+
+    return batcher

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import fastgru
-from bench.engines import Floats, Labels
+from bench.engines import Batcher, Caller, Masked, Trainer
+from bench.network import Floats, Labels, Network
 from fastgru.kernels import show_config
 from fastgru.layers import GRU, Dense
 from fastgru.models import Sequential
@@ -14,15 +18,54 @@ def versions() -> dict[str, str]:
     return {"fastgru": fastgru.__version__, "isa": config["isa"], "blas": ", ".join(config["blas"])}
 
 
-class trainer:
-    def __init__(self, units: int, classes: int, shape: tuple[int, int], batch_size: int, threads: int) -> None:
-        fastgru.set_num_threads(threads)
+def _model(network: Network, steps: int) -> Sequential:
+    last = len(network.cells) - 1
+    model = Sequential([GRU(cell.units, return_sequences=n < last) for n, cell in enumerate(network.cells)])
+    model.add(Dense(network.classes, activation="sigmoid" if network.classes == 1 else "softmax"))
+    model.build((None, steps, network.features))
+    model.set_weights([*(array for cell in network.cells for array in cell), network.kernel, network.bias])
+    return model
+
+
+def save(network: Network, steps: int, path: Path) -> None:
+    _model(network, steps).save(path)
+
+
+def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    fastgru.set_num_threads(threads)
+    model = _model(network, steps)
+    return {"predict(x)": lambda x: model.predict(x, verbose=0), "model(x)": model}
+
+
+def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
+    fastgru.set_num_threads(threads)
+    model = _model(network, steps)
+    return {"predict": lambda x, size: model.predict(x, batch_size=size, verbose=0)}
+
+
+def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
+    fastgru.set_num_threads(threads)
+    cell = network.cells[0]
+    layer = GRU(cell.units)
+    layer.build((None, steps, cell.features))
+    layer.set_weights(cell)
+    return {"layer(x, mask)": lambda x, mask, lengths: layer(x, mask=mask)}
+
+
+class _Trainer:
+    def __init__(self, network: Network, steps: int, batch_size: int) -> None:
+        self.model = _model(network, steps)
         self.batch_size = batch_size
-        self.model = Sequential([GRU(units, input_shape=shape), Dense(classes, activation="softmax")])
-        self.model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+        loss = "binary_crossentropy" if network.classes == 1 else "sparse_categorical_crossentropy"
+        self.model.compile(optimizer="adam", loss=loss)
 
-    def epoch(self, x: Floats, y: Labels) -> None:
-        self.model.fit(x, y, batch_size=self.batch_size, epochs=1, verbose=0)
+    def epoch(self, x: Floats, y: Labels, shuffle: bool = True) -> None:
+        self.model.fit(x, y, batch_size=self.batch_size, verbose=0, shuffle=shuffle)
 
-    def accuracy(self, x: Floats, y: Labels) -> float:
-        return float((self.model.predict(x, batch_size=1000, verbose=0).argmax(axis=1) == y).mean())
+    def outputs(self, x: Floats) -> Floats:
+        return self.model.predict(x, verbose=0)
+
+
+def trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:
+    fastgru.set_num_threads(threads)
+    return {"fit": lambda: _Trainer(network, steps, batch_size)}

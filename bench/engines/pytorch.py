@@ -1,36 +1,165 @@
-"""PyTorch's nn.GRU in a plain training loop, with Adam's numbers as in Keras."""
+"""PyTorch's nn.GRU: eager, traced, and in a plain training loop, with Adam's numbers as in Keras."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
 from torch import nn
 
-from bench.engines import Floats, Labels
+from bench.engines import Batcher, Caller, Masked, Trainer, in_turn, side_by_side
+from bench.network import Cell, Floats, Labels, Network
 
 
 def versions() -> dict[str, str]:
     return {"torch": torch.__version__}
 
 
-class trainer:
-    def __init__(self, units: int, classes: int, shape: tuple[int, int], batch_size: int, threads: int) -> None:
+def _rows(array: Floats) -> torch.Tensor:
+    """(..., 3H) with gates z r h as (3H, ...) with PyTorch's r z n; its state is (1 - z) n + z h, as Keras's."""
+    z, r, h = np.split(array, 3, axis=-1)
+    return torch.from_numpy(np.ascontiguousarray(np.concatenate([r, z, h], axis=-1).T))
+
+
+def _gru(cells: list[Cell]) -> nn.GRU:
+    gru = nn.GRU(cells[0].features, cells[0].units, num_layers=len(cells), batch_first=True)
+    with torch.no_grad():
+        for layer, cell in enumerate(cells):
+            for name, array in (
+                ("weight_ih", cell.kernel),
+                ("weight_hh", cell.recurrent),
+                ("bias_ih", cell.bias[0]),
+                ("bias_hh", cell.bias[1]),
+            ):
+                getattr(gru, f"{name}_l{layer}").copy_(_rows(array))
+    return gru
+
+
+class _Logits(nn.Module):  # type: ignore[misc]  # mypy takes torch for Any
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.gru = _gru(network.cells)
+        self.dense = nn.Linear(network.cells[-1].units, network.classes)
+        with torch.no_grad():
+            self.dense.weight.copy_(torch.from_numpy(network.kernel.T))
+            self.dense.bias.copy_(torch.from_numpy(network.bias))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.dense(self.gru(x)[1][-1])
+
+
+class _Network(nn.Module):  # type: ignore[misc]
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.logits = _Logits(network)
+        self.head: Any = nn.Sigmoid() if network.classes == 1 else nn.Softmax(-1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.logits(x))
+
+
+def save(network: Network, steps: int, path: Path) -> None:
+    example = torch.zeros(1, steps, network.features)
+    torch.jit.save(torch.jit.trace(_Network(network).eval(), example), path)
+
+
+def _modules(network: Network, steps: int) -> dict[str, Any]:
+    eager = _Network(network).eval()
+    with torch.no_grad():
+        traced = torch.jit.freeze(torch.jit.trace(eager, torch.zeros(1, steps, network.features)))
+    return {"inference_mode": eager, "traced": traced}
+
+
+def _caller(module: Any, threads: int) -> Caller:
+    def call(x: Floats) -> Floats:
+        # a setting of the calling thread; it takes 0.2 us
         torch.set_num_threads(threads)
+        with torch.inference_mode():
+            return module(torch.from_numpy(x)).numpy()
+
+    return call
+
+
+def _counts(threads: int) -> dict[str, int]:
+    return {"": threads, ", 1 thread": 1} if threads > 1 else {"": threads}
+
+
+def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    return {
+        name + suffix: _caller(module, count)
+        for name, module in _modules(network, steps).items()
+        for suffix, count in _counts(threads).items()
+    }
+
+
+def quick_callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    # a traced module is at most a tenth quicker and warms up for long
+    eager = _Network(network).eval()
+    return {f"inference_mode{suffix}": _caller(eager, count) for suffix, count in _counts(threads).items()}
+
+
+def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
+    ways: dict[str, Batcher] = {}
+    for name, module in _modules(network, steps).items():
+        ways[name] = in_turn(_caller(module, threads))
+        ways[f"{name}, batches side by side"] = side_by_side(_caller(module, 1), threads)
+    return ways
+
+
+def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
+    gru = _gru(network.cells[:1])
+
+    def packed(x: Floats, mask: Any, lengths: Any) -> Floats:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            rows = nn.utils.rnn.pack_padded_sequence(
+                torch.from_numpy(x), torch.from_numpy(lengths), batch_first=True, enforce_sorted=False
+            )
+            return gru(rows)[1][0].numpy()
+
+    return {"pack_padded_sequence": packed}
+
+
+class _Trainer:
+    def __init__(self, network: Network, batch_size: int, fused: bool, compiled: bool) -> None:
+        self.logits = _Logits(network)
+        self.call: Any = torch.compile(self.logits) if compiled else self.logits
         self.batch_size = batch_size
-        self.gru = nn.GRU(shape[1], units, batch_first=True)
-        self.dense = nn.Linear(units, classes)
-        self.optimizer = torch.optim.Adam([*self.gru.parameters(), *self.dense.parameters()], lr=1e-3, eps=1e-7)
+        self.binary = network.classes == 1
+        self.optimizer = torch.optim.Adam(self.logits.parameters(), lr=1e-3, eps=1e-7, fused=fused)
 
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        return self.dense(self.gru(x)[1][0])
-
-    def epoch(self, x: Floats, y: Labels) -> None:
+    def epoch(self, x: Floats, y: Labels, shuffle: bool = True) -> None:
         inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
-        for rows in torch.randperm(len(inputs)).split(self.batch_size):
+        if self.binary:
+            labels = labels.float()
+        order = torch.randperm(len(inputs)) if shuffle else torch.arange(len(inputs))
+        for rows in order.split(self.batch_size):
             self.optimizer.zero_grad()
-            nn.functional.cross_entropy(self.logits(inputs[rows]), labels[rows]).backward()
+            self.loss(self.call(inputs[rows]), labels[rows]).backward()
             self.optimizer.step()
 
-    def accuracy(self, x: Floats, y: Labels) -> float:
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.binary:
+            return nn.functional.binary_cross_entropy_with_logits(logits[:, 0], labels)
+        return nn.functional.cross_entropy(logits, labels)
+
+    def outputs(self, x: Floats) -> Floats:
         with torch.no_grad():
-            predicted = [self.logits(rows).argmax(1) for rows in torch.from_numpy(x).split(1000)]
-        return float((torch.cat(predicted) == torch.from_numpy(y)).float().mean())
+            logits = torch.cat([self.logits(rows) for rows in torch.from_numpy(x).split(250)])
+            return (logits.sigmoid() if self.binary else logits.softmax(-1)).numpy()
+
+
+def trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:
+    compiled = {"torch.compile, fused Adam": lambda: _Trainer(network, batch_size, True, True)}
+    return quick_trainers(network, steps, batch_size, threads) | compiled
+
+
+def quick_trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:
+    torch.set_num_threads(threads)
+    return {
+        "eager": lambda: _Trainer(network, batch_size, False, False),
+        "eager, fused Adam": lambda: _Trainer(network, batch_size, True, False),
+    }

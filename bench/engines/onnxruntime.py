@@ -1,0 +1,54 @@
+"""ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+
+from bench.engines import Batcher, Caller, Masked, in_turn, side_by_side
+from bench.network import Network
+from bench.onnx_model import masked_model, network_model
+
+
+def versions() -> dict[str, str]:
+    return {"onnxruntime": onnxruntime.__version__, "onnx": onnx.__version__}
+
+
+def save(network: Network, steps: int, path: Path) -> None:
+    path.write_bytes(network_model(network, steps))
+
+
+def _session(model: bytes, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _caller(model: bytes, threads: int) -> Caller:
+    session = _session(model, threads)
+    return lambda x: session.run(None, {"x": x})[0]
+
+
+def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    model = network_model(network, steps)
+    ways = {"run": _caller(model, threads)}
+    if threads > 1:
+        ways["run, 1 thread"] = _caller(model, 1)
+    return ways
+
+
+def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
+    model = network_model(network, steps)
+    return {
+        "run": in_turn(_caller(model, threads)),
+        "run, batches side by side": side_by_side(_caller(model, 1), threads),
+    }
+
+
+def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
+    session = _session(masked_model(network, steps), threads)
+    return {"sequence_lens": lambda x, mask, lengths: session.run(None, {"x": x, "lengths": lengths})[0]}

@@ -1,0 +1,12 @@
+"""fastgru."""
+
+import sys
+
+import numpy as np
+
+from bench.fresh import peak_memory
+from fastgru.models import load_model
+
+model, x, y = sys.argv[1:4]
+np.save(y, load_model(model).predict(np.load(x), verbose=0))
+print(peak_memory())

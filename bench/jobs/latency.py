@@ -1,0 +1,34 @@
+"""One MNIST image through the model of the `train` job: numpy in, numpy out."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from bench import network
+from bench.jobs import Way, inference
+from bench.jobs.train import mnist
+from bench.network import Arrays
+
+TITLE = "one MNIST image, GRU 128"
+ROUNDS = 9
+TRAINS = False
+WAYS = "all"
+
+
+def data(quick: bool) -> Arrays:
+    return {"x": mnist(quick)["x_test"][:1]} | network.draw(28, 128, 10).arrays()
+
+
+def samples(arrays: Arrays) -> int:
+    return 1
+
+
+def work(arrays: Arrays) -> float:
+    return network.flops(28, 128, 10, arrays["x"].shape[1])
+
+
+def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
+    x = arrays["x"]
+    callers = engine.callers(network.from_arrays(arrays), x.shape[1], threads)
+    return {name: inference(partial(call, x)) for name, call in callers.items()}

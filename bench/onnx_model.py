@@ -1,0 +1,62 @@
+"""The networks in ONNX: its GRU operator (`linear_before_reset`, Keras's `reset_after`), then Gemm and Softmax."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from bench.network import Cell, Network
+
+
+def _cell(nodes: list[Any], weights: dict[str, Any], cell: Cell, number: int, x: str, lengths: str = "") -> str:
+    """Add one GRU layer over time-major x (T, B, F); the name of its outputs, whose last state is that name + "_h"."""
+    name = f"gru{number}"
+    weights[f"{name}_w"] = cell.kernel.T[None]  # gates z r h, as in Keras
+    weights[f"{name}_r"] = cell.recurrent.T[None]
+    weights[f"{name}_b"] = cell.bias.reshape(1, -1)
+    inputs = [x, f"{name}_w", f"{name}_r", f"{name}_b", lengths]
+    outputs = [f"{name}_y", f"{name}_h"]
+    nodes.append(helper.make_node("GRU", inputs, outputs, hidden_size=cell.units, linear_before_reset=1))
+    return name
+
+
+def _model(nodes: list[Any], weights: dict[str, Any], inputs: list[Any], width: int) -> bytes:
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", width])
+    constants = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, "gru", inputs, [output], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def network_model(network: Network, steps: int) -> bytes:
+    """The whole network from "x" (batch, steps, features) to "y" (batch, classes)."""
+    weights: dict[str, Any] = {"one": np.array([1]), "zero": np.array([0])}
+    nodes = [helper.make_node("Transpose", ["x"], ["sequence"], perm=[1, 0, 2])]
+    sequence, name = "sequence", ""
+    for number, cell in enumerate(network.cells):
+        if name:
+            sequence = f"{name}_s"
+            nodes.append(helper.make_node("Squeeze", [f"{name}_y", "one"], [sequence]))
+        name = _cell(nodes, weights, cell, number, sequence)
+    weights["dense_w"], weights["dense_b"] = network.kernel, network.bias
+    nodes.append(helper.make_node("Squeeze", [f"{name}_h", "zero"], ["state"]))
+    nodes.append(helper.make_node("Gemm", ["state", "dense_w", "dense_b"], ["logits"]))
+    head = ("Sigmoid", {}) if network.classes == 1 else ("Softmax", {"axis": 1})
+    nodes.append(helper.make_node(head[0], ["logits"], ["y"], **head[1]))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", steps, network.features])
+    return _model(nodes, weights, [x], network.classes)
+
+
+def masked_model(network: Network, steps: int) -> bytes:
+    """The first GRU layer alone, from "x" and "lengths" (batch,) to the last states "y" (batch, units)."""
+    weights: dict[str, Any] = {"zero": np.array([0])}
+    nodes = [helper.make_node("Transpose", ["x"], ["sequence"], perm=[1, 0, 2])]
+    name = _cell(nodes, weights, network.cells[0], 0, "sequence", "lengths")
+    nodes.append(helper.make_node("Squeeze", [f"{name}_h", "zero"], ["y"]))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", steps, network.features])
+    lengths = helper.make_tensor_value_info("lengths", TensorProto.INT32, ["batch"])
+    return _model(nodes, weights, [x, lengths], network.cells[0].units)

@@ -1,0 +1,87 @@
+"""Processes of their own for the engines, all started alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import ROOT
+from bench.engines import ENGINES
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTGRU_NUM_THREADS")
+# these force OpenBLAS's kernels and block sizes, and with them the rate of whoever calls it
+_REMOVED = "OPENBLAS_"
+
+
+def removed() -> dict[str, str]:
+    """The variables that no engine gets to see, because they would change how fast OpenBLAS runs."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(_REMOVED)}
+
+
+def environment(threads: int) -> dict[str, str]:
+    """The variables of an engine's process."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
+    return kept | dict.fromkeys(_THREAD_VARIABLES, str(threads))
+
+
+def title(engine: str) -> str:
+    """What people call it."""
+    return ENGINES[engine].title if engine in ENGINES else engine
+
+
+class DiedError(RuntimeError):
+    """An engine's process ended by itself."""
+
+    def __init__(self, engine: str, words: str) -> None:
+        super().__init__(f"{title(engine)} failed: {words}")
+        self.engine = engine
+
+
+class Worker:
+    """An engine's process that stays alive and answers; see `bench.worker` for what it can be asked."""
+
+    def __init__(self, engine: str, threads: int, folder: Path) -> None:
+        self.engine = engine
+        self._errors = (folder / f"{engine}.err").open("w+")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.worker", engine, str(threads)],
+            cwd=ROOT, env=environment(threads), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
+        )  # fmt: skip
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        """The answer to a request; a DiedError with the engine's last words where it died."""
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            self._process.wait()
+            self._errors.seek(0)
+            raise DiedError(self.engine, _last_words(self._errors.read())) from None
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+
+def fresh(module: str, arguments: list[str], threads: int) -> tuple[float, str]:
+    """Seconds from start to end of a new process that runs a module of `bench.fresh`, and what it printed."""
+    command = [sys.executable, "-m", f"bench.fresh.{module}", *arguments]
+    began = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, env=environment(threads), text=True, capture_output=True)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"bench.fresh.{module} failed: {_last_words(done.stderr)}")
+    return seconds, done.stdout
+
+
+def _last_words(errors: str) -> str:
+    return (errors.strip().splitlines() or ["no message"])[-1]
