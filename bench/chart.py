@@ -79,6 +79,7 @@ def _bars(axis: Any, outcome: Outcome, task: str) -> None:
     # bars are equally thick in all panels
     axis.set_ylim(len(ENGINES) - 0.4, -0.6)
     axis.set_xlim(0, 1.55 * longest)
+    axis.spines["left"].set_bounds(len(results) - 0.5, -0.5)
     axis.set_xticks([])
     axis.tick_params(length=0)
     axis.spines[["top", "right", "bottom"]].set_visible(False)

@@ -13,19 +13,30 @@ from fastgru import config, kernels
 from fastgru.layers import GRU, Dense
 
 
-def run(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run(tmp_path):
+    """Run code in a process of its own, away from the checkout, whose source folder would hide the installed package."""
+
+    def run_there(code, **environment):
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run_there
 
 
 @pytest.mark.parametrize("isa", kernels.available())
-def test_the_instruction_set_can_be_forced(isa):
+def test_the_instruction_set_can_be_forced(isa, run):
     done = run("from fastgru import kernels; print(kernels.module('float32').__name__)", FASTGRU_ISA=isa)
     assert done.stdout.strip().endswith(f"_float32_{isa}")
 
 
-def test_an_unknown_instruction_set_is_an_error_that_lists_the_choices():
+def test_an_unknown_instruction_set_is_an_error_that_lists_the_choices(run):
     done = run("import fastgru.kernels", FASTGRU_ISA="sse9")
     assert done.returncode != 0
     assert "FASTGRU_ISA: 'sse9' is not available on this machine" in done.stderr

@@ -776,7 +776,9 @@ def test_a_killed_save_leaves_the_old_file(tmp_path: Path) -> None:
     model, path = small_model(), tmp_path / "model.keras"
     model.save(path)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    child = subprocess.run([sys.executable, "-c", KILLED_WHILE_SAVING, str(path)], env=environment, check=False)
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_SAVING, str(path)], cwd=tmp_path, env=environment, check=False
+    )
     assert child.returncode == -signal.SIGKILL
     assert_same(load_model(path).get_weights(), model.get_weights())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -324,7 +325,7 @@ def test_graphs_are_refused_by_name() -> None:
         Model(inputs=Input((3,)), outputs=Dense(2))
 
 
-def test_the_package_has_keras_names_and_loads_nothing_before_it_is_used() -> None:
+def test_the_package_has_keras_names_and_loads_nothing_before_it_is_used(tmp_path: Path) -> None:
     program = """
 import sys, fastgru
 heavy = {"numpy", "scipy", "h5py", "rich", "threadpoolctl"} & set(sys.modules)
@@ -341,4 +342,4 @@ except AttributeError as error:
 else:
     raise AssertionError
 """
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)

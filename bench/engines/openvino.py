@@ -16,7 +16,8 @@ from bench.onnx_model import masked_model, network_model
 
 
 def versions() -> dict[str, str]:
-    return {"openvino": openvino.__version__, "onnx": onnx.__version__}
+    # the number without the build it came from
+    return {"openvino": openvino.__version__.split("-")[0], "onnx": onnx.__version__}
 
 
 def save(network: Network, steps: int, path: Path) -> None:
