@@ -15,7 +15,7 @@ from fastgru.layers import GRU, Dense
 
 @pytest.fixture
 def run(tmp_path):
-    """Run code in a process of its own, away from the checkout, whose source folder would hide the installed package."""
+    """Run code in a process of its own, away from the checkout, which would hide the installed package."""
 
     def run_there(code, **environment):
         return subprocess.run(
