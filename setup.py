@@ -25,13 +25,12 @@ if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
         "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512",
     ]  # fmt: skip
 
-REALS = {"float32": ("float", "s"), "float64": ("double", "d")}
+REALS = {"float32": "float", "float64": "double"}
 
 # Cython names the init function of a module after it, so each variant needs a file of its own.
 VARIANT = """\
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: freethreading_compatible=True
-from scipy.linalg.cython_blas cimport {blas}gemm as blas_gemm
 ctypedef {real} real
 include "kernels.pxi"
 """
@@ -39,9 +38,9 @@ include "kernels.pxi"
 
 def variant(dtype, isa):
     """The extension for one element type and one instruction set."""
-    real, blas = REALS[dtype]
+    real = REALS[dtype]
     source = GENERATED / f"_{dtype}_{isa}.pyx"
-    text = VARIANT.format(real=real, blas=blas)
+    text = VARIANT.format(real=real)
     if not source.exists() or source.read_text() != text:
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(text)

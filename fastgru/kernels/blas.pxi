@@ -1,4 +1,26 @@
-# The one door to BLAS. Matrices are row-major: rows of `ld` numbers, of which the first columns count.
+# The one door to BLAS: scipy's, as every Cython module may call it (scipy.linalg.cython_blas). It is fetched with the first
+# product that wants it rather than imported with this module, since importing scipy.linalg takes longer than all the rest
+# that a first prediction waits for. Matrices are row-major: rows of `ld` numbers, of which the first columns count.
+
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
+
+ctypedef void (*gemm_type)(
+    char *trans_a, char *trans_b, int *m, int *n, int *k, real *alpha, real *a, int *lda, real *b, int *ldb, real *beta,
+    real *c, int *ldc,
+) noexcept nogil
+
+cdef gemm_type blas_gemm = NULL
+
+
+cdef int fetch_blas() except -1:
+    """Make `multiply` ready; a call that multiplies with BLAS does so while it holds the GIL."""
+    global blas_gemm
+    if blas_gemm == NULL:
+        from scipy.linalg import cython_blas
+
+        gemm = cython_blas.__pyx_capi__["sgemm" if sizeof(real) == sizeof(float) else "dgemm"]
+        blas_gemm = <gemm_type>PyCapsule_GetPointer(gemm, PyCapsule_GetName(gemm))
+    return 0
 
 
 cdef inline void multiply(

@@ -82,6 +82,8 @@ def dense_forward(
     p.x, p.kernel, p.y = &x[0, 0], &kernel[0, 0], &y[0, 0]
     if packed is not None:
         p.packed = &packed[0]
+    else:
+        fetch_blas()
     if bias is not None:
         p.bias = &bias[0]
     with nogil:
@@ -100,6 +102,8 @@ def dense_backward(
     p.x, p.kernel, p.y, p.dy = &x[0, 0], &kernel[0, 0], <real *>&y[0, 0], &dy[0]
     if packed is not None:
         p.packed = &packed[0]
+    else:
+        fetch_blas()
     if d_kernel is not None:
         p.d_kernel = &d_kernel[0, 0]
     if dx is not None:

@@ -567,6 +567,8 @@ cdef GRU gru_call(
     p.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
     if packed is not None:
         p.packed = &packed[0]
+    else:
+        fetch_blas()
     if h0 is not None:
         p.h0 = &h0[0, 0]
     if mask is not None:

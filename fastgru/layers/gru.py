@@ -196,8 +196,8 @@ class GRU(Layer):
         output = (*input_shape[:2], self.units) if self.return_sequences else last
         return (output, last) if self.return_state else output
 
-    def compute_mask(self, mask: Array | None) -> Array | None:
-        return mask if self.return_sequences else None
+    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+        return call.mask if self.return_sequences else None
 
     def reset_states(self) -> None:
         """Set the stored states of a stateful layer to zero."""

@@ -108,22 +108,32 @@ class Call:
         A backward pass will follow: keep what it needs in `saved`.
     input_gradient : bool
         Somebody wants the gradient of the inputs; `backward` may return None where it is False.
+    masks : tuple
+        For each input its mask, a (B, T) bool ndarray, True where a step counts, or None; may be shorter than the inputs.
     mask : (B, T) bool ndarray or None
-        The mask of the first input, True where a step counts.
+        That of the first input.
     saved : dict
         What the last forward pass left for the backward pass.
     """
 
-    __slots__ = ("_buffers", "_children", "differentiate", "input_gradient", "mask", "saved", "training")
+    __slots__ = ("_buffers", "_children", "differentiate", "input_gradient", "masks", "saved", "training")
 
     def __init__(self, training: bool = False, differentiate: bool = False) -> None:
         self.training = training
         self.differentiate = differentiate
         self.input_gradient = True
-        self.mask: Array | None = None
+        self.masks: tuple[Array | None, ...] = ()
         self.saved: dict[str, Any] = {}
         self._buffers: dict[tuple[str, str], dict[tuple[int, ...], Array]] = {}
         self._children: dict[int, Call] = {}
+
+    @property
+    def mask(self) -> Array | None:
+        return self.masks[0] if self.masks else None
+
+    @mask.setter
+    def mask(self, mask: Array | None) -> None:
+        self.masks = (mask,)
 
     def buffer(self, name: str, shape: tuple[int, ...], dtype: str) -> Array:
         """Memory that lives as long as the call and is handed out again for the same name: contents undefined.
@@ -259,9 +269,12 @@ class Layer:
         """Shape of the output (batch axis first) for an input shape."""
         return input_shape
 
-    def compute_mask(self, mask: Array | None) -> Array | None:
-        """The mask of the output; a layer that treats every step alike passes its input's on."""
-        return mask
+    def compute_mask(self, call: Call, *inputs: Array) -> Any:
+        """The mask of the first output (a tuple of masks for a model with several), asked for after `forward`.
+
+        A layer that treats every step alike passes its input's on; one whose output has other steps returns None.
+        """
+        return call.mask
 
     def check_inputs(self, *inputs: Array) -> None:
         """ValueError, in one sentence, where inputs of these shapes cannot go through the built layer."""

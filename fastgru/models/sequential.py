@@ -161,10 +161,8 @@ class Sequential(Model):
             shape = layer.compute_output_shape(shape)
         return shape
 
-    def compute_mask(self, mask: Array | None) -> Array | None:
-        for layer in self._stack:
-            mask = layer.compute_mask(mask)
-        return mask
+    def compute_mask(self, call: Call, *inputs: Array) -> Any:
+        return call.saved["mask"]
 
     # --- the two passes -----------------------------------------------------------------------------
 
@@ -174,10 +172,11 @@ class Sequential(Model):
         for index, layer in enumerate(self._stack):
             child = call.child(index)
             child.mask = mask
-            x, penalty = run_forward(layer, child, x)
+            y, penalty = run_forward(layer, child, x)
             total += penalty
-            mask = layer.compute_mask(mask)
-        call.saved["penalty"] = total
+            mask = layer.compute_mask(child, x)
+            x = y
+        call.saved["penalty"], call.saved["mask"] = total, mask
         return x
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
