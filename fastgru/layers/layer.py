@@ -109,7 +109,8 @@ class Call:
     input_gradient : bool
         Somebody wants the gradient of the inputs; `backward` may return None where it is False.
     masks : tuple
-        For each input its mask, a (B, T) bool ndarray, True where a step counts, or None; may be shorter than the inputs.
+        For each input its mask, a (B, T) bool ndarray, True where a step counts, or None; may be shorter than the
+        inputs.
     mask : (B, T) bool ndarray or None
         That of the first input.
     saved : dict
@@ -215,7 +216,8 @@ def dtype_name(dtype: Any) -> str:
 class Layer:
     """Base of all layers.
 
-    A subclass writes `build`, `forward`, `backward`, `compute_output_shape` and `get_config`.
+    A subclass writes `build`, `forward`, `backward`, `compute_output_shape` and `get_config`. One that merges several
+    inputs sets `takes_list`: its `build` and `compute_output_shape` get a list of shapes, and users may give it a list.
 
     Parameters
     ----------
@@ -232,6 +234,8 @@ class Layer:
     activity_regularizer : str, dict or Regularizer, optional
         Adds its value for the layer's outputs to the loss.
     """
+
+    takes_list = False
 
     def __init__(
         self,
@@ -261,12 +265,12 @@ class Layer:
 
     # --- what a subclass writes -------------------------------------------------------------------
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of this shape (batch axis first)."""
         self.built = True
 
-    def compute_output_shape(self, input_shape: Shape) -> Any:
-        """Shape of the output (batch axis first) for an input shape."""
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Shape of the output (batch axis first) for an input shape; a tuple of shapes for several outputs."""
         return input_shape
 
     def compute_mask(self, call: Call, *inputs: Array) -> Any:
@@ -406,18 +410,16 @@ class Layer:
         """The layer that `get_config` described."""
         return cls(**config)
 
-    def __call__(
-        self, inputs: npt.ArrayLike, *more: npt.ArrayLike, mask: npt.ArrayLike | None = None, training: bool = False
-    ) -> Any:
+    def __call__(self, inputs: Any, *more: npt.ArrayLike, mask: Any = None, training: bool = False) -> Any:
         """Apply the layer to numpy arrays, building it on first use.
 
         Parameters
         ----------
-        inputs : array_like
+        inputs : array_like, or a list of them for a layer that merges its inputs
         *more : array_like
             Further inputs, for a layer that takes several.
         mask : (B, T) bool array_like, optional
-            True where a step counts.
+            True where a step counts; for a layer that merges its inputs a list, one or None for each.
         training : bool
             Whether dropout drops.
 
@@ -425,12 +427,18 @@ class Layer:
         -------
         ndarray, or a list of them where the layer has several outputs.
         """
+        if self.takes_list and isinstance(inputs, (list, tuple)):
+            inputs, more = inputs[0], tuple(inputs[1:])
         arrays = [self.as_input(x) for x in (inputs, *more)]
         if not self.built:
-            self.build(arrays[0].shape)
+            shapes = [array.shape for array in arrays]
+            self.build(shapes if self.takes_list else shapes[0])
         self.check_inputs(*arrays)
         call = Call(training=bool(training))
-        call.mask = None if mask is None else self.as_mask(mask, arrays[0])
+        masks = mask if isinstance(mask, (list, tuple)) and self.takes_list else [mask]
+        call.masks = tuple(
+            None if one is None else self.as_mask(one, array) for one, array in zip(masks, arrays, strict=False)
+        )
         outputs = self.forward(call, *arrays)
         # the call ends here: nobody else will write into its buffers
         return list(outputs) if isinstance(outputs, tuple) else outputs
@@ -450,3 +458,23 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
+    """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
+    call.saved["penalty"] = 0.0
+    outputs = layer.forward(call, *inputs)
+    penalty: float = call.saved["penalty"]  # of the layers inside
+    if layer.activity_regularizer is not None:
+        call.saved["regularized"] = parts = outputs if isinstance(outputs, tuple) else (outputs,)
+        penalty += sum(layer.activity_regularizer(part) / len(part) for part in parts)
+    return outputs, penalty
+
+
+def run_backward(layer: Layer, call: Call, *d_outputs: Array | None) -> Any:
+    """Gradients of a layer's inputs from those of its outputs, to which its activity regularizer adds."""
+    regularizer = layer.activity_regularizer
+    if regularizer is not None:
+        own = [regularizer.gradient(part) / len(part) for part in call.saved["regularized"]]
+        d_outputs = tuple(new if d is None else d + new for d, new in zip(d_outputs, own, strict=True))
+    return layer.backward(call, *d_outputs)

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 from fastgru import registry, saving
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.layer import Layer
 from fastgru.models.summary import print_summary
 from fastgru.models.training import Trainer
 
@@ -181,26 +181,6 @@ class Model(Trainer):
             For `json.dumps`.
         """
         return json.dumps(self.serialized(), **kwargs)
-
-
-def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
-    """Outputs of a layer in a model, and the penalties of the activity regularizers in it."""
-    outputs = layer.forward(call, *inputs)
-    penalty: float = call.saved["penalty"] if isinstance(layer, Trainer) else 0.0
-    regularizer = getattr(layer, "activity_regularizer", None)
-    if regularizer is not None:
-        call.saved["regularized"] = parts = outputs if isinstance(outputs, tuple) else (outputs,)
-        penalty += sum(regularizer(part) / len(part) for part in parts)
-    return outputs, penalty
-
-
-def run_backward(layer: Layer, call: Call, *d_outputs: Array | None) -> Any:
-    """Gradients of a layer's inputs from those of its outputs, to which its activity regularizer adds."""
-    regularizer = getattr(layer, "activity_regularizer", None)
-    if regularizer is not None:
-        own = [regularizer.gradient(part) / len(part) for part in call.saved["regularized"]]
-        d_outputs = tuple(new if d is None else d + new for d, new in zip(d_outputs, own, strict=True))
-    return layer.backward(call, *d_outputs)
 
 
 def serialized_layer(layer: Layer, input_shape: Any) -> dict[str, Any]:

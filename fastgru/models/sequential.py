@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastgru.layers.input import InputLayer
-from fastgru.layers.layer import Array, Call, Layer, Shape
-from fastgru.models.model import Model, deserialized_layer, run_backward, run_forward, serialized_layer
+from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.models.model import Model, deserialized_layer, serialized_layer
 from fastgru.registry import registered
 
 

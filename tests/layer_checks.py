@@ -1,0 +1,115 @@
+"""What every layer must hold: it does what Keras's layer does, and its gradients are those of its outputs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from fastgru import layers
+from fastgru.layers.layer import Call
+
+
+def listed(outputs):
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def random_weights(layer, rng):
+    """Different everywhere, and positive where Keras has a variance."""
+    return [
+        rng.uniform(0.5, 2, weight.shape) if "variance" in weight.name else rng.normal(size=weight.shape) / 2
+        for weight in layer.weights
+    ]
+
+
+def agrees_with_keras(keras, rng, name, options, *inputs, masks=None, training=False, atol=1e-5):
+    """Outputs, masks, shapes, configs and numbers of weights of the layer `name` are those of Keras's.
+
+    Parameters
+    ----------
+    options : dict
+        Arguments of both layers.
+    *inputs : ndarray
+    masks : list of ndarray or None, optional
+        One for each input.
+    """
+    ours, theirs = getattr(layers, name)(**options), getattr(keras.layers, name)(**options)
+    shapes = [x.shape for x in inputs]
+    shape = shapes if ours.takes_list else shapes[0]
+    if not ours.built:
+        ours.build(shape)
+    theirs.build(shape)
+    weights = random_weights(ours, rng)
+    ours.set_weights(weights)
+    theirs.set_weights(weights)
+    assert [weight.name for weight in ours.weights] == [weight.name for weight in theirs.weights]
+
+    given = list(inputs) if ours.takes_list else inputs[0]
+    mask = None if masks is None else masks if ours.takes_list else masks[0]
+    call = Call(training)
+    call.masks = tuple(masks or ())
+    arrays = [ours.as_input(x) for x in inputs]
+    found = listed(ours.forward(call, *arrays))
+    accepts = {"training": training} if training else {}
+    expected = listed(theirs(given, mask=mask, **accepts) if masks is not None else theirs(given, **accepts))
+    for our, their in zip(found, expected, strict=True):
+        np.testing.assert_allclose(our, np.asarray(their), rtol=0, atol=atol)
+    computed = ours.compute_output_shape(shape)
+    # a tuple of shapes for several outputs, one shape for one
+    computed = [tuple(one) for one in computed] if isinstance(computed[0], (tuple, list)) else [tuple(computed)]
+    assert computed == [tuple(out.shape) for out in expected]
+    if masks is not None and theirs.supports_masking:
+        kept = theirs.compute_mask(given, mask)
+        kept = kept[0] if isinstance(kept, (list, tuple)) else kept
+        own = ours.compute_mask(call, *arrays)
+        assert (own is None) == (kept is None)
+        if own is not None:
+            np.testing.assert_array_equal(own, np.asarray(kept))
+    config, wanted = ours.get_config(), theirs.get_config()
+    for one in (config, wanted):
+        for key in ("name", "dtype", "quantization_config"):  # the last is new in Keras 3.15
+            one.pop(key, None)
+    # through JSON: tuples and lists are the same in a file
+    assert json.loads(json.dumps(config)) == json.loads(json.dumps(wanted, default=lambda value: value.get_config()))
+    again = type(ours).from_config(ours.get_config())
+    assert again.get_config() == ours.get_config()
+
+
+def gradients_hold(layer, rng, *inputs, masks=(), training=False, tolerance=1e-6):
+    """All gradients of a random weighting of the outputs agree with central differences.
+
+    `layer` computes in float64; it is built here if it is not. Random layers must draw the same numbers in every pass.
+    """
+    inputs = [layer.as_input(x) for x in inputs]
+    if not layer.built:
+        shapes = [x.shape for x in inputs]
+        layer.build(shapes if layer.takes_list else shapes[0])
+        layer.set_weights(random_weights(layer, rng))
+    for weight in layer.weights:
+        weight.gradient = np.zeros_like(weight.value) if weight.trainable else None
+
+    def run():
+        call = Call(training, differentiate=True)
+        call.masks = tuple(masks)
+        return call, listed(layer.forward(call, *inputs))
+
+    call, outputs = run()
+    weighting = [rng.normal(size=output.shape) for output in outputs]
+    kept = [w.copy() for w in weighting]
+    gradients = layer.backward(call, *weighting)
+    for given, before in zip(weighting, kept, strict=True):
+        np.testing.assert_array_equal(given, before, err_msg="backward changed the gradients it was given")
+    gradients = list(gradients) if isinstance(gradients, tuple) else [gradients]
+    checked = [(x, d) for x, d in zip(inputs, gradients, strict=True) if x.dtype.kind == "f"]
+    checked += [(weight.value, weight.gradient) for weight in layer.weights if weight.trainable]
+    for array, gradient in checked:
+        expected = np.empty_like(array)
+        for index in np.ndindex(array.shape):
+            before = array[index]
+            sums = []
+            for shift in (1e-6, -1e-6):
+                array[index] = before + shift
+                sums.append(sum(np.sum(w * out) for w, out in zip(weighting, run()[1], strict=True)))
+            array[index] = before
+            expected[index] = (sums[0] - sums[1]) / 2e-6
+        assert np.abs(gradient - expected).max() < tolerance * max(1, np.abs(expected).max())
