@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import activations
-from fastgru.layers.layer import unique_name
+from fastgru import activations, kernels
+from fastgru.layers.layer import DTYPES, unique_name
 from fastgru.registry import registered, snake_case
 from fastgru.registry import resolve as resolve_name
+
+if TYPE_CHECKING:
+    from fastgru.kernels._compiled import Kernels
 
 Array = npt.NDArray[Any]
 #: turns the gradient of the sum of ``d * values`` by the values, d, into that by the predictions
@@ -24,7 +27,6 @@ Pullback = Callable[[Any], Array]
 
 KIND = "keras.losses"
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
-_EPSILON = 1e-7  # Keras keeps probabilities this far from 0 and 1
 
 
 class Loss:
@@ -203,11 +205,10 @@ class Loss:
 
 
 def as_float(x: npt.ArrayLike, dtype: Any = None) -> Array:
-    """An array of `dtype`, else of its own float dtype, else (and in the place of float16) of float32."""
+    """An array of `dtype`, else of its own, where that is float32 or float64; else of float32."""
     array = np.asarray(x)
-    if dtype is not None:
-        return array.astype(dtype, copy=False)
-    return array if array.dtype.kind == "f" and array.itemsize > 2 else array.astype("float32")
+    wanted = array.dtype if dtype is None else np.dtype(dtype)
+    return array.astype(wanted if wanted.name in DTYPES else "float32", copy=False)
 
 
 def same_rank(a: Array, b: Array) -> tuple[Array, Array]:
@@ -237,6 +238,31 @@ def _fitting(weights: Array, values: Array, name: str) -> Array:
 def _spread(d_values: Any, axis: int) -> Any:
     """A gradient by values that were taken along an axis, so that it multiplies what they were taken from."""
     return d_values if np.ndim(d_values) == 0 else np.expand_dims(d_values, axis)
+
+
+def _kernels(predictions: Array) -> Kernels:
+    return kernels.module(predictions.dtype.name)
+
+
+def _classes_last(array: Array, axis: int) -> Array:
+    return array if axis == -1 else np.moveaxis(array, axis, -1)
+
+
+def _rows_of_classes(array: Array, axis: int) -> Array:
+    """An array as rows (N, classes), as the kernels read it."""
+    array = _classes_last(array, axis)
+    return np.ascontiguousarray(array.reshape(-1, array.shape[-1]))
+
+
+def _shaped(losses: Array, pull_rows: Pullback, shape: tuple[int, ...], axis: int) -> tuple[Array, Pullback]:
+    """Losses of rows and their pullback, for predictions of this shape once the classes are moved from `axis` to the end."""
+
+    def pull(d: Any) -> Array:
+        d = np.asarray(d, losses.dtype)
+        gradient = pull_rows(d.reshape(-1, 1)).reshape(shape)
+        return gradient if axis == -1 else np.moveaxis(gradient, -1, axis)
+
+    return losses.reshape(shape[:-1]), pull
 
 
 class _SameShape(Loss):
@@ -286,10 +312,6 @@ class MeanAbsoluteError(_SameShape):
         return np.abs(error).sum(axis=-1) / n, lambda d: np.sign(error) * _spread(1 / n * d, -1)
 
 
-def _clipped(p: Array) -> Array:
-    return np.minimum(np.maximum(p, _EPSILON), 1 - _EPSILON)
-
-
 @registered(KIND, "bce", "BCE")
 class BinaryCrossentropy(_SameShape):
     """``-mean(t log p + (1 - t) log(1 - p))`` over an axis, with labels t of 0 or 1.
@@ -327,11 +349,11 @@ class BinaryCrossentropy(_SameShape):
             # -log sigmoid(x) = softplus(x) - x
             losses = activations.softplus(y_pred) - t * y_pred
             return losses.sum(axis=axis) / n, lambda d: (activations.sigmoid(y_pred) - t) * _spread(1 / n * d, axis)
-        p = _clipped(y_pred)
-        q = 1 - p
-        losses = t * np.log(p) + (1 - t) * np.log(q)
-        # clipped predictions have no gradient
-        return losses.sum(axis=axis) / -n, lambda d: (p - t) / (p * q) * (p == y_pred) * _spread(1 / n * d, axis)
+        losses, gradient = np.empty(y_pred.shape, y_pred.dtype), np.empty(y_pred.shape, y_pred.dtype)
+        _kernels(y_pred).binary_crossentropy(
+            t.reshape(-1), y_pred.reshape(-1), losses.reshape(-1), gradient.reshape(-1)
+        )
+        return losses.sum(axis=axis) / n, lambda d: gradient * _spread(1 / n * d, axis)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -382,16 +404,10 @@ class CategoricalCrossentropy(_SameShape):
             return -(t * log_p).sum(
                 axis=axis
             ), lambda d: (np.exp(log_p) * t.sum(axis=axis, keepdims=True) - t) * _spread(d, axis)
-        total = y_pred.sum(axis=axis, keepdims=True)
-        normalized = y_pred / total
-        p = _clipped(normalized)
-
-        def pull(d: Any) -> Array:
-            # dp_j = (sum_k t_k - t_j / p_j) / total over the classes that are not clipped
-            counted = t * (p == normalized)
-            return (counted.sum(axis=axis, keepdims=True) - counted / p) * (_spread(d, axis) / total)
-
-        return -(t * np.log(p)).sum(axis=axis), pull
+        rows = _rows_of_classes(y_pred, axis)
+        losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
+        _kernels(rows).categorical_crossentropy(_rows_of_classes(t, axis), rows, losses, gradient)
+        return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -400,10 +416,6 @@ class CategoricalCrossentropy(_SameShape):
             "label_smoothing": self.label_smoothing,
             "axis": self.axis,
         }
-
-
-def _classes_last(array: Array, axis: int) -> Array:
-    return array if axis == -1 else np.moveaxis(array, axis, -1)
 
 
 @registered(KIND)
@@ -464,41 +476,22 @@ class SparseCategoricalCrossentropy(Loss):
         return None if self.ignore_class is None else targets != self.ignore_class
 
     def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
-        shape, axis = y_pred.shape, self.axis
-        labels, rows = y_true.reshape(-1), y_pred.reshape(-1, shape[-1])
+        labels, rows = y_true.reshape(-1), _rows_of_classes(y_pred, -1)
         counted = self._counted(labels, labels)
         if counted is not None:
             labels = np.where(counted, labels, 0)
-        picked = (np.arange(len(labels)), labels)
         if self.from_logits:
             log_p = activations.log_softmax(rows)
-            losses = -log_p[picked]
+            picked = (np.arange(len(labels)), labels)
+            losses, gradient = -log_p[picked], np.exp(log_p)
+            gradient[picked] -= 1
         else:
-            total = rows.sum(axis=-1)
-            normalized = rows[picked] / total
-            p = _clipped(normalized)
-            losses = -np.log(p)
+            losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
+            _kernels(rows).sparse_categorical_crossentropy(labels, rows, losses, gradient)
         if counted is not None:
             losses = np.where(counted, losses, 0)
-
-        def pull(d: Any) -> Array:
-            d = np.asarray(d, rows.dtype).reshape(-1)
-            if counted is not None:
-                d = d * counted
-            if self.from_logits:
-                gradient = np.exp(log_p)
-                gradient[picked] -= 1
-                gradient *= d[:, np.newaxis]
-            else:
-                # d(-log(y_j / total)) = 1 / total for all classes, less 1 / y_j for class j; nothing where clipped
-                d = d * (p == normalized) / total
-                gradient = np.empty_like(rows)
-                gradient[...] = d[:, np.newaxis]
-                gradient[picked] -= d / p
-            gradient = gradient.reshape(shape)
-            return gradient if axis == -1 else np.moveaxis(gradient, -1, axis)
-
-        return losses.reshape(shape[:-1]), pull
+            gradient *= counted[:, np.newaxis]
+        return _shaped(losses, lambda d: gradient * d, y_pred.shape, self.axis)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "from_logits": self.from_logits, "ignore_class": self.ignore_class}

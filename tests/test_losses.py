@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastgru import losses
+from fastgru import kernels, losses
+from fastgru.kernels import reference_losses
 from fastgru.registry import serialize
 
 REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"]
@@ -298,3 +299,22 @@ def test_predictions_in_float16_are_compared_in_float32_as_in_keras(certain):
     wrong = np.array([[1 - certain]])
     loss = losses.BinaryCrossentropy()(wrong, np.array([[certain]], "float16"))
     assert loss == pytest.approx(-np.log(1e-7), rel=2e-2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["binary_crossentropy", "categorical_crossentropy", "sparse_categorical_crossentropy"])
+@pytest.mark.usefixtures("every_engine")
+def test_a_kernel_gives_the_numbers_of_its_numpy_twin(rng, name, dtype):
+    p = rng.uniform(0, 1, (50, 7))
+    p[:3, 0], p[3:6, 0] = 0, 1  # these are moved away from 0 and 1, and have no gradient
+    p[5, 1:] = 0
+    t = rng.uniform(0, 1, p.shape)
+    t, p = t.astype(dtype), p.astype(dtype)
+    if name == "binary_crossentropy":
+        t, p = t.reshape(-1), p.reshape(-1)
+    elif name.startswith("sparse"):
+        t = rng.integers(0, 7, 50)
+    found = np.empty(len(p), dtype), np.empty(p.shape, dtype)
+    getattr(kernels.module(dtype), name)(t, p, *found)
+    for ours, twin in zip(found, getattr(reference_losses, name)(t, p), strict=True):
+        np.testing.assert_allclose(ours, twin, rtol=2e-5 if dtype == "float32" else 1e-12, atol=1e-12)

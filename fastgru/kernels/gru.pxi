@@ -476,8 +476,11 @@ cdef void pack_fused(Py_ssize_t F, Py_ssize_t H, const real *kernel, const real 
         for i in range(F + H):
             row = (kernel + i * 3 * H if i < F else recurrent_kernel + (i - F) * 3 * H) + j
             for gate in range(3):
-                memcpy(packed, row + gate * H, lanes * sizeof(real))
-                memset(packed + lanes, 0, (LANES - lanes) * sizeof(real))
+                if lanes == LANES:  # a constant: one vector, no call
+                    memcpy(packed, row + gate * H, LANES * sizeof(real))
+                else:
+                    memcpy(packed, row + gate * H, lanes * sizeof(real))
+                    memset(packed + lanes, 0, (LANES - lanes) * sizeof(real))
                 packed += LANES
         j += LANES
 

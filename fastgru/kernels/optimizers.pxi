@@ -4,7 +4,7 @@
 from libc.math cimport sqrt as sqrt_real
 
 cdef enum:
-    UPDATE_BLOCK = 65536  # numbers in one task: some 10 us of work, fewer are not worth waking a thread
+    UPDATE_BLOCK = 32768  # numbers in one task: some 10 us of work, fewer are not worth waking a thread
     UPDATE_PIECE = 1024   # numbers that an update with intermediate results takes at a time
 
 

@@ -35,23 +35,37 @@ cdef inline Py_ssize_t packed_numbers(Py_ssize_t k, Py_ssize_t n) noexcept nogil
     return k * whole_vectors(n)
 
 
+cdef inline void pack_vector(
+    Py_ssize_t n, const real *row, Py_ssize_t step, Py_ssize_t begin, Py_ssize_t turn, real *packed
+) noexcept nogil:
+    """The numbers begin, begin + 1, ... of a row of n that starts with its number `turn`, and zeros behind its end."""
+    cdef Py_ssize_t l, first = begin + turn if begin + turn < n else begin + turn - n
+    if begin + LANES > n or first + LANES > n:
+        for l in range(LANES):
+            packed[l] = 0 if begin + l >= n else row[(first + l if first + l < n else first + l - n) * step]
+    elif step == 1:
+        memcpy(packed, row + first, LANES * sizeof(real))
+    else:
+        for l in range(LANES):
+            packed[l] = row[(first + l) * step]
+
+
 cdef void pack(
     Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t step_k, Py_ssize_t step_n, Py_ssize_t turn_k, Py_ssize_t turn_n,
     real *packed,
 ) noexcept nogil:
     """B (k, n), its numbers step_k and step_n apart, as blocks of columns (k, vectors, LANES) padded with zeros; its rows
     begin with row turn_k and its columns with column turn_n, and end with those before."""
-    cdef Py_ssize_t begin = 0, i, j, l, width
+    cdef Py_ssize_t begin = 0, i, v, vectors
     cdef const real *row
     while begin < n:
-        width = block_vectors(pieces(n - begin, LANES)) * LANES
+        vectors = block_vectors(pieces(n - begin, LANES))
         for i in range(k):
             row = b + (i + turn_k if i + turn_k < k else i + turn_k - k) * step_k
-            for l in range(width):
-                j = begin + l
-                packed[l] = 0 if j >= n else row[(j + turn_n if j + turn_n < n else j + turn_n - n) * step_n]
-            packed += width
-        begin += width
+            for v in range(vectors):
+                pack_vector(n, row, step_n, begin + v * LANES, turn_n, packed)
+                packed += LANES
+        begin += vectors * LANES
 
 
 cdef inline void put_plane(

@@ -1,0 +1,61 @@
+# Cross-entropies of probabilities, each with its gradient: small enough for one thread, and too many steps for numpy,
+# whose calls would take longer than a small model's kernels. Probabilities are kept EPSILON away from 0 and 1, as in
+# Keras; one that had to be moved has no gradient.
+
+from libc.math cimport log
+
+cdef real EPSILON = 1e-7
+
+
+def binary_crossentropy(const real[::1] t, const real[::1] p, real[::1] losses, real[::1] gradient):
+    """losses = -(t log p + (1 - t) log(1 - p)), gradient = (p - t) / (p (1 - p)), for labels t; all of one size."""
+    cdef Py_ssize_t i
+    cdef real q
+    with nogil:
+        for i in range(p.shape[0]):
+            q = clip(p[i], EPSILON, 1 - EPSILON)
+            losses[i] = -<real>(t[i] * log(q) + (1 - t[i]) * log(1 - q))
+            gradient[i] = (q - t[i]) / (q * (1 - q)) if q == p[i] else 0
+
+
+def categorical_crossentropy(const real[:, ::1] t, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient):
+    """Of N rows of C probabilities p with labels t (N, C), after p was divided by its sum s:
+
+    losses = -sum_j t_j log(p_j / s),   gradient_k = (sum_j t_j) / s - t_k / p_k, over the j that were not moved
+    """
+    cdef Py_ssize_t i, j
+    cdef real total, counted, q
+    with nogil:
+        for i in range(p.shape[0]):
+            total = 0
+            for j in range(p.shape[1]):
+                total += p[i, j]
+            losses[i] = counted = 0
+            for j in range(p.shape[1]):
+                q = clip(p[i, j] / total, EPSILON, 1 - EPSILON)
+                losses[i] -= <real>(t[i, j] * log(q))
+                gradient[i, j] = 0
+                if q == p[i, j] / total:
+                    counted += t[i, j]
+                    gradient[i, j] = -t[i, j] / (q * total)
+            for j in range(p.shape[1]):
+                gradient[i, j] += counted / total
+
+
+def sparse_categorical_crossentropy(
+    const long long[::1] labels, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient
+):
+    """`categorical_crossentropy` for the numbers (N,) of the classes, each from 0 to C - 1."""
+    cdef Py_ssize_t i, j
+    cdef real total, slope, q
+    with nogil:
+        for i in range(p.shape[0]):
+            total = 0
+            for j in range(p.shape[1]):
+                total += p[i, j]
+            q = clip(p[i, labels[i]] / total, EPSILON, 1 - EPSILON)
+            losses[i] = -<real>log(q)
+            slope = 1 / total if q == p[i, labels[i]] / total else 0
+            for j in range(p.shape[1]):
+                gradient[i, j] = slope
+            gradient[i, labels[i]] -= slope / q
