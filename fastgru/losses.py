@@ -255,7 +255,7 @@ def _rows_of_classes(array: Array, axis: int) -> Array:
 
 
 def _shaped(losses: Array, pull_rows: Pullback, shape: tuple[int, ...], axis: int) -> tuple[Array, Pullback]:
-    """Losses of rows and their pullback; `shape` is that of the predictions with the classes moved from `axis` to the end."""
+    """Losses of rows and their pullback; `shape` is that of the predictions with their classes last."""
 
     def pull(d: Any) -> Array:
         d = np.asarray(d, losses.dtype)
