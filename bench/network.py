@@ -30,6 +30,11 @@ class Cell(NamedTuple):
     def units(self) -> int:
         return len(self.recurrent)
 
+    @property
+    def backward(self) -> Cell:
+        """Other weights of the same shapes, for the other direction of a bidirectional layer."""
+        return Cell(*(np.ascontiguousarray(array[::-1]) for array in self))
+
 
 class Network(NamedTuple):
     """GRU layers, each but the last handing on its whole sequence, then a Dense layer on the last state.

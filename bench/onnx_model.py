@@ -11,15 +11,21 @@ from onnx import TensorProto, helper, numpy_helper
 from bench.network import Cell, Network
 
 
-def _cell(nodes: list[Any], weights: dict[str, Any], cell: Cell, number: int, x: str, lengths: str = "") -> str:
-    """Add one GRU layer over time-major x (T, B, F); the name of its outputs, whose last state is that name + "_h"."""
-    name = f"gru{number}"
-    weights[f"{name}_w"] = cell.kernel.T[None]  # gates z r h, as in Keras
-    weights[f"{name}_r"] = cell.recurrent.T[None]
-    weights[f"{name}_b"] = cell.bias.reshape(1, -1)
+def _layer(nodes: list[Any], weights: dict[str, Any], cells: list[Cell], number: int, x: str, lengths: str = "") -> str:
+    """Add a GRU layer, of one cell or of two for both directions, over time-major x (T, B, F).
+
+    Returns the name of its outputs, whose last states are that name + "_h".
+    """
+    name, units = f"gru{number}", cells[0].units
+    weights[f"{name}_w"] = np.stack([cell.kernel.T for cell in cells])  # gates z r h, as in Keras
+    weights[f"{name}_r"] = np.stack([cell.recurrent.T for cell in cells])
+    weights[f"{name}_b"] = np.stack([cell.bias.reshape(-1) for cell in cells])
     inputs = [x, f"{name}_w", f"{name}_r", f"{name}_b", lengths]
     outputs = [f"{name}_y", f"{name}_h"]
-    nodes.append(helper.make_node("GRU", inputs, outputs, hidden_size=cell.units, linear_before_reset=1))
+    direction = "bidirectional" if len(cells) == 2 else "forward"
+    nodes.append(
+        helper.make_node("GRU", inputs, outputs, hidden_size=units, linear_before_reset=1, direction=direction)
+    )
     return name
 
 
@@ -41,7 +47,7 @@ def network_model(network: Network, steps: int) -> bytes:
         if name:
             sequence = f"{name}_s"
             nodes.append(helper.make_node("Squeeze", [f"{name}_y", "one"], [sequence]))
-        name = _cell(nodes, weights, cell, number, sequence)
+        name = _layer(nodes, weights, [cell], number, sequence)
     weights["dense_w"], weights["dense_b"] = network.kernel, network.bias
     nodes.append(helper.make_node("Squeeze", [f"{name}_h", "zero"], ["state"]))
     nodes.append(helper.make_node("Gemm", ["state", "dense_w", "dense_b"], ["logits"]))
@@ -55,8 +61,20 @@ def masked_model(network: Network, steps: int) -> bytes:
     """The first GRU layer alone, from "x" and "lengths" (batch,) to the last states "y" (batch, units)."""
     weights: dict[str, Any] = {"zero": np.array([0])}
     nodes = [helper.make_node("Transpose", ["x"], ["sequence"], perm=[1, 0, 2])]
-    name = _cell(nodes, weights, network.cells[0], 0, "sequence", "lengths")
+    name = _layer(nodes, weights, network.cells[:1], 0, "sequence", "lengths")
     nodes.append(helper.make_node("Squeeze", [f"{name}_h", "zero"], ["y"]))
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", steps, network.features])
     lengths = helper.make_tensor_value_info("lengths", TensorProto.INT32, ["batch"])
     return _model(nodes, weights, [x, lengths], network.cells[0].units)
+
+
+def bidirectional_model(network: Network, steps: int) -> bytes:
+    """The first GRU layer alone in both directions, from "x" to the last states "y" (batch, 2 units)."""
+    cell = network.cells[0]
+    weights: dict[str, Any] = {"shape": np.array([0, 2 * cell.units])}
+    nodes = [helper.make_node("Transpose", ["x"], ["sequence"], perm=[1, 0, 2])]
+    name = _layer(nodes, weights, [cell, cell.backward], 0, "sequence")
+    nodes.append(helper.make_node("Transpose", [f"{name}_h"], ["states"], perm=[1, 0, 2]))
+    nodes.append(helper.make_node("Reshape", ["states", "shape"], ["y"]))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", steps, network.features])
+    return _model(nodes, weights, [x], 2 * cell.units)

@@ -7,6 +7,8 @@ which the engine does it, by name, the plainest first. All take the weights and 
 - ``callers(network, steps, threads)``: `Caller`, one batch in one go, for sequences of `steps`
 - ``batchers(network, steps, threads)``: `Batcher`, many samples in batches of a given size
 - ``masked(network, steps, threads)``: `Masked`, the first GRU layer alone over padded sequences
+- ``bidirectional(network, steps, threads)``: `Caller`, the first GRU layer alone in both directions, the last states of
+  both side by side
 - ``quick_callers`` and ``quick_trainers``: where it has them, the same for many sizes, without ways that take long to
   get ready and are not, or hardly, quicker
 - ``save(network, steps, path)``: the network as a file that ``bench.fresh`` opens

@@ -9,7 +9,7 @@ import fastgru
 from bench.engines import Batcher, Caller, Masked, Trainer
 from bench.network import Floats, Labels, Network
 from fastgru.kernels import show_config
-from fastgru.layers import GRU, Dense
+from fastgru.layers import GRU, Bidirectional, Dense
 from fastgru.models import Sequential
 
 
@@ -50,6 +50,15 @@ def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
     layer.build((None, steps, cell.features))
     layer.set_weights(cell)
     return {"layer(x, mask)": lambda x, mask, lengths: layer(x, mask=mask)}
+
+
+def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    fastgru.set_num_threads(threads)
+    cell = network.cells[0]
+    layer = Bidirectional(GRU(cell.units))
+    layer.build((None, steps, cell.features))
+    layer.set_weights([*cell, *cell.backward])
+    return {"layer(x)": layer}
 
 
 class _Trainer:

@@ -95,15 +95,31 @@ def _masked(layer: Any) -> Masked:
     return lambda x, mask, lengths: np.asarray(call(x, mask))
 
 
+def _with_weights(layer: Any, network: Network, steps: int, weights: Any) -> Any:
+    layer.build((None, steps, network.features))
+    layer.set_weights(weights)
+    return layer
+
+
 def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
     cell = network.cells[0]
-    ways: dict[str, Masked] = {}
-    for suffix, unroll in _unrolls(network, steps).items():
-        layer = keras.layers.GRU(cell.units, unroll=unroll)
-        layer.build((None, steps, cell.features))
-        layer.set_weights(cell)
-        ways[f"jit(stateless_call){suffix}"] = _masked(layer)
-    return ways
+    return {
+        f"jit(stateless_call){suffix}": _masked(
+            _with_weights(keras.layers.GRU(cell.units, unroll=unroll), network, steps, cell)
+        )
+        for suffix, unroll in _unrolls(network, steps).items()
+    }
+
+
+def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    cell, layers = network.cells[0], keras.layers
+    weights = [*cell, *cell.backward]
+    return {
+        f"jit(stateless_call){suffix}": _jitted(
+            _with_weights(layers.Bidirectional(layers.GRU(cell.units, unroll=unroll)), network, steps, weights)
+        )
+        for suffix, unroll in _unrolls(network, steps).items()
+    }
 
 
 class _Fit:

@@ -10,7 +10,7 @@ import onnxruntime
 
 from bench.engines import Batcher, Caller, Masked, in_turn, side_by_side
 from bench.network import Network
-from bench.onnx_model import masked_model, network_model
+from bench.onnx_model import bidirectional_model, masked_model, network_model
 
 
 def versions() -> dict[str, str]:
@@ -33,12 +33,19 @@ def _caller(model: bytes, threads: int) -> Caller:
     return lambda x: session.run(None, {"x": x})[0]
 
 
-def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
-    model = network_model(network, steps)
+def _ways(model: bytes, threads: int) -> dict[str, Caller]:
     ways = {"run": _caller(model, threads)}
     if threads > 1:
         ways["run, 1 thread"] = _caller(model, 1)
     return ways
+
+
+def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    return _ways(network_model(network, steps), threads)
+
+
+def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    return _ways(bidirectional_model(network, steps), threads)
 
 
 def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:

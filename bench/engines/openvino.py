@@ -12,7 +12,7 @@ import openvino
 
 from bench.engines import Batcher, Caller, Masked
 from bench.network import Floats, Network
-from bench.onnx_model import masked_model, network_model
+from bench.onnx_model import bidirectional_model, masked_model, network_model
 
 
 def versions() -> dict[str, str]:
@@ -45,12 +45,19 @@ def _caller(onnx_bytes: bytes, threads: int) -> Caller:
     return call
 
 
-def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
-    model = network_model(network, steps)
+def _ways(model: bytes, threads: int) -> dict[str, Caller]:
     ways = {"infer": _caller(model, threads)}
     if threads > 1:
         ways["infer, 1 thread"] = _caller(model, 1)
     return ways
+
+
+def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    return _ways(network_model(network, steps), threads)
+
+
+def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    return _ways(bidirectional_model(network, steps), threads)
 
 
 def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:

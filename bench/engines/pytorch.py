@@ -24,17 +24,21 @@ def _rows(array: Floats) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.concatenate([r, z, h], axis=-1).T))
 
 
+def _fill(gru: nn.GRU, suffix: str, cell: Cell) -> None:
+    with torch.no_grad():
+        for name, array in (
+            ("weight_ih", cell.kernel),
+            ("weight_hh", cell.recurrent),
+            ("bias_ih", cell.bias[0]),
+            ("bias_hh", cell.bias[1]),
+        ):
+            getattr(gru, f"{name}_{suffix}").copy_(_rows(array))
+
+
 def _gru(cells: list[Cell]) -> nn.GRU:
     gru = nn.GRU(cells[0].features, cells[0].units, num_layers=len(cells), batch_first=True)
-    with torch.no_grad():
-        for layer, cell in enumerate(cells):
-            for name, array in (
-                ("weight_ih", cell.kernel),
-                ("weight_hh", cell.recurrent),
-                ("bias_ih", cell.bias[0]),
-                ("bias_hh", cell.bias[1]),
-            ):
-                getattr(gru, f"{name}_l{layer}").copy_(_rows(array))
+    for layer, cell in enumerate(cells):
+        _fill(gru, f"l{layer}", cell)
     return gru
 
 
@@ -121,6 +125,18 @@ def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
             return gru(rows)[1][0].numpy()
 
     return {"pack_padded_sequence": packed}
+
+
+def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
+    cell = network.cells[0]
+    gru = nn.GRU(cell.features, cell.units, batch_first=True, bidirectional=True)
+    _fill(gru, "l0", cell)
+    _fill(gru, "l0_reverse", cell.backward)
+
+    def last_states(x: torch.Tensor) -> torch.Tensor:
+        return gru(x)[1].transpose(0, 1).flatten(1)
+
+    return {f"inference_mode{suffix}": _caller(last_states, count) for suffix, count in _counts(threads).items()}
 
 
 class _Trainer:

@@ -1,4 +1,4 @@
-"""Many sizes: sequences of T steps, batches of B, H units, 1 to 4 layers, masked sequences, and updates in training."""
+"""Many sizes: T steps, batches of B, H units, 1 to 4 layers, masked sequences, both directions, updates in training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FLOPS_AT_MOST = 3e10  # of one call: a corner of the grid that takes seconds th
 class Size(NamedTuple):
     """One point of the grid."""
 
-    kind: str  # "predict", "masked" or "train": a call, a call with padded sequences, an update
+    kind: str  # "predict", "masked", "bidirectional" or "train": a call, of a layer over padded sequences, an update
     T: int
     B: int
     H: int
@@ -46,6 +46,7 @@ def sizes(quick: bool) -> list[Size]:
             Size("predict", 10, 2, 16),
             Size("predict", 10, 2, 7, 2),
             Size("masked", 10, 3, 16),
+            Size("bidirectional", 10, 3, 16),
             Size("train", 10, 4, 16),
         ]
     units = (16, 64, 100, 256, 512, 1024)
@@ -54,7 +55,7 @@ def sizes(quick: bool) -> list[Size]:
         *(Size("predict", 50, B, H) for H in units for B in (1, 32, 256)),
         *(Size("predict", 50, B, 128, layers) for layers in (2, 4) for B in (1, 32, 256)),
         Size("predict", 50, 32, 128, 3),
-        *(Size("masked", T, B, 128) for T in (50, 500) for B in (1, 32, 256)),
+        *(Size(kind, T, B, 128) for kind in ("masked", "bidirectional") for T in (50, 500) for B in (1, 32, 256)),
         *(Size("train", T, B, 128) for T in (10, 50, 200) for B in (32, 256)),
         *(Size("train", 50, B, H) for H in (16, 64, 512) for B in (32, 256)),
         *(Size("train", 50, 128, 128, layers) for layers in (2, 4)),
@@ -66,9 +67,10 @@ def sizes(quick: bool) -> list[Size]:
 
 def work(size: Size, lengths: npt.NDArray[Any]) -> float:
     """Floating-point operations of one turn; `lengths` are those of the sequences."""
-    classes = 0 if size.kind == "masked" else _CLASSES
+    classes = _CLASSES if size.kind in ("predict", "train") else 0
     training = size.kind == "train"
-    return sum(network.flops(_FEATURES, size.H, classes, int(length), size.layers, training) for length in lengths)
+    once = sum(network.flops(_FEATURES, size.H, classes, int(length), size.layers, training) for length in lengths)
+    return 2 * once if size.kind == "bidirectional" else once
 
 
 def data(size: Size) -> Arrays:
@@ -101,8 +103,8 @@ def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
     if kind == "masked":
         masked = engine.masked(weights, steps, threads)
         return {name: inference(partial(call, x, arrays["mask"], arrays["lengths"])) for name, call in masked.items()}
-    callers = getattr(engine, "quick_callers", engine.callers)(weights, steps, threads)
-    return {name: inference(partial(call, x)) for name, call in callers.items()}
+    callers = engine.bidirectional if kind == "bidirectional" else getattr(engine, "quick_callers", engine.callers)
+    return {name: inference(partial(call, x)) for name, call in callers(weights, steps, threads).items()}
 
 
 def run(settings: Settings, say: Say) -> Outcome:
