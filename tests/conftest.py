@@ -10,6 +10,7 @@ import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # small models run once: compiling is what takes time
 
 from fastgru import config, kernels, random
 from fastgru.layers import layer

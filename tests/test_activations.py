@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from layer_checks import gradients_hold
 
-from fastgru import activations
+from fastgru import activations, layers
 from fastgru.activations import _BY_NAME
 
 ALL = sorted(set(_BY_NAME) - {"threshold"})
@@ -101,6 +102,45 @@ def test_every_name_that_keras_knows_is_known(keras):
     for name, function in ALL_OBJECTS_DICT.items():
         assert activations.get(name).name == function.__name__
         assert activations.serialize(name) == keras.activations.serialize(function)
+        assert activations.deserialize(name) is activations.get(name)
+    public = {name for name in dir(keras.activations) if not name.startswith("_")}
+    assert all(callable(getattr(activations, name, None)) for name in public)
+
+
+LAYERS = [
+    ("ReLU", {"max_value": 1.5, "negative_slope": 0.3, "threshold": 0.7}),
+    ("LeakyReLU", {}),
+    ("LeakyReLU", {"negative_slope": 0.1}),
+    ("ELU", {"alpha": 0.6}),
+    ("Softmax", {"axis": [1, 2]}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), LAYERS)
+@pytest.mark.keras
+def test_a_layer_is_an_activation_as_in_keras(keras, rng, name, options):
+    x = rng.standard_normal((3, 4, 6)).astype("float32")
+    theirs = getattr(keras.layers, name)(**options)
+    form = keras.activations.serialize(theirs)
+    for given in (form, getattr(layers, name)(**options)):
+        ours = activations.get(given)
+        np.testing.assert_allclose(ours(x), theirs(x), rtol=2e-6, atol=1e-6)
+    assert activations.serialize(activations.deserialize(form)) == form
+    dense = layers.Dense(2, activation=getattr(layers, name)(**options))
+    kept = keras.layers.Dense.from_config(dense.get_config()).activation
+    assert isinstance(kept, type(theirs)) and getattr(kept, "axis", None) == getattr(theirs, "axis", None)
+
+
+@pytest.mark.parametrize(("name", "options"), LAYERS)
+def test_backward_of_a_layer_as_activation_is_the_derivative(rng, name, options):
+    gradients_hold(
+        layers.Activation(getattr(layers, name)(**options), dtype="float64"), rng, rng.normal(size=(3, 4, 6))
+    )
+
+
+def test_the_older_name_of_a_slope_in_a_config_is_taken():
+    slope = activations.get({"class_name": "LeakyReLU", "config": {"alpha": 0.1}})
+    np.testing.assert_allclose(slope([-10.0, 10.0]), [-1, 10])
 
 
 def test_none_is_linear_and_lists_and_integers_are_taken():

@@ -93,7 +93,7 @@ def test_memory_is_told_in_mebibytes() -> None:
 
 def test_a_grid_has_everything_and_nothing_that_takes_forever() -> None:
     grid = scale.sizes(quick=False)
-    assert {size.kind for size in grid} == {"predict", "masked", "train"}
+    assert {size.kind for size in grid} == {"predict", "masked", "bidirectional", "train"}
     assert {size.layers for size in grid} == {1, 2, 3, 4}
     assert {1, 1024} <= {size.B for size in grid}
     assert {10, 2000} <= {size.T for size in grid}

@@ -11,8 +11,58 @@ from fastgru.layers.layer import Array, Call, Layer
 from fastgru.registry import registered
 
 
+def activate(activation: activations.Activation, y: Array) -> None:
+    """Apply, in place, an activation that the compiled kernels know (softmax: to the last axis)."""
+    assert activation.kernel_id is not None
+    kernels.module(y.dtype.name).apply_activation(activation.kernel_id, y.reshape(-1, y.shape[-1]))
+
+
+def derive(activation: activations.Activation, y: Array, d: Array) -> None:
+    """Turn, in place, the gradient of an activation's output `y` into that of its input."""
+    assert activation.kernel_id is not None
+    columns = y.shape[-1]
+    kernels.module(y.dtype.name).apply_derivative(activation.kernel_id, y.reshape(-1, columns), d.reshape(-1, columns))
+
+
+class ActivationLayer(Layer):
+    """What layers that apply an activation share, with options for it or without.
+
+    The compiled kernels know activations without options only, and softmax on the last axis only.
+    """
+
+    activation: activations.Activation
+
+    def options(self) -> dict[str, Any]:
+        """The arguments of the activation that are not its own defaults."""
+        return {}
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        options = self.options()
+        if options or self.activation.kernel_id is None:
+            y = self.activation(x, **options)
+        else:
+            y = call.buffer("y", x.shape, self.dtype)
+            np.copyto(y, x)
+            activate(self.activation, y)
+        call.saved["x"], call.saved["y"] = x, y
+        return y
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        assert dy is not None
+        x, y = call.saved["x"], call.saved["y"]
+        options = self.options()
+        if options or self.activation.kernel_id is None:
+            return np.asarray(self.activation.backward(dy, y, x, **options), dtype=self.dtype)
+        dx = call.buffer("dx", dy.shape, self.dtype)
+        np.copyto(dx, dy)
+        derive(self.activation, y, dx)
+        return dx
+
+
 @registered("keras.layers")
-class Activation(Layer):
+class Activation(ActivationLayer):
     """Apply an activation to every number of the input (softmax: to the last axis).
 
     Parameters
@@ -23,32 +73,6 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-
-    def forward(self, call: Call, *inputs: Array) -> Array:
-        (x,) = inputs
-        if self.activation.kernel_id is None:
-            y = self.activation(x)
-        else:
-            y = call.buffer("y", x.shape, self.dtype)
-            np.copyto(y, x)
-            kernels.module(self.dtype).apply_activation(self.activation.kernel_id, y.reshape(-1, x.shape[-1]))
-        call.saved["x"], call.saved["y"] = x, y
-        return y
-
-    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
-        (dy,) = d_outputs
-        assert dy is not None
-        x, y = call.saved["x"], call.saved["y"]
-        if self.activation.kernel_id is None:
-            dx: Array = self.activation.backward(dy, y, x)
-            return dx
-        dx = call.buffer("dx", dy.shape, self.dtype)
-        np.copyto(dx, dy)
-        columns = dx.shape[-1]
-        kernels.module(self.dtype).apply_derivative(
-            self.activation.kernel_id, y.reshape(-1, columns), dx.reshape(-1, columns)
-        )
-        return dx
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}

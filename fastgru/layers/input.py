@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.symbolic import Node, SymbolicTensor
 from fastgru.registry import registered
 
 
@@ -67,12 +68,7 @@ class InputLayer(Layer):
         except TypeError:
             raise ValueError(f"Input: expected dtype to be the name of a numpy dtype, got {dtype!r}.") from None
         self.built = True
-
-    @property
-    def shape(self) -> Shape:
-        """Shape of a batch, as the symbolic tensor that Keras's `Input` returns has it."""
-        assert self.batch_shape is not None
-        return self.batch_shape
+        Node(self, (), None, [(whole, self.dtype)])
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         return inputs[0]
@@ -101,8 +97,10 @@ def Input(
     name: str | None = None,
     tensor: Any = None,
     optional: bool = False,
-) -> InputLayer:
-    """The first entry of a `Sequential`: says which shape comes in, so that the model is built at once.
+) -> SymbolicTensor:
+    """Where a graph of layers begins: a symbolic tensor, on which layers are called.
+
+    As the first entry of a `Sequential` it says which shape comes in, so that the model is built at once.
 
     Parameters
     ----------
@@ -118,7 +116,7 @@ def Input(
     sparse, ragged, tensor, optional
         In Keras's signature; not supported.
     """
-    return InputLayer(
+    layer = InputLayer(
         shape=shape,
         batch_size=batch_size,
         dtype=dtype,
@@ -129,3 +127,4 @@ def Input(
         optional=optional,
         name=name,
     )
+    return layer.nodes[0].outputs[0]

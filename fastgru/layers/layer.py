@@ -6,6 +6,7 @@ A layer holds weights and options and nothing else. What one application of it n
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from fastgru import initializers, registry, regularizers
 from fastgru.constraints import Constraint
+from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
 from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
 
@@ -27,6 +29,7 @@ DTYPES = ("float32", "float64")
 _names: dict[str, int] = {}
 _WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
 _filled = ContextVar("filled", default=True)
+_room: ContextVar[list[int] | None] = ContextVar("room", default=None)
 
 
 class Weight:
@@ -180,6 +183,11 @@ def real_numbers(values: Any, where: str) -> Array:
     return array
 
 
+def _unique(weights: list[Weight]) -> list[Weight]:
+    """Each weight where it is met first: a layer may stand in two models, one inside the other."""
+    return list({id(weight): weight for weight in weights}.values())
+
+
 def unique_name(class_name: str) -> str:
     """Keras's automatic name: ``gru``, ``gru_1``, ... in the order of creation."""
     stem = registry.snake_case(class_name)
@@ -194,13 +202,17 @@ def forget_names() -> None:
 
 
 @contextmanager
-def unfilled_weights() -> Iterator[None]:
-    """Inside, new weights are zeros and nothing is drawn from the random stream: their numbers come from a file."""
-    before = _filled.set(False)
+def unfilled_weights(limit: int | None = None) -> Iterator[None]:
+    """Inside, new weights are zeros and nothing is drawn from the random stream: their numbers come from a file.
+
+    ValueError, before memory is taken, where the new weights are more than `limit` numbers in all.
+    """
+    before = _filled.set(False), _room.set(None if limit is None else [limit])
     try:
         yield
     finally:
-        _filled.reset(before)
+        _filled.reset(before[0])
+        _room.reset(before[1])
 
 
 def dtype_name(dtype: Any) -> str:
@@ -257,6 +269,7 @@ class Layer:
         self.activity_regularizer: Regularizer | None = regularizers.get(activity_regularizer)
         self.built = False
         self._weights: list[Weight] = []
+        self.nodes: list[Node] = []  # its applications in graphs
         if input_dim is not None:
             input_shape = (input_dim,)
         if batch_shape is None and input_shape is not None:
@@ -338,8 +351,15 @@ class Layer:
         """Create a weight, in the order in which Keras lists them; ValueError once the layer is built."""
         if self.built:
             raise ValueError(f"Layer {self.name!r} is built already and takes no further weight {name!r}.")
+        room = _room.get()
+        if room is not None:
+            room[0] -= math.prod(shape)
+            if room[0] < 0:
+                raise ValueError(
+                    f"Layer {self.name!r}: its weight {name!r} of shape {shape} is larger than what the file holds."
+                )
         first = initializers.get(initializer if _filled.get() else "zeros")
-        value = np.ascontiguousarray(first(shape, dtype=self.dtype))
+        value = np.asarray(first(shape, dtype=self.dtype), order="C")
         weight = Weight(value, name, f"{self.name}/{name}", trainable, regularizer, constraint)
         self._weights.append(weight)
         return weight
@@ -351,6 +371,8 @@ class Layer:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        for layer in self.sublayers:
+            layer.trainable = self._trainable
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -359,15 +381,15 @@ class Layer:
 
     @property
     def weights(self) -> list[Weight]:
-        """All weights in Keras's order."""
-        return self._weights + [weight for layer in self.sublayers for weight in layer.weights]
+        """All weights in Keras's order, each once."""
+        return _unique(self._weights + [weight for layer in self.sublayers for weight in layer.weights])
 
     @property
     def trainable_weights(self) -> list[Weight]:
         if not self.trainable:
             return []
         own = [weight for weight in self._weights if weight.trainable]
-        return own + [weight for layer in self.sublayers for weight in layer.trainable_weights]
+        return _unique(own + [weight for layer in self.sublayers for weight in layer.trainable_weights])
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
@@ -410,26 +432,30 @@ class Layer:
         """The layer that `get_config` described."""
         return cls(**config)
 
-    def __call__(self, inputs: Any, *more: npt.ArrayLike, mask: Any = None, training: bool = False) -> Any:
-        """Apply the layer to numpy arrays, building it on first use.
+    def __call__(self, inputs: Any, *more: Any, mask: Any = None, training: bool = False) -> Any:
+        """Apply the layer to numpy arrays, or draw it into a graph of symbolic tensors, building it on first use.
 
         Parameters
         ----------
-        inputs : array_like, or a list of them for a layer that merges its inputs
-        *more : array_like
+        inputs : array_like or SymbolicTensor, or a list of them for a layer that merges its inputs
+        *more : array_like or SymbolicTensor
             Further inputs, for a layer that takes several.
-        mask : (B, T) bool array_like, optional
-            True where a step counts; for a layer that merges its inputs a list, one or None for each.
+        mask : (B, T) bool array_like or SymbolicTensor, optional
+            True where a step counts; for a layer that merges its inputs a list, one or None for each. In a graph masks
+            also come with the inputs; as in Keras 3, one that comes so does not reach a recurrent layer with an
+            `initial_state`.
         training : bool
-            Whether dropout drops.
+            Whether dropout drops. In a graph the model says so.
 
         Returns
         -------
-        ndarray, or a list of them where the layer has several outputs.
+        ndarray or SymbolicTensor, or a list of them where the layer has several outputs.
         """
+        if is_symbolic(inputs):
+            return self._drawn(inputs, more, mask)
         if self.takes_list and isinstance(inputs, (list, tuple)):
             inputs, more = inputs[0], tuple(inputs[1:])
-        arrays = [self.as_input(x) for x in (inputs, *more)]
+        arrays = self.as_inputs((inputs, *more))
         if not self.built:
             shapes = [array.shape for array in arrays]
             self.build(shapes if self.takes_list else shapes[0])
@@ -443,9 +469,76 @@ class Layer:
         # the call ends here: nobody else will write into its buffers
         return list(outputs) if isinstance(outputs, tuple) else outputs
 
+    # --- graphs -------------------------------------------------------------------------------------
+
+    def _drawn(self, inputs: Any, more: Sequence[Any], mask: Any) -> Any:
+        """The outputs of a new node."""
+        tensors = [*self.in_order(inputs), *more]
+        masks: Masks = None if mask is None else tuple(self.in_order(mask))
+        for given in (*tensors, *(one for one in masks or () if one is not None)):
+            if not isinstance(given, SymbolicTensor):
+                raise ValueError(
+                    f"Layer {self.name!r}: expected symbolic tensors, got {type(given).__name__}; give the layer "
+                    "either these or arrays."
+                )
+        if not self.built:
+            shapes = [tensor.shape for tensor in tensors]
+            self.build(shapes if self.takes_list else shapes[0])
+        # the layer may be built for other shapes, and the kernels trust what was checked here
+        self.check_inputs(*stand_ins(tensors))
+        if masks is None and more and not self.takes_list:
+            masks = ()
+        return self.packed(Node(self, tensors, masks, self.compute_output_spec(*tensors)).outputs)
+
+    def in_order(self, inputs: Any) -> list[Any]:
+        """The inputs, as users nest them, in the order in which `forward` takes them."""
+        return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+    def packed(self, outputs: Sequence[Any]) -> Any:
+        """The outputs as users get them: one, or a list of several."""
+        return list(outputs) if len(outputs) > 1 else outputs[0]
+
+    def compute_output_spec(self, *inputs: SymbolicTensor) -> list[tuple[Shape, str]]:
+        """Shape and dtype of each output for symbolic inputs."""
+        shapes = [tensor.shape for tensor in inputs]
+        found = self.compute_output_shape(shapes if self.takes_list else shapes[0])
+        several = found and isinstance(found[0], (tuple, list))
+        return [(tuple(shape), self.dtype) for shape in (found if several else [found])]
+
+    def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments, by position and by name, with which Keras's layer is called for these inputs."""
+        if self.takes_list:
+            return [list(inputs)], {}
+        first, *more = inputs
+        # `initial_state` of recurrent layers
+        second = [*inspect.signature(self.__call__).parameters.values()][1]
+        if not more or second.kind is second.VAR_POSITIONAL:
+            return [*inputs], {}
+        return [first], {second.name: more if len(more) > 1 else more[0]}
+
+    def _first_node(self, attribute: str) -> Node:
+        if not self.nodes:
+            raise AttributeError(f"Layer {self.name!r} stands in no graph and has no {attribute}.")
+        return self.nodes[0]
+
+    @property
+    def input(self) -> Any:
+        """What the layer's first application in a graph takes: a symbolic tensor or a list of them."""
+        sources = self._first_node("input").sources
+        return list(sources) if len(sources) > 1 else sources[0]
+
+    @property
+    def output(self) -> Any:
+        """What the layer's first application in a graph puts out: a symbolic tensor or a list of them."""
+        return self.packed(self._first_node("output").outputs)
+
     def as_input(self, x: npt.ArrayLike) -> Array:
         """`x` as the layer computes on it: C-contiguous and of its dtype; ValueError where it holds no real numbers."""
         return np.ascontiguousarray(real_numbers(x, f"Layer {self.name!r}"), dtype=self.dtype)
+
+    def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
+        """All inputs as the layer computes on them."""
+        return [self.as_input(array) for array in arrays]
 
     def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
         """The mask of `x` as the layers read it: bool and C-contiguous; ValueError where its shape is not (B, T)."""

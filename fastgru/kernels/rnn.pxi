@@ -1,0 +1,469 @@
+# LSTM and SimpleRNN over a whole sequence, forward and backward: the layers whose gates are functions of one sum.
+#
+# B rows of a batch, T time steps, F input features, H units; R rows in a shard; N = 4H columns of the LSTM's weights with
+# gates in the order i, f, g, o (input, forget, candidate, output), N = H of the SimpleRNN's, in `kernel` W (F, N),
+# `recurrent_kernel` U (H, N) and the bias b (N,).
+#
+#   LSTM  s = x W + h U + b                          SimpleRNN
+#         i, f, g, o = r(si), r(sf), a(sg), r(so)         h' = a(x W + h U + b)
+#         c' = f c + i g
+#         h' = o a(c')
+#
+# A shard lies as the GRU's does (gru.pxi): its steps in time order, rows of a step together. A row of a step is
+# [i f g o t] with t = a(c'), 5H numbers, or [h'], H numbers; after the backward pass its first N numbers are the
+# gradient of the sums, which is that of both projections.
+#
+#   xs      (T, R, F)    the inputs in time order
+#   gates   (T, R, N+H)  x W, then a row's values, then their gradients; (T, R, H) for a SimpleRNN
+#   states  (T+1, R, H)  h before every step, and the last; `cells` likewise c
+#
+# Without a backward pass to come nothing is kept: two states are enough, and inputs are projected in blocks of time, so
+# that memory does not grow with T. A step is one product, added to the projection, and one pass over its rows.
+
+cdef struct RNN:
+    Py_ssize_t B, T, F, H
+    Py_ssize_t sums                # N
+    Py_ssize_t row                 # numbers of a row
+    Py_ssize_t rows                # of a shard; the last one may have fewer
+    Py_ssize_t kept                # states in memory at once: T + 1 where they are kept
+    Py_ssize_t block               # steps whose inputs and gates are in memory at once: T where they are kept
+    bint lstm, go_backwards, zero_output_for_mask
+    int activation, recurrent_activation
+    const real *x                  # (B, T, F)
+    const real *kernel             # (F, N)
+    const real *recurrent_kernel   # (H, N)
+    const real *bias               # (N,) or NULL
+    const real *packed             # the weights for tiles, or NULL
+    const real *h0                 # (B, H) or NULL for zeros; c0 too
+    const real *c0
+    const unsigned char *mask      # (B, T) or NULL
+    real *xs
+    real *gates
+    real *states
+    real *cells                    # NULL for a SimpleRNN, as all that follows from c
+    real *d_states                 # (B, H): dh while the backward pass goes on; d_cells is dc
+    real *d_cells
+    real *bias_sums                # (shards, N): sums of the rows of gradients
+    real *y                        # (B, T, H) or NULL
+    real *last                     # (B, H)
+    real *last_cell
+    const real *dy                 # (B, T, H) or NULL
+    const real *d_last             # (B, H) or NULL
+    const real *d_last_cell
+    real *dx                       # (B, T, F) or NULL
+    real *dh0                      # (B, H) or NULL
+    real *dc0
+    real *d_kernel                 # (F, N); this and the next two are added to, or NULL
+    real *d_recurrent_kernel       # (H, N)
+    real *d_bias                   # (N,)
+
+
+cdef inline Py_ssize_t rnn_time_index(RNN *p, Py_ssize_t step) noexcept nogil:
+    """Where the input of a step stands in the sequence."""
+    return p.T - 1 - step if p.go_backwards else step
+
+
+cdef inline bint rnn_masked(RNN *p, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
+    return p.mask != NULL and not p.mask[row * p.T + rnn_time_index(p, step)]
+
+
+cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexcept nogil:
+    """`to` (n) = source, or zeros where there is none."""
+    if source:
+        memcpy(to, source, n * sizeof(real))
+    else:
+        memset(to, 0, n * sizeof(real))
+
+
+# --- forward ----------------------------------------------------------------------------------------
+
+
+cdef void rnn_gather_inputs(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
+                            real *xs) noexcept nogil:
+    """The inputs of `steps` steps in time order."""
+    cdef Py_ssize_t s, i, F = p.F
+    for s in range(steps):
+        for i in range(R):
+            if rnn_masked(p, first + i, start + s):  # what a masked step holds, NaN perhaps, must reach no gradient
+                memset(xs + (s * R + i) * F, 0, F * sizeof(real))
+            else:
+                memcpy(xs + (s * R + i) * F, p.x + ((first + i) * p.T + rnn_time_index(p, start + s)) * F, F * sizeof(real))
+
+
+cdef inline void add_bias(const real *bias, real *row, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    if bias:
+        for j in range(n):
+            row[j] += bias[j]
+
+
+cdef void close_lstm_row(RNN *p, const real *c, real *row, real *c_next, real *h_next) noexcept nogil:
+    """From the sums x W + h U of a row to its values and the next c and h."""
+    cdef Py_ssize_t j, H = p.H
+    cdef const real *i = row
+    cdef const real *f = row + H
+    cdef const real *g = row + 2 * H
+    cdef const real *o = row + 3 * H
+    cdef real *t = row + 4 * H
+    add_bias(p.bias, row, 4 * H)
+    activate(p.recurrent_activation, row, 2 * H)
+    activate(p.activation, row + 2 * H, H)
+    activate(p.recurrent_activation, row + 3 * H, H)
+    for j in range(H):
+        t[j] = f[j] * c[j] + i[j] * g[j]
+    memcpy(c_next, t, H * sizeof(real))
+    activate(p.activation, t, H)
+    for j in range(H):
+        h_next[j] = o[j] * t[j]
+
+
+cdef void rnn_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, bint at_rest, real *gates, const real *h,
+                   const real *c, real *h_next, real *c_next) noexcept nogil:
+    """One time step of a shard, from x W in `gates`."""
+    cdef Py_ssize_t i, H = p.H
+    cdef real *row
+    if at_rest:
+        pass
+    elif p.packed:
+        multiply_packed(R, p.sums, H, h, H, p.packed + packed_numbers(p.F, p.sums), True, gates, p.row)
+    else:
+        multiply(False, False, R, p.sums, H, h, H, p.recurrent_kernel, p.sums, 1, gates, p.row)
+    for i in range(R):
+        row = gates + i * p.row
+        if rnn_masked(p, first + i, step):
+            memcpy(h_next + i * H, h + i * H, H * sizeof(real))
+            if p.lstm:
+                memcpy(c_next + i * H, c + i * H, H * sizeof(real))
+        elif p.lstm:
+            close_lstm_row(p, c + i * H, row, c_next + i * H, h_next + i * H)
+        else:
+            add_bias(p.bias, row, H)
+            activate(p.activation, row, H)
+            memcpy(h_next + i * H, row, H * sizeof(real))
+
+
+cdef void rnn_put_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, const real *h) noexcept nogil:
+    """The states of a step into their place in y."""
+    cdef Py_ssize_t i, H = p.H
+    for i in range(R):
+        copy_or_clear(p.y + ((first + i) * p.T + step) * H,
+                      NULL if p.zero_output_for_mask and rnn_masked(p, first + i, step) else h + i * H, H)
+
+
+cdef void rnn_forward_shard(void *context, int shard) noexcept nogil:
+    cdef RNN *p = <RNN *>context
+    cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first), step, steps, now, next
+    cdef real *xs = p.xs + first * p.block * p.F
+    cdef real *gates = p.gates + first * p.block * p.row
+    cdef real *states = p.states + first * p.kept * H
+    cdef real *cells = p.cells + first * p.kept * H if p.lstm else NULL
+    copy_or_clear(states, p.h0 + first * H if p.h0 else NULL, R * H)
+    if p.lstm:
+        copy_or_clear(cells, p.c0 + first * H if p.c0 else NULL, R * H)
+    for step in range(p.T):
+        if step % p.block == 0:
+            steps = smaller(p.block, p.T - step)
+            rnn_gather_inputs(p, first, R, step, steps, xs)
+            if p.packed:
+                multiply_packed(steps * R, p.sums, p.F, xs, p.F, p.packed, False, gates, p.row)
+            else:
+                multiply(False, False, steps * R, p.sums, p.F, xs, p.F, p.kernel, p.sums, 0, gates, p.row)
+        now, next = step % p.kept * R * H, (step + 1) % p.kept * R * H
+        rnn_step(p, first, R, step, step == 0 and p.h0 == NULL, gates + step % p.block * R * p.row,
+                 states + now, cells + now, states + next, cells + next)
+        if p.y:
+            rnn_put_step(p, first, R, step, states + next)
+    memcpy(p.last + first * H, states + p.T % p.kept * R * H, R * H * sizeof(real))
+    if p.lstm:
+        memcpy(p.last_cell + first * H, cells + p.T % p.kept * R * H, R * H * sizeof(real))
+
+
+# --- backward ---------------------------------------------------------------------------------------
+
+
+cdef void lstm_row_gradients(RNN *p, const real *c, real *row, real *dh, real *dc) noexcept nogil:
+    """The gradients of a row's sums, which take the place of its values; dc becomes that of the step before:
+
+    do = dh t r',   dc += dh o a',   di = dc g r',   df = dc c r',   dg = dc i a',   dc <- dc f
+    """
+    cdef Py_ssize_t H = p.H, begin, j, n
+    cdef real *i = row
+    cdef real *f
+    cdef real *g
+    cdef real *o
+    cdef const real *t
+    cdef real[64] di, df, dg, do, d
+    for begin in range(0, H, 64):
+        n = smaller(64, H - begin)
+        i = row + begin
+        f, g, o, t = i + H, i + 2 * H, i + 3 * H, i + 4 * H
+        for j in range(n):
+            do[j] = dh[begin + j] * t[j]
+            d[j] = dh[begin + j] * o[j]
+        multiply_derivative(p.activation, t, d, n)
+        multiply_derivative(p.recurrent_activation, o, do, n)
+        for j in range(n):
+            d[j] += dc[begin + j]
+            di[j] = d[j] * g[j]
+            df[j] = d[j] * c[begin + j]
+            dg[j] = d[j] * i[j]
+            d[j] *= f[j]
+        multiply_derivative(p.recurrent_activation, i, di, n)
+        multiply_derivative(p.recurrent_activation, f, df, n)
+        multiply_derivative(p.activation, g, dg, n)
+        memcpy(i, di, n * sizeof(real))
+        memcpy(f, df, n * sizeof(real))
+        memcpy(g, dg, n * sizeof(real))
+        memcpy(o, do, n * sizeof(real))
+        memcpy(dc + begin, d, n * sizeof(real))
+
+
+cdef void rnn_backward_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *c,
+                            real *dh, real *dc) noexcept nogil:
+    """One time step of a shard backwards: rows become their gradients, dh and dc those of the states before the step."""
+    cdef Py_ssize_t i, H = p.H
+    cdef real *row
+    for i in range(R):
+        row = gates + i * p.row
+        if rnn_masked(p, first + i, step):  # dh and dc stay as they are
+            memset(row, 0, p.sums * sizeof(real))
+            continue
+        if p.lstm:
+            lstm_row_gradients(p, c + i * H, row, dh + i * H, dc + i * H)
+        else:
+            multiply_derivative(p.activation, row, dh + i * H, H)
+            memcpy(row, dh + i * H, H * sizeof(real))
+        memset(dh + i * H, 0, H * sizeof(real))
+    # dh += ds U'
+    if p.packed:
+        multiply_packed(R, H, p.sums, gates, p.row, p.packed, True, dh, H)
+    else:
+        multiply(False, True, R, H, p.sums, gates, p.row, p.recurrent_kernel, p.sums, 1, dh, H)
+
+
+cdef void rnn_backward_shard(void *context, int shard) noexcept nogil:
+    cdef RNN *p = <RNN *>context
+    cdef Py_ssize_t H = p.H, F = p.F, N = p.sums, first = shard * p.rows, R = smaller(p.rows, p.B - first), s, i, j
+    cdef real *gates
+    cdef real *dh = p.d_states + first * H
+    cdef real *dc = p.d_cells + first * H if p.lstm else NULL
+    cdef real *sums = p.bias_sums + shard * N
+    cdef real *dx
+    cdef const real *cells = p.cells + first * (p.T + 1) * H if p.lstm else NULL
+    cdef const real *dy
+    copy_or_clear(dh, p.d_last + first * H if p.d_last else NULL, R * H)
+    if p.lstm:
+        copy_or_clear(dc, p.d_last_cell + first * H if p.d_last_cell else NULL, R * H)
+    memset(sums, 0, N * sizeof(real))
+    for s in range(p.T - 1, -1, -1):
+        gates = p.gates + (first * p.T + s * R) * p.row
+        if p.dy:
+            for i in range(R):
+                if p.zero_output_for_mask and rnn_masked(p, first + i, s):
+                    continue
+                dy = p.dy + ((first + i) * p.T + s) * H
+                for j in range(H):
+                    dh[i * H + j] += dy[j]
+        rnn_backward_step(p, first, R, s, gates, cells + s * R * H, dh, dc)
+        add_column_sums(R, N, gates, p.row, sums)
+        if p.dx:
+            # dx = ds W', into rows that stand T F apart
+            dx = p.dx + (first * p.T + rnn_time_index(p, s)) * F
+            if p.packed:
+                multiply_packed(R, F, N, gates, p.row, p.packed + packed_numbers(N, H), False, dx, p.T * F)
+            else:
+                multiply(False, True, R, F, N, gates, p.row, p.kernel, N, 0, dx, p.T * F)
+    if p.dh0:
+        memcpy(p.dh0 + first * H, dh, R * H * sizeof(real))
+    if p.dc0:
+        memcpy(p.dc0 + first * H, dc, R * H * sizeof(real))
+
+
+cdef inline void rnn_add_product(
+    RNN *p, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, const real *d, real *c
+) noexcept nogil:
+    """C (m, n) += A' D for A (k, m) and D (k, n), columns of the sums' gradients; C is columns of a weight's."""
+    if p.packed:
+        add_transposed(m, n, k, a, m, d, p.row, c, p.sums)
+    else:
+        multiply(True, False, m, n, k, a, m, d, p.row, 1, c, p.sums)
+
+
+cdef void rnn_weights_shard(void *context, int shard) noexcept nogil:
+    """Gradients of SHARD_COLUMNS columns, those of the recurrent kernel first: one product over all rows and steps of
+    each batch shard."""
+    cdef RNN *p = <RNN *>context
+    cdef Py_ssize_t H = p.H, F = p.F, T = p.T, first = 0, columns = pieces(p.sums, SHARD_COLUMNS), begin, n, R, skip
+    cdef bint recurrent = p.d_recurrent_kernel != NULL and shard < columns
+    cdef const real *d
+    begin = (shard if recurrent or not p.d_recurrent_kernel else shard - columns) * SHARD_COLUMNS
+    n = smaller(SHARD_COLUMNS, p.sums - begin)
+    while first < p.B:
+        R = smaller(p.rows, p.B - first)
+        d = p.gates + first * T * p.row + begin
+        if recurrent:
+            skip = 0 if p.h0 else R  # rows of the first step, whose state is zero
+            rnn_add_product(p, H, n, T * R - skip, p.states + (first * (T + 1) + skip) * H, d + skip * p.row,
+                            p.d_recurrent_kernel + begin)
+        else:
+            rnn_add_product(p, F, n, T * R, p.xs + first * T * F, d, p.d_kernel + begin)
+        first += R
+
+
+# --- packed weights ---------------------------------------------------------------------------------
+
+
+def rnn_pack_size(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N, bint transposed) -> int:
+    """Numbers that `rnn_pack` writes."""
+    if transposed:
+        return packed_numbers(N, H) + packed_numbers(N, F)
+    return packed_numbers(F, N) + packed_numbers(H, N)
+
+
+def rnn_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, bint transposed, real[::1] packed):
+    """Pack kernel (F, N) and recurrent_kernel (H, N) for the tiles of `rnn_forward` or, transposed, of `rnn_backward`."""
+    cdef Py_ssize_t F = kernel.shape[0], H = recurrent_kernel.shape[0], N = kernel.shape[1]
+    cdef real *out = &packed[0]
+    with nogil:
+        if transposed:
+            pack(N, H, &recurrent_kernel[0, 0], 1, N, 0, 0, out)
+            pack(N, F, &kernel[0, 0], 1, N, 0, 0, out + packed_numbers(N, H))
+        else:
+            pack(F, N, &kernel[0, 0], N, 1, 0, 0, out)
+            pack(H, N, &recurrent_kernel[0, 0], N, 1, 0, 0, out + packed_numbers(F, N))
+
+
+# --- calls ------------------------------------------------------------------------------------------
+
+
+cdef Py_ssize_t rnn_lay_out(RNN *p, bint keep, real *memory) noexcept nogil:
+    """Sizes, and where the pieces of the workspace lie, from B, T, F, H and N; returns how many numbers they take."""
+    cdef Py_ssize_t numbers = 0, fitting, states
+    p.rows = shard_rows(p.B)
+    p.lstm = p.sums != p.H
+    p.row = p.sums + p.H if p.lstm else p.H
+    fitting = BLOCK_NUMBERS // (p.rows * p.row)
+    p.block = p.T if keep or fitting > p.T else fitting if fitting > 0 else 1
+    p.kept = p.T + 1 if keep else 2
+    states = whole_vectors(p.B * p.kept * p.H)
+    p.states = memory
+    numbers += states
+    if p.lstm:
+        p.cells = memory + numbers
+        numbers += states
+    p.xs = memory + numbers
+    numbers += whole_vectors(p.B * p.block * p.F)
+    if keep:
+        p.d_states = memory + numbers
+        numbers += whole_vectors(p.B * p.H)
+        p.d_cells = memory + numbers
+        numbers += whole_vectors(p.B * p.H)
+        p.bias_sums = memory + numbers
+        numbers += whole_vectors(pieces(p.B, p.rows) * p.sums)
+    p.gates = memory + numbers
+    return numbers + p.B * p.block * p.row + LANES  # behind a row of gates, add_transposed reads on
+
+
+cdef RNN rnn_call(
+    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
+    const real[:, ::1] h0, const real[:, ::1] c0, const unsigned char[:, ::1] mask, int activation,
+    int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint keep, real[::1] memory,
+):
+    """What the forward and the backward pass share."""
+    cdef RNN p
+    memset(&p, 0, sizeof(p))
+    p.B, p.T, p.F, p.H, p.sums = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], kernel.shape[1]
+    p.go_backwards, p.zero_output_for_mask = go_backwards, zero_output_for_mask
+    p.activation, p.recurrent_activation = activation, recurrent_activation
+    p.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
+    if packed is not None:
+        p.packed = &packed[0]
+    else:
+        fetch_blas()
+    if h0 is not None:
+        p.h0 = &h0[0, 0]
+    if c0 is not None:
+        p.c0 = &c0[0, 0]
+    if mask is not None:
+        p.mask = &mask[0, 0]
+    rnn_lay_out(&p, keep, &memory[0])
+    return p
+
+
+def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_t N, bint keep) -> int:
+    """Numbers of workspace that `rnn_forward` wants; with `keep`, which a backward pass needs, `rnn_backward` reads the
+    same memory."""
+    cdef RNN p
+    cdef real anything
+    memset(&p, 0, sizeof(p))
+    p.B, p.T, p.F, p.H, p.sums = B, T, F, H, N
+    return rnn_lay_out(&p, keep, &anything)
+
+
+def rnn_forward(
+    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] bias,
+    const real[::1] packed, const real[:, ::1] h0, const real[:, ::1] c0, const unsigned char[:, ::1] mask,
+    int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint keep,
+    real[::1] memory, real[:, :, ::1] y, real[:, ::1] last, real[:, ::1] last_cell, int threads,
+):
+    """Run an LSTM, whose kernel is (F, 4H), or a SimpleRNN, whose kernel is (F, H), over x (B, T, F).
+
+    bias (N,) may be None; packed is what `rnn_pack` made of the weights, or None to multiply with BLAS; h0 and c0 (B, H),
+    mask (B, T) and y (B, T, H) may be None; last and last_cell (B, H) receive the final state. c0 and last_cell are the
+    LSTM's, which a SimpleRNN has None for. `memory` has `rnn_memory` numbers; with `keep` it is what `rnn_backward` reads.
+    """
+    cdef RNN p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
+                          go_backwards, zero_output_for_mask, keep, memory)
+    if bias is not None:
+        p.bias = &bias[0]
+    if y is not None:
+        p.y = &y[0, 0, 0]
+    p.last = &last[0, 0]
+    if last_cell is not None:
+        p.last_cell = &last_cell[0, 0]
+    with nogil:
+        run_tasks(rnn_forward_shard, &p, <int>pieces(p.B, p.rows), threads)
+
+
+def rnn_backward(
+    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
+    const real[:, ::1] h0, const real[:, ::1] c0, const unsigned char[:, ::1] mask, int activation,
+    int recurrent_activation, bint go_backwards, bint zero_output_for_mask, real[::1] memory,
+    const real[:, :, ::1] dy, const real[:, ::1] d_last, const real[:, ::1] d_last_cell, real[:, :, ::1] dx,
+    real[:, ::1] dh0, real[:, ::1] dc0, real[:, ::1] d_kernel, real[:, ::1] d_recurrent_kernel, real[::1] d_bias,
+    int threads,
+):
+    """Backward of `rnn_forward` with the same arguments and its memory, which is used up.
+
+    packed is what `rnn_pack` made transposed, or None to multiply with BLAS, as in the forward pass. dy (B, T, H), d_last
+    and d_last_cell (B, H) are the gradients of the outputs, each may be None; dx, dh0 and dc0 are written where they are
+    not None; d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
+    """
+    cdef RNN p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
+                          go_backwards, zero_output_for_mask, True, memory)
+    cdef Py_ssize_t shard, weights = 0
+    if dy is not None:
+        p.dy = &dy[0, 0, 0]
+    if d_last is not None:
+        p.d_last = &d_last[0, 0]
+    if d_last_cell is not None:
+        p.d_last_cell = &d_last_cell[0, 0]
+    if dx is not None:
+        p.dx = &dx[0, 0, 0]
+    if dh0 is not None:
+        p.dh0 = &dh0[0, 0]
+    if dc0 is not None:
+        p.dc0 = &dc0[0, 0]
+    if d_recurrent_kernel is not None:
+        p.d_recurrent_kernel = &d_recurrent_kernel[0, 0]
+        weights += 1
+    if d_kernel is not None:
+        p.d_kernel = &d_kernel[0, 0]
+        weights += 1
+    if d_bias is not None:
+        p.d_bias = &d_bias[0]
+    with nogil:
+        run_tasks(rnn_backward_shard, &p, <int>pieces(p.B, p.rows), threads)
+        if p.d_bias:  # in the order of the shards, whichever was done first
+            add_column_sums(pieces(p.B, p.rows), p.sums, p.bias_sums, p.sums, p.d_bias)
+        run_tasks(rnn_weights_shard, &p, <int>(weights * pieces(p.sums, SHARD_COLUMNS)), threads)

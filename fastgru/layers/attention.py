@@ -1,0 +1,268 @@
+"""Attention over sequences: dot products (Luong et al. 2015) or sums (Bahdanau et al. 2015) as scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastgru import activations, random
+from fastgru.layers.activation import activate, derive
+from fastgru.layers.dropout import keep_mask
+from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
+from fastgru.registry import registered
+
+_MASKED = 1e9  # what Keras takes off the score of a masked step
+
+
+@registered("keras.layers")
+class Attention(Layer):
+    """For each step of a query the mean of the values, weighted by how well their keys match it.
+
+    Inputs are `query` (B, Tq, F), `value` (B, Tv, V) and, optionally, `key` (B, Tv, F), which is `value` where absent::
+
+        output = softmax(scores(query, key)) value          (B, Tq, V)
+
+    Steps that the value's mask leaves out get no weight; where the query's mask leaves out a step the output is 0.
+
+    Parameters
+    ----------
+    use_scale : bool
+        Multiply the scores, or with ``"concat"`` the sums, by a weight `scale`.
+    score_mode : {"dot", "concat"}
+        ``query . key``, or a weight `concat_score_weight` times the sum of ``tanh(query + key)``.
+    dropout : float
+        Rate for the weights of the values in training, in [0, 1].
+    seed : int, optional
+        For a stream of the layer's own.
+    """
+
+    takes_list = True
+
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        where = f"{type(self).__name__} {self.name!r}"
+        if score_mode not in ("dot", "concat"):
+            raise ValueError(f"{where}: score_mode must be 'dot' or 'concat', got {score_mode!r}.")
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"{where}: dropout must lie in [0, 1], got {dropout!r}.")
+        self.use_scale = bool(use_scale)
+        self.score_mode = score_mode
+        self.dropout = dropout
+        self.seed = seed
+        self.use_causal_mask = False
+        self._seeded = None if seed is None else np.random.default_rng(seed)
+        self.scale: Weight | None = None
+        self.concat_score_weight: Weight | None = None
+
+    def __call__(self, inputs: Any, *more: Any, use_causal_mask: bool = False, **options: Any) -> Any:
+        """Apply the layer; see `Layer`.
+
+        Parameters
+        ----------
+        use_causal_mask : bool
+            No step of the query sees a later step of the values. The same in all of the layer's places in graphs.
+        """
+        if self.nodes and use_causal_mask != self.use_causal_mask:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: stands in a graph with use_causal_mask={self.use_causal_mask} "
+                "already; make another layer."
+            )
+        self.use_causal_mask = bool(use_causal_mask)
+        return super().__call__(inputs, *more, **options)
+
+    def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        arguments, options = super().call_arguments(inputs)
+        return arguments, {**options, "use_causal_mask": True} if self.use_causal_mask else options
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        self.compute_output_shape(input_shape)
+        if self.use_scale:
+            self.scale = self.add_weight("scale", (), "ones")
+        if self.score_mode == "concat":
+            self.concat_score_weight = self.add_weight("concat_score_weight", (), "ones")
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
+        shapes = [tuple(shape) for shape in input_shape]
+        fits = len(shapes) in (2, 3) and all(len(shape) == 3 for shape in shapes)
+        if fits:
+            query, value, key = (*shapes, shapes[-1])[:3]
+            equal = ((query[0], value[0]), (query[0], key[0]), (query[2], key[2]), (value[1], key[1]))
+            fits = all(one == other or None in (one, other) for one, other in equal)
+        if not fits:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: expected a query (batch, Tq, features), a value (batch, Tv, "
+                f"size) and perhaps a key (batch, Tv, features), got the shapes {', '.join(map(str, shapes))}."
+            )
+        return (*shapes[0][:-1], shapes[1][-1])
+
+    def check_inputs(self, *inputs: Array) -> None:
+        if any(x.size == 0 for x in inputs):
+            raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
+
+    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+        return call.mask
+
+    # --- the two passes -----------------------------------------------------------------------------
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        shape: Any = self.compute_output_shape([x.shape for x in inputs])
+        query, value, key = (*inputs, inputs[-1])[:3]
+        weights = call.buffer("weights", (*shape[:2], value.shape[1]), self.dtype)
+        self._score(call, query, key, weights)
+        value_mask = call.masks[1] if len(call.masks) > 1 else None
+        counts = None if value_mask is None else value_mask[:, None]
+        if self.use_causal_mask:
+            past = np.tri(*weights.shape[1:], dtype=np.bool_)
+            counts = past if counts is None else counts & past
+        if counts is not None:
+            np.subtract(weights, _MASKED, out=weights, where=~counts)
+        activate(activations.softmax, weights)
+        applied, kept = weights, None
+        if call.training and self.dropout > 0:
+            kept = keep_mask(self._seeded or random.stream(), weights.shape, self.dropout, self.dtype)
+            applied = weights * kept
+        y = np.matmul(applied, value, out=call.buffer("y", shape, self.dtype))
+        if call.mask is not None:
+            y *= call.mask[..., None]
+        call.saved.update(inputs=inputs, weights=weights, applied=applied, kept=kept)
+        return y
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> tuple[Array, ...]:
+        (dy,) = d_outputs
+        assert dy is not None
+        inputs, weights, applied, kept = (call.saved[name] for name in ("inputs", "weights", "applied", "kept"))
+        query, value, key = (*inputs, inputs[-1])[:3]
+        if call.mask is not None:
+            dy = dy * call.mask[..., None]
+        d_value = np.matmul(applied.transpose(0, 2, 1), dy, out=call.buffer("d_value", value.shape, self.dtype))
+        d_scores = np.matmul(dy, value.transpose(0, 2, 1), out=call.buffer("d_scores", weights.shape, self.dtype))
+        if kept is not None:
+            d_scores *= kept
+        derive(activations.softmax, weights, d_scores)
+        d_query, d_key = self._score_gradients(call, query, key, d_scores)
+        if len(inputs) == 2:
+            d_value += d_key
+            return d_query, d_value
+        return d_query, d_value, d_key
+
+    def _score(self, call: Call, query: Array, key: Array, scores: Array) -> None:
+        """Fill `scores` (B, Tq, Tv)."""
+        if self.score_mode == "concat":
+            assert self.concat_score_weight is not None
+            sizes = np.full(query.shape[2], self.concat_score_weight.value, self.dtype)
+            self._score_sums(call, query, key, sizes, self.scale, scores)
+            return
+        np.matmul(query, key.transpose(0, 2, 1), out=scores)
+        if self.scale is not None:
+            scores *= self.scale.value
+
+    def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:
+        """Gradients of query and key from those of the scores; adds the weights' own."""
+        if self.score_mode == "concat":
+            d_query, d_key, d_sizes = self._score_sums_gradients(call, query, key, self.scale, d_scores)
+            assert self.concat_score_weight is not None
+            if self.concat_score_weight.gradient is not None:
+                self.concat_score_weight.gradient += d_sizes.sum()
+            return d_query, d_key
+        d_query = np.matmul(d_scores, key, out=call.buffer("d_query", query.shape, self.dtype))
+        d_key = np.matmul(d_scores.transpose(0, 2, 1), query, out=call.buffer("d_key", key.shape, self.dtype))
+        if self.scale is not None:
+            if self.scale.gradient is not None:
+                self.scale.gradient += np.vdot(d_query, query)
+            d_query *= self.scale.value
+            d_key *= self.scale.value
+        return d_query, d_key
+
+    # --- scores = sum over features of sizes * tanh(scale * (query + key)) --------------------------
+
+    def _score_sums(
+        self, call: Call, query: Array, key: Array, sizes: Array, scale: Weight | None, scores: Array
+    ) -> None:
+        t = call.buffer("t", (*scores.shape, len(sizes)), self.dtype)
+        np.add(query[:, :, None], key[:, None], out=t)
+        if scale is not None:
+            t *= scale.value
+        activate(activations.tanh, t)
+        np.matmul(t, sizes, out=scores)
+        call.saved.update(t=t, sizes=sizes)
+
+    def _score_sums_gradients(
+        self, call: Call, query: Array, key: Array, scale: Weight | None, d_scores: Array
+    ) -> tuple[Array, Array, Array]:
+        """Gradients of query, key and sizes; adds that of the scale."""
+        t, sizes = call.saved["t"], call.saved["sizes"]
+        d_sizes = d_scores.reshape(-1) @ t.reshape(-1, len(sizes))
+        d = np.multiply(d_scores[..., None], sizes, out=call.buffer("d", t.shape, self.dtype))
+        derive(activations.tanh, t, d)
+        d_query = np.sum(d, axis=2, out=call.buffer("d_query", query.shape, self.dtype))
+        d_key = np.sum(d, axis=1, out=call.buffer("d_key", key.shape, self.dtype))
+        if scale is not None:
+            if scale.gradient is not None:
+                scale.gradient += np.vdot(d_query, query) + np.vdot(d_key, key)
+            d_query *= scale.value
+            d_key *= scale.value
+        return d_query, d_key, d_sizes
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "use_scale": self.use_scale,
+            "score_mode": self.score_mode,
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+@registered("keras.layers")
+class AdditiveAttention(Attention):
+    """`Attention` whose scores are the sums of ``scale * tanh(query + key)`` over the features.
+
+    Parameters
+    ----------
+    use_scale : bool
+        Whether there is a weight `scale` (F,); it is 1 otherwise.
+    dropout : float
+        Rate for the weights of the values in training, in [0, 1].
+    seed : int, optional
+        For a stream of the layer's own.
+    """
+
+    def __init__(self, use_scale: bool = True, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(use_scale, dropout=dropout, seed=seed, **kwargs)
+
+    def build(self, input_shape: Sequence[Shape]) -> None:
+        self.compute_output_shape(input_shape)
+        features = input_shape[0][-1]
+        if self.use_scale:
+            if features is None:
+                raise ValueError(
+                    f"AdditiveAttention {self.name!r}: the query's last axis must be known to build it, "
+                    f"got {tuple(input_shape[0])}."
+                )
+            self.scale = self.add_weight("scale", (features,), "glorot_uniform")
+        self.built = True
+
+    def _score(self, call: Call, query: Array, key: Array, scores: Array) -> None:
+        sizes = np.ones(query.shape[2], self.dtype) if self.scale is None else self.scale.value
+        self._score_sums(call, query, key, sizes, None, scores)
+
+    def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:
+        d_query, d_key, d_sizes = self._score_sums_gradients(call, query, key, None, d_scores)
+        if self.scale is not None and self.scale.gradient is not None:
+            self.scale.gradient += d_sizes
+        return d_query, d_key
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["score_mode"]
+        return config

@@ -1,0 +1,263 @@
+"""Recurrent cells: one time step of the recurrent layers, whose options, weights and kernels they have."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.layers.gru import GRU
+from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.lstm import LSTM
+from fastgru.layers.recurrent import Recurrent
+from fastgru.layers.simple_rnn import SimpleRNN
+from fastgru.layers.symbolic import arranged, flattened
+from fastgru.layers.wrapper import Wrapper
+from fastgru.registry import registered
+
+_INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer")
+_THE_REST = (
+    *("kernel_regularizer", "recurrent_regularizer", "bias_regularizer"),
+    *("kernel_constraint", "recurrent_constraint", "bias_constraint"),
+    *("dropout", "recurrent_dropout"),
+)
+
+
+class Step(Layer):
+    """Base of what makes one time step: inputs and states go in, an output and new states come out."""
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells, in the order in which they run."""
+        raise NotImplementedError(f"{type(self).__name__} does not define cells.")
+
+    @property
+    def state_sizes(self) -> list[int]:
+        """The sizes of the states of all cells in a row."""
+        return [cell.units for cell in self.cells for _ in range(cell.state_count)]
+
+    @property
+    def output_size(self) -> int:
+        return self.cells[-1].units
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        return tuple((input_shape[0], size) for size in (self.output_size, *self.state_sizes))
+
+    def compute_mask(self, call: Call, *inputs: Array) -> None:
+        return None
+
+    def check_inputs(self, *inputs: Array) -> None:
+        found = [array.shape for array in inputs]
+        batch = found[0][0] if found[0] else 0
+        expected = [(batch, size) for size in (self.cells[0].kernel.shape[0], *self.state_sizes)]
+        if found != expected or batch == 0:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r}: expected the inputs of one step and the states of shapes "
+                f"{expected}, got {found}."
+            )
+
+    def __call__(  # type: ignore[override]  # Keras's arguments
+        self, inputs: npt.ArrayLike, states: Any, training: bool = False
+    ) -> tuple[Array, Any]:
+        """Make one step with numpy arrays, building the weights on first use.
+
+        Parameters
+        ----------
+        inputs : (B, F) array_like
+        states : (B, H) array_like, or a list of them, or of lists of them for stacked cells
+        training : bool
+            Whether dropout drops; every call draws anew.
+
+        Returns
+        -------
+        The output (B, H), and the new states in the form of the given ones.
+        """
+        output, *new = super().__call__(inputs, *flattened(states), training=training)
+        return output, arranged(states, iter(new))
+
+
+class Cell(Step):
+    """Base of the cells.
+
+    A subclass names the layer of which it is one step and the arguments that it shares with it, in Keras's order; their
+    defaults are the layer's.
+    """
+
+    layer_class: ClassVar[type[Recurrent]]
+    arguments: ClassVar[tuple[str, ...]]
+    state_count: ClassVar[int]
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init_subclass__(cls) -> None:
+        cls.state_count = cls.layer_class.state_count
+        of_layer = inspect.signature(cls.layer_class).parameters
+        of_base = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
+        cls.__signature__ = inspect.Signature([*(of_layer[name] for name in cls.arguments), of_base])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = self.__signature__.bind(*args, **kwargs).arguments
+        of_base = given.pop("kwargs", {})
+        of_base.pop("implementation", None)  # Keras's choice among ways to compute the same
+        super().__init__(**of_base)
+        self._layer = self.layer_class(**given, name=self.name, dtype=self.dtype, return_state=True)
+        self.units = self._layer.units
+
+    @property
+    def cells(self) -> list[Cell]:
+        return [self]
+
+    @property
+    def state_size(self) -> int | list[int]:
+        return self.units if self.state_count == 1 else self.state_sizes
+
+    def build(self, input_shape: Shape) -> None:
+        self._layer.build((input_shape[0], None, *input_shape[1:]))
+        self._weights = self._layer.weights
+        for weight in self._weights:
+            weight.path = f"{self.name}/{weight.name}"
+        layer = self._layer
+        self.kernel, self.recurrent_kernel, self.bias = layer.kernel, layer.recurrent_kernel, layer.bias
+        self.built = True
+
+    def over_sequences(self, **options: Any) -> Any:
+        """The layer that runs this cell, with the cell's own weights, over sequences."""
+        layer = object.__new__(self.layer_class)  # copy.copy, in a third of the time
+        layer.__dict__.update(self._layer.__dict__, **options)
+        return layer
+
+    def get_initial_state(self, batch_size: int) -> list[Array]:
+        """The states at the start: zeros (B, H)."""
+        return [np.zeros((batch_size, size), self.dtype) for size in self.state_sizes]
+
+    def forward(self, call: Call, *inputs: Array) -> Any:
+        return self._layer.forward(call, inputs[0][:, None], *inputs[1:])
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Any:
+        dx, *d_states = self._layer.backward(call, *d_outputs)
+        return (None if dx is None else dx[:, 0], *d_states)
+
+    def get_config(self) -> dict[str, Any]:
+        of_layer = {**self._layer.get_config(), "seed": self._layer.seed}  # which a SimpleRNN's config leaves out
+        return {**super().get_config(), **{name: of_layer[name] for name in self.arguments}}
+
+
+@registered("keras.layers")
+class GRUCell(Cell):
+    """One step of a `GRU`, where the parameters are explained; `RNN` runs it over sequences."""
+
+    layer_class = GRU
+    arguments = ("units", "activation", "recurrent_activation", *_INITIALIZERS, *_THE_REST, "reset_after", "seed")
+
+
+@registered("keras.layers")
+class LSTMCell(Cell):
+    """One step of an `LSTM`, where the parameters are explained; its states are ``[h, c]``."""
+
+    layer_class = LSTM
+    arguments = (
+        *("units", "activation", "recurrent_activation", *_INITIALIZERS, "unit_forget_bias"),
+        *(*_THE_REST, "seed"),
+    )
+
+
+@registered("keras.layers")
+class SimpleRNNCell(Cell):
+    """One step of a `SimpleRNN`, where the parameters are explained."""
+
+    layer_class = SimpleRNN
+    arguments = ("units", "activation", *_INITIALIZERS, *_THE_REST, "seed")
+
+
+@registered("keras.layers")
+class StackedRNNCells(Step, Wrapper):
+    """Cells of which each reads the output of the one before; `RNN` makes it of a list of cells.
+
+    Parameters
+    ----------
+    cells : list of GRUCell, LSTMCell or SimpleRNNCell
+    """
+
+    inner = ("cells",)
+
+    def __init__(self, cells: Sequence[Cell], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        strangers = [cell for cell in cells if not isinstance(cell, Cell)]
+        if strangers or not cells:
+            raise ValueError(
+                f"StackedRNNCells {self.name!r}: expected one or more of fastgru's cells, got {strangers or cells!r}; "
+                "cells of one's own are not supported."
+            )
+        self._cells = list(cells)
+        self._settle_dtype(kwargs.get("dtype"))
+
+    @property
+    def cells(self) -> list[Cell]:
+        return self._cells
+
+    @property
+    def state_size(self) -> list[int | list[int]]:
+        return [cell.state_size for cell in self.cells]
+
+    def get_initial_state(self, batch_size: int) -> list[list[Array]]:
+        """The states at the start: zeros (B, H), a list for each cell."""
+        return [cell.get_initial_state(batch_size) for cell in self.cells]
+
+    def build(self, input_shape: Shape) -> None:
+        for cell in self.cells:
+            self._build_inner(cell, input_shape)
+            input_shape = (input_shape[0], cell.units)
+        self.built = True
+
+    def forward(self, call: Call, *inputs: Array) -> Any:
+        return forward_in_row(call, self.cells, self.cells, inputs[0], inputs[1:])
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Any:
+        return backward_in_row(call, self.cells, self.cells, *d_outputs)
+
+
+def forward_in_row(
+    call: Call, cells: Sequence[Cell], layers: Sequence[Any], x: Array, states: Sequence[Array]
+) -> tuple[Array, ...]:
+    """Output and new states of layers of which each reads the output of the one before.
+
+    Parameters
+    ----------
+    call : Call
+        Its children are those of the layers, and have their masks already.
+    cells : sequence of Cell
+    layers : sequence
+        For each cell itself, or the layer that runs it over sequences.
+    x : ndarray
+    states : sequence of ndarray
+        Of all cells in a row; empty for zeros.
+    """
+    call.saved["given"] = bool(states)
+    new: list[Array] = []
+    for index, (layer, own) in enumerate(zip(layers, _by_cell(cells, states), strict=True)):
+        x, *after = layer.forward(call.child(index), x, *own)
+        new += after
+    return (x, *new)
+
+
+def backward_in_row(
+    call: Call, cells: Sequence[Cell], layers: Sequence[Any], d_y: Array | None, *d_states: Array | None
+) -> tuple[Array | None, ...]:
+    """Gradients of the input and, where states were given, of them."""
+    d_states = d_states or (None,) * sum(cell.state_count for cell in cells)
+    d_before: list[Array | None] = []
+    for index, d_own in reversed(list(enumerate(_by_cell(cells, d_states)))):
+        child = call.child(index)
+        child.input_gradient = index > 0 or call.input_gradient
+        found = layers[index].backward(child, d_y, *d_own)
+        d_y, *d_given = found if call.saved["given"] else (found,)
+        d_before = d_given + d_before
+    return (d_y, *d_before)
+
+
+def _by_cell(cells: Sequence[Cell], states: Sequence[Any]) -> list[Sequence[Any]]:
+    ends = accumulate(cell.state_count for cell in cells)
+    return [states[end - cell.state_count : end] for cell, end in zip(cells, ends, strict=True)]

@@ -1,0 +1,131 @@
+"""Noise in training and nothing otherwise: SpatialDropout1D, GaussianNoise, GaussianDropout."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastgru import random
+from fastgru.layers.dropout import Dropout
+from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.registry import registered
+
+
+@registered("keras.layers")
+class SpatialDropout1D(Dropout):
+    """Dropout that drops whole features: each of (B, T, F) at all steps or at none (Tompson et al. 2015).
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1].
+    seed : int, optional
+        For a stream of the layer's own.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, (None, 1, None), seed, **kwargs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise ValueError(
+                f"SpatialDropout1D {self.name!r}: expected input of shape (batch, timesteps, features), "
+                f"got {tuple(input_shape)}."
+            )
+        return input_shape
+
+    def check_inputs(self, *inputs: Array) -> None:
+        super().check_inputs(*inputs)
+        self.compute_output_shape(inputs[0].shape)
+
+    def get_config(self) -> dict[str, Any]:
+        # Keras's constructor takes no others
+        return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+
+
+class Gaussian(Layer):
+    """Normal noise in training; a subclass says how it meets the inputs."""
+
+    def __init__(self, seed: int | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self._seeded = None if seed is None else np.random.default_rng(seed)
+
+    def _noise(self, call: Call, shape: tuple[int, ...], stddev: float) -> Array:
+        noise = call.buffer("noise", shape, self.dtype)
+        (self._seeded or random.stream()).standard_normal(dtype=noise.dtype.type, out=noise)
+        noise *= stddev
+        return noise
+
+
+@registered("keras.layers")
+class GaussianNoise(Gaussian):
+    """Add normal noise of mean 0 in training.
+
+    Parameters
+    ----------
+    stddev : float
+        Its standard deviation, in [0, 1].
+    seed : int, optional
+        For a stream of the layer's own.
+    """
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        if not 0 <= stddev <= 1:
+            raise ValueError(f"GaussianNoise {self.name!r}: stddev must lie in [0, 1], got {stddev!r}.")
+        self.stddev = stddev
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        if not call.training or self.stddev == 0:
+            return x
+        y = self._noise(call, x.shape, self.stddev)
+        y += x
+        return y
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        return d_outputs[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
+
+
+@registered("keras.layers")
+class GaussianDropout(Gaussian):
+    """Multiply by normal noise of mean 1 and standard deviation ``sqrt(rate / (1 - rate))`` in training.
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+    seed : int, optional
+        For a stream of the layer's own.
+    """
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"GaussianDropout {self.name!r}: rate must lie in [0, 1), got {rate!r}.")
+        self.rate = rate
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        call.saved["noise"] = None
+        if not call.training or self.rate == 0:
+            return x
+        call.saved["noise"] = noise = self._noise(call, x.shape, math.sqrt(self.rate / (1 - self.rate)))
+        noise += 1
+        return np.multiply(x, noise, out=call.buffer("y", x.shape, self.dtype))
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        noise = call.saved["noise"]
+        if noise is None or dy is None:
+            return dy
+        return np.multiply(dy, noise, out=call.buffer("dx", dy.shape, self.dtype))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

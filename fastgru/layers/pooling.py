@@ -1,0 +1,274 @@
+"""Pooling: the largest cell or the mean of each window, or of a whole channel."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.spatial import SpatialLayer, WindowLayer
+from fastgru.registry import registered
+
+
+class Pooling(WindowLayer):
+    """Base of the layers that pool each window of each channel.
+
+    Parameters
+    ----------
+    pool_size : int or tuple of int
+        Size of the windows.
+    strides : int or tuple of int, optional
+        From one window to the next; `pool_size` where absent.
+    padding : {"valid", "same"}
+        Padded cells count for nothing.
+    data_format : {"channels_last", "channels_first"}, optional
+    """
+
+    def __init__(
+        self,
+        pool_size: Any,
+        strides: Any = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(data_format, name=name, **kwargs)
+        strides = pool_size if strides is None else strides
+        self._set_windows("pool_size", pool_size, strides, padding, 1, ("valid", "same"))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return self._joined(input_shape[0], self._counts(input_shape), self._parts(input_shape)[1])
+
+    def _output(self, call: Call, windows: Array) -> Array:
+        """Memory for the output, in the layer's data format."""
+        shape = self._joined(len(windows), windows.shape[1 : self.rank + 1], windows.shape[-1])
+        return call.buffer("y", shape, self.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "pool_size": self.windows.size,
+            "strides": self.windows.strides,
+            "padding": self.windows.padding,
+        }
+
+
+class MaxPooling(Pooling):
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        windows = self._windows_of(call, inputs[0], -np.inf)
+        y = self._output(call, windows)
+        largest = self._channels_last(y)
+        largest.fill(-np.inf)
+        for position in self.windows.positions:
+            np.maximum(largest, windows[position], out=largest)
+        call.saved.update(shape=inputs[0].shape, windows=windows, largest=largest)
+        return y
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        assert dy is not None
+        windows, largest = call.saved["windows"], call.saved["largest"]
+        dy = self._channels_last(dy)
+        given = call.buffer("given", largest.shape, "bool")
+        given.fill(False)
+        takes = call.buffer("takes", largest.shape, "bool")
+        d_cells = call.buffer("d_cells", largest.shape, self.dtype)
+
+        def part(position: Any) -> Array:
+            # the whole gradient goes to the first of equally large cells
+            np.equal(windows[position], largest, out=takes)
+            np.greater(takes, given, out=takes)
+            np.logical_or(given, takes, out=given)
+            return np.multiply(dy, takes, out=d_cells)
+
+        return self._summed_windows(call, call.saved["shape"], part)
+
+
+class AveragePooling(Pooling):
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        windows = self._windows_of(call, x, 0)
+        y = self._output(call, windows)
+        mean = self._channels_last(y)
+        mean.fill(0)
+        for position in self.windows.positions:
+            np.add(mean, windows[position], out=mean)
+        call.saved["cells"] = cells = self._real_cells(self._channels_last(x).shape[1:-1])
+        call.saved["shape"] = x.shape
+        np.divide(mean, cells, out=mean)
+        return y
+
+    def _real_cells(self, sizes: tuple[int, ...]) -> Array:
+        """How many cells of each window lie in the input and not in the padding: (*windows, 1)."""
+        along = []
+        margins = self.windows.margins(sizes)
+        for size, (low, high), cells, stride in zip(
+            sizes, margins, self.windows.size, self.windows.strides, strict=True
+        ):
+            begin = np.arange(0, size + low + high - cells + 1, stride) - low
+            along.append(np.minimum(begin + cells, size) - np.maximum(begin, 0))
+        return functools.reduce(np.multiply.outer, along)[..., None].astype(self.dtype)
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        assert dy is not None
+        dy = self._channels_last(dy)
+        d_cells = np.divide(dy, call.saved["cells"], out=call.buffer("d_cells", dy.shape, self.dtype))
+        return self._summed_windows(call, call.saved["shape"], lambda position: d_cells)
+
+
+class GlobalPooling(SpatialLayer):
+    """Base of the layers that pool all cells of each channel.
+
+    Parameters
+    ----------
+    data_format : {"channels_last", "channels_first"}, optional
+    keepdims : bool
+        Keep the spatial axes, with size 1.
+    """
+
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
+        super().__init__(data_format, **kwargs)
+        self.keepdims = bool(keepdims)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        first = 1 if self.data_format == "channels_last" else 2
+        return tuple(range(first, first + self.rank))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        sizes = (1,) * self.rank if self.keepdims else ()
+        return self._joined(input_shape[0], sizes, self._parts(input_shape)[1])
+
+    def _output(self, pooled: Array) -> Array:
+        """What comes out, of an array that keeps the spatial axes."""
+        return pooled if self.keepdims else pooled.squeeze(self._axes)
+
+    def _kept(self, dy: Array) -> Array:
+        """The gradient of the output with the spatial axes."""
+        return dy if self.keepdims else np.expand_dims(dy, self._axes)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "keepdims": self.keepdims}
+
+
+class GlobalMaxPooling(GlobalPooling):
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        call.saved["x"], call.saved["largest"] = x, (largest := x.max(self._axes, keepdims=True))
+        return self._output(largest)
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        assert dy is not None
+        x = call.saved["x"]
+        takes = np.equal(x, call.saved["largest"], out=call.buffer("takes", x.shape, "bool"))
+        # equally large cells share the gradient, other than in MaxPooling; Keras has it so
+        share = self._kept(dy) / np.maximum(takes.sum(self._axes, keepdims=True, dtype=self.dtype), 1)
+        return np.multiply(takes, share, out=call.buffer("dx", x.shape, self.dtype))
+
+
+class GlobalAveragePooling(GlobalPooling):
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        call.saved["x"], call.saved["used"] = x, (used := self._used(call))
+        if used is None:
+            return self._output(x.mean(self._axes, keepdims=True))
+        kept = call.buffer("kept", x.shape, self.dtype)
+        kept.fill(0)  # and not a product with the mask: what is masked may be NaN
+        np.copyto(kept, x, where=used)
+        count = used.sum(self._axes, keepdims=True, dtype=self.dtype)
+        with np.errstate(invalid="ignore"):  # a row without a step has no mean: NaN, as in Keras
+            return self._output(kept.sum(self._axes, keepdims=True) / count)
+
+    def _used(self, call: Call) -> Array | None:
+        """Which cells count, against the input's shape; None for all."""
+        return None
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        assert dy is not None
+        x, used = call.saved["x"], call.saved["used"]
+        dx = call.buffer("dx", x.shape, self.dtype)
+        if used is None:
+            np.copyto(dx, self._kept(dy) / (x.size // dy.size))
+            return dx
+        share = self._kept(dy) / np.maximum(used.sum(self._axes, keepdims=True, dtype=self.dtype), 1)
+        return np.multiply(used, share, out=dx)
+
+
+@registered("keras.layers", "MaxPool1D")
+class MaxPooling1D(MaxPooling):
+    """The largest cell of each window of (B, T, C); arguments as in `Pooling`."""
+
+    rank = 1
+
+
+@registered("keras.layers", "MaxPool2D")
+class MaxPooling2D(MaxPooling):
+    """The largest cell of each window of (B, H, W, C); arguments as in `Pooling`."""
+
+    rank = 2
+
+
+@registered("keras.layers", "AvgPool1D")
+class AveragePooling1D(AveragePooling):
+    """The mean of each window of (B, T, C); arguments as in `Pooling`."""
+
+    rank = 1
+
+
+@registered("keras.layers", "AvgPool2D")
+class AveragePooling2D(AveragePooling):
+    """The mean of each window of (B, H, W, C); arguments as in `Pooling`."""
+
+    rank = 2
+
+
+@registered("keras.layers", "GlobalMaxPool1D")
+class GlobalMaxPooling1D(GlobalMaxPooling):
+    """The largest of all steps of (B, T, C), masked ones too; arguments as in `GlobalPooling`."""
+
+    rank = 1
+
+
+@registered("keras.layers", "GlobalMaxPool2D")
+class GlobalMaxPooling2D(GlobalMaxPooling):
+    """The largest of all cells of (B, H, W, C); arguments as in `GlobalPooling`."""
+
+    rank = 2
+
+
+@registered("keras.layers", "GlobalAvgPool1D")
+class GlobalAveragePooling1D(GlobalAveragePooling):
+    """The mean of the steps of (B, T, C) that the mask leaves; arguments as in `GlobalPooling`."""
+
+    rank = 1
+
+    def _used(self, call: Call) -> Array | None:
+        return None if call.mask is None else np.expand_dims(call.mask, 3 - self._axes[0])
+
+    def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
+        return super().as_mask(mask, self._channels_last(x))
+
+
+@registered("keras.layers", "GlobalAvgPool2D")
+class GlobalAveragePooling2D(GlobalAveragePooling):
+    """The mean of all cells of (B, H, W, C); arguments as in `GlobalPooling`."""
+
+    rank = 2

@@ -1,0 +1,212 @@
+"""Layers over arrays with spatial axes: what convolution, pooling and padding share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from fastgru.layers.layer import Array, Call, Layer, Shape
+
+Margins = Sequence[tuple[int, ...]]  # for each spatial axis the cells before and after
+
+
+def whole_numbers(value: Any, count: int, where: str, least: int = 1) -> tuple[int, ...]:
+    """`value` as a tuple of `count` integers, a single one standing for all; ValueError that begins with `where`."""
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * count
+    fits = len(values) == count and all(
+        isinstance(one, (int, np.integer)) and not isinstance(one, bool) and one >= least for one in values
+    )
+    if not fits:
+        raise ValueError(f"{where}: expected an integer or {count} of them, each at least {least}, got {value!r}.")
+    return tuple(int(one) for one in values)
+
+
+def inside(x: Array, margins: Margins) -> Array:
+    """The part of x (B, *S, C) between the margins of its spatial axes."""
+    return x[(slice(None), *(slice(low, size - high) for size, (low, high) in zip(x.shape[1:], margins, strict=False)))]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How windows slide over spatial axes; one entry of each tuple for each axis.
+
+    Attributes
+    ----------
+    size, strides, dilation : tuple of int
+        Cells of a window, cells from one window to the next, cells from one cell of a window to its next.
+    padding : {"valid", "same", "causal"}
+    """
+
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    padding: str
+
+    @property
+    def spans(self) -> tuple[int, ...]:
+        """Cells from a window's first to its last."""
+        return tuple((size - 1) * step + 1 for size, step in zip(self.size, self.dilation, strict=True))
+
+    @property
+    def positions(self) -> Iterator[Any]:
+        """For each cell of a window the index that takes it from ``over(x)``."""
+        return ((..., *index, slice(None)) for index in np.ndindex(self.size))
+
+    def count(self, sizes: Shape) -> Shape:
+        """Number of windows along axes of these sizes, where None stays None; below 1 where none fits."""
+        spans = self.spans if self.padding == "valid" else (1,) * len(sizes)
+        return tuple(
+            None if size is None else (size - span) // stride + 1
+            for size, span, stride in zip(sizes, spans, self.strides, strict=True)
+        )
+
+    def margins(self, sizes: tuple[int, ...]) -> Margins:
+        """Cells that the padding adds before and after each axis."""
+        if self.padding == "valid":
+            return [(0, 0)] * len(sizes)
+        if self.padding == "causal":
+            return [(span - 1, 0) for span in self.spans]
+        counts = (-(-size // stride) for size, stride in zip(sizes, self.strides, strict=True))
+        totals = [
+            max((count - 1) * stride + span - size, 0)
+            for count, stride, span, size in zip(counts, self.strides, self.spans, sizes, strict=True)
+        ]
+        return [(total // 2, total - total // 2) for total in totals]
+
+    def over(self, x: Array) -> Array:
+        """The windows of a padded x (B, *S, C), as a view (B, *windows, *size, C)."""
+        batch, *along, channels = x.strides
+        counts = (
+            (size - span) // stride + 1
+            for size, span, stride in zip(x.shape[1:-1], self.spans, self.strides, strict=True)
+        )
+        between = (step * stride for step, stride in zip(along, self.strides, strict=True))
+        within = (step * dilation for step, dilation in zip(along, self.dilation, strict=True))
+        shape = (x.shape[0], *counts, *self.size, x.shape[-1])
+        return as_strided(x, shape, (batch, *between, *within, channels))
+
+
+class SpatialLayer(Layer):
+    """Base of the layers over (B, *S, C), or (B, C, *S) where data_format is "channels_first"; S has `rank` axes.
+
+    Keras drops the mask at all of them.
+    """
+
+    rank: int
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if data_format not in (None, "channels_last", "channels_first"):
+            raise ValueError(
+                f"{self._where}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}."
+            )
+        self.data_format = data_format or "channels_last"
+
+    @property
+    def _where(self) -> str:
+        return f"{type(self).__name__} {self.name!r}"
+
+    def _parts(self, shape: Shape) -> tuple[Shape, int | None]:
+        """The spatial sizes and the channels of an input's shape; ValueError where its rank is wrong."""
+        if len(shape) != self.rank + 2:
+            expected = self._joined("batch", [f"size{axis}" for axis in range(1, self.rank + 1)], "channels")
+            raise ValueError(f"{self._where}: expected input of shape ({', '.join(expected)}), got {tuple(shape)}.")
+        if self.data_format == "channels_last":
+            return tuple(shape[1:-1]), shape[-1]
+        return tuple(shape[2:]), shape[1]
+
+    def _joined(self, batch: Any, sizes: Sequence[Any], channels: Any) -> tuple[Any, ...]:
+        """A shape in the layer's data format."""
+        return (batch, *sizes, channels) if self.data_format == "channels_last" else (batch, channels, *sizes)
+
+    def _channels_last(self, x: Array) -> Array:
+        """x as (B, *S, C): itself or a view."""
+        return x if self.data_format == "channels_last" else np.moveaxis(x, 1, -1)
+
+    def check_inputs(self, *inputs: Array) -> None:
+        super().check_inputs(*inputs)
+        self.compute_output_shape(inputs[0].shape)
+
+    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+        return None
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class WindowLayer(SpatialLayer):
+    """Base of the layers that look at their input through windows."""
+
+    windows: Windows
+
+    def _set_windows(
+        self, name: str, size: Any, strides: Any, padding: Any, dilation_rate: Any, paddings: tuple[str, ...]
+    ) -> None:
+        """Check the arguments; `name` is what Keras calls the window's size."""
+        chosen = padding.lower() if isinstance(padding, str) else padding
+        if chosen not in paddings:
+            raise ValueError(f"{self._where}: padding must be one of {', '.join(paddings)}, got {padding!r}.")
+        cells, steps, dilation = (
+            whole_numbers(value, self.rank, f"{self._where}, {argument}")
+            for argument, value in ((name, size), ("strides", strides), ("dilation_rate", dilation_rate))
+        )
+        self.windows = Windows(cells, steps, dilation, chosen)
+
+    def _counts(self, shape: Shape) -> Shape:
+        """Number of windows along each spatial axis of an input; ValueError where one is shorter than a window."""
+        sizes, _ = self._parts(shape)
+        counts = self.windows.count(sizes)
+        if any(count is not None and count < 1 for count in counts):
+            raise ValueError(
+                f"{self._where}: a window covers {self.windows.spans} cells, but the input of shape {tuple(shape)} has "
+                f"only {sizes}; use padding='same' or longer input."
+            )
+        return counts
+
+    def _windows_of(self, call: Call, x: Array, value: float) -> Array:
+        """The windows of an input, as a view (B, *windows, *size, C); padded cells hold `value`."""
+        self._counts(x.shape)
+        x = self._channels_last(x)
+        margins = self.windows.margins(x.shape[1:-1])
+        if np.any(margins):
+            padded = call.buffer("padded", self._padded_shape(x, margins), self.dtype)
+            padded.fill(value)
+            inside(padded, margins)[...] = x
+            x = padded
+        return self.windows.over(x)
+
+    def _summed_windows(self, call: Call, shape: tuple[int, ...], part: Callable[[Any], Array]) -> Array:
+        """The gradient of an input of this shape.
+
+        Parameters
+        ----------
+        part : callable
+            The gradient (B, *windows, C) of what ``over(x)`` has at one of the `positions`.
+        """
+        dx = call.buffer("dx", shape, self.dtype)
+        target = inner = self._channels_last(dx)
+        margins = self.windows.margins(inner.shape[1:-1])
+        if np.any(margins):
+            target = call.buffer("d_padded", self._padded_shape(inner, margins), self.dtype)
+        target.fill(0)
+        windows = self.windows.over(target)
+        for position in self.windows.positions:
+            windows[position] += part(position)
+        if target is not inner:
+            inner[...] = inside(target, margins)
+        return dx
+
+    @staticmethod
+    def _padded_shape(x: Array, margins: Margins) -> tuple[int, ...]:
+        sizes = (size + low + high for size, (low, high) in zip(x.shape[1:-1], margins, strict=True))
+        return (x.shape[0], *sizes, x.shape[-1])
+
+    @property
+    def _cells(self) -> int:
+        """Cells of a window."""
+        return math.prod(self.windows.size)

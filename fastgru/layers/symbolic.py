@@ -1,0 +1,170 @@
+"""What layers pass on while a graph of them is drawn: tensors without numbers, which know where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from fastgru.layers.layer import Layer, Shape
+
+_ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
+
+Masks = tuple["SymbolicTensor | None", ...] | None
+
+
+def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
+    """A method that draws an operation."""
+
+    def draw(self: SymbolicTensor, *other: Any) -> Any:
+        from fastgru.layers.operations import operation  # operations are layers, which stand on this module
+
+        drawn = operation(name)()
+        return drawn(*other, self) if swapped else drawn(self, *other)
+
+    return draw
+
+
+class SymbolicTensor:
+    """What a layer puts out in a graph; Keras calls it KerasTensor.
+
+    ``+ - * / **``, comparisons and slices of it draw the operation of that name.
+
+    Attributes
+    ----------
+    shape : tuple
+        The batch axis first; None where a size is free.
+    dtype : str
+    node : Node
+        The application of a layer that puts it out.
+    index : int
+        Which of the layer's outputs it is.
+    """
+
+    __slots__ = ("dtype", "index", "node", "shape")
+    __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor
+
+    def __init__(self, shape: Shape, dtype: str, node: Node | None = None, index: int = 0) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.node: Node = node  # type: ignore[assignment]  # None for a mere shape, on which nobody draws
+        self.index = index
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that puts it out."""
+        return self.node.layer
+
+    @property
+    def name(self) -> str:
+        """That of its layer, with a number for a further output."""
+        return f"{self.layer.name}_{self.index}" if self.index else self.layer.name
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    __add__, __radd__ = _operator("Add"), _operator("Add", swapped=True)
+    __sub__, __rsub__ = _operator("Subtract"), _operator("Subtract", swapped=True)
+    __mul__, __rmul__ = _operator("Multiply"), _operator("Multiply", swapped=True)
+    __truediv__, __rtruediv__ = _operator("TrueDivide"), _operator("TrueDivide", swapped=True)
+    __pow__, __rpow__ = _operator("Power"), _operator("Power", swapped=True)
+    __neg__, __abs__ = _operator("Negative"), _operator("Absolute")
+    __ne__ = _operator("NotEqual")  # == is identity, as in Keras: tensors are keys
+    __lt__, __le__, __gt__, __ge__ = map(_operator, ("Less", "LessEqual", "Greater", "GreaterEqual"))
+    __and__, __rand__ = _operator("LogicalAnd"), _operator("LogicalAnd", swapped=True)
+    __or__, __ror__ = _operator("LogicalOr"), _operator("LogicalOr", swapped=True)
+    __invert__ = _operator("LogicalNot")
+    __getitem__ = _operator("GetItem")
+    __hash__ = object.__hash__
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError(f"{self!r} holds no numbers to iterate over; take slices of it.")
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} holds no numbers and is neither true nor false.")
+
+    def __repr__(self) -> str:
+        return f"<SymbolicTensor {self.name} shape={self.shape} dtype={self.dtype}>"
+
+
+class Node:
+    """One application of a layer in a graph.
+
+    Attributes
+    ----------
+    layer : Layer
+    inputs : tuple of SymbolicTensor
+        In the order in which `Layer.forward` takes them; none for an `InputLayer`.
+    masks : tuple or None
+        The tensors given as masks, one or None for each input; None: the masks that the inputs carry. Empty: the layer
+        sees no mask, but its output carries on that of the first input.
+    outputs : tuple of SymbolicTensor
+    index : int
+        The how-manieth application of the layer it is.
+    """
+
+    __slots__ = ("index", "inputs", "layer", "masks", "outputs")
+
+    def __init__(
+        self, layer: Layer, inputs: Sequence[SymbolicTensor], masks: Masks, outputs: Sequence[tuple[Shape, str]]
+    ) -> None:
+        self.layer = layer
+        self.inputs = tuple(inputs)
+        self.masks = masks
+        self.outputs = tuple(SymbolicTensor(shape, dtype, self, index) for index, (shape, dtype) in enumerate(outputs))
+        self.index = len(layer.nodes)
+        layer.nodes.append(self)
+
+    @property
+    def sources(self) -> tuple[SymbolicTensor, ...]:
+        """All the tensors that it needs: inputs, then masks."""
+        return self.inputs + tuple(mask for mask in self.masks or () if mask is not None)
+
+
+# --- nested lists, tuples and dicts, in Keras's order ---------------------------------------------------
+
+
+def flattened(structure: Any) -> list[Any]:
+    """What nested lists, tuples and dicts hold, in a row; dicts in the order of their sorted keys."""
+    if isinstance(structure, dict):
+        structure = [structure[key] for key in sorted(structure)]
+    if isinstance(structure, (list, tuple)):
+        return [leaf for entry in structure for leaf in flattened(entry)]
+    return [structure]
+
+
+def arranged(structure: Any, leaves: Iterator[Any]) -> Any:
+    """`leaves`, in the order of `flattened`, in the place of what the structure holds."""
+    if isinstance(structure, dict):
+        filled = {key: arranged(structure[key], leaves) for key in sorted(structure)}
+        return {key: filled[key] for key in structure}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)([arranged(entry, leaves) for entry in structure])
+    return next(leaves)
+
+
+def is_symbolic(inputs: Any) -> bool:
+    """Whether inputs, or lists or dicts of them, are symbolic tensors; the first one tells."""
+    while isinstance(inputs, (list, tuple, dict)) and inputs:
+        inputs = next(iter(inputs.values() if isinstance(inputs, dict) else inputs))
+    return isinstance(inputs, SymbolicTensor)
+
+
+def stand_ins(tensors: Sequence[SymbolicTensor]) -> list[npt.NDArray[Any]]:
+    """Arrays of the tensors' shapes, for checks of shapes; they take no memory.
+
+    An axis of free length has that of another tensor where one is known.
+    """
+    known = {axis: size for tensor in tensors for axis, size in enumerate(tensor.shape) if size is not None}
+    zero = {0: 1, **known}
+    return [
+        np.broadcast_to(
+            np.zeros((), tensor.dtype),
+            [zero.get(axis, _ANY_SIZE) if size is None else size for axis, size in enumerate(tensor.shape)],
+        )
+        for tensor in tensors
+    ]

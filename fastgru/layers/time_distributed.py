@@ -1,0 +1,86 @@
+"""The same layer at every time step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.wrapper import Wrapper
+from fastgru.registry import registered
+
+
+@registered("keras.layers")
+class TimeDistributed(Wrapper):
+    """Apply a layer to every time step of an input (B, T, ...).
+
+    Parameters
+    ----------
+    layer : Layer
+        For inputs (B, ...), with one output.
+
+    Notes
+    -----
+    All time steps go through the layer at once, as B * T rows. A `BatchNormalization` inside therefore takes one mean
+    over all steps in training, as in Keras 2; Keras 3 takes one for each step. The activity regularizer of the inner
+    layer counts, as in Keras 2; Keras 3 leaves it out. The mask is passed on, and not to the inner layer.
+    """
+
+    inner = ("layer",)
+
+    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(layer, Layer):
+            raise ValueError(f"TimeDistributed {self.name!r}: expected a layer to wrap, got {layer!r}.")
+        self.layer = layer
+        self._settle_dtype(kwargs.get("dtype"))
+
+    def build(self, input_shape: Shape) -> None:
+        inner = self._step_shape(input_shape)
+        self._build_inner(self.layer, inner)
+        if isinstance(self.layer.compute_output_shape(inner)[0], tuple):
+            raise ValueError(
+                f"TimeDistributed {self.name!r}: the layer {self.layer.name!r} must have one output, not several."
+            )
+        self.built = True
+
+    def _step_shape(self, shape: Shape) -> Shape:
+        if len(shape) < 3:
+            raise ValueError(
+                f"TimeDistributed {self.name!r}: expected input of shape (batch, timesteps, ...), got {tuple(shape)}."
+            )
+        return (shape[0], *shape[2:])
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        batch, *rest = self.layer.compute_output_shape(self._step_shape(input_shape))
+        return (batch, input_shape[1], *rest)
+
+    def as_input(self, x: npt.ArrayLike) -> Array:
+        return self.layer.as_input(x)
+
+    def check_inputs(self, *inputs: Array) -> None:
+        super().check_inputs(*inputs)
+        self._step_shape(inputs[0].shape)
+        (x,) = inputs
+        # a stand-in without memory, of which only the shape counts, has no rows that would not take some
+        self.layer.check_inputs(_rows(x) if x.flags.c_contiguous else x[:, 0])
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        y, call.saved["penalty"] = run_forward(self.layer, call.child(0), _rows(x))
+        output: Array = y.reshape(*x.shape[:2], *y.shape[1:])
+        call.saved["shape"] = x.shape
+        return output
+
+    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
+        (dy,) = d_outputs
+        child = call.child(0)
+        child.input_gradient = call.input_gradient
+        dx = run_backward(self.layer, child, None if dy is None else _rows(dy))
+        return None if dx is None else dx.reshape(call.saved["shape"])
+
+
+def _rows(x: Array) -> Array:
+    """(B, T, ...) as (B * T, ...)."""
+    return x.reshape(-1, *x.shape[2:])

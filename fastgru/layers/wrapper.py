@@ -1,0 +1,131 @@
+"""What the layers that run other layers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+
+from fastgru import registry
+from fastgru.layers.layer import Layer, Shape
+from fastgru.layers.symbolic import flattened
+
+
+class Wrapper(Layer):
+    """Base of the layers that run other layers, which are its attributes.
+
+    A subclass says in `inner` under which attributes it keeps them; Keras's configs and weight files use these names.
+    """
+
+    inner: ClassVar[tuple[str, ...]]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._shapes: dict[int, Shape] = {}  # by the layer's id
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        return [layer for _, item in self.file_items() for layer in (item if isinstance(item, list) else [item])]
+
+    def file_items(self) -> Any:
+        return [(attribute, getattr(self, attribute)) for attribute in self.inner]
+
+    def _settle_dtype(self, given: Any) -> None:
+        """Compute in the dtype of the layers inside, which must be the given one where there is one."""
+        inside = sorted({layer.dtype for layer in self.sublayers})
+        if given is None and len(inside) == 1:
+            self.dtype = inside[0]
+        elif inside != [self.dtype]:
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r} has the dtype {self.dtype} and layers of dtype "
+                f"{' and '.join(inside)} inside; give all of them the same."
+            )
+
+    def _build_inner(self, layer: Layer, shape: Shape) -> None:
+        self._shapes[id(layer)] = shape
+        if not layer.built:
+            layer.build(shape)
+            for weight in layer.weights:
+                weight.path = f"{self.name}/{weight.path}"
+
+    def reset_states(self) -> None:
+        """Set the stored states of the stateful layers inside to zero."""
+        for layer in self.sublayers:
+            if hasattr(layer, "reset_states"):
+                layer.reset_states()
+
+    def reset_state(self) -> None:
+        """The same under Keras 3's name."""
+        self.reset_states()
+
+    def _serialized(self, layer: Layer) -> dict[str, Any]:
+        """Keras 3's JSON form of an inner layer."""
+        if hasattr(layer, "serialized"):  # a model knows more about itself
+            model: dict[str, Any] = layer.serialized()
+            return model
+        form = registry.serialize(layer)
+        assert form is not None
+        if id(layer) in self._shapes and type(layer).build is not Layer.build:
+            form["build_config"] = {"input_shape": self._shapes[id(layer)]}
+        return form
+
+    def get_config(self) -> dict[str, Any]:
+        forms = {
+            attribute: [self._serialized(layer) for layer in item] if isinstance(item, list) else self._serialized(item)
+            for attribute, item in self.file_items()
+        }
+        return {**super().get_config(), **forms}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """The layer that `get_config` described; the inner layers may be layers already."""
+        config = dict(config)
+        for attribute in {*cls.inner, "layer"} & config.keys():
+            item = config[attribute]
+            config[attribute] = (
+                [inner_layer(entry, custom_objects) for entry in item]
+                if isinstance(item, (list, tuple))
+                else inner_layer(item, custom_objects)
+            )
+        return cls(**config)
+
+
+def inner_layer(form: Any, custom_objects: Mapping[str, Any] | None = None) -> Layer:
+    """The layer or model that a JSON form describes; a layer stays what it is."""
+    if isinstance(form, Layer):
+        return form
+    name = form.get("class_name") if isinstance(form, Mapping) else None
+    kind = "keras.models" if name in registry.known("keras.models") else "keras.layers"
+    layer: Layer = registry.deserialize(form, kind, custom_objects)
+    return layer
+
+
+class SequenceWrapper(Wrapper):
+    """Base of the wrappers that stand where a recurrent layer stands: they take initial states."""
+
+    def __call__(  # type: ignore[override]  # the order of arguments is Keras's
+        self,
+        sequences: npt.ArrayLike,
+        initial_state: Any = None,
+        mask: npt.ArrayLike | None = None,
+        training: bool = False,
+    ) -> Any:
+        """Apply the layer to numpy arrays, building it on first use.
+
+        Parameters
+        ----------
+        sequences : (B, T, F) array_like
+        initial_state : (B, H) array_like, or a list of them, optional
+            One for each state, in the order in which `return_state` returns them; may be nested by cell.
+        mask : (B, T) bool array_like, optional
+            True where a step counts.
+        training : bool
+            Whether dropout drops.
+
+        Returns
+        -------
+        ndarray, or a list of it and of the last states with `return_state`.
+        """
+        states = [state for state in flattened(initial_state) if state is not None]
+        return super().__call__(sequences, *states, mask=mask, training=training)
