@@ -84,10 +84,10 @@ def test_the_last_samples_are_kept_for_validation(fraction: float) -> None:
     x = np.arange(20)
     first, last = data.split(data.samples(x, -x), fraction)
     at = int(np.floor(20 * (1 - fraction)))
-    assert first.x.tolist() == list(range(at))
-    assert last.x.tolist() == list(range(at, 20))
-    np.testing.assert_array_equal(last.y, -last.x)
-    assert first.weight is last.weight is None
+    assert [part.tolist() for part in first.x] == [list(range(at))]
+    assert [part.tolist() for part in last.x] == [list(range(at, 20))]
+    np.testing.assert_array_equal(last.y[0], -last.x[0])
+    assert first.weight == last.weight == (None,)
 
 
 @pytest.mark.parametrize("fraction", [-0.5, 0.999, 1.0, 1.5, float("nan")])
@@ -108,8 +108,7 @@ def test_a_split_that_leaves_nothing_is_refused(fraction: float) -> None:
 )
 def test_samples_weigh_as_their_classes(y: Any) -> None:
     weighted = data.class_weighted(data.samples(np.zeros(4), y), {0: 0.5, 2: 3})
-    assert weighted.weight is not None
-    assert weighted.weight.tolist() == [0.5, 3.0, 1.0, 3.0]
+    assert [part.tolist() for part in weighted.weight] == [[0.5, 3.0, 1.0, 3.0]]
 
 
 @pytest.mark.parametrize(

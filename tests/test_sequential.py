@@ -13,7 +13,7 @@ import pytest
 
 import fastgru
 from fastgru.layers import GRU, Activation, Dense, Dropout, Input, InputLayer
-from fastgru.models import Model, Sequential, model_from_json
+from fastgru.models import Sequential, model_from_json
 
 # --- the same programs in both packages: `k` is fastgru or keras ------------------------------------
 
@@ -290,7 +290,7 @@ def test_dropout_drops_in_a_call_with_training_only(rng: np.random.Generator) ->
 
 def test_input_takes_the_shape_with_or_without_the_batch_axis() -> None:
     assert Input((3, 4)).shape == Input(batch_shape=(None, 3, 4)).shape == (None, 3, 4)
-    assert Input((None, 4), batch_size=2, dtype="float64", name="x").get_config() == {
+    assert Input((None, 4), batch_size=2, dtype="float64", name="x").layer.get_config() == {
         "batch_shape": (2, None, 4),
         "dtype": "float64",
         "sparse": False,
@@ -298,7 +298,7 @@ def test_input_takes_the_shape_with_or_without_the_batch_axis() -> None:
         "name": "x",
         "optional": False,
     }
-    assert InputLayer.from_config(Input((3,)).get_config()).batch_shape == (None, 3)
+    assert InputLayer.from_config(Input((3,)).layer.get_config()).batch_shape == (None, 3)
 
 
 @pytest.mark.parametrize(
@@ -318,11 +318,6 @@ def test_input_takes_the_shape_with_or_without_the_batch_axis() -> None:
 def test_a_wrong_input_is_told(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Input(**arguments)
-
-
-def test_graphs_are_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"Model\(inputs, outputs\).*not supported"):
-        Model(inputs=Input((3,)), outputs=Dense(2))
 
 
 def test_the_package_has_keras_names_and_loads_nothing_before_it_is_used(tmp_path: Path) -> None:

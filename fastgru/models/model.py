@@ -1,4 +1,4 @@
-"""What every model is: layers that run one after the other, trained together, named, counted, saved."""
+"""What every model is: layers that run together, are trained together, named, counted, saved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from os import PathLike
 from typing import Any
 
 from fastgru import registry, saving
-from fastgru.layers.layer import Layer
+from fastgru.layers.layer import Array, Layer
+from fastgru.layers.operations import OPERATIONS, Operation
+from fastgru.layers.symbolic import is_symbolic
 from fastgru.models.summary import print_summary
 from fastgru.models.training import Trainer
 
@@ -16,7 +18,7 @@ Path = str | PathLike[str]
 
 
 class Model(Trainer):
-    """Base of all models; see `Sequential` for one to use.
+    """Base of all models; ``Model(inputs, outputs)`` makes a `Functional`.
 
     A subclass has `layers`, `output_shapes`, `input_shape`, and the forward and backward pass of a layer, in which it
     runs its inner layers with ``call.child(index)`` through `run_forward` and `run_backward`.
@@ -24,11 +26,18 @@ class Model(Trainer):
     Parameters
     ----------
     inputs, outputs
-        Of a graph of layers, in Keras's signature; not supported.
+        Of a graph of layers; for `Model` itself, not for subclasses of it.
     name : str, optional
     trainable : bool
     dtype : {"float32", "float64"}, optional
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            from fastgru.models.functional import Functional  # a subclass, which stands on this module
+
+            return super().__new__(Functional)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -40,7 +49,9 @@ class Model(Trainer):
         dtype: Any = None,
     ) -> None:
         if inputs is not None or outputs is not None:
-            raise ValueError("Model(inputs, outputs): graphs of layers are not supported by fastgru; use Sequential.")
+            raise ValueError(
+                f"{type(self).__name__}(inputs, outputs): a graph of layers is a Functional; derive your class from it."
+            )
         super().__init__(name=name, trainable=trainable, dtype=dtype)
 
     @property
@@ -49,9 +60,14 @@ class Model(Trainer):
         return []
 
     @property
+    def operations(self) -> list[Layer]:
+        """The layers, and what stands between them without being one."""
+        return self.layers
+
+    @property
     def output_shapes(self) -> list[Any]:
-        """The output shape of each of the `layers`; None where the model is not built."""
-        return [None] * len(self.layers)
+        """The output shape of each of the `operations`; None where the model is not built."""
+        return [None] * len(self.operations)
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -66,6 +82,22 @@ class Model(Trainer):
         self._trainable = bool(value)
         for layer in self.layers:
             layer.trainable = self._trainable
+
+    def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
+        if is_symbolic(inputs):
+            return Layer.__call__(self, *inputs, mask=mask)
+        return super().__call__(*inputs, mask=mask, training=training)
+
+    def check_inputs(self, *inputs: Array) -> None:
+        expected = self.input_shape if self.takes_list else [self.input_shape]
+        if len(inputs) != len(expected):
+            raise ValueError(f"Model {self.name!r}: expected {len(expected)} inputs, got {len(inputs)}.")
+        for x, shape in zip(inputs, expected, strict=True):
+            if x.size == 0:
+                raise ValueError(f"Model {self.name!r}: the input is empty, its shape is {x.shape}.")
+            sizes = zip(shape[1:], x.shape[1:], strict=False)
+            if x.ndim != len(shape) or any(known not in (None, size) for known, size in sizes):
+                raise ValueError(f"Model {self.name!r}: expected input of shape {shape}, got {x.shape}.")
 
     # --- looking inside -----------------------------------------------------------------------------
 
@@ -170,7 +202,9 @@ class Model(Trainer):
 
     def serialized(self) -> dict[str, Any]:
         """Keras 3's JSON form of the model: class, config, and what it was built and compiled with."""
-        return serialized_layer(self, getattr(self, "input_shape", None))
+        form = _serialized(self, getattr(self, "input_shape", None))
+        # models are public at the top of Keras, layers in keras.layers
+        return {**form, "module": "keras", "compile_config": self.get_compile_config() or {}}
 
     def to_json(self, **kwargs: Any) -> str:
         """The model without its weights as JSON, which `model_from_json` reads.
@@ -183,40 +217,36 @@ class Model(Trainer):
         return json.dumps(self.serialized(), **kwargs)
 
 
-def serialized_layer(layer: Layer, input_shape: Any) -> dict[str, Any]:
-    """Keras 3's JSON form of a layer, with the shape it was built for where building does something."""
+def _serialized(layer: Layer, input_shape: Any) -> dict[str, Any]:
     form = registry.serialize(layer)
     assert form is not None
     if input_shape is not None and type(layer).build is not Layer.build:
         form["build_config"] = {"input_shape": input_shape}
+    return form
+
+
+def serialized_layer(layer: Layer, input_shape: Any) -> dict[str, Any]:
+    """Keras 3's JSON form of a layer, with the shape it was built for where building does something."""
     if isinstance(layer, Model):
-        form["module"] = "keras"  # models are public at the top of Keras, layers in keras.layers
-        form["compile_config"] = layer.get_compile_config() or {}
+        return layer.serialized()
+    form = _serialized(layer, input_shape)
+    if isinstance(layer, Operation):
+        form |= {"module": layer.module, "registered_name": form["class_name"]}
     return form
 
 
 def deserialized_layer(form: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The layer or model that a JSON form describes."""
-    name = form.get("class_name") if isinstance(form, Mapping) else None
-    kind = "keras.models" if name in registry.known("keras.models") else "keras.layers"
-    return registry.deserialize(form, kind, custom_objects)
+    """The layer, model or operation that a JSON form describes."""
+    name, module = (form.get("class_name"), form.get("module")) if isinstance(form, Mapping) else (None, None)
+    if isinstance(module, str) and module.startswith(OPERATIONS):
+        return registry.deserialize(form, OPERATIONS, custom_objects)
+    if name == "Model" or name in registry.known("keras.models"):
+        config = form.get("config")
+        cls = registry.lookup("keras.models", str(name), custom_objects)
+        return cls.from_config(dict(config) if isinstance(config, Mapping) else {}, custom_objects)
+    return registry.deserialize(form, "keras.layers", custom_objects)
 
 
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The model that `Model.to_json` described, with new weights, compiled as it was.
-
-    Raises
-    ------
-    ValueError
-        The text is no JSON, or describes no model.
-    """
-    try:
-        form = json.loads(json_string)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"model_from_json: the text is not JSON ({error}).") from None
-    if not isinstance(form, dict) or not isinstance(form.get("config"), dict) or "class_name" not in form:
-        raise ValueError("model_from_json: expected a JSON object with class_name and config.")
-    model = deserialized_layer(form, custom_objects)
-    if form.get("compile_config"):
-        model.compile_from_config(form["compile_config"])
-    return model
+def clone_model(model: Model) -> Any:
+    """A model of the same layers with new weights, not compiled."""
+    return deserialized_layer(model.serialized())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
+import numpy.typing as npt
 
 from fastgru.layers.input import InputLayer
 from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.symbolic import SymbolicTensor, flattened
 from fastgru.models.model import Model, deserialized_layer, serialized_layer
 from fastgru.registry import registered
 
@@ -23,15 +24,17 @@ class Sequential(Model):
     Parameters
     ----------
     layers : list of Layer, optional
+        The first may be an `Input`.
     trainable : bool
     name : str, optional
     """
 
-    def __init__(self, layers: Sequence[Layer] | None = None, trainable: bool = True, name: str | None = None) -> None:
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(name=name, trainable=trainable)
         self._input: InputLayer | None = None
         self._stack: list[Layer] = []
-        self._shapes: list[Any] = []
+        # the tensor before each layer and the one after the last, in a graph of their own; none before it is built
+        self._tensors: list[Any] = []
         for layer in layers or ():
             self._append(layer)
         self._build_if_known()
@@ -43,7 +46,7 @@ class Sequential(Model):
         """The layers without the input."""
         return self._stack[:]
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Any) -> None:
         """Put a layer at the end.
 
         Raises
@@ -51,13 +54,13 @@ class Sequential(Model):
         ValueError
             It is no layer, its name is taken, or it does not fit what is there, which then stays as it was.
         """
-        before = self._input, self._stack[:]
+        before = self._input, self._stack[:], self._tensors
         try:
             self._append(layer)
             self._build_if_known()
         except Exception:
-            self._input, self._stack = before
-            self._build_if_known()
+            self._input, self._stack, self._tensors = before
+            self.built = bool(self._tensors)
             raise
 
     def pop(self) -> Layer:
@@ -65,10 +68,13 @@ class Sequential(Model):
         if not self._stack:
             raise ValueError(f"Model {self.name!r} has no layers to pop.")
         layer = self._stack.pop()
-        self._build_if_known()
+        self._tensors = self._tensors[: len(self._stack) + 1] if self._stack else []
+        self.built = bool(self._tensors)
         return layer
 
-    def _append(self, layer: Layer) -> None:
+    def _append(self, layer: Any) -> None:
+        if isinstance(layer, SymbolicTensor) and isinstance(layer.layer, InputLayer):
+            layer = layer.layer
         if not isinstance(layer, Layer):
             raise ValueError(f"Model {self.name!r}: expected a layer to add, got {layer!r}.")
         if any(layer.name == other.name for other in self._stack):
@@ -88,8 +94,6 @@ class Sequential(Model):
         self._stack.append(layer)
 
     def _build_if_known(self) -> None:
-        self.built = False
-        self._shapes = []
         if self._input is not None and self._stack:
             self.build(self._input.batch_shape)
 
@@ -103,7 +107,7 @@ class Sequential(Model):
         ValueError
             There are no layers, the shape does not fit them, or the model has another input shape already.
         """
-        if not self._stack:
+        if not self._stack and self._input is None:
             raise ValueError(f"Model {self.name!r} has no layers to build; add some first.")
         if input_shape is None:
             return
@@ -115,45 +119,53 @@ class Sequential(Model):
         dtypes = sorted({layer.dtype for layer in self._stack})
         if len(dtypes) > 1:
             raise ValueError(f"Model {self.name!r}: the layers must have one dtype, got {' and '.join(dtypes)}.")
-        shapes: list[Any] = [shape]
-        for layer in self._stack:
-            if isinstance(shapes[-1][0], tuple):
-                raise ValueError(f"Layer {layer.name!r}: the layer before it has several outputs, not one.")
-            if layer.built:
-                # another model may have built it; the kernels trust what was checked here
-                sizes = [1 if axis is None else axis for axis in shapes[-1]]
-                layer.check_inputs(np.broadcast_to(np.zeros((), layer.dtype), sizes))
-            else:
-                layer.build(shapes[-1])
-            shapes.append(layer.compute_output_shape(shapes[-1]))
         self._input = self._input or InputLayer(batch_shape=shape, dtype=self.dtype)
-        self._shapes = shapes
+        tensors = self._tensors or [self._input.output]
+        for layer in self._stack[len(tensors) - 1 :]:
+            if not isinstance(tensors[-1], SymbolicTensor):
+                raise ValueError(f"Layer {layer.name!r}: the layer before it has several outputs, not one.")
+            tensors = [*tensors, layer(tensors[-1])]
+        self._tensors = tensors
         self.built = True
 
     def _known(self, index: int, what: str) -> Any:
-        if not self._shapes:
+        if not self._tensors:
             raise AttributeError(f"Model {self.name!r} has no {what} yet; build it or call it on data.")
-        return self._shapes[index]
+        return self._tensors[index]
+
+    @property
+    def input(self) -> Any:
+        """The symbolic tensor that goes in; an AttributeError before the model is built."""
+        return self._known(0, "input")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic tensor that comes out, or a list of them; an AttributeError before the model is built."""
+        return self._known(-1, "output")
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        return flattened(self.input)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        return flattened(self.output)
 
     @property
     def input_shape(self) -> Any:
-        return self._known(0, "input shape")
+        return _shape(self._known(0, "input shape"))
 
     @property
     def output_shape(self) -> Any:
         """Shape of a batch of outputs, the batch axis first; an AttributeError before the model is built."""
-        return self._known(-1, "output shape")
+        return _shape(self._known(-1, "output shape"))
 
     @property
     def output_shapes(self) -> list[Any]:
-        return self._shapes[1:] or [None] * len(self._stack)
+        return [_shape(tensor) for tensor in self._tensors[1:]] or [None] * len(self._stack)
 
-    def check_inputs(self, *inputs: Array) -> None:
-        super().check_inputs(*inputs)
-        shape, expected = inputs[0].shape, self.input_shape
-        pairs = zip(expected[1:], shape[1:], strict=False)
-        if len(shape) != len(expected) or any(known not in (None, size) for known, size in pairs):
-            raise ValueError(f"Model {self.name!r}: expected input of shape {expected}, got {shape}.")
+    def as_input(self, x: npt.ArrayLike) -> Array:
+        return self._stack[0].as_input(x) if self._stack else super().as_input(x)
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         shape: Any = tuple(input_shape)
@@ -196,11 +208,11 @@ class Sequential(Model):
     # --- config -------------------------------------------------------------------------------------
 
     def get_config(self) -> dict[str, Any]:
-        shapes = self._shapes or [None] * len(self._stack)
+        shapes = [*map(_shape, self._tensors)] or [None] * len(self._stack)
         layers = [serialized_layer(layer, shape) for layer, shape in zip(self._stack, shapes, strict=False)]
         if self._input is not None:
             layers.insert(0, serialized_layer(self._input, None))
-        built = {"build_input_shape": self._shapes[0]} if self._shapes else {}
+        built = {"build_input_shape": self.input_shape} if self._tensors else {}
         return {**super().get_config(), "layers": layers, **built}
 
     @classmethod
@@ -221,3 +233,8 @@ class Sequential(Model):
         if not model.built and config.get("build_input_shape"):
             model.build(config["build_input_shape"])
         return model
+
+
+def _shape(tensors: Any) -> Any:
+    """The shape of a tensor, or those of several."""
+    return tensors.shape if isinstance(tensors, SymbolicTensor) else tuple(one.shape for one in flattened(tensors))

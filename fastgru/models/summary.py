@@ -12,6 +12,9 @@ from fastgru.layers.layer import Layer, Shape, Weight
 WIDTH = 88
 # right edges of the columns: layer, output shape, parameters
 POSITIONS = (0.45, 0.80, 1.0)
+# of a graph, which also tells what each layer is connected to
+GRAPH_WIDTH = 108
+GRAPH_POSITIONS = (0.3, 0.56, 0.74, 1.0)
 TRAINABLE_WIDTH = 12
 
 
@@ -33,7 +36,7 @@ def _shape(shape: Any) -> str:
     if shape is None:
         return "?"
     if any(isinstance(axis, tuple) for axis in shape):
-        return ", ".join(_shape(one) for one in shape)
+        return f"[{', '.join(_shape(one) for one in shape)}]"
     return f"({', '.join(str(axis) for axis in shape)})"
 
 
@@ -44,9 +47,10 @@ def _rows(
         prefix = "   " * level + "└ " if level else ""
         params = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
         yield layer, f"{prefix}{layer.name} ({type(layer).__name__})", _shape(shape), params
-        if nested and layer.sublayers:
-            inner = getattr(layer, "output_shapes", [None] * len(layer.sublayers))
-            yield from _rows(layer.sublayers, inner, nested, level + 1)
+        model: Any = layer
+        if nested and hasattr(model, "operations"):
+            shapes_of = dict(zip(model.operations, model.output_shapes, strict=True))
+            yield from _rows(model.layers, [shapes_of[inner] for inner in model.layers], nested, level + 1)
 
 
 def _range(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> slice:
@@ -80,8 +84,9 @@ def print_summary(
     from rich.table import Table
     from rich.text import Text
 
-    edges = list(positions or POSITIONS)
-    default = WIDTH
+    is_graph = not getattr(model, "is_chain", True)
+    edges = list(positions or (GRAPH_POSITIONS if is_graph else POSITIONS))
+    default = GRAPH_WIDTH if is_graph else WIDTH
     if show_trainable:
         edges = [0.9 * edge for edge in edges] + [1.0]
         default += TRAINABLE_WIDTH
@@ -93,14 +98,18 @@ def print_summary(
         raise ValueError(f"summary: a line of {width} characters is too short for the table.")
 
     table = Table(width=width, show_lines=True)
-    heads = ["Layer (type)", "Output Shape", "Param #", "Trainable"]
-    sides: list[Any] = ["left", "left", "right", "center"]
-    for head, side, column in zip(heads, sides, widths, strict=False):
+    heads: list[tuple[str, Any]] = [("Layer (type)", "left"), ("Output Shape", "left"), ("Param #", "right")]
+    heads += [("Connected to", "left")] * is_graph + [("Trainable", "center")] * show_trainable
+    for (head, side), column in zip(heads, widths, strict=True):
         table.add_column(head, justify=side, width=column)
-    shown = _range(model.layers, layer_range)
-    for layer, *cells in _rows(model.layers[shown], model.output_shapes[shown], expand_nested):
-        trains = ("Y" if layer.trainable else "N") if layer.weights else "-"
-        table.add_row(*(Text(cell) for cell in ([*cells, trains] if show_trainable else cells)))
+    layers = model.operations
+    shown = _range(layers, layer_range)
+    for layer, *cells in _rows(layers[shown], model.output_shapes[shown], expand_nested):
+        if is_graph:
+            cells.append(", ".join(model.connections(layer)) or "-")
+        if show_trainable:
+            cells.append(("Y" if layer.trainable else "N") if layer.weights else "-")
+        table.add_row(*map(Text, cells))
 
     sizes = {"Trainable": _count(model.trainable_weights), "Non-trainable": _count(model.non_trainable_weights)}
     if model.optimizer is not None and model.optimizer.built:

@@ -8,13 +8,12 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru import config, data, losses, metrics, optimizers, registry, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches, Samples
 from fastgru.layers.layer import Array, Call, Layer, Weight
-from fastgru.models.hooks import Hooks
+from fastgru.models.hooks import Hook, Hooks
 from fastgru.models.objective import Objective
 from fastgru.models.progress import Progress, progress
 from fastgru.optimizers import Optimizer
@@ -36,6 +35,8 @@ class Trainer(Layer):
 
     Attributes
     ----------
+    input_names, output_names : sequence of str or None
+        Under which data and losses are given and results told; None for a row of layers, which has one of each.
     optimizer : Optimizer or None
     loss
         As given to `compile`.
@@ -45,6 +46,9 @@ class Trainer(Layer):
     history : History
         Of the last `fit`.
     """
+
+    input_names: Sequence[str] | None = None
+    output_names: Sequence[str] | None = None
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None) -> None:
         super().__init__(name=name, trainable=trainable, dtype=dtype)
@@ -86,13 +90,14 @@ class Trainer(Layer):
         Parameters
         ----------
         optimizer : str, dict or Optimizer
-        loss : str, dict, callable or Loss, optional
-            "crossentropy" picks the form that fits the shapes.
-        loss_weights : float or list or dict of one, optional
-            Factor of the loss.
-        metrics : list, optional
+        loss : str, callable or Loss, or a list or dict of them by output, optional
+            "crossentropy" picks the form that fits the shapes. One is for all outputs; None, and in a dict no entry, is
+            for an output without a loss.
+        loss_weights : float, or list or dict by output, optional
+            Factors of the losses, which are then added.
+        metrics : list, or list of lists or dict by output, optional
             Names or Metric objects, taken without sample weights; "accuracy" picks the form that fits the shapes.
-        weighted_metrics : list, optional
+        weighted_metrics : list, or list of lists or dict by output, optional
             The same, with sample weights.
         run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
             Accepted for Keras's sake; they change nothing here.
@@ -100,10 +105,10 @@ class Trainer(Layer):
         Raises
         ------
         ValueError
-            For an unknown name; the model stays compiled as it was.
+            For an unknown name or another number of outputs; the model stays compiled as it was.
         """
         found = None if optimizer is None else optimizers.get(optimizer)
-        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics)
+        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics, self.output_names)
         self.optimizer, self.loss, self.compiled = found, loss, True
         self.stop_training = False
         self._step = None
@@ -126,13 +131,13 @@ class Trainer(Layer):
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
         get = {"loss": losses.get, "metrics": metrics.get, "weighted_metrics": metrics.get}
         self.compile(**{name: _restored(value, get[name]) if name in get else value for name, value in config.items()})
-        if self.built and self.optimizer is not None and self._objective.loss is not None:
+        if self.built and self.optimizer is not None and self._objective.has_loss:
             self._training_step()
 
     @property
     def metrics(self) -> list[Any]:
         """The metrics that `compile` asked for, known once the model has seen data."""
-        return [*self._objective.metrics, *self._objective.weighted_metrics]
+        return self._objective.metrics
 
     @property
     def metrics_names(self) -> list[str]:
@@ -168,10 +173,10 @@ class Trainer(Layer):
 
         Parameters
         ----------
-        x : array_like
+        x : array_like, or a list or dict of them by input
             Inputs, samples along the first axis.
-        y : array_like
-            Targets.
+        y : array_like, or a list or dict of them by output
+            Targets; None for an output with neither loss nor metrics.
         batch_size : int, optional
             Samples per update; 32 where absent.
         epochs : int
@@ -186,8 +191,9 @@ class Trainer(Layer):
         shuffle : bool or "batch"
             Draw a new order before each epoch; "batch" within the batches only.
         class_weight : dict, optional
-            Weight of the samples of each class; 1 for classes it does not name.
-        sample_weight : (N,) or (N, T) array_like, optional
+            Weight of the samples of each class; 1 for classes it does not name. For one output.
+        sample_weight : (N,) or (N, T) array_like, or a list or dict of them by output, optional
+            One of shape (N,) is for all outputs.
         initial_epoch : int
             Number of the first epoch, counted from 0.
         steps_per_epoch : int, optional
@@ -206,9 +212,9 @@ class Trainer(Layer):
         ValueError
             For data that do not fit the model; nothing is changed then.
         """
-        given, held_out = data.samples(x, y, sample_weight), None
+        given, held_out = self._samples(x, y, sample_weight), None
         if validation_data is not None:
-            held_out = data.unpack(validation_data)
+            held_out = self._samples(*data.unpack(validation_data))
         elif validation_split:
             given, held_out = data.split(given, validation_split)
         if class_weight is not None:
@@ -223,33 +229,18 @@ class Trainer(Layer):
         step = self._training_step()
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": epochs, "steps": len(batches)}, with_history=True)
         assert self.history is not None
-        before_batch = hooks.written("on_batch_begin", "on_train_batch_begin")
-        after_batch = hooks.written("on_batch_end", "on_train_batch_end")
-        objective = self._objective
+        batch_hooks = (
+            hooks.written("on_batch_begin", "on_train_batch_begin"),
+            hooks.written("on_batch_end", "on_train_batch_end"),
+        )
         self.stop_training = False
         with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
             hooks.call("on_train_begin", None)
             logs: dict[str, float] = {}
             for epoch in range(initial_epoch, epochs):
-                objective.reset()
                 hooks.call("on_epoch_begin", epoch, None)
                 bar.begin(f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", len(batches))
-                done = 0
-                for batch in batches.epoch():
-                    for hook in before_batch:
-                        hook(done, None)
-                    step(batch)
-                    if after_batch:
-                        seen = objective.results()
-                        for hook in after_batch:
-                            hook(done, seen)
-                    done += 1
-                    if perf_counter() >= bar.due:
-                        bar.show(done, objective.count, objective.results())
-                    if self.stop_training:
-                        break
-                logs = objective.results()
-                bar.trained(done, objective.count, logs)
+                logs = self._epoch(batches, step, batch_hooks, bar, "stop_training")
                 if validation is not None and due(epoch + 1):
                     found = self._evaluated(validation, hooks, Progress())
                     logs.update((f"val_{name}", value) for name, value in found.items())
@@ -260,6 +251,30 @@ class Trainer(Layer):
                     break
             hooks.call("on_train_end", logs)
         return self.history
+
+    def _epoch(
+        self, batches: Batches, step: Step, hooks: tuple[list[Hook], list[Hook]], bar: Progress, stop: str
+    ) -> dict[str, float]:
+        """Run a step on each batch of an epoch, until the attribute `stop` is set; returns the logs."""
+        objective, done = self._objective, 0
+        before_batch, after_batch = hooks
+        objective.reset()
+        for batch in batches.epoch():
+            for hook in before_batch:
+                hook(done, None)
+            step(batch)
+            if after_batch:
+                seen = objective.results()
+                for hook in after_batch:
+                    hook(done, seen)
+            done += 1
+            if perf_counter() >= bar.due:
+                bar.show(done, objective.count, objective.results())
+            if getattr(self, stop):
+                break
+        logs = objective.results()
+        bar.trained(done, objective.count, logs)
+        return logs
 
     def train_on_batch(
         self,
@@ -276,10 +291,10 @@ class Trainer(Layer):
         float, list of float or dict
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
-        given = data.samples(x, y, sample_weight)
+        given = self._samples(x, y, sample_weight)
         if class_weight is not None:
             given = data.class_weighted(given, class_weight)
-        (batch,) = self._batches("train_on_batch", given, len(given.x)).epoch()
+        (batch,) = self._batches("train_on_batch", given, given.size).epoch()
         step = self._training_step()
         self._objective.reset()
         step(batch)
@@ -302,12 +317,12 @@ class Trainer(Layer):
 
         Parameters
         ----------
-        x, y : array_like
+        x, y : array_like, or lists or dicts of them by input and by output
         batch_size : int, optional
             32 where absent.
         verbose : {"auto", 0, 1, 2}
             As for `fit`.
-        sample_weight : (N,) or (N, T) array_like, optional
+        sample_weight : (N,) or (N, T) array_like, or a list or dict of them by output, optional
         steps : int, optional
             Stop after this many batches.
         callbacks : list of Callback, optional
@@ -318,7 +333,7 @@ class Trainer(Layer):
         float, list of float or dict
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
-        batches = self._batches("evaluate", data.samples(x, y, sample_weight), batch_size, False, steps)
+        batches = self._batches("evaluate", self._samples(x, y, sample_weight), batch_size, False, steps)
         bar = progress(verbose)
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": len(batches)})
         with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
@@ -328,37 +343,18 @@ class Trainer(Layer):
         return logs if return_dict else self._objective.values()
 
     def _evaluated(self, batches: Batches, hooks: Hooks, bar: Progress) -> dict[str, float]:
-        objective, call = self._objective, self._workspace()
-        before_batch, after_batch = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
+        batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
         self.stop_evaluating = False
         hooks.call("on_test_begin", None)
-        objective.reset()
         batches.restart()
-        penalty = self._weight_penalty()
-        done = 0
-        for *inputs, y, weight in batches.epoch():
-            for hook in before_batch:
-                hook(done, None)
-            prediction = self.forward(call, *inputs)
-            objective.update(y, prediction, weight, penalty + call.saved["penalty"])
-            if after_batch:
-                seen = objective.results()
-                for hook in after_batch:
-                    hook(done, seen)
-            done += 1
-            if perf_counter() >= bar.due:
-                bar.show(done, objective.count, objective.results())
-            if self.stop_evaluating:
-                break
-        logs = objective.results()
-        bar.trained(done, objective.count, logs)
+        logs = self._epoch(batches, self._evaluation_step(), batch_hooks, bar, "stop_evaluating")
         hooks.call("on_test_end", logs)
         return logs
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch, returned as by `train_on_batch`."""
-        given = data.samples(x, y, sample_weight)
-        batches = self._batches("test_on_batch", given, len(given.x))
+        given = self._samples(x, y, sample_weight)
+        batches = self._batches("test_on_batch", given, given.size)
         logs = self._evaluated(batches, Hooks(self, None, {}), Progress())
         return logs if return_dict else self._objective.values()
 
@@ -376,7 +372,7 @@ class Trainer(Layer):
 
         Parameters
         ----------
-        x : array_like
+        x : array_like, or a list or dict of them by input
         batch_size : int, optional
             32 where absent. Larger batches are taken inside where nothing can tell the difference.
         verbose : {"auto", 0, 1, 2}
@@ -402,7 +398,6 @@ class Trainer(Layer):
             size = max(size, self._predict_rows(inputs))
         call = self._workspace()
         outputs: list[Array] = []
-        several = False
         bar = progress(verbose, lasting=False)
         self.stop_predicting = False
         with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
@@ -413,8 +408,7 @@ class Trainer(Layer):
                 for hook in before_batch:
                     hook(index, None)
                 found = self.forward(call, *(column[rows] for column in inputs))
-                several = isinstance(found, tuple)
-                parts = found if several else (found,)
+                parts = found if isinstance(found, tuple) else (found,)
                 outputs = outputs or [np.empty((count, *part.shape[1:]), part.dtype) for part in parts]
                 for output, part in zip(outputs, parts, strict=True):
                     output[rows] = part
@@ -422,27 +416,28 @@ class Trainer(Layer):
                     bar.show(index + 1, rows.stop, {})
                 for hook in after_batch:
                     batch = [output[rows] for output in outputs]
-                    hook(index, {"outputs": batch if several else batch[0]})
+                    hook(index, {"outputs": self.packed(batch)})
                 if self.stop_predicting:
                     outputs = [output[: rows.stop] for output in outputs]
                     break
             bar.trained(-(-count // size), count, {})
             hooks.call("on_predict_end", None)
             bar.end({})
-        return outputs if several else outputs[0]
+        return self.packed(outputs)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch of inputs, in new arrays."""
         return self(x)
 
-    def __call__(self, *inputs: npt.ArrayLike, mask: npt.ArrayLike | None = None, training: bool = False) -> Any:
+    def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
         """Outputs for inputs, in new arrays: the quick way for small inputs.
 
         Parameters
         ----------
         *inputs : array_like
+            For several inputs also one list, or a dict by name.
         mask : (B, T) bool array_like, optional
-            True where a step counts.
+            True where a step counts; for several inputs a list, one or None for each.
         training : bool
             Whether dropout drops.
 
@@ -450,37 +445,56 @@ class Trainer(Layer):
         -------
         ndarray, or a list of them where the model has several outputs.
         """
-        arrays = self._inputs(*inputs)
-        return self._outputs(arrays, bool(training), None if mask is None else self.as_mask(mask, arrays[0]))
+        if len(inputs) != 1 and self.input_names is None:
+            raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
+        arrays = self._inputs(inputs[0] if len(inputs) == 1 else inputs)
+        if mask is None:
+            return self._outputs(arrays, bool(training))
+        masks = mask if len(arrays) > 1 and isinstance(mask, (list, tuple)) else [mask]
+        found = [None if one is None else self.as_mask(one, x) for one, x in zip(masks, arrays, strict=False)]
+        return self._outputs(arrays, bool(training), tuple(found))
 
-    def _outputs(self, arrays: tuple[Array, ...], training: bool = False, mask: Array | None = None) -> Any:
+    def _outputs(self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()) -> Any:
         """Outputs for one batch, in new arrays."""
         self._check_batches(len(arrays[0]), len(arrays[0]))
-        outputs = self.forward(self._workspace(training, mask), *arrays)
-        return [part.copy() for part in outputs] if isinstance(outputs, tuple) else outputs.copy()
+        outputs = self.forward(self._workspace(training, masks), *arrays)
+        parts = outputs if isinstance(outputs, tuple) else (outputs,)
+        return self.packed([part.copy() for part in parts])
 
     # --- what the loops share -----------------------------------------------------------------------
 
-    def _inputs(self, *inputs: Any, rows: int | None = None) -> tuple[Array, ...]:
+    def _inputs(self, x: Any, rows: int | None = None) -> list[Array]:
         """The inputs as `forward` takes them, the model built on them, for batches of `rows`, where it was not."""
-        if len(inputs) != 1:
-            raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
-        x = self.as_input(data.array(inputs[0], "x"))
-        if not self.built:
-            self.build((min(rows or len(x), len(x)) if _stateful(self) else None, *x.shape[1:]))
-        return (np.ascontiguousarray(data.fitted(x, self.input_shape, f"Model {self.name!r}")),)
+        if self.input_names is None:
+            array = self.as_input(data.array(x, "x"))
+            if not self.built:
+                self.build((min(rows or len(array), len(array)) if _stateful(self) else None, *array.shape[1:]))
+            return [np.ascontiguousarray(data.fitted(array, self.input_shape, f"Model {self.name!r}"))]
+        described = zip(self.input_names, data.shapes(self.input_shape), strict=True)
+        arrays = self.as_inputs(data.inputs(x, self.input_names))
+        return [
+            np.ascontiguousarray(data.fitted(array, shape, f"Model {self.name!r}, input {name!r}"))
+            for array, (name, shape) in zip(arrays, described, strict=True)
+        ]
+
+    def _samples(self, x: Any, y: Any, weight: Any) -> Samples:
+        """The checked arrays of a data set for this model."""
+        told = self._objective.with_loss
+        if isinstance(y, (list, tuple)) and len(y) == len(told) < len(self.output_names or ()):
+            y = dict(zip(told, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
+        return data.samples(x, y, weight, self.input_names, self.output_names)
 
     @property
     def input_shape(self) -> Any:
         """Shape of a batch of inputs, the batch axis first; an AttributeError before the model is built."""
         raise AttributeError(f"Model {self.name!r} has no input shape.")
 
-    def _workspace(self, training: bool = False, mask: Array | None = None) -> Call:
+    def _workspace(self, training: bool = False, masks: tuple[Array | None, ...] = ()) -> Call:
         """The calling thread's memory for a forward pass."""
         call: Call | None = getattr(self._workspaces, "call", None)
         if call is None:
             call = self._workspaces.call = Call()
-        call.training, call.mask = training, mask
+        call.training, call.masks = training, masks
         return call
 
     def _batches(
@@ -489,26 +503,29 @@ class Trainer(Layer):
         """Checked data as batches of inputs, targets and weights."""
         if not self.compiled:
             raise ValueError(f"{where}: the model is not compiled; call compile(optimizer, loss) first.")
-        if given.y is None:
-            raise ValueError(f"{where}: needs the targets y.")
-        inputs = self._inputs(given.x, rows=data.batch_size_of(batch_size, len(given.x), steps))
-        y = self._objective.bind(given.y, self.compute_output_shape(inputs[0].shape), self.dtype)
-        weight = None if given.weight is None else np.asarray(given.weight, self.dtype)
-        batches = Batches([*inputs, y, weight], batch_size, shuffle, steps)
+        inputs = self._inputs(given.x, rows=data.batch_size_of(batch_size, given.size, steps))
+        shapes = [x.shape for x in inputs]
+        outputs = data.shapes(self.compute_output_shape(shapes if len(shapes) > 1 else shapes[0]))
+        targets = self._objective.bind(where, given.y, outputs, self.dtype)
+        weights = [None if weight is None else np.asarray(weight, self.dtype) for weight in given.weight]
+        batches = Batches([*inputs, *targets, *weights], batch_size, shuffle, steps)
         self._check_batches(batches.count, batches.batch_size)
         return batches
 
     def _check_batches(self, count: int, size: int) -> None:
         """ValueError where a stateful model, whose states are those of a fixed number of rows, gets other batches."""
-        if _stateful(self) and (size != self.input_shape[0] or count % size):
+        if not _stateful(self):
+            return
+        rows = data.shapes(self.input_shape)[0][0]
+        if size != rows or count % size:
             raise ValueError(
-                f"Model {self.name!r} is stateful and takes batches of exactly {self.input_shape[0]} samples, "
-                f"got {count} samples in batches of {size}; give batch_size={self.input_shape[0]} and whole batches."
+                f"Model {self.name!r} is stateful and takes batches of exactly {rows} samples, "
+                f"got {count} samples in batches of {size}; give batch_size={rows} and whole batches."
             )
 
     def _training_step(self) -> Step:
         """What one batch does, with the parameters in one buffer and the optimizer ready."""
-        if self.optimizer is None or self._objective.loss is None:
+        if self.optimizer is None or not self._objective.has_loss:
             raise ValueError("fit: training needs an optimizer and a loss; call compile(optimizer, loss) with both.")
         weights = self.trainable_weights
         if self._parameters is None or not self._parameters.holds(weights):
@@ -522,26 +539,47 @@ class Trainer(Layer):
 
     def _new_step(self, parameters: Parameters, optimizer: Optimizer) -> Step:
         optimizer.build(parameters)
-        objective, forward, backward = self._objective, self.forward, self.backward
+        objective, forward, backward, compute_mask = self._objective, self.forward, self.backward, self.compute_mask
+        first, targets, weights = self._columns()
         call = Call(training=True, differentiate=True)
         call.input_gradient = False
         regularized = _regularized(parameters.weights)
 
         def step(batch: tuple[Any, ...]) -> None:
-            *inputs, y, sample_weight = batch
+            inputs = batch[:first]
             parameters.take()  # a callback may have trained another model that shares a layer
-            prediction = forward(call, *inputs)
+            outputs = forward(call, *inputs)
             penalty = call.saved["penalty"]
             if regularized:
                 penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
-            gradient = objective.differentiate(y, prediction, sample_weight, penalty)
+            masks = compute_mask(call, *inputs)
+            gradients = objective.take(batch[targets], outputs, batch[weights], masks, penalty, True)
             parameters.zero_gradients()
-            backward(call, gradient)
+            backward(call, *gradients)
             for weight, regularizer in regularized:
                 weight.gradient += regularizer.gradient(weight.value)
             optimizer.apply(parameters)
 
         return step
+
+    def _evaluation_step(self) -> Step:
+        objective, forward, compute_mask = self._objective, self.forward, self.compute_mask
+        first, targets, weights = self._columns()
+        call, penalty = self._workspace(), self._weight_penalty()
+
+        def step(batch: tuple[Any, ...]) -> None:
+            inputs = batch[:first]
+            outputs = forward(call, *inputs)
+            masks = compute_mask(call, *inputs)
+            objective.take(batch[targets], outputs, batch[weights], masks, penalty + call.saved["penalty"])
+
+        return step
+
+    def _columns(self) -> tuple[int, slice, slice]:
+        """Where in a batch the inputs end, and where its targets and weights are."""
+        first = len(self.input_names or " ")
+        last = first + len(self.output_names or " ")
+        return first, slice(first, last), slice(last, None)
 
     def _weight_penalty(self) -> float:
         """What the regularizers of the trained weights add to the loss."""
