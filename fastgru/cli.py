@@ -1,9 +1,10 @@
-"""The command line: train, evaluate, predict, summary, info."""
+"""The command line: train, evaluate, predict, summary, inspect, convert, info."""
 
 from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import platform
 import sys
@@ -151,6 +152,82 @@ def predict(options: argparse.Namespace) -> None:
 def summary(options: argparse.Namespace) -> None:
     """The layers of a saved model, with shapes and sizes."""
     _model(options.model).summary()
+
+
+def inspect(options: argparse.Namespace) -> None:
+    """What stands in a model file of any Keras: layers, weights, version, decisions, training setup."""
+    from fastgru.saving.describe import described
+
+    facts = described(options.file, options.outputs)
+    if options.json:
+        print(json.dumps(facts, indent=1, default=str))
+    else:
+        _print_facts(facts)
+    if facts["error"]:
+        raise ValueError(facts["error"])
+
+
+def _print_facts(facts: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(facts['file'])}[/]\n{facts['format']}, written by {escape(facts['written_by'])}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("Layer", "Output shape", "Weights"):
+        table.add_column(title, overflow="fold")
+    table.add_column("Parameters", justify="right")
+    for layer in facts["layers"]:
+        options = ", ".join(f"{key}={value}" for key, value in layer.get("options", {}).items())
+        kind = f" [cyan]{escape(str(layer['class']))}[/]" if "class" in layer else ""
+        name = f"{escape(str(layer['name']))}{kind}" + (f"\n  [dim]{escape(options)}[/]" if options else "")
+        shape = _shape_text(layer.get("output_shape"))
+        weights = " ".join("x".join(map(str, one)) or "1" for one in layer["weights"])
+        count = layer.get("parameters")
+        table.add_row(name, shape, weights, f"{count:,}" if count else "")
+    console.print(table)
+    if facts.get("parameters"):
+        console.print(f"{facts['parameters']:,} parameters")
+    if facts["training"]:
+        told = "; ".join(f"{key} {value}" for key, value in facts["training"].items())
+        console.print(f"\n[bold]Training setup[/]\n{escape(told)}")
+    if facts["decisions"]:
+        console.print("\n[bold]Decisions[/]")
+        for decision in facts["decisions"]:
+            console.print(f"- {escape(decision)}")
+
+
+def _shape_text(shape: Any) -> str:
+    if not isinstance(shape, (tuple, list)):
+        return ""
+    if any(isinstance(axis, (tuple, list)) for axis in shape):
+        return "\n".join(map(_shape_text, shape))
+    return f"({', '.join(map(str, shape))})"
+
+
+def convert(options: argparse.Namespace) -> None:
+    """Write a model file of any Keras as one that Keras 3 opens, with the same numbers."""
+    from fastgru.models import load_model
+    from fastgru.saving.convert import without_old_hard_sigmoid
+
+    model = load_model(options.old, outputs=options.outputs)
+    changed, left = without_old_hard_sigmoid(model)
+    if left and not options.force:
+        raise ValueError(
+            f"{options.old}: hard_sigmoid had another slope up to Keras 2, which Keras 3 cannot keep in layer "
+            f"{', '.join(left)}; --force writes the file all the same, for fastgru alone."
+        )
+    for decision in model.load_report:
+        print(decision)
+    if changed:
+        print(f"Weights before hard_sigmoid are multiplied by 1.2, for Keras 3's slope: {', '.join(changed)}.")
+    if options.new.endswith(".weights.h5"):
+        model.save_weights(options.new)
+    else:
+        # the optimizer's state belongs to the weights as they were
+        model.save(options.new, include_optimizer=not changed)
+    print(f"Saved: {options.new}")
 
 
 def info(options: argparse.Namespace) -> None:
@@ -320,6 +397,12 @@ def _model_file(text: str) -> str:
     return text
 
 
+def _new_file(text: str) -> str:
+    if not text.endswith((".keras", ".h5")):
+        raise argparse.ArgumentTypeError(f"expected a file named *.keras, *.h5 or *.weights.h5, got {text!r}")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="fastgru", description="Train and run GRU networks on the CPU, in Keras's model files.")
     parser.add_argument("--version", action="version", version=f"fastgru {__version__}")
@@ -363,5 +446,21 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--scale", **scale)
 
     command(summary).add_argument("model", metavar="MODEL", help="a model file of Keras or fastgru")
+    stop: dict[str, Any] = {
+        "metavar": "LAYER",
+        "nargs": "+",
+        "help": "stop at these layers instead of the model's own outputs",
+    }
+    added = command(inspect)
+    added.add_argument("file", metavar="FILE", help="a model file of any Keras, or of fastgru")
+    added.add_argument("--outputs", **stop)
+    added.add_argument("--json", action="store_true", help="print the facts as JSON")
+
+    added = command(convert)
+    added.add_argument("old", metavar="OLD", help="a model file of any Keras")
+    added.add_argument("new", type=_new_file, metavar="NEW", help="*.keras, *.h5 or *.weights.h5")
+    added.add_argument("--outputs", **stop)
+    added.add_argument("--force", action="store_true", help="write also what Keras 3 would compute otherwise")
+
     command(info)
     return parser

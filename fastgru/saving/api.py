@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fastgru.layers.layer import unfilled_weights
-from fastgru.saving import atomic, configs, hdf5, keras_zip, legacy_h5, matching, weights_h5
-from fastgru.saving.errors import ModelFileError, ModelFileMissing, notice, reading
+from fastgru.layers.layer import Layer, unfilled_weights
+from fastgru.saving import (
+    atomic,
+    configs,
+    graphs,
+    hdf5,
+    keras_zip,
+    legacy_h5,
+    matching,
+    old_configs,
+    old_training,
+    shards,
+    weights_h5,
+)
+from fastgru.saving.errors import ModelFileError, ModelFileMissing, Report, notice, reading
 from fastgru.saving.keras_zip import KerasFile
 from fastgru.saving.legacy_h5 import LegacyFile
+from fastgru.saving.matching import Matching
 from fastgru.saving.weights_h5 import WeightsFile
 
 KERAS_VERSION = "3.15.0"  # whose form is written
@@ -27,7 +40,7 @@ FOREIGN = (
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"),
     (b"\x80", "is a Python pickle, which can run any code and is never opened"),
     (b"<", "is a page of HTML or XML, probably an error page saved in the place of a download"),
-    (b"{", "is JSON: a config without weights"),
+    (b"{", "is JSON: a config without weights; give its text to model_from_json"),
     (b"\x1f\x8b", "is compressed with gzip; unpack it first"),
 )
 LEGACY_ATTRIBUTES = ("layer_names", "layer_names0", "model_config", "nb_layers")
@@ -42,18 +55,26 @@ def opened(filepath: FilePath) -> Iterator[ModelFile]:
         raise ModelFileMissing(f"{file}: there is no such file.")
     with reading(file):
         if path.is_dir():
-            raise ValueError("is a folder; give a .keras, .h5 or .weights.h5 file")
-        with path.open("rb") as stream:
-            start = stream.read(64)
+            if not (path / keras_zip.CONFIG).is_file():
+                raise ValueError(f"is a folder without a {keras_zip.CONFIG}; give a .keras, .h5 or .weights.h5 file")
+            start = ZIP_START
+        else:
+            with path.open("rb") as stream:
+                start = stream.read(64)
         if start.startswith(ZIP_START):
             kind = "zip"
         elif start.startswith(HDF5_START):
             kind = "hdf5"
+        elif path.name.endswith(shards.ENDING) and start.lstrip().startswith(b"{"):
+            kind = "shards"
         else:
             raise ValueError(_foreign(start))
     if kind == "zip":
         with keras_zip.opened(file, path) as found:
             yield found
+    elif kind == "shards":
+        with shards.opened(file, path) as weights:
+            yield weights
     else:
         with hdf5.opened(file, path) as root:
             yield _hdf5_file(root)
@@ -70,25 +91,38 @@ def _foreign(start: bytes) -> str:
 def _hdf5_file(root: hdf5.Node) -> LegacyFile | WeightsFile:
     if "model_weights" in root or any(root.has_attribute(name) for name in LEGACY_ATTRIBUTES):
         return LegacyFile(root)
-    return WeightsFile(root)
+    return WeightsFile(root.file, root.arrays())
 
 
 def load_model(
-    filepath: FilePath, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+    filepath: FilePath,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+    outputs: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
 ) -> Any:
-    """Load a model that Keras or fastgru saved, from a `.keras` archive or a legacy HDF5 file.
+    """Load a model that any Keras or fastgru saved, from a `.keras` archive or a legacy HDF5 file.
+
+    The model gives the numbers that the version of Keras gave that wrote the file. What was decided for that stands, a
+    sentence each, in the model's `load_report`.
 
     Parameters
     ----------
     filepath : path
-        The file; its format is told by its content.
+        The file, or the folder of an unpacked archive; the format is told by the content.
     custom_objects : mapping, optional
-        Your classes and functions by the names that stand in the file.
+        Your classes and functions by the names that stand in the file; see also `register`.
     compile : bool
         Compile the model as it was when it was saved and restore its optimizer, so that training goes on where it
         stopped. What fastgru does not know of that setup is named in a warning, and the model is not compiled.
     safe_mode : bool
         Accepted for Keras's sake; code from a file is never run, whatever it says.
+    outputs : list of str, optional
+        Names of layers at which the model stops, in the place of its own outputs; what leads only elsewhere is left
+        out. A model cut so is not compiled.
+    inputs : list of str, optional
+        Names of layers from which the model starts, inputs or others.
 
     Returns
     -------
@@ -97,27 +131,88 @@ def load_model(
     Raises
     ------
     ModelFileError
-        The file cannot be read; the message names it, the place in it and the reason.
+        The file cannot be read; the message names it, the place in it and the reason. Where the outputs need a layer
+        that fastgru does not know, or code, it also names the layers at which one can stop.
     """
     with opened(filepath) as file:
         if isinstance(file, WeightsFile) or file.model is None:
             raise ModelFileError(
                 f"{filepath}: holds weights without a model; build the model and call its load_weights with this file."
             )
-        builder = configs.Builder(file.file, file.version, custom_objects)
-        with unfilled_weights():
-            model = builder.model(file.model)
-        found = file.pairs(model)
-        if len(found) != len(model.weights):
-            raise ModelFileError(
-                f"{filepath}: the model has {len(model.weights)} weights, the file fills {len(found)}."
-            )
-        matching.assign(found)
-        if compile and file.training and builder.compile(model, file.training) and model.optimizer is not None:
-            state = matching.read_optimizer(model.optimizer, file.optimizer_state())
-            if state is not None:
-                model.optimizer.set_variables(state)
+        report = Report()
+        report.decide(f"Written by {file.written_by}")
+        builder = configs.Builder(file.file, custom_objects, report)
+        with reading(file.file, "model config"):
+            whole = old_configs.modern(file.model, file.version, report)
+            if "stored_layers" not in whole:
+                raise ValueError(
+                    f"the model is of the class {whole['class_name']!r}, whose code is not in the file; build the same "
+                    "layers and call load_weights with this file"
+                )
+
+            def shape_of(reference: list[Any]) -> Any:
+                with unfilled_weights(_room(file)):
+                    before = builder.model(graphs.part(whole, [reference[0]], None, shape_of))
+                shapes = before.output_shape
+                return shapes[reference[2]] if isinstance(shapes, list) else shapes
+
+            spec = graphs.part(whole, outputs, inputs, shape_of)
+            if spec is not whole:
+                kept = {form["name"] for form in spec["config"]["layers"]}
+                for _, name, _ in whole["stored_layers"]:
+                    if name not in kept:
+                        report.decide("Left out, as the outputs do not need them", name)
+            with unfilled_weights(_room(file)):
+                model = builder.model(spec)
+                _build_by_weights(model, file)
+            how = Matching(made_for=True, entries=builder.entries, report=report)
+            found = file.pairs(model, how)
+            if len(found) != len(model.weights):
+                raise ModelFileError(
+                    f"{filepath}: the model has {len(model.weights)} weights, the file fills {len(found)}."
+                )
+            matching.assign(found)
+            if compile and file.training and spec is whole:
+                _compile(model, file, builder)
+        model.load_report = report.sentences()
         return model
+
+
+def _room(file: KerasFile | LegacyFile) -> int:
+    """How many numbers the weights of a file's model can have: some layouts are smaller than ours."""
+    return 2 * file.numbers + 4096
+
+
+def _build_by_weights(model: Any, file: KerasFile | LegacyFile) -> None:
+    """Build a model whose file does not tell the shape of its input, by the shape of its first array."""
+    if model.built or not model.layers:
+        return
+    arrays = next((arrays for arrays in file.stored().values() if arrays), None)
+    first = next((layer for layer in model.layers if type(layer).build is not Layer.build), None)
+    if arrays is None or first is None:
+        return
+    kind = type(first).__name__
+    rank = {"Dense": 2, "Embedding": 2, "Conv2D": 4}.get(kind, 3)
+    features = None if kind == "Embedding" else arrays[0].shape[-2]
+    model.build((*[None] * (rank - 1), features))
+
+
+def _compile(model: Any, file: KerasFile | LegacyFile, builder: configs.Builder) -> None:
+    """Compile as the file says and restore the optimizer, as far as fastgru knows both."""
+    training = file.training
+    assert training is not None
+    old = file.version < old_configs.KERAS_3
+    with reading(file.file, "training setup"):
+        if old:
+            training = old_training.modern_training(training)
+        if not builder.compile(model, training) or model.optimizer is None:
+            return
+        stored = file.optimizer_state()
+        if old:
+            stored = old_training.state_in_order(model.optimizer, stored, builder.report)
+        state = matching.read_optimizer(model.optimizer, stored)
+        if state is not None:
+            model.optimizer.set_variables(state)
 
 
 def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by_name: bool = False) -> None:
@@ -127,8 +222,8 @@ def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by
     ----------
     model : Model
     filepath : path
-        A `.weights.h5`, `.keras` or legacy HDF5 file. The first two also restore the state of the model's optimizer
-        once it has been used.
+        A `.weights.h5`, `.weights.json` (with its parts beside it), `.keras` or legacy HDF5 file. All but the last also
+        restore the state of the model's optimizer once it has been used.
     skip_mismatch : bool
         Leave out what does not fit, with a warning.
     by_name : bool
@@ -140,8 +235,8 @@ def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by
         The file cannot be read or does not fit; the model is as it was.
     """
     _check_built(model)
-    with opened(filepath) as file:
-        found = file.pairs(model, skip_mismatch, by_name)
+    with opened(filepath) as file, reading(str(filepath)):
+        found = file.pairs(model, Matching(skip_mismatch, by_name))
         state = None
         if model.optimizer is not None and not isinstance(file, LegacyFile):
             state = matching.read_optimizer(model.optimizer, file.optimizer_state())
@@ -222,3 +317,40 @@ def _writable(filepath: FilePath, overwrite: bool, endings: tuple[str, ...]) -> 
     if path.exists() and not overwrite:
         raise ValueError(f"Cannot save to {path}: the file exists and overwrite is False.")
     return path
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model that `Model.to_json` of any Keras described, with new weights, compiled where the text says how.
+
+    Parameters
+    ----------
+    json_string : str
+        The text itself.
+    custom_objects : mapping, optional
+        Your classes and functions by the names that stand in the text.
+
+    Returns
+    -------
+    Model
+        Its `load_report` tells what was decided. Weights that stand in a file of their own: `Model.load_weights`.
+
+    Raises
+    ------
+    ModelFileError
+        The text is no JSON, or describes no model.
+    """
+    file = "model_from_json"
+    spec = configs.parsed(json_string, file, "")
+    assert spec is not None
+    with reading(file):
+        said = spec.get("keras_version")
+        version = configs.version(said) if said else old_configs.version_of_words(spec)
+        report = Report()
+        report.decide(f"Written by Keras {said}" if said else f"Written in the words of Keras {version[0]}")
+        builder = configs.Builder(file, custom_objects, report)
+        model = builder.model(old_configs.modern(spec, version, report))
+        training = spec.get("compile_config")
+        if training:
+            builder.compile(model, old_training.modern_training(training) if version < (3, 0) else training)
+        model.load_report = report.sentences()
+        return model

@@ -1,23 +1,51 @@
-"""Keras's configs, old and new: how a file's JSON becomes a model, and a model's config the legacy form.
+"""Keras's configs: how a file's JSON becomes a model, and a model's config the legacy form.
 
-What an older Keras meant by its words is translated here, once, into Keras 3's; the layers know Keras 3's alone.
+What an older Keras meant by its words is translated first (`old_configs`, `old_training`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
+import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastgru import constraints, initializers, registry, regularizers
-from fastgru.saving.errors import notice, reading, sentence
+from fastgru.layers.operations import OPERATIONS
+from fastgru.saving import graphs
+from fastgru.saving.errors import Report, notice, reading, sentence
+from fastgru.saving.matching import Entry
+from fastgru.saving.old_configs import described, is_model
 
 Config = dict[str, Any]
 Version = tuple[int, int]
 
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
+MAX_DEPTH = 100
+MAX_LAYERS = 2_000
+COUNTED = ("layers", "inbound_nodes", "cells")
+INNER = ("layer", "backward_layer", "forward_layer", "cell")
+
+_registered: dict[str, Any] = {}
+
+
+def register(name: str, layer: Any) -> None:
+    """Make a class (or a function) known to all loading under the name that stands in files.
+
+    Parameters
+    ----------
+    name : str
+        For instance ``"SelfAttention"``; the package before a ``>`` can be left out.
+    layer : type or callable
+        A subclass of `fastgru.Layer`, or a function such as an activation.
+    """
+    if not isinstance(name, str) or not callable(layer):
+        raise ValueError(f"register: expected a name and a class or a function, got {name!r} and {layer!r}.")
+    _registered[name] = layer
 
 
 def version(text: str | None) -> Version:
@@ -34,76 +62,181 @@ def parsed(text: str | bytes | None, file: str, place: str) -> Config | None:
         found = json.loads(text, object_hook=_without_wrapping)
         if not isinstance(found, dict):
             raise ValueError(f"expected a JSON object, got {type(found).__name__}")
+        _check_depth(found)
         return found
 
 
 def _without_wrapping(found: Config) -> Any:
-    """Keras 2 wrapped tuples and shapes; lists say the same."""
-    return found["items"] if found.get("class_name") in ("__tuple__", "TensorShape") and "items" in found else found
+    """Keras 2 wrapped tuples, shapes and numpy arrays; lists and numbers say the same."""
+    if found.get("class_name") in ("__tuple__", "TensorShape") and "items" in found:
+        return found["items"]
+    return found["value"] if found.get("type") == "ndarray" and "value" in found else found
+
+
+def _check_depth(found: Any) -> None:
+    """ValueError where JSON is nested too deeply, or describes too many layers, to be gone through safely."""
+    waiting, layers = [(found, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > MAX_DEPTH or layers > MAX_LAYERS:
+            raise ValueError(f"is nested deeper than {MAX_DEPTH} or describes more than {MAX_LAYERS} layers or calls")
+        if isinstance(value, dict):
+            layers += sum(len(value[key]) for key in COUNTED if isinstance(value.get(key), list))
+            waiting += [(entry, depth + 1) for entry in value.values()]
+        elif isinstance(value, list):
+            waiting += [(entry, depth + 1) for entry in value if isinstance(entry, (dict, list))]
 
 
 class Builder:
-    """Makes the model that a file describes.
+    """Makes the model that a config in Keras 3's form describes.
 
     Parameters
     ----------
     file : str
         Name of the file, for error messages.
-    version : tuple of int
-        Of the Keras that wrote it.
     custom_objects : mapping, optional
         The user's classes and functions by the names that stand in the file.
+    report : Report
+        Gets the decisions that were taken.
 
     Attributes
     ----------
     unknown : list of str
         What of the training setup inside the layers fastgru does not know.
+    entries : dict
+        For each model built, by its `id`, how a weight file lists its layers.
     """
 
-    def __init__(self, file: str, version: Version, custom_objects: Mapping[str, Any] | None) -> None:
+    def __init__(self, file: str, custom_objects: Mapping[str, Any] | None, report: Report) -> None:
+        importlib.import_module("fastgru.models")  # makes the models known, which stand above this room
         self.file = file
-        self.version = version
-        self.custom_objects = dict(custom_objects or {})
+        self.custom_objects = {**_registered, **(custom_objects or {})}
+        self.report = report
         self.unknown: list[str] = []
+        self.entries: dict[int, list[Entry]] = {}
 
     def model(self, spec: Config) -> Any:
         """The model, without its weights, not compiled."""
         with reading(self.file, "model config"):
-            cls = registry.lookup("keras.models", _class_name(spec), self.custom_objects)
-            config = spec["config"]
-            if isinstance(config, list):  # up to Keras 2.2 a Sequential was the bare list of its layers
-                config = {"layers": config}
-            layers = [self.layer(layer) for layer in config["layers"]]
-            model = cls(layers, name=config.get("name"))
-            if not model.built and config.get("build_input_shape"):
-                model.build(tuple(config["build_input_shape"]))
+            self._check_known(spec)
+            class_name, config = described(spec)
+            if class_name == "Sequential":
+                model = self._sequential(spec)
+            else:
+                graph = registry.lookup("keras.models", "Functional")
+                model = graph.from_config(config, self.custom_objects, make_layer=self._make)
+            built = {layer.name: layer for layer in model.layers}
+            stored = spec.get("stored_layers") or []
+            self.entries[id(model)] = [
+                (registry.snake_case(name), inside, built.get(layer)) for name, layer, inside in stored
+            ]
+            if "trainable" in config and config["trainable"] is False:
+                model.trainable = False
             return model
 
+    def _make(self, form: Config, custom_objects: Any = None) -> Any:
+        """One layer of a graph."""
+        return self.layer(form)
+
+    def _sequential(self, spec: Config) -> Any:
+        config = spec["config"]
+        cls = registry.lookup("keras.models", "Sequential")
+        model = cls([self.layer(layer) for layer in config["layers"]], name=config.get("name"))
+        if not model.built and config.get("build_input_shape"):
+            model.build(tuple(config["build_input_shape"]))
+        return model
+
     def layer(self, spec: Config) -> Any:
-        """One layer."""
-        class_name = _class_name(spec)
-        if class_name in registry.known("keras.models"):
+        """One layer, or a model as a layer."""
+        class_name, config = described(spec)
+        if is_model(class_name, config):
             return self.model(spec)
-        config = dict(spec["config"])
-        with reading(self.file, f"layer {config.get('name')!r} ({class_name})"):
-            if self.version < (3, 0):
-                config = _modern_layer(class_name, config)
-            config = self._custom(config)
-            for ending, get in FROM_NAMES.items():
-                for name in [name for name in config if name.endswith(ending)]:
-                    try:
-                        config[name] = get(config[name])
-                    except Exception as error:
-                        # initial values are of no use to a model whose weights stand in the file
-                        del config[name]
-                        if ending != "_initializer":
-                            self.unknown.append(f"layer {config.get('name')!r}, {name}: {sentence(error)}")
-            return registry.lookup("keras.layers", class_name, self.custom_objects).from_config(config)
+        if _is_operation(spec):
+            return registry.deserialize(spec, OPERATIONS)
+        name = config.get("name")
+        with reading(self.file, f"layer {name!r} ({class_name})"):
+            cls = self._class(spec)
+            config = dict(config)
+            for key in INNER:
+                if isinstance(config.get(key), dict) and "class_name" in config[key]:
+                    config[key] = self.layer(config[key])
+            if isinstance(config.get("cells"), list):
+                config["cells"] = [self.layer(cell) for cell in config["cells"]]
+            config = self._for_inference(cls, self._custom(config))
+            return cls.from_config(config)
+
+    def _for_inference(self, cls: Any, config: Config) -> Config:
+        """The config with objects in the place of their configs, without what is unknown and of no account."""
+        found = {}
+        accepted = _arguments(cls)
+        for key, value in config.items():
+            get = next((get for ending, get in FROM_NAMES.items() if key.endswith(ending)), None)
+            where = f"layer {config.get('name')!r}, {key}"
+            if get is not None:
+                try:
+                    found[key] = get(value)
+                except Exception as error:
+                    # initial values are of no use to a model whose weights stand in the file
+                    self.report.decide(f"{key} is not known and left out", config.get("name"))
+                    if not key.endswith("_initializer"):
+                        self.unknown.append(f"{where}: {sentence(error)}")
+            elif accepted is None or key in accepted:
+                found[key] = value
+            elif value:
+                self.report.decide(f"The option {key}={value!r} is not known and ignored", config.get("name"))
+                notice(f"{self.file}, {where}: the option {key}={value!r} is not known to fastgru and is ignored.")
+        return found
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    def _names(self, form: Config) -> list[str]:
+        registered = form.get("registered_name")
+        names = [form["class_name"], *([registered] if isinstance(registered, str) else [])]
+        return [*names, *(name.rsplit(">", 1)[-1] for name in names)]
+
+    def _class(self, form: Config) -> Any:
+        found = next((self.custom_objects[name] for name in self._names(form) if name in self.custom_objects), None)
+        if found is not None:
+            return found
+        return registry.lookup("keras.layers", form["class_name"])
+
+    def unknown_in(self, form: Config) -> str | None:
+        """The first class in a layer's form that fastgru does not know."""
+        class_name, config = described(form)
+        if is_model(class_name, config):
+            return next((bad for inner in config["layers"] if (bad := self.unknown_in(inner))), None)
+        if _is_operation(form):
+            return None
+        if not any(name in self.custom_objects for name in self._names(form)):
+            try:
+                registry.lookup("keras.layers", class_name)
+            except ValueError:
+                return class_name
+        return next((bad for inner in _inner_forms(config) if (bad := self.unknown_in(inner))), None)
+
+    def _check_known(self, spec: Config) -> None:
+        """ValueError where the outputs need a layer that cannot be built; it says where one can stop instead."""
+        unknown = [form for form in spec["config"]["layers"] if self.unknown_in(form)]
+        if not unknown:
+            return
+        needed, stops = graphs.stops(spec, self.unknown_in)
+        form = needed or unknown[0]
+        class_name = self.unknown_in(form)
+        layer = form["config"].get("name", form.get("name"))
+        if class_name == "Lambda":
+            reason = "holds Python code, and code from a file is never run"
+        else:
+            reason = "is not known to fastgru"
+        ways = [f"stop before it with outputs={stops[-4:]}"] if stops else []
+        if class_name != "Lambda":
+            ways.insert(0, f"give your own class with custom_objects={{{class_name!r}: ...}}")
+        needs = "the model's outputs need it" if needed else "it leads to no output; name the outputs to leave it out"
+        raise ValueError("; ".join([f"layer {layer!r} ({class_name}) {reason}, and {needs}", " or ".join(ways)]))
+
+    # --- training -----------------------------------------------------------------------------------------------------
 
     def compile(self, model: Any, training: Config) -> bool:
         """Compile the model as it was; warn and leave it as it is where fastgru does not know a part of the setup."""
-        if self.version < (3, 0):
-            training = _modern_training(training)
         reasons = self.unknown
         if not reasons:
             try:
@@ -111,6 +244,7 @@ class Builder:
             except Exception as error:
                 reasons = [sentence(error)]
         if reasons:
+            self.report.decide(f"The training setup is not restored ({' '.join(reasons).rstrip('.')})")
             notice(f"{self.file}: the model is loaded but not compiled: {' '.join(reasons)}")
         return not reasons
 
@@ -127,92 +261,43 @@ class Builder:
         if value.get("class_name") == "function":
             value = value["config"]
             return self.custom_objects.get(value, value)
-        names = (value.get("class_name"), value.get("registered_name"))
-        found: Any = next((self.custom_objects[name] for name in names if name in self.custom_objects), None)
+        found: Any = None
+        if isinstance(value.get("class_name"), str):
+            found = next(
+                (self.custom_objects[name] for name in self._names(value) if name in self.custom_objects), None
+            )
         if found is None:
             return {key: entry if key == "name" else self._custom(entry) for key, entry in value.items()}
         return found.from_config(value.get("config") or {}) if hasattr(found, "from_config") else found
 
 
-def _class_name(spec: Any) -> str:
-    if not isinstance(spec, dict) or not isinstance(spec.get("class_name"), str) or "config" not in spec:
-        raise ValueError("expected a JSON object with 'class_name' and 'config'")
-    return str(spec["class_name"])
+def _is_operation(form: Config) -> bool:
+    """Whether a form is that of an operation: legacy files leave out its module, and it has no options of a layer."""
+    if form["class_name"] not in registry.known(OPERATIONS):
+        return False
+    module = form.get("module")
+    return module.startswith("keras.src.ops") if isinstance(module, str) else "trainable" not in form["config"]
 
 
-# --- Keras 2 to Keras 3 -----------------------------------------------------------------------------------------------
+def _inner_forms(config: Any) -> Iterator[Config]:
+    """The forms of the layers in a wrapper."""
+    if isinstance(config, dict):
+        found = [config.get(key) for key in INNER] + list(config.get("cells") or [])
+        yield from (form for form in found if isinstance(form, dict) and "class_name" in form)
 
 
-def _modern_layer(class_name: str, config: Config) -> Config:
-    """A layer's config of Keras 2 in Keras 3's words."""
-    if "batch_input_shape" in config:
-        config["batch_shape"] = config.pop("batch_input_shape")
-    config.pop("enable_caching_device", None)
-    if class_name == "GRU":
-        if config.pop("time_major", False):
-            raise ValueError("time_major=True is not supported by fastgru")
-        config.setdefault("reset_after", False)  # the option came with Keras 2.1.5
-    for name, value in config.items():
-        if value == "hard_sigmoid":  # clip(x / 5 + 1/2) up to Keras 2, clip(x / 6 + 1/2) in Keras 3
-            config[name] = "hard_sigmoid_old"
-    return config
-
-
-def training_from_legacy(training: Config) -> Config:
-    """The `training_config` of a legacy file in the form of a `.keras` file's `compile_config`."""
-    parts = ("loss", "loss_weights", "metrics", "weighted_metrics")
-    return {"optimizer": training.get("optimizer_config"), **{part: training.get(part) for part in parts}}
-
-
-def _modern_training(training: Config) -> Config:
-    """What Keras 2 compiled a model with, in Keras 3's words."""
-    return {
-        **training,
-        "optimizer": _modern_optimizer(training.get("optimizer")),
-        "loss": _only(_modern_function(training.get("loss"))),
-        "metrics": _flat(_modern_function(training.get("metrics"))),
-        "weighted_metrics": _flat(_modern_function(training.get("weighted_metrics"))),
-    }
-
-
-def _modern_optimizer(spec: Any) -> Any:
-    if not isinstance(spec, dict):
-        return spec
-    config = {name: value for name, value in spec["config"].items() if value is not None}
-    for name in ("jit_compile", "is_legacy_optimizer"):
-        config.pop(name, None)
-    if config.get("decay") == 0:
-        del config["decay"]
-    if "lr" in config:
-        config["learning_rate"] = config.pop("lr")
-    return {"class_name": spec["class_name"].removeprefix("Custom>"), "config": config}
-
-
-def _modern_function(spec: Any) -> Any:
-    """A loss or a metric, or a list of them."""
-    if isinstance(spec, list):
-        return [_modern_function(entry) for entry in spec]
-    if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
-        return spec
-    config = dict(spec["config"])
-    function = config.pop("fn", None)
-    if spec["class_name"] in ("MeanMetricWrapper", "LossFunctionWrapper"):
-        # what was given as "accuracy" was resolved by the shapes and still has its name
-        return config["name"] if config.get("name") in ("accuracy", "acc", "crossentropy", "ce") else function
-    if config.get("reduction") == "auto":
-        config["reduction"] = "sum_over_batch_size"
-    return {**spec, "config": config}
-
-
-def _flat(entries: Any) -> Any:
-    """Metrics of a model with one output, which Keras 2 wrapped in one more list."""
-    if not isinstance(entries, list):
-        return entries
-    return [inner for entry in entries for inner in (entry if isinstance(entry, list) else [entry])]
-
-
-def _only(entries: Any) -> Any:
-    return entries[0] if isinstance(entries, list) and len(entries) == 1 else entries
+@functools.cache
+def _arguments(cls: Any) -> frozenset[str] | None:
+    """The names that a class's constructor takes; None where that cannot be told."""
+    found: set[str] = set()
+    for base in inspect.getmro(cls) if isinstance(cls, type) else ():
+        if not {"__init__", "__signature__"} & vars(base).keys():
+            continue
+        parameters = inspect.signature(base).parameters.values() if base is not object else ()
+        found.update(parameter.name for parameter in parameters)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return frozenset(found)
+    return None
 
 
 # --- Keras 3's config in the form of its legacy files -----------------------------------------------------------------
@@ -223,7 +308,8 @@ def legacy_model(spec: Mapping[str, Any]) -> Config:
     config = dict(spec["config"])
     if "layers" in config:
         config["layers"] = [legacy_model(layer) for layer in config["layers"]]
-    return {"class_name": spec["class_name"], "config": config}
+    kept = {key: spec[key] for key in ("name", "inbound_nodes") if key in spec}
+    return {"class_name": spec["class_name"], "config": config, **kept}
 
 
 def legacy_training(training: Mapping[str, Any]) -> Config:

@@ -16,6 +16,28 @@ class ModelFileMissing(ModelFileError, FileNotFoundError):
     """There is no such file."""
 
 
+class Report:
+    """What was decided while a file was read: each decision is a sentence, with the layers that it concerns."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, list[str]] = {}
+
+    def decide(self, decision: str, layer: object = None) -> None:
+        """Write down a decision, without its full stop; made again, it only gets one more layer."""
+        layers = self._layers.setdefault(decision, [])
+        if layer is not None and str(layer) not in layers:
+            layers.append(str(layer))
+
+    def sentences(self) -> list[str]:
+        """The decisions in the order in which they were first made."""
+        return [
+            f"{decision}: {'layer' if len(layers) == 1 else 'layers'} {', '.join(layers)}."
+            if layers
+            else f"{decision}."
+            for decision, layers in self._layers.items()
+        ]
+
+
 @contextmanager
 def reading(file: str, place: str = "") -> Iterator[None]:
     """Turn whatever goes wrong inside into a ModelFileError that names the file and the place.
@@ -26,9 +48,14 @@ def reading(file: str, place: str = "") -> Iterator[None]:
         yield
     except ModelFileError:
         raise
+    except RecursionError as error:
+        raise ModelFileError(f"{_where(file, place)}: is nested too deeply.") from error
     except Exception as error:
-        where = f"{file}, {place}" if place else file
-        raise ModelFileError(f"{where}: {sentence(error)}") from error
+        raise ModelFileError(f"{_where(file, place)}: {sentence(error)}") from error
+
+
+def _where(file: str, place: str) -> str:
+    return f"{file}, {place}" if place else file
 
 
 def sentence(error: Exception) -> str:

@@ -26,8 +26,13 @@ Array = npt.NDArray[Any]
 MAX_DEPTH = 64
 MAX_OBJECTS = 100_000
 MAX_STRINGS = 1_000_000
+MAX_TEXT = 1 << 26  # bytes of one attribute
+# an array may declare this many bytes, or this multiple of what it takes in the file
+MAX_UNPACKED = 1 << 26
+MAX_EXPANSION = 1000
 HEAP_START = b"GCOL\x01"
 HEAP_BYTES = 4096  # a global heap has at least this size
+MIN_ABSURD = 1 << 24  # a text of fewer bytes does no harm, whatever its place holds
 ATTRIBUTE_BYTES = 64512  # an HDF5 attribute holds no more; longer lists are cut into name0, name1, ...
 
 
@@ -53,6 +58,12 @@ class StoredArray:
             if dataset.shape is None:
                 raise ValueError("is empty")
             self.shape: tuple[int, ...] = dataset.shape
+            declared, taken = math.prod(self.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
+            if declared > max(MAX_UNPACKED, MAX_EXPANSION * taken):
+                raise ValueError(
+                    f"declares {declared} bytes but takes {taken} in the file; at most {MAX_EXPANSION} times its size "
+                    f"or {MAX_UNPACKED} bytes are accepted"
+                )
 
     def read(self, dtype: npt.DTypeLike) -> Array:
         """The numbers. Compare `shape` with what is expected first: a small file can declare an array of any size."""
@@ -125,7 +136,15 @@ class Node:
     def text(self, attribute: str) -> str | None:
         """A text attribute; None where there is none."""
         with reading(self.file, f"attribute {attribute!r} of {self.place}"):
-            return _decoded(self._group.attrs[attribute]) if attribute in self._group.attrs else None
+            return _decoded(self._value(attribute)) if attribute in self._group.attrs else None
+
+    def number(self, attribute: str) -> int | None:
+        """A whole number as attribute; None where there is none."""
+        with reading(self.file, f"attribute {attribute!r} of {self.place}"):
+            found = int(self._value(attribute)) if attribute in self._group.attrs else None
+            if found is not None and not 0 <= found <= MAX_OBJECTS:
+                raise ValueError(f"expected a number from 0 to {MAX_OBJECTS}, got {found}")
+            return found
 
     def strings(self, attribute: str) -> list[str] | None:
         """A list of texts, put together again where it was cut for its size; None where there is none."""
@@ -146,7 +165,15 @@ class Node:
         shape = self._group.attrs.get_id(attribute).shape
         if shape is None or len(shape) != 1 or shape[0] > MAX_STRINGS:
             raise ValueError(f"expected a list of at most {MAX_STRINGS} texts, its shape is {shape}")
-        return [_decoded(text) for text in self._group.attrs[attribute]]
+        return [_decoded(text) for text in self._value(attribute)]
+
+    def _value(self, attribute: str) -> Any:
+        """An attribute, once its size was found acceptable."""
+        found = self._group.attrs.get_id(attribute)
+        size = found.dtype.itemsize * math.prod(found.shape or ())
+        if size > MAX_TEXT:
+            raise ValueError(f"declares {size} bytes; at most {MAX_TEXT} are accepted")
+        return self._group.attrs[attribute]
 
     def _find(self, path: str) -> Any:
         found: Any = self._group
@@ -192,10 +219,11 @@ def opened(file: str, source: Path | bytes) -> Iterator[Node]:
 
 
 def _check_heaps(source: Path | bytes) -> None:
-    """ValueError where the HDF5 library would read the file for ever.
+    """ValueError where the HDF5 library would read the file for ever, or take memory without an end.
 
-    It walks through a global heap (where texts stand) from object to object: free space, index 0, of no bytes leads it
-    nowhere. The format: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, section III.E.
+    Texts of any length stand in global heaps. The library walks through one from object to object: free space, index 0,
+    of no bytes leads it nowhere. And it believes the length in a reference to an object before it looks at the object.
+    The format: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, section III.E.
     """
     if isinstance(source, Path):
         with source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -208,17 +236,44 @@ def _check_heaps_in(data: bytes | mmap.mmap) -> None:
     def number(place: int, size: int) -> int:
         return int.from_bytes(data[place : place + size], "little")
 
+    heaps: dict[int, dict[int, int]] = {}  # of each heap the lengths of its objects
     start = data.find(HEAP_START)
     while start >= 0:
         end = start + number(start + 8, 8)
         if start + HEAP_BYTES <= end <= len(data):
+            lengths = heaps[start] = {}
             place = start + 16
             while place + 16 <= end:
                 index, length = number(place, 2), number(place + 8, 8)
                 if index == length == 0:
                     raise ValueError(f"is damaged: the global heap at byte {start} is broken")
+                lengths[index] = min(length, end - place)
                 place += 16 + (length + 7) // 8 * 8 if index else length
         start = data.find(HEAP_START, start + 1)
+    if heaps:
+        _check_references(data, heaps)
+
+
+def _check_references(data: bytes | mmap.mmap, heaps: dict[int, dict[int, int]]) -> None:
+    """ValueError where a reference into a heap (length, the heap's place, index) names more than the object has."""
+    whole = np.frombuffer(data, np.uint8)
+    starts = np.array(sorted(heaps), "<u8")
+    damaged = None
+    # version 1 of the headers of objects, which h5py writes, keeps to multiples of 8, where the length comes first
+    shifts = [4] if data.find(b"OHDR") < 0 else range(8)
+    for shift in shifts:
+        words = whole[shift : shift + (len(whole) - shift) // 8 * 8].view("<u8")
+        near = np.flatnonzero((words >= starts[0]) & (words <= starts[-1]))
+        for place in (near[np.isin(words[near], starts)] * 8 + shift).tolist():
+            start, length, index = (
+                int.from_bytes(whole[at : at + size].tobytes(), "little")
+                for at, size in ((place, 8), (max(place - 4, 0), 4), (place + 8, 4))
+            )
+            if index and length > max(heaps[start].get(index, length), MIN_ABSURD):
+                damaged = place - 4
+    del words, whole  # the file cannot be closed while an array looks into it
+    if damaged is not None:
+        raise ValueError(f"is damaged: the text at byte {damaged} is longer than its place")
 
 
 def image(fill: Callable[[h5py.File], None]) -> bytes:

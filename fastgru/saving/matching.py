@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.layer import Weight
-from fastgru.saving.errors import ModelFileError, notice
+from fastgru.layers.layer import Layer, Weight
+from fastgru.saving.errors import ModelFileError, Report, notice
 
 
 class Stored(Protocol):
     """An array in a file, whatever the file's format."""
 
-    file: str
-    place: str
     shape: tuple[int, ...]
+
+    @property
+    def file(self) -> str: ...
+
+    @property
+    def place(self) -> str: ...
 
     def read(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """The numbers, once the shape was found right."""
 
 
 Pair = tuple[Weight, Stored]
+# class in the file, where in a wrapper that was taken off the layer is, the layer (None: it was left out)
+Entry = tuple[str, str, Layer | None]
+
+
+@dataclass
+class Matching:
+    """How arrays and weights are brought together.
+
+    Attributes
+    ----------
+    skip_mismatch : bool
+        Warn and leave out what does not fit, instead of raising.
+    by_name : bool
+        By the names of the layers; those without a namesake are left out.
+    made_for : bool
+        The model was made from the file's own config.
+    entries : mapping
+        For each model, by its `id`, how the file lists its layers; its own list where absent.
+    report : Report
+        Gets the decisions that are taken.
+    """
+
+    skip_mismatch: bool = False
+    by_name: bool = False
+    made_for: bool = False
+    entries: Mapping[int, Sequence[Entry]] = field(default_factory=dict)
+    report: Report = field(default_factory=Report)
 
 
 def pairs(

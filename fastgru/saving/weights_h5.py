@@ -6,16 +6,16 @@ are not called by the layers' names but by their classes, numbered in order: `gr
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.layer import Layer, Weight
 from fastgru.registry import snake_case
 from fastgru.saving import matching
 from fastgru.saving.errors import notice
-from fastgru.saving.hdf5 import Node
-from fastgru.saving.matching import Pair, Stored
+from fastgru.saving.matching import Entry, Matching, Pair, Stored
 
 if TYPE_CHECKING:
     import h5py
@@ -28,34 +28,55 @@ Place = tuple[str, Layer, list[Weight]]
 
 
 class WeightsFile:
-    """The weights in an open `.weights.h5` file."""
+    """The weights in an open `.weights.h5` file, or in the files that one was cut into.
 
-    def __init__(self, root: Node) -> None:
-        self._file = root.file
+    Parameters
+    ----------
+    file : str
+        Its name, for error messages.
+    arrays : iterable
+        All arrays, each with the names of the groups on the way to it and its own.
+    """
+
+    kind = ".weights.h5"
+    written_by = "Keras 3 (weights alone)"
+
+    def __init__(self, file: str, arrays: Iterable[tuple[list[str], Stored]]) -> None:
+        self.file = file
         self._arrays: dict[str, dict[int, Stored]] = {}
-        for names, array in root.arrays():
+        for names, array in arrays:
             # Windows wrote whole paths with backslashes as the name of one group
             path = "/".join(names).replace("\\", "/").split("/")
             path = ["layers" if name == OLD_LAYERS else name for name in path]
             if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal():
                 self._arrays.setdefault("/".join(path[:-2]), {})[int(path[-1])] = array
 
-    def pairs(self, model: Layer, skip_mismatch: bool = False, by_name: bool = False) -> list[Pair]:
+    @property
+    def numbers(self) -> int:
+        """How many numbers all arrays hold."""
+        return sum(math.prod(array.shape) for arrays in self._arrays.values() for array in arrays.values())
+
+    def stored(self) -> dict[str, list[Stored]]:
+        """The arrays by the paths of their owners, the optimizer's left out."""
+        return {path: self._at(path) for path in self._arrays if path.split("/")[0] == "layers"}
+
+    def pairs(self, model: Layer, how: Matching) -> list[Pair]:
         """All weights of a model with their arrays; a ModelFileError names the first that does not fit."""
-        if by_name:
+        if how.by_name:
             raise ValueError(
-                f"{self._file}: by_name=True is for legacy HDF5 files only; this one names its groups after classes."
+                f"{self.file}: by_name=True is for legacy HDF5 files only; this one names its groups after classes."
             )
         found: list[Pair] = []
         visited = set()
-        for path, layer, weights in places(model, self._arrays):
+        for path, layer, weights in places(model, self._arrays, how.entries):
             visited.add(path)
-            found += matching.pairs(
-                f"layer {layer.name!r}", weights, self._at(path), self._file, path or "/", skip_mismatch
-            )
-        left = [path for path in self._arrays if path.split("/")[0] == "layers" and path not in visited]
-        if left:
-            notice(f"{self._file}: the model has no place for the weights at {', '.join(sorted(left))}.")
+            owner = f"layer {layer.name!r}"
+            found += matching.pairs(owner, weights, self._at(path), self.file, path or "/", how.skip_mismatch)
+        left = sorted(path for path in self._arrays if path.split("/")[0] == "layers" and path not in visited)
+        if left and how.made_for:
+            how.report.decide(f"The model does without the weights at {', '.join(left)}")
+        elif left:
+            notice(f"{self.file}: the model has no place for the weights at {', '.join(left)}.")
         return found
 
     def optimizer_state(self) -> list[Stored]:
@@ -66,7 +87,9 @@ class WeightsFile:
         return [array for _, array in sorted(self._arrays.get(path, {}).items())]
 
 
-def places(model: Layer, stored: Iterable[str] = ()) -> Iterator[Place]:
+def places(
+    model: Layer, stored: Iterable[str] = (), entries: Mapping[int, Sequence[Entry]] | None = None
+) -> Iterator[Place]:
     """Each owner of weights with its path in the file, in Keras's order; a shared layer counts where it is met first.
 
     Parameters
@@ -74,40 +97,49 @@ def places(model: Layer, stored: Iterable[str] = ()) -> Iterator[Place]:
     model : Layer
     stored : iterable of str
         The paths in a file, where one is read: its numbers may skip, and then entries are matched by their order.
+    entries : mapping, optional
+        For a model, by its `id`, how the file lists its layers.
     """
     groups: set[str] = set()
     for path in stored:
         parts = path.split("/")
         groups.update("/".join(parts[:end]) for end in range(1, len(parts) + 1))
-    yield from _places(model, "", groups, set())
+    yield from _places(model, "", groups, set(), entries or {})
 
 
-def _places(layer: Layer, path: str, groups: set[str], visited: set[int]) -> Iterator[Place]:
+def _places(
+    layer: Layer, path: str, groups: set[str], visited: set[int], entries: Mapping[int, Sequence[Entry]]
+) -> Iterator[Place]:
     if id(layer) in visited:
         return
     visited.add(id(layer))
     for attribute, item in layer.file_items():
         inner = _join(path, attribute)
         if isinstance(item, Layer):
-            yield from _places(item, inner, groups, visited)
+            yield from _places(item, inner, groups, visited, entries)
             continue
-        layers = [entry for entry in item if isinstance(entry, Layer)]
         weights = [entry for entry in item if isinstance(entry, Weight)]
         if weights:
             # within one owner trainable weights come first
             yield inner, layer, sorted(weights, key=lambda weight: not weight.trainable)
-        for entry, name in zip(layers, _names(layers, inner, groups, visited), strict=True):
-            yield from _places(entry, _join(inner, name), groups, visited)
+        listed: Sequence[Entry] = [
+            (snake_case(type(entry).__name__), "", entry) for entry in item if isinstance(entry, Layer)
+        ]
+        if attribute == "layers":
+            listed = entries.get(id(layer), listed)
+        for (_, inside, entry), name in zip(listed, _names(listed, inner, groups, visited), strict=True):
+            if entry is not None:
+                yield from _places(entry, _join(_join(inner, name), inside), groups, visited, entries)
 
 
-def _names(layers: Sequence[Layer], path: str, groups: set[str], visited: set[int]) -> list[str]:
+def _names(listed: Sequence[Entry], path: str, groups: set[str], visited: set[int]) -> list[str]:
     """The groups of a list's entries: by class and number, or by class and order where the file's numbers skip."""
-    classes = [snake_case(type(layer).__name__) for layer in layers]
+    classes = [name for name, _, _ in listed]
     counts = [classes[:index].count(name) for index, name in enumerate(classes)]
     names = [f"{name}_{count}" if count else name for name, count in zip(classes, counts, strict=True)]
     for name in set(classes):
         alike = [index for index, other in enumerate(classes) if other == name]
-        needed = [index for index in alike if layers[index].weights and id(layers[index]) not in visited]
+        needed = [index for index in alike if _has_weights(listed[index][2], visited)]
         if all(_join(path, names[index]) in groups for index in needed):
             continue
         present = _numbered(groups, _join(path, name))
@@ -115,6 +147,11 @@ def _names(layers: Sequence[Layer], path: str, groups: set[str], visited: set[in
             for index, group in zip(needed, present, strict=True):
                 names[index] = group.rsplit("/", 1)[-1]
     return names
+
+
+def _has_weights(layer: Layer | None, visited: set[int]) -> bool:
+    """Whether the file has weights for a layer of a list; one that was left out counts as having some."""
+    return layer is None or (bool(layer.weights) and id(layer) not in visited)
 
 
 def _numbered(groups: set[str], stem: str) -> list[str]:

@@ -1,0 +1,134 @@
+"""What stands in a model file, told without needing all of it to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastgru.saving import api, old_configs
+from fastgru.saving.errors import ModelFileError
+from fastgru.saving.weights_h5 import WeightsFile
+
+# options that tell most of a layer, in the order in which they are told
+OPTIONS = (
+    "units", "filters", "kernel_size", "strides", "input_dim", "output_dim", "rate", "pool_size", "activation",
+    "recurrent_activation", "reset_after", "return_sequences", "return_state", "go_backwards", "stateful", "merge_mode",
+    "mask_zero", "mask_value", "padding", "target_shape", "dims", "axis",
+)  # fmt: skip
+USUAL: dict[str, Any] = {
+    "activation": ("linear", None), "recurrent_activation": ("sigmoid",), "reset_after": (True,), "padding": ("valid",),
+    "axis": (-1,), "merge_mode": ("concat",),
+}  # fmt: skip
+
+
+def described(filepath: api.FilePath, outputs: list[str] | None = None, custom_objects: Any = None) -> dict[str, Any]:
+    """Facts about a model file.
+
+    Parameters
+    ----------
+    filepath : path
+    outputs : list of str, optional
+        Names of layers at which the model stops.
+
+    Returns
+    -------
+    dict
+        ``file``, ``format``, ``written_by``, ``layers`` (name, class, options, output shape, shapes of the weights,
+        number of parameters, each where known), ``parameters``, ``decisions``, ``training`` and ``error``, the reason
+        why the model cannot be loaded, else None.
+
+    Raises
+    ------
+    ModelFileError
+        It is no model file at all.
+    """
+    with api.opened(filepath) as file:
+        arrays = {name: [list(array.shape) for array in found] for name, found in file.stored().items()}
+        spec = None if isinstance(file, WeightsFile) else file.model
+        training = None if isinstance(file, WeightsFile) else file.training
+        facts: dict[str, Any] = {
+            "file": str(filepath),
+            "format": file.kind if spec is not None or isinstance(file, WeightsFile) else f"{file.kind}, weights alone",
+            "written_by": file.written_by,
+            "decisions": [],
+            "training": None if training is None else _training(training),
+            "error": None,
+        }
+    if spec is None:
+        return {**facts, "layers": [{"name": name, "weights": shapes} for name, shapes in arrays.items()]}
+    try:
+        model = api.load_model(filepath, custom_objects, compile=False, outputs=outputs)
+    except ModelFileError as error:
+        return {**facts, "layers": _from_config(spec, arrays), "error": str(error)}
+    shapes = model.output_shapes
+    layers = [_layer(layer, shape) for layer, shape in zip(model.operations, shapes, strict=True)]
+    return {**facts, "layers": layers, "parameters": model.count_params() if model.built else None,
+            "decisions": model.load_report}  # fmt: skip
+
+
+def _layer(layer: Any, shape: Any) -> dict[str, Any]:
+    config = layer.get_config()
+    inner = next((config[key] for key in ("layer", "cell") if isinstance(config.get(key), Mapping)), None)
+    kind = type(layer).__name__
+    if inner is not None:
+        kind = f"{kind}({inner['class_name']})"
+    return {
+        "name": layer.name,
+        "class": kind,
+        "options": _options({**(inner["config"] if inner else {}), **config}),
+        "output_shape": shape,
+        "weights": [list(weight.shape) for weight in layer.weights],
+        "parameters": layer.count_params() if layer.built else None,
+    }
+
+
+def _options(config: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: config[key] for key in OPTIONS if key in config}
+    return {
+        key: value
+        for key, value in found.items()
+        if value is not False
+        and value is not None
+        and value not in USUAL.get(key, ())
+        and not isinstance(value, Mapping)
+    }
+
+
+def _from_config(spec: Any, arrays: dict[str, Any]) -> list[dict[str, Any]]:
+    """The layers of a model that cannot be built, as far as the config tells of them."""
+    try:
+        layers = old_configs.layers_of(spec)
+        found = []
+        for form in layers:
+            kind, name, _ = old_configs.stored_as(form)
+            row = {"name": name, "class": kind, "options": _options(form["config"]), "weights": arrays.get(name, [])}
+            found.append(row)
+        return found
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _training(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Optimizer, loss and metrics in short."""
+    optimizer = training.get("optimizer")
+    config = optimizer.get("config", {}) if isinstance(optimizer, Mapping) else {}
+    rate = config.get("learning_rate", config.get("lr")) if isinstance(config, Mapping) else None
+    found = {
+        "optimizer": _short(optimizer) + (f" (learning rate {rate:g})" if isinstance(rate, (int, float)) else ""),
+        "loss": _short(training.get("loss")),
+        "metrics": _short(training.get("metrics")),
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        if "class_name" in value:
+            config = value.get("config")
+            inner = config.get("fn", config.get("name")) if isinstance(config, Mapping) else config
+            name = str(value["class_name"]).removeprefix("Custom>")
+            return str(inner) if name in ("MeanMetricWrapper", "function", "LossFunctionWrapper") else name
+        return ", ".join(f"{key}: {_short(entry)}" for key, entry in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(filter(None, map(_short, value)))
+    return "" if value is None else str(value)

@@ -1,0 +1,157 @@
+"""Weights as an `.npz`, which Keras 3 writes into a `.keras` file where h5py is not installed.
+
+Keras keeps a dictionary of arrays under each path, as a pickle. A pickle is a program; here its instructions are read
+as data (`pickletools.genops` runs nothing), and only those that describe such a dictionary are understood.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickletools
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.saving.errors import reading
+
+Array = npt.NDArray[Any]
+
+MAX_EXPANSION = 1000
+MAX_UNPACKED = 1 << 26
+MAX_HEADER = 1 << 16
+ROOT = "__root__"
+
+
+class Held:
+    """An array in memory, in the place of one in a file."""
+
+    def __init__(self, file: str, place: str, value: Array) -> None:
+        self.file = file
+        self.place = place
+        self.shape = value.shape
+        self._value = value
+
+    def read(self, dtype: npt.DTypeLike) -> Array:
+        with reading(self.file, self.place):
+            if self._value.dtype.kind not in "fiu":
+                raise ValueError(f"expected an array of numbers, got dtype {self._value.dtype}")
+            return np.asarray(self._value, dtype)
+
+
+def arrays(file: str, data: bytes) -> Iterator[tuple[list[str], Held]]:
+    """All arrays of an `.npz`, each with its path; `file` is its name in error messages."""
+    with reading(file):
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    with archive:
+        for info in archive.infolist():
+            path = info.filename.removesuffix(".npy")
+            with reading(file, path):
+                for number, value in sorted(_member(archive, info).items()):
+                    names = [*([] if path == ROOT else path.split("/")), "vars", *([number] if number else [])]
+                    yield names, Held(file, "/".join(names), value)
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> dict[str, Array]:
+    """The arrays of one path by their numbers; one array that stands there itself has the number 0."""
+    with archive.open(info) as stream:
+        major, _ = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
+        size = math.prod(shape) * dtype.itemsize
+        if max(size, info.file_size) > max(MAX_UNPACKED, MAX_EXPANSION * info.compress_size):
+            raise ValueError(
+                f"declares {max(size, info.file_size)} bytes but takes {info.compress_size}; at most {MAX_EXPANSION} "
+                f"times its size or {MAX_UNPACKED} bytes are accepted"
+            )
+        content = stream.read()
+    if dtype.hasobject:
+        return _pickled(content)
+    if len(content) != size:
+        raise ValueError(f"declares {size} bytes of numbers and holds {len(content)}")
+    return {"0": np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")}
+
+
+# --- a pickle, read and not run ---------------------------------------------------------------------------------------
+
+_MARK = object()
+_KNOWN = {"_reconstruct": "array", "ndarray": "ndarray", "dtype": "dtype"}
+_CONSTANTS: dict[str, Any] = {
+    "NONE": None,
+    "NEWTRUE": True,
+    "NEWFALSE": False,
+    "EMPTY_TUPLE": (),
+    "EMPTY_DICT": {},
+    "EMPTY_LIST": [],
+}
+_LITERALS = {
+    "BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES",
+    "SHORT_BINBYTES", "BINBYTES8", "BINSTRING", "SHORT_BINSTRING",
+}  # fmt: skip
+
+
+def _pickled(content: bytes) -> dict[str, Array]:
+    """The dictionary of arrays in an object array of one object, pickled; ValueError for anything else."""
+    stack: list[Any] = []
+    memory: dict[int, Any] = {}
+
+    def since_mark() -> list[Any]:
+        place = len(stack) - 1 - next(index for index, value in enumerate(reversed(stack)) if value is _MARK)
+        found = stack[place + 1 :]
+        del stack[place:]
+        return found
+
+    argument: Any
+    for code, argument, _ in pickletools.genops(content):
+        name = code.name
+        if name in _LITERALS:
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            empty = _CONSTANTS[name]
+            stack.append(empty.copy() if isinstance(empty, (dict, list)) else empty)
+        elif name == "MARK":
+            stack.append(_MARK)
+        elif name in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            count = int(name[-1])
+            stack[-count:] = [tuple(stack[-count:])]
+        elif name == "TUPLE":
+            stack.append(tuple(since_mark()))
+        elif name in ("APPEND", "APPENDS"):
+            found = since_mark() if name == "APPENDS" else [stack.pop()]
+            stack[-1].extend(found)
+        elif name in ("SETITEM", "SETITEMS"):
+            found = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            stack[-1].update(zip(found[::2], found[1::2], strict=True))
+        elif name in ("GLOBAL", "STACK_GLOBAL"):
+            module, wanted = argument.split(" ") if name == "GLOBAL" else (stack.pop(-2), stack.pop())
+            if module.split(".")[0] != "numpy" or wanted not in _KNOWN:
+                raise ValueError(f"names {module}.{wanted} in a pickle, of which only numpy's arrays are read")
+            stack.append({"is": _KNOWN[wanted]})
+        elif name == "REDUCE":
+            arguments = stack.pop()
+            stack[-1] = {**stack[-1], "arguments": arguments}
+        elif name == "BUILD":
+            state = stack.pop()
+            stack[-1]["state"] = state
+        elif name in ("MEMOIZE", "BINPUT", "LONG_BINPUT"):
+            memory[len(memory) if name == "MEMOIZE" else argument] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET"):
+            stack.append(memory[argument])
+        elif name not in ("PROTO", "FRAME", "STOP"):
+            raise ValueError(f"holds a pickle with the instruction {name}, which no array needs")
+    (outer,) = stack
+    _, _, dtype, _, (found,) = outer["state"]
+    if dtype["arguments"][0] != "O8" or not isinstance(found, dict):
+        raise ValueError("expected a dictionary of arrays")
+    return {str(key): _array(form) for key, form in found.items()}
+
+
+def _array(form: Any) -> Array:
+    _, shape, described, fortran, content = form["state"]
+    dtype = np.dtype(described["arguments"][0]).newbyteorder(described["state"][1])
+    if dtype.hasobject or not isinstance(content, bytes) or len(content) != math.prod(shape) * dtype.itemsize:
+        raise ValueError("holds an array whose numbers and shape do not fit")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")

@@ -1,0 +1,90 @@
+"""TensorFlow's functions between the layers of a Keras 2 graph, as the operations of Keras 3.
+
+Keras 2.4 and later wrote such a call as a layer `TFOpLambda` (`SlicingOpLambda` for brackets) that names the function;
+its first argument stands in the graph as of any layer, the others beside it by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastgru.layers.operations import OPERATIONS
+from fastgru.saving.errors import Report
+
+Config = dict[str, Any]
+
+CLASSES = ("TFOpLambda", "SlicingOpLambda")
+
+# function: operation, names of its tensors and constants after the first, names of its options here and there
+_TWO = {
+    "add": "Add", "subtract": "Subtract", "sub": "Subtract", "multiply": "Multiply", "mul": "Multiply",
+    "divide": "TrueDivide", "truediv": "TrueDivide", "pow": "Power", "maximum": "Maximum", "minimum": "Minimum",
+    "equal": "Equal", "not_equal": "NotEqual", "less": "Less", "less_equal": "LessEqual", "greater": "Greater",
+    "greater_equal": "GreaterEqual", "logical_and": "LogicalAnd", "logical_or": "LogicalOr",
+}  # fmt: skip
+_ONE = {
+    "abs": "Absolute", "negative": "Negative", "square": "Square", "sqrt": "Sqrt", "exp": "Exp", "log": "Log",
+    "tanh": "Tanh", "logical_not": "LogicalNot",
+}  # fmt: skip
+_OVER = {
+    "reduce_sum": "Sum", "reduce_mean": "Mean", "reduce_max": "Max", "reduce_min": "Min", "reduce_any": "Any",
+    "reduce_all": "All",
+}  # fmt: skip
+_AXES = {"axis": "axis", "keepdims": "keepdims"}
+OPERATION: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
+    **{name: (new, ("y",), {}) for name, new in _TWO.items()},
+    **{name: (new, (), {}) for name, new in _ONE.items()},
+    **{name: (new, (), _AXES) for name, new in _OVER.items()},
+    "expand_dims": ("ExpandDims", (), {"axis": "axis"}),
+    "squeeze": ("Squeeze", (), {"axis": "axis"}),
+    "transpose": ("Transpose", (), {"perm": "axes"}),
+    "reshape": ("Reshape", (), {"shape": "newshape"}),
+    "concat": ("Concatenate", (), {"axis": "axis"}),
+    "getitem": ("GetItem", ("slice_spec",), {}),
+}
+ACTIVATIONS = ("relu", "softmax", "sigmoid", "elu", "selu", "softplus", "gelu", "silu", "leaky_relu", "relu6")
+IRRELEVANT = ("name", "dtype", "conjugate", "constant_values")
+
+
+def modern_operation(form: Config, report: Report) -> Config:
+    """The form of an operation with its calls in Keras 3's form, from one whose references are translated already."""
+    config = form["config"]
+    function = str(config.get("function"))
+    last = function.rsplit(".", 1)[-1]
+    name = config.get("name")
+    outside = {key: value for key, value in form.items() if key not in ("class_name", "config", "module")}
+    calls = form["inbound_nodes"]
+    if last in ACTIVATIONS and all(not _given(call) for call in calls):
+        nodes = [{"args": call["args"], "kwargs": {}} for call in calls]
+        found = {"class_name": "Activation", "config": {"name": name, "activation": last}, "inbound_nodes": nodes}
+        report.decide(f"TensorFlow's {function} is read as an Activation", name)
+        return {**outside, **found}
+    if last not in OPERATION or len(calls) != 1:
+        return form
+    new, arguments, names = OPERATION[last]
+    given = _given(calls[0])
+    if given.keys() - {*arguments, *names}:
+        return form
+    options = {names[key]: value for key, value in given.items() if key in names}
+    args = [*calls[0]["args"], *(_plain(given[key]) for key in arguments if key in given)]
+    report.decide(f"TensorFlow's {function} is read as Keras 3's operation {new}", name)
+    return {
+        **outside,
+        "module": OPERATIONS,
+        "class_name": new,
+        "config": {"name": name, **options},
+        "inbound_nodes": [{"args": args, "kwargs": {}}],
+    }
+
+
+def _given(call: Config) -> Config:
+    return {key: value for key, value in call["kwargs"].items() if value is not None and key not in IRRELEVANT}
+
+
+def _plain(value: Any) -> Any:
+    """A constant in Keras 3's form: slices were dictionaries of their ends."""
+    if isinstance(value, dict) and value.keys() == {"start", "stop", "step"}:
+        return {"class_name": "__slice__", "config": value}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    return value

@@ -1,0 +1,131 @@
+"""What older versions of Keras compiled a model with, in the words of Keras 3, and the state of its optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.saving.errors import Report
+from fastgru.saving.matching import Stored
+
+Config = dict[str, Any]
+
+
+def training_from_legacy(training: Config) -> Config:
+    """The `training_config` of a legacy file in the form of a `.keras` file's `compile_config`."""
+    parts = ("loss", "loss_weights", "metrics", "weighted_metrics")
+    return {"optimizer": training.get("optimizer_config"), **{part: training.get(part) for part in parts}}
+
+
+def modern_training(training: Config) -> Config:
+    """What Keras 2 compiled a model with, in Keras 3's words."""
+    return {
+        **training,
+        "optimizer": _modern_optimizer(training.get("optimizer")),
+        "loss": _only(_modern_function(training.get("loss"))),
+        "metrics": _flat(_modern_function(training.get("metrics"))),
+        "weighted_metrics": _flat(_modern_function(training.get("weighted_metrics"))),
+    }
+
+
+def _modern_optimizer(spec: Any) -> Any:
+    if not isinstance(spec, dict):
+        return spec
+    config = {name: value for name, value in spec["config"].items() if value is not None}
+    for name in ("jit_compile", "is_legacy_optimizer"):
+        config.pop(name, None)
+    if config.get("decay") == 0:
+        del config["decay"]
+    if "lr" in config:
+        config["learning_rate"] = config.pop("lr")
+    return {"class_name": spec["class_name"].removeprefix("Custom>"), "config": config}
+
+
+def _modern_function(spec: Any) -> Any:
+    """A loss or a metric, or a list of them."""
+    if isinstance(spec, list):
+        return [_modern_function(entry) for entry in spec]
+    if not isinstance(spec, dict) or not isinstance(spec.get("config"), dict):
+        return spec
+    config = dict(spec["config"])
+    function = config.pop("fn", None)
+    if spec["class_name"] in ("MeanMetricWrapper", "LossFunctionWrapper"):
+        # what was given as "accuracy" was resolved by the shapes and still has its name
+        return config["name"] if config.get("name") in ("accuracy", "acc", "crossentropy", "ce") else function
+    if config.get("reduction") == "auto":
+        config["reduction"] = "sum_over_batch_size"
+    return {**spec, "config": config}
+
+
+def _flat(entries: Any) -> Any:
+    """Metrics of a model with one output, which Keras 2 wrapped in one more list."""
+    if not isinstance(entries, list):
+        return entries
+    return [inner for entry in entries for inner in (entry if isinstance(entry, list) else [entry])]
+
+
+def _only(entries: Any) -> Any:
+    return entries[0] if isinstance(entries, list) and len(entries) == 1 else entries
+
+
+# --- the state of the optimizer ---------------------------------------------------------------------------------------
+
+
+class Value:
+    """A number that a file does not keep where today's Keras does."""
+
+    file = place = ""
+    shape: tuple[int, ...] = ()
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def read(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        return np.asarray(self._value, dtype)
+
+
+def state_in_order(optimizer: Any, stored: Sequence[Stored], report: Report) -> list[Stored]:
+    """An old optimizer's arrays in Keras 3's order: iteration, learning rate, then for each weight its slots.
+
+    Up to Keras 2.10 one kind of slot followed the other, all weights each, and there was no learning rate. Adam of
+    Keras 2.2 had an array of one number for each slot of AMSGrad that it did not use.
+    """
+    wanted = [value.shape for _, value in optimizer.variables()]
+    if not stored or [array.shape for array in stored] == wanted:
+        return list(stored)
+    rest = list(stored)
+    steps = rest.pop(0) if rest[0].shape == () else Value(0)
+    rate = Value(optimizer.learning_rate)
+    if rest and rest[0].shape == () and wanted[2:3] != [()]:
+        rest.pop(0)
+    slots = wanted[2:]
+    rest = rest[: len(slots)]
+    shapes = [array.shape for array in rest]
+    if shapes == slots and not _one_kind_after_the_other(stored):
+        found = rest
+    else:
+        kinds = _kinds(optimizer)
+        weights = len(slots) // kinds if kinds else 0
+        found = (
+            [rest[kind * weights + weight] for weight in range(weights) for kind in range(kinds)]
+            if len(rest) == len(slots)
+            else rest
+        )
+        if [array.shape for array in found] != slots and shapes == slots:
+            found = rest
+    if [array.shape for array in found] == slots and isinstance(steps, Value):
+        report.decide("The optimizer's number of steps is not in the file and begins at 0")
+    return [steps, rate, *found]
+
+
+def _kinds(optimizer: Any) -> int:
+    """How many arrays an optimizer keeps for each weight, where these alternate in Keras 3."""
+    return max((sum(optimizer._keeps(name) for name in group) for group in optimizer._slot_groups), default=0)
+
+
+def _one_kind_after_the_other(stored: Sequence[Stored]) -> bool:
+    """Whether the names are those of before Keras 2.11, where the slot stands behind the weight, or only counted."""
+    return not any(mark in array.place for array in stored for mark in ("/m/", "/v/", "_momentum", "_velocity"))

@@ -1,0 +1,97 @@
+"""Every public model file in the development folder opens, with the numbers that its own Keras gives."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastgru import saving
+from fastgru.models import load_model, model_from_json
+from fastgru.saving import ModelFileError
+
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "models"
+INDEX = json.loads((FOLDER / "index.json").read_text()) if FOLDER.is_dir() else []
+ANSWERED = [entry["file"] for entry in INDEX if entry["expected"]]
+OTHERS = [entry["file"] for entry in INDEX if not entry["expected"]]
+
+pytestmark = pytest.mark.skipif(not INDEX, reason="the development folder 'shared' is not beside the checkout")
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def arrays(stored: Any, letter: str) -> list[np.ndarray]:
+    return [stored[name] for name in sorted(stored) if name.startswith(letter)]
+
+
+def opened(path: Path) -> Any:
+    """The model, or the part of it that ends where speech models are of use."""
+    try:
+        return load_model(path)
+    except ModelFileError as error:
+        assert "code from a file is never run" in str(error) and "outputs=['softmax']" in str(error)
+        return load_model(path, outputs=["softmax"])
+
+
+@pytest.mark.parametrize("file", ANSWERED)
+def test_the_numbers_are_those_of_the_keras_that_wrote_the_file(file: str) -> None:
+    model = opened(FOLDER / file)
+    with np.load(FOLDER / "expected" / f"{file}.npz") as stored:
+        x, expected = arrays(stored, "x"), arrays(stored, "y")
+    found = model.predict(x if len(x) > 1 else x[0], verbose=0)
+    found = found if isinstance(found, list) else [found]
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * max(np.nanmax(np.abs(other), initial=0), 1e-30))
+    assert model.load_report[0].startswith("Written by Keras")
+
+
+@pytest.mark.parametrize("file", OTHERS)
+def test_any_other_file_opens_or_says_what_is_missing(file: str) -> None:
+    try:
+        load_model(FOLDER / file)
+    except ModelFileError as error:
+        weights_alone = "holds weights without a model"
+        unknown = r"is not known to fastgru, .* or stop before it with outputs=\['"
+        assert any(reason in str(error) for reason in (weights_alone, "(SelfAttention) is not known to fastgru")), (
+            unknown
+        )
+
+
+def test_an_unknown_layer_can_be_given_or_stopped_before() -> None:
+    path = next(FOLDER.glob("*gru_deep.h5"))
+    part = load_model(path, outputs=["gru_2"])
+    assert part.layers[-1].name == "gru_2"
+    assert len(part.weights) == 9
+
+
+def test_a_model_of_keras_1_under_theano_classifies_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = next(FOLDER.glob("*mnist__cnn_gru.json"))
+    model = model_from_json(path.read_text())
+    model.load_weights(path.with_suffix(".h5"))
+    with np.load(FOLDER.parent / "data" / "mnist.npz") as stored:
+        x, y = stored["x_test"], stored["y_test"]
+    p = model.predict(x.astype("float32") / 255, verbose=0)
+    assert (p.argmax(1) == y).mean() == pytest.approx(0.9871, abs=1e-4)
+    assert -np.log(p[np.arange(len(y)), y]).mean() == pytest.approx(0.0436, abs=1e-4)
+
+
+def test_opening_the_largest_file_takes_no_time() -> None:
+    path = max((path for path in FOLDER.iterdir() if path.name in ANSWERED), key=lambda path: path.stat().st_size)
+    saving.load_model(path)
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        saving.load_model(path)
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.2
