@@ -423,8 +423,8 @@ def test_theano_flips_kernels_in_keras_2_too(tmp_path: Path) -> None:
 def test_options_that_do_not_matter_never_stop_a_file(tmp_path: Path) -> None:
     model = randomized(Sequential([Input((6, 3)), GRU(4, name="gru")]))
     options = keras_2_gru(
-        "gru", 4, recurrent_activation="sigmoid", activation="tanh", reset_after=True, time_major=False, unheard_of=None,
-        unheard_of=None, implementation=2, enable_caching_device=True, batch_input_shape=[None, 6, 3],
+        "gru", 4, recurrent_activation="sigmoid", activation="tanh", reset_after=True, time_major=False,
+        implementation=2, unheard_of=None, enable_caching_device=True, batch_input_shape=[None, 6, 3],
         dtype={"class_name": "Policy", "config": {"name": "float32"}},
         kernel_constraint={"class_name": "WeightClip", "config": {"c": 1}}, bias_initializer={"class_name": "Own"},
         kernel_regularizer="own_regularizer",
