@@ -76,6 +76,9 @@ def entries(values: Any, names: Names, argument: str, port: str) -> list[Any]:
         unknown = [name for name in values if name not in names]
         if unknown and (port == "output" or len(values) - len(unknown) < len(names)):
             raise ValueError(f"{argument}: the model has no {port} {unknown[0]!r}; {suggestion(unknown[0], names)}")
+        missing = [name for name in names if name not in values]
+        if missing and port == "input":
+            raise ValueError(f"{argument}: expected an entry for the input {missing[0]!r}, got {sorted(values)}.")
         return [values.get(name) for name in names]
     if len(names) == 1:
         return [values]

@@ -312,8 +312,34 @@ class MeanAbsoluteError(_SameShape):
         return np.abs(error).sum(axis=-1) / n, lambda d: np.sign(error) * _spread(1 / n * d, -1)
 
 
+class _Crossentropy(_SameShape):
+    """What the cross-entropies with a label for each prediction share: their options."""
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name or snake_case(type(self).__name__), reduction, dtype)
+        self.from_logits = from_logits
+        self.label_smoothing = label_smoothing
+        self.axis = axis
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "from_logits": self.from_logits,
+            "label_smoothing": self.label_smoothing,
+            "axis": self.axis,
+        }
+
+
 @registered(KIND, "bce", "BCE")
-class BinaryCrossentropy(_SameShape):
+class BinaryCrossentropy(_Crossentropy):
     """``-mean(t log p + (1 - t) log(1 - p))`` over an axis, with labels t of 0 or 1.
 
     Parameters
@@ -326,20 +352,6 @@ class BinaryCrossentropy(_SameShape):
     reduction, name, dtype
         See `Loss`.
     """
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = "binary_crossentropy",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(name, reduction, dtype)
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
-        self.axis = axis
 
     def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
         axis = self.axis
@@ -355,17 +367,9 @@ class BinaryCrossentropy(_SameShape):
         )
         return losses.sum(axis=axis) / n, lambda d: gradient * _spread(1 / n * d, axis)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-            "axis": self.axis,
-        }
-
 
 @registered(KIND)
-class CategoricalCrossentropy(_SameShape):
+class CategoricalCrossentropy(_Crossentropy):
     """``-sum(t log p)`` over the classes, with a label t for each class (one-hot).
 
     Parameters
@@ -379,20 +383,6 @@ class CategoricalCrossentropy(_SameShape):
     reduction, name, dtype
         See `Loss`.
     """
-
-    def __init__(
-        self,
-        from_logits: bool = False,
-        label_smoothing: float = 0.0,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = "categorical_crossentropy",
-        dtype: Any = None,
-    ) -> None:
-        super().__init__(name, reduction, dtype)
-        self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
-        self.axis = axis
 
     def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
         axis = self.axis
@@ -408,14 +398,6 @@ class CategoricalCrossentropy(_SameShape):
         losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
         _kernels(rows).categorical_crossentropy(_rows_of_classes(t, axis), rows, losses, gradient)
         return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-            "axis": self.axis,
-        }
 
 
 @registered(KIND)

@@ -570,6 +570,34 @@ def test_a_callback_may_train_another_model_that_shares_a_layer(rng: np.random.G
     assert all(not np.array_equal(before, after) for before, after in itertools.pairwise(seen))
 
 
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "crossentropy"])
+def test_targets_that_were_refused_settle_nothing(rng: np.random.Generator, loss: str) -> None:
+    model = Sequential([Input((5,)), Dense(3, activation="softmax")])
+    model.compile("sgd", loss, metrics=["accuracy"])
+    x = rng.normal(size=(6, 5))
+    with pytest.raises(ValueError, match="expected labels"):
+        model.fit(x, np.full(6, 7), verbose=0)
+    kinds = rng.integers(0, 3, 6)
+    _, accuracy = model.evaluate(x, np.eye(3)[kinds], verbose=0)
+    assert accuracy == pytest.approx(np.mean(model(x).argmax(1) == kinds))
+
+
+def test_a_callback_may_call_the_model_as_in_training(rng: np.random.Generator) -> None:
+    model = Sequential([Input((5,)), Dropout(0.5)])
+    model.compile("sgd", "mse")
+    x = rng.normal(size=(6, 5))
+
+    class Calls(callbacks.Callback):
+        def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+            model(x, training=True)
+
+        on_test_batch_end = on_predict_batch_end
+
+    options: dict[str, Any] = {"batch_size": 2, "callbacks": [Calls()], "verbose": 0}
+    np.testing.assert_array_equal(model.predict(x, **options), x.astype("float32"))
+    assert model.evaluate(x, x, **options) == pytest.approx(0, abs=1e-12)
+
+
 @pytest.mark.parametrize("run", ["fit", "predict"])
 def test_a_stateful_model_without_a_shape_is_built_for_the_batch_size(rng: np.random.Generator, run: str) -> None:
     model = Sequential([GRU(2, stateful=True), Dense(1)])

@@ -76,6 +76,11 @@ def test_gradients_agree_with_central_differences(program: Any, rng: np.random.G
         lambda x, y: operation("Sum")(axis=(1, -1))(x) + operation("Mean")(axis=1)(y)[:, 0],
         lambda x, y: operation("Mean")(axis=None, keepdims=True)(x) + operation("Max")(axis=2, keepdims=True)(y),
         lambda x, y: operation("Min")(axis=1)(x) * operation("Cast")(dtype="float64")(y)[:, 0],
+        lambda x, y: operation("Sin")()(x) + operation("Cos")()(y) + operation("Clip")()(x, -0.5, 0.5),
+        lambda x, y: (
+            operation("Stack")(axis=1)([x, x * x]) * operation("Tile")(repeats=(1, 2, 1))(y[:, :1, :1])[:, :, None]
+        ),
+        lambda x, y: operation("Where")()(x > 0, x, 2 * x) * y,
     ],
 )
 def test_gradients_of_operations_agree_with_central_differences(draw: Any, rng: np.random.Generator) -> None:
@@ -86,6 +91,29 @@ def test_gradients_of_operations_agree_with_central_differences(draw: Any, rng: 
     assert model.forward(Call(), *data).shape == spec[0]
     assert model.output_shape[1:] == spec[0][1:]
     gradients_hold(model, rng, *data)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda sequence, words: operation("Sum")(axis=1)(sequence),
+        lambda sequence, words: operation("Mean")(axis=2)(sequence),
+        lambda sequence, words: operation("Transpose")(axes=(0, 2, 1))(sequence),
+        lambda sequence, words: operation("Concatenate")(axis=2)([sequence, sequence]),
+        lambda sequence, words: sequence * words[:, :, None],
+        lambda sequence, words: operation("Cast")(dtype="float64")(sequence),
+    ],
+    ids=["sum", "mean", "transpose", "concatenate", "integers", "cast"],
+)
+def test_layers_learn_before_an_operation(draw: Any, rng: np.random.Generator) -> None:
+    x, words = Input((STEPS, FEATURES)), Input((STEPS,), dtype="int32")
+    model = Model([x, words], draw(GRU(2, return_sequences=True)(x), words))
+    model.compile("sgd", "mse")
+    data = [rng.normal(size=(3, STEPS, FEATURES)), rng.integers(1, 9, (3, STEPS))]
+    before = model.get_weights()
+    model.train_on_batch(data, np.zeros((3, *(size or 1 for size in model.output_shape[1:]))))
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert (old != new).any()
 
 
 def test_gradients_behind_masks_agree_with_central_differences(rng: np.random.Generator) -> None:
@@ -205,6 +233,25 @@ def test_inputs_and_outputs_may_be_dicts(rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(found["difference"], a - b)
     drawn = model({"x": Input((FEATURES,)), "y": Input((FEATURES,))})
     assert sorted(drawn) == ["difference", "sum"]
+
+
+def test_an_input_that_a_dict_leaves_out_is_told(rng: np.random.Generator) -> None:
+    a, b = Input((2,), name="a"), Input((2,), name="b")
+    model = Model([a, b], a + b)
+    with pytest.raises(ValueError, match=r"x: expected an entry for the input 'b', got \['a'\]"):
+        model.predict({"a": np.ones((3, 2))})
+
+
+def test_a_model_with_a_keras_call_is_told_what_to_write() -> None:
+    class WithCall(Model):
+        def call(self, x: Any) -> Any:
+            return x
+
+    model = WithCall()
+    model.compile("sgd", "mse")
+    for use in (model, model.predict, lambda x: model.fit(x, x, verbose=0)):
+        with pytest.raises(AttributeError, match=r"WithCall .* defines it and layers, forward and backward"):
+            use(np.ones((3, 2)))
 
 
 def test_data_become_what_the_inputs_and_layers_compute_on(rng: np.random.Generator) -> None:

@@ -7,6 +7,7 @@ from fastgru.layers.bidirectional import Bidirectional
 from fastgru.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from fastgru.layers.convolution import Conv1D, Conv2D
 from fastgru.layers.dense import Dense
+from fastgru.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from fastgru.layers.dropout import Dropout
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.gru import GRU
@@ -32,9 +33,10 @@ from fastgru.layers.merging import (
     multiply,
     subtract,
 )
-from fastgru.layers.noise import GaussianDropout, GaussianNoise, SpatialDropout1D
-from fastgru.layers.normalization import BatchNormalization, LayerNormalization
-from fastgru.layers.padding import Cropping1D, ZeroPadding1D
+from fastgru.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
+from fastgru.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
+from fastgru.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from fastgru.layers.passing import ActivityRegularization, Identity
 from fastgru.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -47,8 +49,10 @@ from fastgru.layers.pooling import (
 )
 from fastgru.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from fastgru.layers.rnn import RNN
+from fastgru.layers.scaling import Normalization, Rescaling, UnitNormalization
 from fastgru.layers.simple_rnn import SimpleRNN
 from fastgru.layers.time_distributed import TimeDistributed
+from fastgru.layers.upsampling import UpSampling1D, UpSampling2D
 
 # Keras's other names
 AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
@@ -63,8 +67,10 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "AdditiveAttention",
+    "AlphaDropout",
     "Attention",
     "Average",
     "AveragePooling1D",
@@ -79,7 +85,10 @@ __all__ = [
     "Convolution1D",
     "Convolution2D",
     "Cropping1D",
+    "Cropping2D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dot",
     "Dropout",
     "Embedding",
@@ -95,6 +104,8 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
+    "Identity",
     "Input",
     "InputLayer",
     "LSTMCell",
@@ -109,19 +120,28 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
+    "SpatialDropout2D",
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
+    "UnitNormalization",
+    "UpSampling1D",
+    "UpSampling2D",
     "ZeroPadding1D",
+    "ZeroPadding2D",
     "add",
     "average",
     "concatenate",

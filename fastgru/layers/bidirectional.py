@@ -119,7 +119,7 @@ class Bidirectional(SequenceWrapper):
         if len(inputs) % 2 == 0:
             raise ValueError(
                 f"Bidirectional {self.name!r}: expected as many initial states for either direction, "
-                f"got {len(inputs) - 1} states."
+                f"got {len(inputs) - 1} in all."
             )
         for layer, states in zip(self.sublayers, _halves(inputs[1:]), strict=True):
             layer.check_inputs(inputs[0], *states)

@@ -59,7 +59,7 @@ class GRU(Recurrent):
     Notes
     -----
     A masked step leaves the state as it was and puts it out again; where the first step is masked that is the initial
-    state, as in Keras on JAX and numpy (Keras on TensorFlow puts out zeros there).
+    state, as in Keras on JAX and numpy. Keras on TensorFlow puts out zeros there, and so does a layer from its files.
     """
 
     gates = 3

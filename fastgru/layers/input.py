@@ -25,22 +25,7 @@ def _axes(shape: Any, argument: str) -> Shape:
 
 @registered("keras.layers")
 class InputLayer(Layer):
-    """Where data enter a model.
-
-    Parameters
-    ----------
-    shape : tuple, optional
-        Shape of one sample, None for an axis of any length.
-    batch_size : int, optional
-        Fixed number of samples, for stateful layers.
-    dtype : str, optional
-        Of the data; float32 where absent.
-    batch_shape : tuple, optional
-        Shape with the batch axis first, instead of `shape` and `batch_size`.
-    name : str, optional
-    sparse, ragged, optional
-        As in Keras; only False is supported.
-    """
+    """Where data enter a model; `Input` makes one and explains the parameters."""
 
     def __init__(
         self,
@@ -115,16 +100,11 @@ def Input(
     name : str, optional
     sparse, ragged, tensor, optional
         In Keras's signature; not supported.
+
+    Raises
+    ------
+    ValueError
+        The shape is no tuple of sizes, or one of the last four is given.
     """
-    layer = InputLayer(
-        shape=shape,
-        batch_size=batch_size,
-        dtype=dtype,
-        sparse=sparse,
-        ragged=ragged,
-        batch_shape=batch_shape,
-        input_tensor=tensor,
-        optional=optional,
-        name=name,
-    )
+    layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name)
     return layer.nodes[0].outputs[0]

@@ -86,7 +86,7 @@ class Weight:
         self.version += 1
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.value, dtype=dtype)
+        return np.array(self.value, dtype=dtype, copy=copy is not False)
 
     def __repr__(self) -> str:
         return f"<Weight {self.path} shape={self.shape} dtype={self.dtype}>"
@@ -263,6 +263,8 @@ class Layer:
     ) -> None:
         if unknown:
             raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments {sorted(unknown)}.")
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"{type(self).__name__}: expected name to be a string, got {name!r}.")
         self.name = name or unique_name(type(self).__name__)
         self.dtype = dtype_name(dtype)
         self._trainable = bool(trainable)
@@ -307,7 +309,10 @@ class Layer:
 
         The result may live in a buffer of `call` and is overwritten by the next forward pass with it.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define forward.")
+        raise NotImplementedError(
+            f"{type(self).__name__} {self.name!r} does not define forward; fastgru runs forward and backward, "
+            "not Keras's call."
+        )
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
         """Gradients of the inputs, given those of the outputs; adds the weights' own into `Weight.gradient`.

@@ -1,4 +1,4 @@
-"""Noise in training and nothing otherwise: SpatialDropout1D, GaussianNoise, GaussianDropout."""
+"""Noise in training and nothing otherwise: the spatial dropouts, AlphaDropout, GaussianNoise, GaussianDropout."""
 
 from __future__ import annotations
 
@@ -43,6 +43,56 @@ class SpatialDropout1D(Dropout):
     def get_config(self) -> dict[str, Any]:
         # Keras's constructor takes no others
         return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+
+
+@registered("keras.layers")
+class SpatialDropout2D(Dropout):
+    """Dropout that drops whole channels of images (B, H, W, C).
+
+    Parameters
+    ----------
+    rate : float
+        In [0, 1].
+    data_format : {"channels_last", "channels_first"}, optional
+    seed : int, optional
+        For a stream of the layer's own.
+    """
+
+    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
+        self.data_format = data_format or "channels_last"
+        shared = (None, 1, 1, None) if self.data_format == "channels_last" else (None, None, 1, 1)
+        super().__init__(rate, shared, seed, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        # Keras's constructor takes no others
+        own = {"rate": self.rate, "seed": self.seed, "data_format": self.data_format}
+        return {**own, "name": self.name, "dtype": self.dtype}
+
+
+# what a dropped number becomes: SELU's lower limit
+_LIMIT = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+
+
+@registered("keras.layers")
+class AlphaDropout(Dropout):
+    """Dropout that sets numbers to SELU's lower limit and keeps mean and variance (Klambauer et al. 2017).
+
+    Parameters
+    ----------
+    rate, noise_shape, seed
+        As in `Dropout`.
+    """
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        call.saved["mask"] = None
+        if not call.training or self.rate == 0:
+            return x
+        shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
+        kept = (self._seeded or random.stream()).random(shape, np.float32) >= self.rate
+        a = ((1 - self.rate) * (1 + self.rate * _LIMIT**2)) ** -0.5
+        call.saved["mask"] = np.multiply(kept, a, dtype=self.dtype)
+        return np.asarray(np.where(kept, x, _LIMIT) * a - a * _LIMIT * self.rate, self.dtype)
 
 
 class Gaussian(Layer):

@@ -74,7 +74,7 @@ class Operation(Layer):
         raise NotImplementedError
 
     def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
-        """Those of the arguments; None for one that has none."""
+        """Those of the arguments, perhaps as views or of another dtype; None for one that has none."""
         raise NotImplementedError
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -130,7 +130,11 @@ class Operation(Layer):
         if d_y is None:
             return (None,) * len(inputs)
         found = self.gradients(d_y, call.saved["y"], *self.arguments(inputs))
-        return tuple(gradient for place, gradient in enumerate(found) if place not in self._constants)
+        own = (gradient for place, gradient in enumerate(found) if place not in self._constants)
+        return tuple(
+            None if gradient is None else np.ascontiguousarray(gradient, x.dtype)
+            for gradient, x in zip(own, inputs, strict=True)
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, **self.settings}
@@ -200,6 +204,12 @@ _ELEMENTWISE: dict[str, tuple[Any, ...]] = {
     "Exp": (np.exp, lambda d, y, a: d * y),
     "Log": (np.log, lambda d, y, a: d / a),
     "Tanh": (np.tanh, lambda d, y, a: d * (1 - y * y)),
+    "Sin": (np.sin, lambda d, y, a: d * np.cos(a)),
+    "Cos": (np.cos, lambda d, y, a: -d * np.sin(a)),
+    "Sign": (np.sign,),
+    "Round": (np.round,),
+    "Where": (np.where, _none, lambda d, y, c, a, b: np.where(c, d, 0), lambda d, y, c, a, b: np.where(c, 0, d)),
+    "Clip": (np.clip, lambda d, y, a, low, high: d * ((a >= low) & (a <= high)), _none, _none),
     "Equal": (np.equal,),
     "NotEqual": (np.not_equal,),
     "Less": (np.less,),
@@ -361,7 +371,7 @@ class Transpose(Operation):
     def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
         given = self.settings["axes"]
         axes = None if given is None else np.argsort([axis % d_y.ndim for axis in given]).tolist()
-        return [np.ascontiguousarray(np.transpose(d_y, axes))]
+        return [np.transpose(d_y, axes)]
 
 
 @registered(OPERATIONS)
@@ -397,7 +407,7 @@ class Concatenate(Operation):
     def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
         axis = self.settings["axis"]
         ends = np.cumsum([x.shape[axis] for x in arguments])[:-1]
-        return [np.ascontiguousarray(part) for part in np.split(d_y, ends, axis)]
+        return np.split(d_y, ends, axis)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         sizes = [[*along] for along in zip(*shapes, strict=True)]
@@ -406,3 +416,29 @@ class Concatenate(Operation):
         found = [_broadcast(along) for along in sizes[:axis] + sizes[axis + 1 :]]
         found.insert(axis, None if None in joined else sum(size for size in joined if size is not None))
         return tuple(found)
+
+
+@registered(OPERATIONS)
+class Stack(Operation):
+    options: ClassVar = {"axis": 0}
+    listed = True
+
+    def compute(self, *arguments: Any) -> Array:
+        return np.stack(arguments, self.settings["axis"])
+
+    def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
+        return [np.ascontiguousarray(part) for part in np.moveaxis(d_y, self.settings["axis"], 0)]
+
+
+@registered(OPERATIONS)
+class Tile(Operation):
+    options: ClassVar = {"repeats": None}
+
+    def compute(self, *arguments: Any) -> Array:
+        return np.tile(arguments[0], self.settings["repeats"])
+
+    def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
+        shape = (1,) * (d_y.ndim - arguments[0].ndim) + arguments[0].shape
+        parts = [one for new, old in zip(d_y.shape, shape, strict=True) for one in (new // old, old)]
+        d_x = d_y.reshape(parts).sum(tuple(range(0, 2 * d_y.ndim, 2)))
+        return [d_x.reshape(arguments[0].shape)]

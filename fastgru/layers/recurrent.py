@@ -46,6 +46,8 @@ class Recurrent(Layer):
     state_count: ClassVar[int] = 1
     cell_name: ClassVar[str]
     _kernels: ClassVar[tuple[str, str]] = ("rnn_forward", "rnn_backward")
+    # TensorFlow's rule: steps masked before the first used one put out 0, not the initial state
+    zero_until_used = False
     _absent: ClassVar[tuple[None, ...]] = (None, None)  # one for each state that the kernels take
     _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
         reference_rnn.rnn_forward,
@@ -295,16 +297,29 @@ class Recurrent(Layer):
             # copies: what the layer read as its initial state stays as it was for the backward pass
             self.states = [last.copy() for last in lasts]
         output = y if self.return_sequences else self._masked_output(call, lasts[0])
+        saved["used"] = None
+        if self.zero_until_used and states and call.mask is not None:
+            saved["used"] = used = self._used(call.mask)
+            output = output * used
         return (output, *lasts) if self.return_state else output
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
-        masks = call.saved["dropout"]
+        masks, used = call.saved["dropout"], call.saved["used"]
+        if used is not None and d_outputs[0] is not None:
+            d_outputs = (d_outputs[0] * used, *d_outputs[1:])
         gradients = self._output_gradients(call, *d_outputs)
         in_numpy = call.saved["in_numpy"]
         dx, *d_states = (self._backward_in_numpy if in_numpy else self._backward_compiled)(call, *gradients)
         if masks[0] is not None and masks[1] is None and dx is not None:
             dx = dx * masks[0][0][:, None, :]
         return (dx, *d_states) if call.saved["has_state_input"] else dx
+
+    def _used(self, mask: Array) -> Array:
+        """Whether a step was used so far, for each output, in the order in which the steps are processed."""
+        if not self.return_sequences:
+            return np.asarray(mask.any(axis=1, keepdims=True))
+        found: Array = np.logical_or.accumulate(mask[:, ::-1] if self.go_backwards else mask, axis=1)[..., None]
+        return found
 
     def _padded(self, states: tuple[Any, ...]) -> tuple[Any, ...]:
         """These states, or what is there for each of them, as the kernels and their twin take them."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgru.layers.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
 from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.recurrent import Recurrent
 from fastgru.layers.wrapper import SequenceWrapper
 from fastgru.registry import registered
 
@@ -37,6 +38,7 @@ class RNN(SequenceWrapper):
     """
 
     inner = ("cell",)
+    zero_until_used = Recurrent.zero_until_used  # likewise, of the last cell's output
 
     def __init__(
         self,
@@ -139,6 +141,7 @@ class RNN(SequenceWrapper):
                 return_sequences=index < last or self.return_sequences,
                 go_backwards=index == 0 and self.go_backwards,
                 zero_output_for_mask=index == last and self.zero_output_for_mask,
+                zero_until_used=index == last and self.zero_until_used,
             )
             for index, cell in enumerate(self.cell.cells)
         ]

@@ -73,16 +73,6 @@ class Model(Trainer):
     def sublayers(self) -> list[Layer]:
         return self.layers
 
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for layer in self.layers:
-            layer.trainable = self._trainable
-
     def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
         if is_symbolic(inputs):
             return Layer.__call__(self, *inputs, mask=mask)

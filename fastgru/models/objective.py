@@ -39,7 +39,8 @@ class Goal:
 
     def __init__(self, prefix: str, loss: Any, factor: float, wanted: tuple[list[Any], list[Any]]) -> None:
         self.prefix, self.factor, self.wanted = prefix, factor, wanted
-        self.loss: Any = loss if loss is None or _depends_on_shapes(loss) else losses.get(loss)
+        self._by_shape = loss if _depends_on_shapes(loss) else None
+        self.loss: Any = self._by_shape or losses.get(loss)
         if isinstance(self.loss, Loss) and self.loss.reduction in (None, "none"):
             raise ValueError(
                 f"compile: loss {self.loss.name!r} with reduction {self.loss.reduction!r} gives no single number; "
@@ -56,8 +57,8 @@ class Goal:
 
     def settle(self, y_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
         """Choose what depends on shapes."""
-        if isinstance(self.loss, str):
-            self.loss = losses.resolve(self.loss, y_shape, output_shape)
+        if self._by_shape is not None:
+            self.loss = losses.resolve(self._by_shape, y_shape, output_shape)
         self.metrics, self.weighted_metrics = (
             [metrics.resolve(entry, y_shape, output_shape, self.loss) for entry in wanted] for wanted in self.wanted
         )
@@ -122,7 +123,7 @@ class Objective:
         return plain + [metric for goal in self._goals for metric in goal.weighted_metrics]
 
     def bind(self, where: str, targets: Sequence[Array | None], shapes: Sequence[Any], dtype: str) -> list[Any]:
-        """Settle what depends on shapes, on the first data; returns the targets as `take` wants them.
+        """Settle what depends on shapes, on the first data that fit; returns the targets as `take` wants them.
 
         Raises
         ------
@@ -137,9 +138,11 @@ class Objective:
                 raise ValueError(f"{where}: needs {of}.")
         if not self._bound:
             self._settle(targets, shapes)
-        return [
+        bound = [
             _bound_targets(goal, y, shape, dtype) for goal, y, shape in zip(self._goals, targets, shapes, strict=True)
         ]
+        self._bound = True  # after data that fit
+        return bound
 
     def _settle(self, targets: Sequence[Array | None], shapes: Sequence[Any]) -> None:
         for goal, y, shape in zip(self._goals, targets, shapes, strict=True):
@@ -157,7 +160,6 @@ class Objective:
         own = [metric.name for metric in self.metrics if metric.name in logs]
         self.names = ["loss", *own, *(name for name, _ in self._told)]
         self.names += sorted(logs - set(self.names))
-        self._bound = True
 
     def reset(self) -> None:
         """Forget all batches."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fastgru.layers.layer import Layer, Shape, Weight
+from fastgru.saving.errors import printable
 
 WIDTH = 88
 # right edges of the columns: layer, output shape, parameters
@@ -109,7 +110,7 @@ def print_summary(
             cells.append(", ".join(model.connections(layer)) or "-")
         if show_trainable:
             cells.append(("Y" if layer.trainable else "N") if layer.weights else "-")
-        table.add_row(*map(Text, cells))
+        table.add_row(*(Text(printable(cell)) for cell in cells))
 
     sizes = {"Trainable": _count(model.trainable_weights), "Non-trainable": _count(model.non_trainable_weights)}
     if model.optimizer is not None and model.optimizer.built:
@@ -121,7 +122,7 @@ def print_summary(
         Text.assemble((f" {label} params: ", "bold"), f"{params:,} ({memory(size)})")
         for label, (params, size) in {"Total": total, **sizes}.items()
     ]
-    whole = Group(Text(f'Model: "{model.name}"', "bold"), table, *told)
+    whole = Group(Text(printable(f'Model: "{model.name}"'), "bold"), table, *told)
     if print_fn is None:
         Console(highlight=False).print(whole)
         return

@@ -396,7 +396,6 @@ class Trainer(Layer):
         before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
         if not (before_batch or after_batch or _stateful(self)):
             size = max(size, self._predict_rows(inputs))
-        call = self._workspace()
         outputs: list[Array] = []
         bar = progress(verbose, lasting=False)
         self.stop_predicting = False
@@ -407,7 +406,7 @@ class Trainer(Layer):
                 rows = slice(start, min(start + size, count))
                 for hook in before_batch:
                     hook(index, None)
-                found = self.forward(call, *(column[rows] for column in inputs))
+                found = self.forward(self._workspace(), *(column[rows] for column in inputs))
                 parts = found if isinstance(found, tuple) else (found,)
                 outputs = outputs or [np.empty((count, *part.shape[1:]), part.dtype) for part in parts]
                 for output, part in zip(outputs, parts, strict=True):
@@ -487,10 +486,13 @@ class Trainer(Layer):
     @property
     def input_shape(self) -> Any:
         """Shape of a batch of inputs, the batch axis first; an AttributeError before the model is built."""
-        raise AttributeError(f"Model {self.name!r} has no input shape.")
+        raise AttributeError(
+            f"{type(self).__name__} {self.name!r} does not define input_shape; a class derived from Model defines it "
+            "and layers, forward and backward, not Keras's call; or draw a graph and use Model(inputs, outputs)."
+        )
 
     def _workspace(self, training: bool = False, masks: tuple[Array | None, ...] = ()) -> Call:
-        """The calling thread's memory for a forward pass."""
+        """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
         call: Call | None = getattr(self._workspaces, "call", None)
         if call is None:
             call = self._workspaces.call = Call()
@@ -565,10 +567,10 @@ class Trainer(Layer):
     def _evaluation_step(self) -> Step:
         objective, forward, compute_mask = self._objective, self.forward, self.compute_mask
         first, targets, weights = self._columns()
-        call, penalty = self._workspace(), self._weight_penalty()
+        penalty = self._weight_penalty()
 
         def step(batch: tuple[Any, ...]) -> None:
-            inputs = batch[:first]
+            inputs, call = batch[:first], self._workspace()
             outputs = forward(call, *inputs)
             masks = compute_mask(call, *inputs)
             objective.take(batch[targets], outputs, batch[weights], masks, penalty + call.saved["penalty"])
