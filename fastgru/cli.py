@@ -9,11 +9,12 @@ import os
 import platform
 import sys
 import time
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(argv)
         if getattr(options, "threads", None):
             threads.set_num_threads(options.threads)
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _failed("interrupted", 130)
@@ -68,6 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _failed(sentence: str, status: int) -> int:
     print(f"fastgru: {sentence}", file=sys.stderr)
     return status
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"fastgru: warning: {message}", file=sys.stderr)
 
 
 # --- the commands ---------------------------------------------------------------------------------
@@ -168,34 +182,46 @@ def inspect(options: argparse.Namespace) -> None:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
+    from fastgru.saving.errors import printable
+
     console = Console(highlight=False)
-    console.print(f"[bold]{escape(facts['file'])}[/]\n{facts['format']}, written by {escape(facts['written_by'])}")
+
+    def shown(value: Any) -> str:
+        return escape(printable(str(value)))
+
+    def tell(text: str) -> None:
+        # what is not read by eye, but by a program, has a sentence on one line
+        console.print(text, soft_wrap=not console.is_terminal)
+
+    tell(f"[bold]{shown(facts['file'])}[/]\n{facts['format']}, written by {shown(facts['written_by'])}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Layer", "Output shape", "Weights"):
         table.add_column(title, overflow="fold")
     table.add_column("Parameters", justify="right")
     for layer in facts["layers"]:
         options = ", ".join(f"{key}={value}" for key, value in layer.get("options", {}).items())
-        kind = f" [cyan]{escape(str(layer['class']))}[/]" if "class" in layer else ""
-        name = f"{escape(str(layer['name']))}{kind}" + (f"\n  [dim]{escape(options)}[/]" if options else "")
+        kind = f" [cyan]{shown(layer['class'])}[/]" if "class" in layer else ""
+        below = [Padding(f"[dim]{shown(options)}[/]", (0, 0, 0, 2))] if options else []
+        name = Group(f"{shown(layer['name'])}{kind}", *below)
         shape = _shape_text(layer.get("output_shape"))
         weights = " ".join("x".join(map(str, one)) or "1" for one in layer["weights"])
         count = layer.get("parameters")
         table.add_row(name, shape, weights, f"{count:,}" if count else "")
     console.print(table)
     if facts.get("parameters"):
-        console.print(f"{facts['parameters']:,} parameters")
+        tell(f"{facts['parameters']:,} parameters")
     if facts["training"]:
         told = "; ".join(f"{key} {value}" for key, value in facts["training"].items())
-        console.print(f"\n[bold]Training setup[/]\n{escape(told)}")
+        tell(f"\n[bold]Training setup[/]\n{shown(told)}")
     if facts["decisions"]:
-        console.print("\n[bold]Decisions[/]")
+        tell("\n[bold]Decisions[/]")
         for decision in facts["decisions"]:
-            console.print(f"- {escape(decision)}")
+            tell(f"- {shown(decision)}")
 
 
 def _shape_text(shape: Any) -> str:
@@ -210,18 +236,20 @@ def convert(options: argparse.Namespace) -> None:
     """Write a model file of any Keras as one that Keras 3 opens, with the same numbers."""
     from fastgru.models import load_model
     from fastgru.saving.convert import without_old_hard_sigmoid
+    from fastgru.saving.errors import printable
 
     model = load_model(options.old, outputs=options.outputs)
     changed, left = without_old_hard_sigmoid(model)
     if left and not options.force:
         raise ValueError(
             f"{options.old}: hard_sigmoid had another slope up to Keras 2, which Keras 3 cannot keep in layer "
-            f"{', '.join(left)}; --force writes the file all the same, for fastgru alone."
+            f"{printable(', '.join(left))}; --force writes the file all the same, for fastgru alone."
         )
     for decision in model.load_report:
         print(decision)
     if changed:
-        print(f"Weights before hard_sigmoid are multiplied by 1.2, for Keras 3's slope: {', '.join(changed)}.")
+        names = printable(", ".join(changed))
+        print(f"Weights before hard_sigmoid are multiplied by 1.2, for Keras 3's slope: {names}.")
     if options.new.endswith(".weights.h5"):
         model.save_weights(options.new)
     else:

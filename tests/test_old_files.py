@@ -440,6 +440,200 @@ def test_options_that_do_not_matter_never_stop_a_file(tmp_path: Path) -> None:
     assert any("kernel_constraint is not known" in decision for decision in loaded.load_report)
 
 
+# --- graphs of Keras 2 ----------------------------------------------------------------------------------------------
+
+
+def old_layer(name: str, kind: str, before: list[Any], **options: Any) -> dict[str, Any]:
+    return {"class_name": kind, "name": name, "inbound_nodes": before, "config": {"name": name, **options}}
+
+
+def old_input(name: str, shape: list[int | None]) -> dict[str, Any]:
+    return old_layer(name, "InputLayer", [], batch_input_shape=shape, dtype="float32")
+
+
+def old_model(layers: list[dict[str, Any]], outputs: list[str]) -> Any:
+    """A functional model of Keras 2 that was given as JSON, with weights."""
+    inputs = [[form["name"], 0, 0] for form in layers if form["class_name"] == "InputLayer"]
+    ends = {"input_layers": inputs, "output_layers": [[name, 0, 0] for name in outputs]}
+    config = {"name": "model", "layers": layers, **ends}
+    text = json.dumps({"class_name": "Functional", "config": config, "keras_version": "2.9.0"})
+    return randomized(model_from_json(text))
+
+
+def test_states_beside_the_sequence_count_though_the_option_of_that_name_is_empty() -> None:
+    gru = keras_2_gru("inner", 2, reset_after=True, recurrent_activation="sigmoid", activation="tanh")
+    empty = {"initial_state": None, "constants": None}
+    layers = [
+        old_input("x", [None, 4, 3]), old_input("forward", [None, 2]), old_input("backward", [None, 2]),
+        old_layer("both", "Bidirectional", [[[name, 0, 0, empty] for name in ("x", "forward", "backward")]],
+                  layer={"class_name": "GRU", "config": gru}, merge_mode="concat"),
+    ]  # fmt: skip
+    model = old_model(layers, ["both"])
+    x, *states = (RNG.normal(size=size).astype("float32") for size in ((5, 4, 3), (5, 2), (5, 2)))
+    expected = model.get_layer("both")(x, states)
+    np.testing.assert_allclose(model.predict([x, *states], verbose=0), expected, atol=1e-6)
+
+
+def test_what_no_output_needs_does_not_stop_a_model() -> None:
+    layers = [
+        old_input("x", [None, 3]), old_input("label", [None, 1]),
+        old_layer("dense", "Dense", [[["x", 0, 0, {}]]], units=2, activation="linear"),
+        old_layer("add_metric", "AddMetric", [[["dense", 0, 0, {}]]], aggregation="mean", metric_name="m"),
+    ]  # fmt: skip
+    model = old_model(layers, ["dense"])
+    x = RNG.normal(size=(5, 3)).astype("float32")
+    expected = model.get_layer("dense")(x)
+    np.testing.assert_allclose(model.predict([x, np.zeros((5, 1))], verbose=0), expected, atol=1e-6)
+    assert "Left out, as no output needs them: layer add_metric." in model.load_report
+
+
+def softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    e = np.exp(x - x.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+A, B = ["a", 0, 0], ["b", 0, 0]
+NONE = {"start": None, "stop": None, "step": None}
+
+
+@pytest.mark.parametrize(
+    ("function", "node", "expected"),
+    [
+        ("math.multiply", ["_CONSTANT_VALUE", -1, 2.0, {"y": A, "name": None}], lambda a, b: 2 * a),
+        ("math.multiply", ["_CONSTANT_VALUE", -1, [1.0, 2.0, 3.0, 4.0], {"y": A}], lambda a, b: a * [1, 2, 3, 4]),
+        ("__operators__.add", [*A, {"y": [0.0, 1.0, 2.0, 3.0], "name": None}], lambda a, b: a + np.arange(4)),
+        ("math.subtract", ["_CONSTANT_VALUE", -1, 1, {"y": A, "name": None}], lambda a, b: 1 - a),
+        ("linalg.matmul", [*A, {"b": B, "transpose_b": True}], lambda a, b: a @ b.transpose(0, 2, 1)),
+        ("linalg.matmul", [*A, {"b": B, "transpose_a": True}], lambda a, b: a.transpose(0, 2, 1) @ b),
+        ("nn.softmax", [*A, {"axis": 1}], lambda a, b: softmax(a, 1)),
+        ("compat.v1.nn.softmax", [*A, {"axis": -1}], lambda a, b: softmax(a, -1)),
+        ("math.l2_normalize", [*A, {"axis": -1}], lambda a, b: a / np.sqrt((a**2).sum(-1, keepdims=True))),
+        ("nn.leaky_relu", [*A, {"alpha": 0.1}], lambda a, b: np.where(a > 0, a, 0.1 * a)),
+        ("stack", [[*A, {"axis": 1}], [*B, {"axis": 1}]], lambda a, b: np.stack([a, b], 1)),
+        ("tile", [*A, {"multiples": [1, 2, 1]}], lambda a, b: np.tile(a, (1, 2, 1))),
+        ("math.sin", [*A, {}], lambda a, b: np.sin(a)),
+        ("math.cos", [*A, {}], lambda a, b: np.cos(a)),
+        ("clip_by_value", [*A, {"clip_value_min": -0.5, "clip_value_max": 0.5}], lambda a, b: np.clip(a, -0.5, 0.5)),
+        ("cast", [*A, {"dtype": "float32"}], lambda a, b: a),
+        ("zeros_like", [*A, {}], lambda a, b: 0 * a),
+        ("math.add_n", [[*A, {}], [*B, {}]], lambda a, b: a + b),
+        ("stop_gradient", [*A, {}], lambda a, b: a),
+        ("__operators__.getitem", [*A, {"slice_spec": [NONE, -1]}], lambda a, b: a[:, -1]),
+    ],
+)  # fmt: skip
+def test_functions_of_tensorflow_between_the_layers_are_read(
+    function: str, node: list[Any], expected: Callable[..., Any]
+) -> None:
+    layers = [
+        old_input("a", [None, 3, 4]), old_input("b", [None, 3, 4]),
+        old_layer("f", "TFOpLambda", [node], function=function, trainable=True),
+        old_layer("end", "Activation", [[["f", 0, 0, {}]]], activation="linear"),
+    ]  # fmt: skip
+    model = old_model(layers, ["end"])
+    a, b = (RNG.normal(size=(5, 3, 4)).astype("float32") for _ in "ab")
+    given = [value for name, value in (("a", a), ("b", b)) if name in [layer.name for layer in model.layers]]
+    found = model.predict(given if len(given) > 1 else given[0], verbose=0)
+    np.testing.assert_allclose(found, expected(a, b), atol=1e-6)
+
+
+def test_where_reads_its_two_sides() -> None:
+    layers = [
+        old_input("a", [None, 4]), old_input("b", [None, 4]),
+        old_layer("more", "TFOpLambda", [["a", 0, 0, {"y": 0.0, "name": None}]], function="math.greater"),
+        old_layer("f", "TFOpLambda", [["more", 0, 0, {"x": A, "y": B}]], function="where"),
+    ]  # fmt: skip
+    a, b = (RNG.normal(size=(5, 4)).astype("float32") for _ in "ab")
+    np.testing.assert_array_equal(old_model(layers, ["f"]).predict([a, b], verbose=0), np.where(a > 0, a, b))
+
+
+@pytest.mark.parametrize(
+    "activation",
+    ["softmax_v2", {"class_name": "Activation", "config": {"name": "a", "activation": "softmax"}}],
+)
+def test_an_activation_is_known_under_its_older_names(activation: Any) -> None:
+    layers = [
+        old_input("x", [None, 3]),
+        old_layer("dense", "Dense", [[["x", 0, 0, {}]]], units=2, activation=activation),
+    ]
+    model = old_model(layers, ["dense"])
+    assert model.get_layer("dense").activation.name == "softmax"
+
+
+def test_where_an_activation_is_unknown_the_error_says_where_to_stop() -> None:
+    layers = [
+        old_input("x", [None, 3]),
+        old_layer("dense", "Dense", [[["x", 0, 0, {}]]], units=2, activation="relu"),
+        old_layer("end", "Dense", [[["dense", 0, 0, {}]]], units=2, activation="own"),
+    ]
+    with pytest.raises(ModelFileError, match=r"'end' \(Dense with own\) is not known.*'own': \.\.\..*\['dense'\]"):
+        old_model(layers, ["end"])
+
+
+def test_a_separable_convolution_of_keras_2_is_read() -> None:
+    options = {"filters": 5, "kernel_size": [3], "strides": [1], "padding": "same", "dilation_rate": [1], "groups": 1}
+    ignored = {"kernel_initializer": {"class_name": "GlorotUniform", "config": {}}, "kernel_constraint": None}
+    layers = [
+        old_input("x", [None, 6, 3]),
+        old_layer("c", "SeparableConv1D", [[["x", 0, 0, {}]]], **options, **ignored, depth_multiplier=2),
+    ]
+    assert old_model(layers, ["c"]).output_shape == (None, 6, 5)
+
+
+def test_a_row_puts_out_zeros_until_its_first_used_step_where_tensorflow_wrote_the_file() -> None:
+    options = {"units": 2, "reset_after": True, "recurrent_activation": "sigmoid", "activation": "tanh"}
+    layers = [
+        old_input("x", [None, 4, 3]), old_input("state", [None, 2]),
+        old_layer("masking", "Masking", [[["x", 0, 0, {}]]], mask_value=0.0),
+        old_layer("gru", "GRU", [[["masking", 0, 0, {}], ["state", 0, 0, {}]]],
+                  **options, return_sequences=True),
+    ]  # fmt: skip
+    model = old_model(layers, ["gru"])
+    x, state = RNG.normal(size=(2, 4, 3)).astype("float32"), np.ones((2, 2), "float32")
+    x[1, :2] = 0
+    y = model.predict([x, state], verbose=0)
+    assert (y[1, :2] == 0).all() and (y[1, 2:] != 0).all() and (y[0] != 0).all()
+    assert "Steps masked before the first used one put out 0, as in TensorFlow: layer gru." in model.load_report
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("m.pkl", b"(lp0\nI1\na.", "Python pickle"),
+        ("m.joblib", b"x\x9c123", "Python pickle"),
+        ("m.h5", b"\x80\x04K\x01.", "Python pickle"),
+        ("m.pb", b"\x08\x01\x12", "graph of TensorFlow; open it with the TensorFlow"),
+        ("m.h5", b"\x1c\0\0\0TFL3", "TensorFlow Lite model"),
+        ("m.onnx", b"\x08\x07\x12", "ONNX model"),
+        ("m.ckpt.index", b"\0\0\1", "part of a TensorFlow checkpoint"),
+        ("m.ckpt.data-00000-of-00001", b"\1\2", "TensorFlow checkpoint"),
+        ("checkpoint", b'model_checkpoint_path: "m"', "index of TensorFlow checkpoints"),
+        ("m.npy", b"\x93NUMPY\1", "array of numpy"),
+        ("m.h5", b"Rar!\x1a", "compressed with RAR"),
+    ],
+)
+def test_a_file_that_is_no_model_is_told_for_what_it_seems_to_be(
+    name: str, content: bytes, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelFileError, match=reason):
+        load_model(tmp_path / name)
+
+
+def test_a_folder_of_tensorflow_is_told(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
+    with pytest.raises(ModelFileError, match="SavedModel of TensorFlow, which holds code; open it with"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+def test_half_precision_is_computed_in_single(policy: str) -> None:
+    dtype = {"class_name": "Policy", "config": {"name": policy}}
+    layers = [old_input("x", [None, 3]), old_layer("d", "Dense", [[["x", 0, 0, {}]]], units=2, dtype=dtype)]
+    model = old_model(layers, ["d"])
+    assert model.get_layer("d").dtype == "float32"
+    assert f"{policy} is computed in float32: layer d." in model.load_report
+
+
 # --- into Keras 3 ---------------------------------------------------------------------------------------------------
 
 

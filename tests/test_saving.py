@@ -21,7 +21,7 @@ import pytest
 from fastgru import random, saving
 from fastgru.layers import GRU, Activation, Dense, Dropout, Input, Layer
 from fastgru.models import Sequential, load_model
-from fastgru.saving import ModelFileError, keras_zip
+from fastgru.saving import ModelFileError, archives
 
 FILES = Path(__file__).parent / "files"
 WHOLE = sorted(
@@ -331,7 +331,7 @@ def test_an_unknown_constraint_is_named_and_an_unknown_initializer_is_of_no_acco
         layer["kernel_initializer"] = {"module": "my", "class_name": "Fancy", "config": {}, "registered_name": None}
 
     path = edit_archive(FILES / "reset_after.keras", tmp_path / "model.keras", "config.json", change)
-    with pytest.warns(UserWarning, match="layer 'gru', kernel_constraint: .*WeightClip"):
+    with pytest.warns(UserWarning, match="keras.constraints: 'WeightClip' is not known"):
         load_model(path)
     assert load_model(path, custom_objects={"WeightClip": "max_norm"}, compile=False).built
 
@@ -630,9 +630,9 @@ def loop(file: h5py.File, name: str, tmp_path: Path) -> None:
         (soft_link, "soft or external link"),
         (external_link, "soft or external link"),
         (external_storage, "in another file"),
-        (virtual, "virtual dataset"),
+        (virtual, "virtual dataset|longer than its place"),
         (text, "expected an array of numbers"),
-        (enormous, r"declares \d+ bytes but takes 0"),
+        (enormous, r"declares \d+ bytes, "),
         (loop, "expected an array, found another kind|nested deeper"),
     ],
 )
@@ -653,7 +653,7 @@ def test_a_dangerous_dataset_is_refused(
 
 
 def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keras_zip, "MAX_UNPACKED", 1 << 16)
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 1 << 16)
     with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", b" " * (1 << 20))
     with pytest.raises(ModelFileError, match=r"bomb\.keras, config\.json: would unpack"):
@@ -689,7 +689,7 @@ def test_code_in_a_file_is_never_run(tmp_path: Path) -> None:
         config["config"]["layers"][2]["config"]["activation"] = code
 
     path = edit_archive(FILES / "reset_after.keras", tmp_path / "model.keras", "config.json", change)
-    with pytest.raises(ModelFileError, match=r"layer 'dense' \(Dense\): .*never run"):
+    with pytest.raises(ModelFileError, match=r"layer 'dense' \(Dense with Lambda\) .*never run"):
         load_model(path, safe_mode=False)
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fastgru.layers.layer import Layer, unfilled_weights
+from fastgru.layers.masking import Masking
+from fastgru.layers.recurrent import Recurrent
+from fastgru.layers.rnn import RNN
 from fastgru.saving import (
     atomic,
     configs,
@@ -19,6 +22,7 @@ from fastgru.saving import (
     matching,
     old_configs,
     old_training,
+    old_weights,
     shards,
     weights_h5,
 )
@@ -35,13 +39,30 @@ FilePath = str | os.PathLike[str]
 
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_START = b"PK\x03\x04"
+_PICKLE = "is a Python pickle, which can run any code and is never opened"
+_SAVE_AGAIN = "open it with the TensorFlow that wrote it and save the model as .h5 or its weights as .weights.h5"
 # what stands in files that are called models and are none
 FOREIGN = (
+    (b"\x93NUMPY", "is an array of numpy, not a model"),
+    (b"Rar!", "is compressed with RAR; unpack it first"),
+    (b"7z\xbc\xaf", "is compressed with 7-Zip; unpack it first"),
+    (b"model_checkpoint_path", f"is the index of TensorFlow checkpoints; {_SAVE_AGAIN}"),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"),
-    (b"\x80", "is a Python pickle, which can run any code and is never opened"),
+    (b"\x80", _PICKLE),
     (b"<", "is a page of HTML or XML, probably an error page saved in the place of a download"),
     (b"{", "is JSON: a config without weights; give its text to model_from_json"),
     (b"\x1f\x8b", "is compressed with gzip; unpack it first"),
+)
+# what the ending says of those whose first bytes say nothing
+FOREIGN_ENDINGS = (
+    (".pb", f"is a graph of TensorFlow; {_SAVE_AGAIN}"),
+    (".index", f"is part of a TensorFlow checkpoint; {_SAVE_AGAIN}"),
+    (".ckpt", f"is a TensorFlow checkpoint; {_SAVE_AGAIN}"),
+    (".meta", f"is part of a TensorFlow checkpoint; {_SAVE_AGAIN}"),
+    (".onnx", "is an ONNX model; give the Keras file from which it was made"),
+    (".pkl", _PICKLE),
+    (".pickle", _PICKLE),
+    (".joblib", _PICKLE),
 )
 LEGACY_ATTRIBUTES = ("layer_names", "layer_names0", "model_config", "nb_layers")
 
@@ -55,9 +76,13 @@ def opened(filepath: FilePath) -> Iterator[ModelFile]:
         raise ModelFileMissing(f"{file}: there is no such file.")
     with reading(file):
         if path.is_dir():
+            if (path / "saved_model.pb").is_file():
+                raise ValueError(f"is a SavedModel of TensorFlow, which holds code; {_SAVE_AGAIN}")
             if not (path / keras_zip.CONFIG).is_file():
                 raise ValueError(f"is a folder without a {keras_zip.CONFIG}; give a .keras, .h5 or .weights.h5 file")
             start = ZIP_START
+        elif not path.is_file():
+            raise ValueError("is neither a file nor a folder")
         else:
             with path.open("rb") as stream:
                 start = stream.read(64)
@@ -68,7 +93,7 @@ def opened(filepath: FilePath) -> Iterator[ModelFile]:
         elif path.name.endswith(shards.ENDING) and start.lstrip().startswith(b"{"):
             kind = "shards"
         else:
-            raise ValueError(_foreign(start))
+            raise ValueError(_foreign(start, path.name))
     if kind == "zip":
         with keras_zip.opened(file, path) as found:
             yield found
@@ -76,15 +101,21 @@ def opened(filepath: FilePath) -> Iterator[ModelFile]:
         with shards.opened(file, path) as weights:
             yield weights
     else:
-        with hdf5.opened(file, path) as root:
+        with hdf5.opened(file, path, path.stat().st_size) as root:
             yield _hdf5_file(root)
 
 
-def _foreign(start: bytes) -> str:
+def _foreign(start: bytes, name: str) -> str:
+    """What a file that is no model seems to be, and what to do."""
     if not start:
         return "is empty"
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     reason = next((reason for beginning, reason in FOREIGN if text.startswith(beginning)), None)
+    if start[4:8] == b"TFL3":
+        reason = "is a TensorFlow Lite model; give the Keras file from which it was made"
+    if ".data-0" in name:
+        name = ".ckpt"
+    reason = reason or next((reason for ending, reason in FOREIGN_ENDINGS if name.lower().endswith(ending)), None)
     return reason or f"is neither an HDF5 file nor a .keras archive; it starts with {start[:8]!r}"
 
 
@@ -134,7 +165,7 @@ def load_model(
         The file cannot be read; the message names it, the place in it and the reason. Where the outputs need a layer
         that fastgru does not know, or code, it also names the layers at which one can stop.
     """
-    with opened(filepath) as file:
+    with opened(filepath) as file, reading(str(filepath)):
         if isinstance(file, WeightsFile) or file.model is None:
             raise ModelFileError(
                 f"{filepath}: holds weights without a model; build the model and call its load_weights with this file."
@@ -165,6 +196,7 @@ def load_model(
             with unfilled_weights(_room(file)):
                 model = builder.model(spec)
                 _build_by_weights(model, file)
+            _follow_tensorflow(model, file.tensorflow, report)
             how = Matching(made_for=True, entries=builder.entries, report=report)
             found = file.pairs(model, how)
             if len(found) != len(model.weights):
@@ -176,6 +208,19 @@ def load_model(
                 _compile(model, file, builder)
         model.load_report = report.sentences()
         return model
+
+
+def _follow_tensorflow(model: Any, by_tensorflow: bool, report: Report) -> None:
+    """Keras's backends disagree about what comes out of a row before its first step that is not masked."""
+    if not by_tensorflow:
+        return
+    inside = list(old_weights.leaves(model))
+    masked = any(isinstance(layer, Masking) or getattr(layer, "mask_zero", False) for layer in inside)
+    for layer in inside:
+        if isinstance(layer, (Recurrent, RNN)):
+            layer.zero_until_used = True
+            if masked and (layer.stateful or any(len(node.inputs) > 1 for node in layer.nodes)):
+                report.decide("Steps masked before the first used one put out 0, as in TensorFlow", layer.name)
 
 
 def _room(file: KerasFile | LegacyFile) -> int:
@@ -349,6 +394,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         report.decide(f"Written by Keras {said}" if said else f"Written in the words of Keras {version[0]}")
         builder = configs.Builder(file, custom_objects, report)
         model = builder.model(old_configs.modern(spec, version, report))
+        _follow_tensorflow(model, version < old_configs.KERAS_3, report)
         training = spec.get("compile_config")
         if training:
             builder.compile(model, old_training.modern_training(training) if version < (3, 0) else training)

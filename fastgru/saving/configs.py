@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fastgru import constraints, initializers, registry, regularizers
+from fastgru import activations, constraints, initializers, registry, regularizers
 from fastgru.layers.operations import OPERATIONS
 from fastgru.saving import graphs
 from fastgru.saving.errors import Report, notice, reading, sentence
@@ -27,8 +27,10 @@ Version = tuple[int, int]
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
 MAX_DEPTH = 100
 MAX_LAYERS = 2_000
+MAX_TEXT = 1 << 24  # as Python's objects JSON takes up to thirty times its length
 COUNTED = ("layers", "inbound_nodes", "cells")
 INNER = ("layer", "backward_layer", "forward_layer", "cell")
+WITH_MODULE = ("Attention",)  # without it Keras takes its option "dot" for the function of that name
 
 _registered: dict[str, Any] = {}
 
@@ -50,7 +52,7 @@ def register(name: str, layer: Any) -> None:
 
 def version(text: str | None) -> Version:
     """(major, minor) of a Keras version such as ``2.2.4-tf``; Keras 1 did not write one."""
-    found = re.match(r"(\d+)\.(\d+)", text or "")
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", text or "", re.ASCII)
     return (int(found[1]), int(found[2])) if found else (1, 0)
 
 
@@ -59,6 +61,8 @@ def parsed(text: str | bytes | None, file: str, place: str) -> Config | None:
     if text is None:
         return None
     with reading(file, place):
+        if len(text) > MAX_TEXT:
+            raise ValueError(f"is a text of {len(text)} bytes; at most {MAX_TEXT} are accepted")
         found = json.loads(text, object_hook=_without_wrapping)
         if not isinstance(found, dict):
             raise ValueError(f"expected a JSON object, got {type(found).__name__}")
@@ -118,7 +122,7 @@ class Builder:
     def model(self, spec: Config) -> Any:
         """The model, without its weights, not compiled."""
         with reading(self.file, "model config"):
-            self._check_known(spec)
+            spec = self._with_known_layers(spec)
             class_name, config = described(spec)
             if class_name == "Sequential":
                 model = self._sequential(spec)
@@ -171,20 +175,20 @@ class Builder:
         accepted = _arguments(cls)
         for key, value in config.items():
             get = next((get for ending, get in FROM_NAMES.items() if key.endswith(ending)), None)
-            where = f"layer {config.get('name')!r}, {key}"
             if get is not None:
                 try:
                     found[key] = get(value)
                 except Exception as error:
                     # initial values are of no use to a model whose weights stand in the file
                     self.report.decide(f"{key} is not known and left out", config.get("name"))
-                    if not key.endswith("_initializer"):
-                        self.unknown.append(f"{where}: {sentence(error)}")
+                    if not key.endswith("_initializer") and sentence(error) not in self.unknown:
+                        self.unknown.append(sentence(error))
             elif accepted is None or key in accepted:
                 found[key] = value
             elif value:
                 self.report.decide(f"The option {key}={value!r} is not known and ignored", config.get("name"))
-                notice(f"{self.file}, {where}: the option {key}={value!r} is not known to fastgru and is ignored.")
+                where = f"{self.file}, layer {config.get('name')!r}, {key}"
+                notice(f"{where}: the option {key}={value!r} is not known to fastgru and is ignored.")
         return found
 
     # --- what is known ------------------------------------------------------------------------------------------------
@@ -212,15 +216,37 @@ class Builder:
                 registry.lookup("keras.layers", class_name)
             except ValueError:
                 return class_name
+        for key, value in config.items() if isinstance(config, dict) else ():
+            if key.endswith("activation") and (bad := self._unknown_activation(value)):
+                return bad
         return next((bad for inner in _inner_forms(config) if (bad := self.unknown_in(inner))), None)
 
-    def _check_known(self, spec: Config) -> None:
-        """ValueError where the outputs need a layer that cannot be built; it says where one can stop instead."""
-        unknown = [form for form in spec["config"]["layers"] if self.unknown_in(form)]
-        if not unknown:
-            return
-        needed, stops = graphs.stops(spec, self.unknown_in)
-        form = needed or unknown[0]
+    def _unknown_activation(self, value: Any) -> str | None:
+        """The name of an activation that fastgru does not know."""
+        if isinstance(value, dict) and value.get("class_name") == "__lambda__":
+            return "Lambda"
+        name = value.get("config") if isinstance(value, dict) and value.get("class_name") == "function" else value
+        if not isinstance(name, str) or name.rsplit(">", 1)[-1] in self.custom_objects or name in self.custom_objects:
+            return None
+        try:
+            activations.get(name)
+        except ValueError:
+            return name
+        return None
+
+    def _with_known_layers(self, spec: Config) -> Config:
+        """The model without unknown layers that lead to no output.
+
+        ValueError where the outputs need a layer that cannot be built; it says where one can stop instead.
+        """
+        if not any(self.unknown_in(form) for form in spec["config"]["layers"]):
+            return spec
+        spec, left = graphs.without_dead_ends(spec, self.unknown_in)
+        for name in left:
+            self.report.decide("Left out, as no output needs them", name)
+        form, stops = graphs.stops(spec, self.unknown_in)
+        if form is None:
+            return spec
         class_name = self.unknown_in(form)
         layer = form["config"].get("name", form.get("name"))
         if class_name == "Lambda":
@@ -229,9 +255,10 @@ class Builder:
             reason = "is not known to fastgru"
         ways = [f"stop before it with outputs={stops[-4:]}"] if stops else []
         if class_name != "Lambda":
-            ways.insert(0, f"give your own class with custom_objects={{{class_name!r}: ...}}")
-        needs = "the model's outputs need it" if needed else "it leads to no output; name the outputs to leave it out"
-        raise ValueError("; ".join([f"layer {layer!r} ({class_name}) {reason}, and {needs}", " or ".join(ways)]))
+            ways.insert(0, f"give your own with custom_objects={{{class_name!r}: ...}}")
+        kind = class_name if class_name == form["class_name"] else f"{form['class_name']} with {class_name}"
+        where = f"layer {layer!r} ({kind}) {reason}, and the model's outputs need it"
+        raise ValueError("; ".join([where, *([" or ".join(ways)] if ways else [])]))
 
     # --- training -----------------------------------------------------------------------------------------------------
 
@@ -304,11 +331,15 @@ def _arguments(cls: Any) -> frozenset[str] | None:
 
 
 def legacy_model(spec: Mapping[str, Any]) -> Config:
-    """A model's config as a legacy file has it: no modules, no build or compile configs."""
+    """A model's config as a legacy file has it: no modules, no build or compile configs.
+
+    Some layers keep their module: Keras leaves it out, and then cannot open its own file.
+    """
     config = dict(spec["config"])
     if "layers" in config:
         config["layers"] = [legacy_model(layer) for layer in config["layers"]]
-    kept = {key: spec[key] for key in ("name", "inbound_nodes") if key in spec}
+    module = ("module",) if spec["class_name"] in WITH_MODULE or str(spec.get("module")).startswith(OPERATIONS) else ()
+    kept = {key: spec[key] for key in (*module, "name", "inbound_nodes") if key in spec}
     return {"class_name": spec["class_name"], "config": config, **kept}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastgru.saving import api, old_configs
-from fastgru.saving.errors import ModelFileError
+from fastgru.saving.errors import ModelFileError, reading
 from fastgru.saving.weights_h5 import WeightsFile
 
 # options that tell most of a layer, in the order in which they are told
@@ -15,10 +15,13 @@ OPTIONS = (
     "recurrent_activation", "reset_after", "return_sequences", "return_state", "go_backwards", "stateful", "merge_mode",
     "mask_zero", "mask_value", "padding", "target_shape", "dims", "axis",
 )  # fmt: skip
+# what is not told
 USUAL: dict[str, Any] = {
     "activation": ("linear", None), "recurrent_activation": ("sigmoid",), "reset_after": (True,), "padding": ("valid",),
     "axis": (-1,), "merge_mode": ("concat",),
 }  # fmt: skip
+USUAL_RECURRENT = {**USUAL, "activation": ("tanh",)}
+USUAL_ELSE = (None, False)
 
 
 def described(filepath: api.FilePath, outputs: list[str] | None = None, custom_objects: Any = None) -> dict[str, Any]:
@@ -42,7 +45,7 @@ def described(filepath: api.FilePath, outputs: list[str] | None = None, custom_o
     ModelFileError
         It is no model file at all.
     """
-    with api.opened(filepath) as file:
+    with api.opened(filepath) as file, reading(str(filepath)):
         arrays = {name: [list(array.shape) for array in found] for name, found in file.stored().items()}
         spec = None if isinstance(file, WeightsFile) else file.model
         training = None if isinstance(file, WeightsFile) else file.training
@@ -83,14 +86,13 @@ def _layer(layer: Any, shape: Any) -> dict[str, Any]:
 
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: config[key] for key in OPTIONS if key in config}
+    usual = USUAL_RECURRENT if "recurrent_initializer" in config or "inner_init" in config else USUAL
+    found = {key: config[key] for key in OPTIONS if not isinstance(config.get(key), (Mapping, type(None)))}
     return {
         key: value
         for key, value in found.items()
-        if value is not False
-        and value is not None
-        and value not in USUAL.get(key, ())
-        and not isinstance(value, Mapping)
+        # 0 is not False here
+        if not any(type(value) is type(one) and value == one for one in usual.get(key, USUAL_ELSE))
     }
 
 

@@ -7,9 +7,30 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+MAX_SENTENCE = 2000
+
+
+def printable(text: str) -> str:
+    """A text as one line, in which nothing from a file steers a terminal: what is not printable is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def shown(text: str) -> str:
+    """`printable`, with the middle left out of what is too long to be read."""
+    text = printable(text)
+    if len(text) <= MAX_SENTENCE:
+        return text
+    half = MAX_SENTENCE // 2
+    return f"{text[:half]} [...] {text[-half:]}"
+
 
 class ModelFileError(ValueError):
     """A model file cannot be read: the message names the file, the place in it and the reason."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
 
 
 class ModelFileMissing(ModelFileError, FileNotFoundError):
@@ -24,9 +45,9 @@ class Report:
 
     def decide(self, decision: str, layer: object = None) -> None:
         """Write down a decision, without its full stop; made again, it only gets one more layer."""
-        layers = self._layers.setdefault(decision, [])
-        if layer is not None and str(layer) not in layers:
-            layers.append(str(layer))
+        layers = self._layers.setdefault(shown(decision), [])
+        if layer is not None and (name := printable(str(layer))) not in layers:
+            layers.append(name)
 
     def sentences(self) -> list[str]:
         """The decisions in the order in which they were first made."""
@@ -60,7 +81,11 @@ def _where(file: str, place: str) -> str:
 
 def sentence(error: Exception) -> str:
     """What an exception says, on one line and with its full stop."""
-    reason = " ".join(str(error.args[0] if error.args else "").split()) or f"{type(error).__name__} in this place"
+    said = str(error)
+    if isinstance(error, KeyError) and error.args:
+        said = str(error.args[0])
+        said = said if " " in said else f"{said!r} is missing"
+    reason = " ".join(said.split()) or f"{type(error).__name__} in this place"
     return reason if reason.endswith((".", "?")) else f"{reason}."
 
 
@@ -69,4 +94,4 @@ def notice(message: str) -> None:
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastgru":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level)
+    warnings.warn(shown(message), stacklevel=level)

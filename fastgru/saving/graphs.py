@@ -73,6 +73,22 @@ def stops(spec: Config, unknown: Callable[[Config], str | None]) -> tuple[Config
     return bad[0], [name for name in graph.layers if name in whole & last and not _is_input(graph.layers[name])]
 
 
+def without_dead_ends(spec: Config, unknown: Callable[[Config], str | None]) -> tuple[Config, list[str]]:
+    """A model without the layers that no output needs, if one of these is unknown; and the names of what is left out.
+
+    Keras 2 keeps so what `add_loss` and `add_metric` compute. The inputs stay.
+    """
+    graph = _Graph(as_graph(spec))
+    needed = {name for name, _ in graph.needed(graph.ends)}
+    if not any(unknown(form) for name, form in graph.layers.items() if name not in needed):
+        return spec, []
+    config = graph.restricted(graph.ends, [])
+    left = [form for name, form in graph.layers.items() if name not in needed]
+    config["layers"] = [*(form for form in left if _is_input(form)), *config["layers"]]
+    config["input_layers"] = graph.config["input_layers"]
+    return {**spec, "config": {**spec["config"], **config}}, [form["name"] for form in left if not _is_input(form)]
+
+
 def as_graph(spec: Config) -> Config:
     """A Sequential as a graph in a row; a graph as it is."""
     if spec["class_name"] != "Sequential":

@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import mmap
 import secrets
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +26,98 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 MAX_DEPTH = 64
-MAX_OBJECTS = 100_000
-MAX_STRINGS = 1_000_000
-MAX_TEXT = 1 << 26  # bytes of one attribute
-# an array may declare this many bytes, or this multiple of what it takes in the file
-MAX_UNPACKED = 1 << 26
-MAX_EXPANSION = 1000
+MAX_OBJECTS = 50_000  # each counts as often as it is come by
+MAX_STRINGS = 100_000
+MAX_TEXT = 1 << 24  # bytes of one attribute, whose longest is the text of a model
+# the arrays may declare this many bytes in all, or this multiple of the file's size
+MAX_UNPACKED = 1 << 28
+MAX_EXPANSION = 100
+MAX_CHUNKS = 100_000
+# gzip, or shuffle and gzip; HDF5 would load others as plugins from the folders that it is told
+FILTERS = ((), (1,), (2, 1))
+NOWHERE = (1 << 64) - 1
 HEAP_START = b"GCOL\x01"
+REFERENCE = 16  # bytes of a reference to a text: its length, the heap's place, index
 HEAP_BYTES = 4096  # a global heap has at least this size
-MIN_ABSURD = 1 << 24  # a text of fewer bytes does no harm, whatever its place holds
 ATTRIBUTE_BYTES = 64512  # an HDF5 attribute holds no more; longer lists are cut into name0, name1, ...
+
+
+@dataclass
+class Bounds:
+    """What a file has declared so far, and how much it may.
+
+    Attributes
+    ----------
+    data : bytes-like
+        The file.
+    size : int
+        Bytes of the file on disk.
+    """
+
+    data: bytes | mmap.mmap
+    size: int
+    objects: int = 0
+    declared: int = 0
+    chunks: int = 0
+    text: int = 0
+
+    def come_by(self, objects: int) -> None:
+        """ValueError where the file leads to too many objects."""
+        self.objects += objects
+        if self.objects > MAX_OBJECTS:
+            raise ValueError(f"is one of more than {MAX_OBJECTS} objects, which are not accepted")
+
+    def declare(self, declared: int, chunks: int) -> None:
+        """ValueError where the file's arrays are too large in all, or too much cut up."""
+        self.declared += declared
+        self.chunks += chunks
+        if self.declared > max(MAX_UNPACKED, MAX_EXPANSION * self.size):
+            raise ValueError(
+                f"declares {declared} bytes, {self.declared} with those before it, and the file has {self.size}; at "
+                f"most {MAX_EXPANSION} times its size or {MAX_UNPACKED} bytes are accepted"
+            )
+        if self.chunks > MAX_CHUNKS:
+            raise ValueError(f"is cut into {chunks} chunks; at most {MAX_CHUNKS} in all are accepted")
+
+    def spell(self, name: str, count: int) -> None:
+        """ValueError where the texts of an attribute are too long, or cannot be found.
+
+        The HDF5 library believes the length in a reference to a text and takes the memory before it looks at the text.
+        So the references are looked up in the messages of all attributes of this name and number of texts.
+        """
+        found = False
+        key = name.encode("utf-8", "surrogateescape") + b"\0"
+        place = self.data.find(key)
+        while place >= 0:
+            for references in self._messages(place, key, count):
+                found = True
+                lengths = np.frombuffer(references, "<u4")[::4].sum(dtype=np.int64)
+                self.text += int(lengths)
+                if lengths > MAX_TEXT:
+                    raise ValueError(f"declares {lengths} bytes; at most {MAX_TEXT} are accepted")
+            place = self.data.find(key, place + 1)
+        if not found:
+            raise ValueError("is damaged, or laid out as no Keras does")
+        if self.text > MAX_UNPACKED:
+            raise ValueError(f"is one of texts of {self.text} bytes in all; at most {MAX_UNPACKED} are accepted")
+
+    def _messages(self, place: int, key: bytes, count: int) -> Iterator[bytes]:
+        """The references to texts in what may be the message of an attribute whose name stands at a place.
+
+        Version, flags, sizes of name, type and space; name, type and space; for each text its length, heap and index.
+        """
+        data = self.data
+        for version, begin, multiple in ((1, place - 8, 8), (2, place - 8, 1), (3, place - 9, 1)):
+            if begin < 0 or data[begin] != version or _number(data, begin + 2, 2) != len(key):
+                continue
+            sizes = (len(key), _number(data, begin + 4, 2), _number(data, begin + 6, 2))
+            name_size, type_size, space_size = (-(-size // multiple) * multiple for size in sizes)
+            space = place + name_size + type_size
+            if space + space_size + REFERENCE * count > len(data):
+                continue
+            sizes_begin = space + (8 if data[space] == 1 else 4)
+            if math.prod(_number(data, sizes_begin + 8 * axis, 8) for axis in range(data[space + 1])) == count:
+                yield data[space + space_size : space + space_size + REFERENCE * count]
 
 
 class StoredArray:
@@ -46,30 +130,43 @@ class StoredArray:
     shape : tuple of int
     """
 
-    def __init__(self, file: str, dataset: h5py.Dataset) -> None:
+    def __init__(self, file: str, dataset: h5py.Dataset, bounds: Bounds) -> None:
+        from h5py import h5d
+
         self.file = file
         self.place = str(dataset.name)
         self._dataset = dataset
+        self._bounds = bounds
+        self._chunk = 0  # bytes of a compressed chunk
         with reading(file, self.place):
-            if dataset.external:
+            plan = dataset.id.get_create_plist()
+            layout = plan.get_layout()
+            if plan.get_external_count():
                 raise ValueError("keeps its numbers in another file, which fastgru does not open")
-            if dataset.is_virtual:
+            if layout == h5d.VIRTUAL:
                 raise ValueError("is a virtual dataset, which fastgru does not open")
             if dataset.shape is None:
                 raise ValueError("is empty")
             self.shape: tuple[int, ...] = dataset.shape
-            declared, taken = math.prod(self.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
-            if declared > max(MAX_UNPACKED, MAX_EXPANSION * taken):
-                raise ValueError(
-                    f"declares {declared} bytes but takes {taken} in the file; at most {MAX_EXPANSION} times its size "
-                    f"or {MAX_UNPACKED} bytes are accepted"
-                )
+            itemsize = dataset.dtype.itemsize
+            declared, chunks = math.prod(self.shape) * itemsize, 0
+            if layout == h5d.CHUNKED:
+                chunk = plan.get_chunk()
+                chunks = math.prod(math.ceil(axis / part) for axis, part in zip(self.shape, chunk, strict=True))
+                declared = max(1, chunks) * math.prod(chunk) * itemsize
+                filters = tuple(plan.get_filter(number)[0] for number in range(plan.get_nfilters()))
+                if filters not in FILTERS:
+                    raise ValueError(f"went through filters {filters}; gzip, with shuffle or without, is what is read")
+                self._chunk = math.prod(chunk) * itemsize if filters else 0
+            bounds.declare(declared, chunks)
 
     def read(self, dtype: npt.DTypeLike) -> Array:
         """The numbers. Compare `shape` with what is expected first: a small file can declare an array of any size."""
         with reading(self.file, self.place):
             stored = self._dataset.dtype
-            if stored.kind == "V" and stored.itemsize == 2 and self._dataset.attrs.get("dtype") == "bfloat16":
+            if self._chunk:
+                self._check_chunks()
+            if stored.kind == "V" and stored.itemsize == 2 and self._is_bfloat16():
                 # bfloat16 is the upper half of a float32
                 halves = np.asarray(self._dataset[()]).view(np.uint16).astype(np.uint32)
                 return (halves << 16).view(np.float32).astype(dtype)
@@ -77,14 +174,34 @@ class StoredArray:
                 raise ValueError(f"expected an array of numbers, got dtype {stored}")
             return np.asarray(self._dataset[()], dtype)
 
+    def _is_bfloat16(self) -> bool:
+        attributes = self._dataset.attrs
+        return "dtype" in attributes and _decoded(_value(attributes, "dtype", self._bounds)) == "bfloat16"
+
+    def _check_chunks(self) -> None:
+        """ValueError where a compressed chunk unpacks to more than its size: HDF5 would unpack all of it."""
+        dataset = self._dataset.id
+        chunks: list[Any] = []
+        dataset.chunk_iter(chunks.append)
+        for chunk in chunks:
+            # what cannot be compressed grows a little
+            if chunk.size > self._chunk + self._chunk // 8 + 1024:
+                raise ValueError(f"has a chunk of {self._chunk} bytes that takes {chunk.size}")
+            _, packed = dataset.read_direct_chunk(chunk.chunk_offset)
+            if chunk.filter_mask == 0:
+                unpacking = zlib.decompressobj()
+                if len(unpacking.decompress(packed, self._chunk + 1)) > self._chunk or not unpacking.eof:
+                    raise ValueError(f"has a damaged chunk, which does not unpack to {self._chunk} bytes")
+
 
 class Node:
     """A group of an HDF5 file."""
 
-    def __init__(self, file: str, group: h5py.Group) -> None:
+    def __init__(self, file: str, group: h5py.Group, bounds: Bounds) -> None:
         self.file = file
         self.place = str(group.name)
         self._group = group
+        self._bounds = bounds
 
     def __contains__(self, name: str) -> bool:
         with reading(self.file, self.place):
@@ -97,7 +214,7 @@ class Node:
         found = self._find(path)
         if not isinstance(found, h5py.Group):
             raise ModelFileError(f"{self.file}, {self._below(path)}: expected a group, found another kind of object.")
-        return Node(self.file, found)
+        return Node(self.file, found, self._bounds)
 
     def array(self, path: str) -> StoredArray:
         """The array at a path below this group."""
@@ -106,25 +223,25 @@ class Node:
         found = self._find(path)
         if not isinstance(found, h5py.Dataset):
             raise ModelFileError(f"{self.file}, {self._below(path)}: expected an array, found another kind of object.")
-        return StoredArray(self.file, found)
+        return StoredArray(self.file, found, self._bounds)
 
     def arrays(self) -> Iterator[tuple[list[str], StoredArray]]:
         """All arrays below this group, each with the names on the way to it."""
         import h5py
 
         waiting: list[tuple[list[str], h5py.Group]] = [([], self._group)]
-        seen = 0
         while waiting:
             names, group = waiting.pop()
-            with reading(self.file, str(group.name)):
+            place = "/".join([self.place.rstrip("/"), *names]) or "/"
+            with reading(self.file, place):
+                if len(names) > MAX_DEPTH:
+                    raise ValueError(f"is nested deeper than {MAX_DEPTH}")
+                self._bounds.come_by(len(group))
                 members = list(group)
-                seen += len(members)
-                if len(names) > MAX_DEPTH or seen > MAX_OBJECTS:
-                    raise ValueError(f"is nested deeper than {MAX_DEPTH} or holds more than {MAX_OBJECTS} objects")
             for name in members:
-                found = self._step(group, name)
+                found = self._step(group, name, place)
                 if isinstance(found, h5py.Dataset):
-                    yield [*names, name], StoredArray(self.file, found)
+                    yield [*names, name], StoredArray(self.file, found, self._bounds)
                 elif isinstance(found, h5py.Group):
                     waiting.append(([*names, name], found))
 
@@ -168,32 +285,53 @@ class Node:
         return [_decoded(text) for text in self._value(attribute)]
 
     def _value(self, attribute: str) -> Any:
-        """An attribute, once its size was found acceptable."""
-        found = self._group.attrs.get_id(attribute)
-        size = found.dtype.itemsize * math.prod(found.shape or ())
-        if size > MAX_TEXT:
-            raise ValueError(f"declares {size} bytes; at most {MAX_TEXT} are accepted")
-        return self._group.attrs[attribute]
+        return _value(self._group.attrs, attribute, self._bounds)
 
     def _find(self, path: str) -> Any:
+        names = path.split("/")
+        with reading(self.file, self.place):
+            self._bounds.come_by(len(names))
+            if len(names) > MAX_DEPTH:
+                raise ValueError(f"refers to an array at a depth of {len(names)}; at most {MAX_DEPTH} is accepted")
         found: Any = self._group
-        for name in path.split("/"):
-            found = self._step(found, name)
+        place = self.place
+        for name in names:
+            found = self._step(found, name, place)
+            place = f"{place.rstrip('/')}/{name}"
         return found
 
-    def _step(self, group: Any, name: str) -> Any:
-        import h5py
+    def _step(self, group: Any, name: str, place: str) -> Any:
+        """What has a name in a group, which stands at a place."""
+        from h5py import Group, h5l
 
-        with reading(self.file, f"{str(group.name).rstrip('/')}/{name}"):
-            link = group.get(name, getclass=True, getlink=True) if isinstance(group, h5py.Group) else None
-            if link is None:
+        with reading(self.file, f"{place.rstrip('/')}/{name}"):
+            links = group.id.links if isinstance(group, Group) else None
+            link = name.encode("utf-8", "surrogateescape")
+            if links is None or not links.exists(link):
                 raise ValueError("is missing")
-            if link is not h5py.HardLink:
+            if links.get_info(link).type != h5l.TYPE_HARD:
                 raise ValueError("is a soft or external link, which fastgru does not follow")
             return group[name]
 
     def _below(self, path: str) -> str:
         return f"{self.place.rstrip('/')}/{path}"
+
+
+def _value(attributes: h5py.AttributeManager, name: str, bounds: Bounds) -> Any:
+    """An attribute, once its size was found acceptable."""
+    import h5py
+
+    found = attributes.get_id(name)
+    if found.dtype.kind not in "SiufbO" or (found.dtype.kind == "O" and h5py.check_string_dtype(found.dtype) is None):
+        raise ValueError(f"expected text or numbers, got dtype {found.dtype}")
+    count = math.prod(found.shape or ())
+    if count > MAX_STRINGS:
+        raise ValueError(f"declares {count} texts or numbers; at most {MAX_STRINGS} are accepted")
+    if found.dtype.kind == "O":
+        bounds.spell(name, count)
+    elif found.dtype.itemsize * count > MAX_TEXT:
+        raise ValueError(f"declares {found.dtype.itemsize * count} bytes; at most {MAX_TEXT} are accepted")
+    return attributes[name]
 
 
 def _decoded(value: Any) -> str:
@@ -204,76 +342,67 @@ def _decoded(value: Any) -> str:
 
 
 @contextmanager
-def opened(file: str, source: Path | bytes) -> Iterator[Node]:
-    """The root group of an HDF5 file on disk or in memory; `file` is its name in error messages."""
+def opened(file: str, source: Path | bytes, size: int) -> Iterator[Node]:
+    """The root group of an HDF5 file on disk or in memory.
+
+    Parameters
+    ----------
+    file : str
+        Its name in error messages.
+    source : path or bytes
+    size : int
+        Bytes of the file on disk, which in an archive may be packed.
+    """
     import h5py
 
-    with reading(file):
-        _check_heaps(source)
-        try:
-            root = h5py.File(source if isinstance(source, Path) else h5py.h5f.open_file_image(source), "r")
-        except OSError as error:
-            raise ValueError(f"is damaged or cut short ({error})") from error
-    with root:
-        yield Node(file, root)
+    with ExitStack() as stack:
+        with reading(file):
+            data = stack.enter_context(_mapped(source)) if isinstance(source, Path) else source
+            _check_heaps(data)
+            try:
+                root = h5py.File(source if isinstance(source, Path) else h5py.h5f.open_file_image(source), "r")
+            except OSError as error:
+                raise ValueError(f"is damaged or cut short ({error})") from error
+        stack.enter_context(root)
+        yield Node(file, root, Bounds(data, size))
 
 
-def _check_heaps(source: Path | bytes) -> None:
-    """ValueError where the HDF5 library would read the file for ever, or take memory without an end.
+def _mapped(path: Path) -> mmap.mmap:
+    """The bytes of a file, read where they are looked at."""
+    with path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _number(data: bytes | mmap.mmap, place: int, size: int) -> int:
+    return int.from_bytes(data[place : place + size], "little")
+
+
+def _check_heaps(data: bytes | mmap.mmap) -> None:
+    """ValueError where the HDF5 library would read the file for ever.
 
     Texts of any length stand in global heaps. The library walks through one from object to object: free space, index 0,
-    of no bytes leads it nowhere. And it believes the length in a reference to an object before it looks at the object.
+    of no bytes leads it nowhere, nor does an object of nearly 2**64 bytes.
     The format: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, section III.E.
     """
-    if isinstance(source, Path):
-        with source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            _check_heaps_in(data)
-    else:
-        _check_heaps_in(source)
-
-
-def _check_heaps_in(data: bytes | mmap.mmap) -> None:
-    def number(place: int, size: int) -> int:
-        return int.from_bytes(data[place : place + size], "little")
-
-    heaps: dict[int, dict[int, int]] = {}  # of each heap the lengths of its objects
+    later = data[8] >= 2  # the version of the superblock
+    offsets, base = (9, 12) if later else (13, 24)
+    # addresses and lengths of 8 bytes each, counted from the file's first byte, no driver for several files
+    if _number(data, offsets, 2) != 0x0808 or _number(data, base, 8) or (not later and _number(data, 48, 8) != NOWHERE):
+        raise ValueError("is damaged, or laid out as no Keras does: its superblock is unusual")
     start = data.find(HEAP_START)
     while start >= 0:
-        end = start + number(start + 8, 8)
-        if start + HEAP_BYTES <= end <= len(data):
-            lengths = heaps[start] = {}
+        end = start + _number(data, start + 8, 8)
+        if end > len(data):
+            raise ValueError(f"is damaged or cut short: the global heap at byte {start} goes beyond its end")
+        if start + HEAP_BYTES <= end:
             place = start + 16
             while place + 16 <= end:
-                index, length = number(place, 2), number(place + 8, 8)
-                if index == length == 0:
+                index, length = _number(data, place, 2), _number(data, place + 8, 8)
+                step = 16 + (length + 7) // 8 * 8 if index else length
+                if not 0 < step <= end - place:
                     raise ValueError(f"is damaged: the global heap at byte {start} is broken")
-                lengths[index] = min(length, end - place)
-                place += 16 + (length + 7) // 8 * 8 if index else length
+                place += step
         start = data.find(HEAP_START, start + 1)
-    if heaps:
-        _check_references(data, heaps)
-
-
-def _check_references(data: bytes | mmap.mmap, heaps: dict[int, dict[int, int]]) -> None:
-    """ValueError where a reference into a heap (length, the heap's place, index) names more than the object has."""
-    whole = np.frombuffer(data, np.uint8)
-    starts = np.array(sorted(heaps), "<u8")
-    damaged = None
-    # version 1 of the headers of objects, which h5py writes, keeps to multiples of 8, where the length comes first
-    shifts = [4] if data.find(b"OHDR") < 0 else range(8)
-    for shift in shifts:
-        words = whole[shift : shift + (len(whole) - shift) // 8 * 8].view("<u8")
-        near = np.flatnonzero((words >= starts[0]) & (words <= starts[-1]))
-        for place in (near[np.isin(words[near], starts)] * 8 + shift).tolist():
-            start, length, index = (
-                int.from_bytes(whole[at : at + size].tobytes(), "little")
-                for at, size in ((place, 8), (max(place - 4, 0), 4), (place + 8, 4))
-            )
-            if index and length > max(heaps[start].get(index, length), MIN_ABSURD):
-                damaged = place - 4
-    del words, whole  # the file cannot be closed while an array looks into it
-    if damaged is not None:
-        raise ValueError(f"is damaged: the text at byte {damaged} is longer than its place")
 
 
 def image(fill: Callable[[h5py.File], None]) -> bytes:

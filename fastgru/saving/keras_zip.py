@@ -7,22 +7,19 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from fastgru.layers.layer import Layer
-from fastgru.saving import configs, hdf5, npz, weights_h5
+from fastgru.saving import archives, configs, hdf5, npz, weights_h5
 from fastgru.saving.configs import Version
-from fastgru.saving.errors import reading
+from fastgru.saving.errors import ModelFileError, reading
 from fastgru.saving.matching import Matching, Pair, Stored
 from fastgru.saving.weights_h5 import WeightsFile
 
 CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
-# a member may unpack to this size, or to this multiple of what it takes in the archive
-MAX_UNPACKED = 1 << 28
-MAX_EXPANSION = 100
-MAX_MEMBERS = 10_000
 
 
 class KerasFile:
@@ -36,7 +33,12 @@ class KerasFile:
         written = configs.parsed(metadata, file, METADATA) or {}
         self.version: Version = configs.version(str(written.get("keras_version")))
         self.written_by = f"Keras {written.get('keras_version')}"
+        self.tensorflow = self.version < (3, 0)  # Keras 3 does not say in an archive who computes
         self.training = (self.model or {}).get("compile_config") or None
+        if not isinstance(self.training, (dict, NoneType)):
+            raise ModelFileError(
+                f"{file}, {CONFIG}: expected compile_config to be a JSON object, got {self.training!r}."
+            )
         self._weights = weights
 
     @property
@@ -61,25 +63,22 @@ class KerasFile:
 def opened(file: str, path: Path) -> Iterator[KerasFile]:
     """The `.keras` file at `path`, an archive or a folder; `file` is its name in error messages."""
     if path.is_dir():
-        with _with_members(
-            file, {entry.name for entry in path.iterdir()}, lambda name: _in_folder(path, name)
-        ) as found:
+        entries = {entry.name: entry.lstat().st_size for entry in path.iterdir()}
+        with _with_members(file, set(entries), lambda name: _in_folder(path, name), sum(entries.values())) as found:
             yield found
         return
-    with reading(file):
-        archive = zipfile.ZipFile(path)
-        names = archive.namelist()
-        if len(names) > MAX_MEMBERS:
-            raise ValueError(f"holds {len(names)} members; at most {MAX_MEMBERS} are accepted")
-        strange = next((name for name in names if _leads_out(name)), None)
-        if strange is not None:
-            raise ValueError(f"holds a member {strange[:80]!r}, whose path is absolute or leads out of the archive")
-    with archive, _with_members(file, set(names), lambda name: _in_archive(archive, name)) as found:
-        yield found
+    with ExitStack() as stack:
+        with reading(file):
+            archive = stack.enter_context(archives.opened(path))
+            names = set(archive.namelist())
+            size = path.stat().st_size
+        yield stack.enter_context(
+            _with_members(file, names, lambda name: archives.content(archive, archive.getinfo(name)), size)
+        )
 
 
 @contextmanager
-def _with_members(file: str, names: set[str], member: Callable[[str], bytes]) -> Iterator[KerasFile]:
+def _with_members(file: str, names: set[str], member: Callable[[str], bytes], size: int) -> Iterator[KerasFile]:
     parts = []
     for name in (CONFIG, METADATA, ARRAYS if ARRAYS in names and WEIGHTS not in names else WEIGHTS):
         with reading(file, name):
@@ -91,29 +90,16 @@ def _with_members(file: str, names: set[str], member: Callable[[str], bytes]) ->
     if WEIGHTS not in names:
         yield KerasFile(file, config, metadata, WeightsFile(file, npz.arrays(f"{file}/{ARRAYS}", weights)))
         return
-    with hdf5.opened(f"{file}/{WEIGHTS}", weights) as root:
+    with hdf5.opened(f"{file}/{WEIGHTS}", weights, size) as root:
         yield KerasFile(file, config, metadata, WeightsFile(root.file, root.arrays()))
-
-
-def _leads_out(name: str) -> bool:
-    parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
-    return ".." in parts or PurePosixPath(name).is_absolute() or bool(PureWindowsPath(name).anchor)
-
-
-def _in_archive(archive: zipfile.ZipFile, name: str) -> bytes:
-    info = archive.getinfo(name)
-    if info.file_size > max(MAX_UNPACKED, MAX_EXPANSION * info.compress_size):
-        raise ValueError(
-            f"would unpack from {info.compress_size} to {info.file_size} bytes; at most {MAX_EXPANSION} times its "
-            f"size or {MAX_UNPACKED} bytes are accepted"
-        )
-    return archive.read(info)
 
 
 def _in_folder(folder: Path, name: str) -> bytes:
     path = folder / name
     if path.is_symlink():
         raise ValueError("is a link, which fastgru does not follow")
+    if not path.is_file():
+        raise ValueError("is no file")
     return path.read_bytes()
 
 

@@ -40,6 +40,8 @@ class LegacyFile:
         The same in words.
     model : dict or None
         The model's config as it stands there; None in a file of weights alone.
+    tensorflow : bool
+        Whether TensorFlow computed.
     training : dict or None
         What it was compiled with, in the form of a `.keras` file.
     """
@@ -58,6 +60,7 @@ class LegacyFile:
         training = configs.parsed(root.text("training_config"), root.file, "training_config")
         self.training = None if training is None else old_training.training_from_legacy(training)
         self._stored = {name: self._arrays(self._weights.node(name)) for name in self._layer_names()}
+        self.tensorflow = backend == "tensorflow"
         self._origin = Origin(first=self.version < (2, 0), theano=self._by_theano(backend))
 
     def _layer_names(self) -> list[str]:

@@ -9,19 +9,18 @@ from __future__ import annotations
 import io
 import math
 import pickletools
-import zipfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.saving import archives
 from fastgru.saving.errors import reading
 
 Array = npt.NDArray[Any]
 
-MAX_EXPANSION = 1000
-MAX_UNPACKED = 1 << 26
 MAX_HEADER = 1 << 16
 ROOT = "__root__"
 
@@ -44,34 +43,32 @@ class Held:
 
 def arrays(file: str, data: bytes) -> Iterator[tuple[list[str], Held]]:
     """All arrays of an `.npz`, each with its path; `file` is its name in error messages."""
-    with reading(file):
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    with archive:
+    with ExitStack() as stack:
+        with reading(file):
+            archive = stack.enter_context(archives.opened(data))
+            size = sum(info.file_size for info in archive.infolist())  # members may lie over one another
+            if size > max(archives.MAX_UNPACKED, archives.MAX_EXPANSION * len(data)):
+                raise ValueError(f"declares {size} bytes but takes {len(data)}")
         for info in archive.infolist():
             path = info.filename.removesuffix(".npy")
             with reading(file, path):
-                for number, value in sorted(_member(archive, info).items()):
-                    names = [*([] if path == ROOT else path.split("/")), "vars", *([number] if number else [])]
-                    yield names, Held(file, "/".join(names), value)
+                found = sorted(_member(archives.content(archive, info)).items())
+            for number, value in found:
+                names = [*([] if path == ROOT else path.split("/")), "vars", *([number] if number else [])]
+                yield names, Held(file, "/".join(names), value)
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> dict[str, Array]:
+def _member(data: bytes) -> dict[str, Array]:
     """The arrays of one path by their numbers; one array that stands there itself has the number 0."""
-    with archive.open(info) as stream:
-        major, _ = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
-        size = math.prod(shape) * dtype.itemsize
-        if max(size, info.file_size) > max(MAX_UNPACKED, MAX_EXPANSION * info.compress_size):
-            raise ValueError(
-                f"declares {max(size, info.file_size)} bytes but takes {info.compress_size}; at most {MAX_EXPANSION} "
-                f"times its size or {MAX_UNPACKED} bytes are accepted"
-            )
-        content = stream.read()
+    stream = io.BytesIO(data)
+    major, _ = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream, max_header_size=MAX_HEADER)
+    content = data[stream.tell() :]
     if dtype.hasobject:
         return _pickled(content)
-    if len(content) != size:
-        raise ValueError(f"declares {size} bytes of numbers and holds {len(content)}")
+    if len(content) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"declares {math.prod(shape) * dtype.itemsize} bytes of numbers and holds {len(content)}")
     return {"0": np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")}
 
 
@@ -124,9 +121,11 @@ def _pickled(content: bytes) -> dict[str, Array]:
             stack[-1].extend(found)
         elif name in ("SETITEM", "SETITEMS"):
             found = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
-            stack[-1].update(zip(found[::2], found[1::2], strict=True))
+            keys = [_of_kind((str, int), key) for key in found[::2]]
+            stack[-1].update(zip(keys, found[1::2], strict=True))
         elif name in ("GLOBAL", "STACK_GLOBAL"):
             module, wanted = argument.split(" ") if name == "GLOBAL" else (stack.pop(-2), stack.pop())
+            module, wanted = _of_kind(str, module), _of_kind(str, wanted)
             if module.split(".")[0] != "numpy" or wanted not in _KNOWN:
                 raise ValueError(f"names {module}.{wanted} in a pickle, of which only numpy's arrays are read")
             stack.append({"is": _KNOWN[wanted]})
@@ -144,14 +143,28 @@ def _pickled(content: bytes) -> dict[str, Array]:
             raise ValueError(f"holds a pickle with the instruction {name}, which no array needs")
     (outer,) = stack
     _, _, dtype, _, (found,) = outer["state"]
-    if dtype["arguments"][0] != "O8" or not isinstance(found, dict):
+    if _of_kind(str, dtype["arguments"][0]) != "O8" or not isinstance(found, dict):
         raise ValueError("expected a dictionary of arrays")
     return {str(key): _array(form) for key, form in found.items()}
 
 
 def _array(form: Any) -> Array:
     _, shape, described, fortran, content = form["state"]
-    dtype = np.dtype(described["arguments"][0]).newbyteorder(described["state"][1])
-    if dtype.hasobject or not isinstance(content, bytes) or len(content) != math.prod(shape) * dtype.itemsize:
+    dtype = np.dtype(_of_kind(str, described["arguments"][0])).newbyteorder(_of_kind(str, described["state"][1]))
+    axes = [_of_kind(int, axis) for axis in shape]
+    if any(not 0 <= axis <= len(content) for axis in axes):
+        raise ValueError("holds an array with axes that it cannot have")
+    if dtype.hasobject or not isinstance(content, bytes) or len(content) != math.prod(axes) * dtype.itemsize:
         raise ValueError("holds an array whose numbers and shape do not fit")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
+    return np.frombuffer(content, dtype).reshape(axes, order="F" if fortran else "C")
+
+
+def _of_kind(kind: Any, value: Any) -> Any:
+    """The value itself, if it is what it should be.
+
+    A pickle can build a tuple of two times the same tuple of two times the same, and so on: whoever hashes it, compares
+    it or prints it does not come back.
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"holds a pickle with a {type(value).__name__} where no array has one")
+    return value

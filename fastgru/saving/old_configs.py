@@ -19,6 +19,7 @@ Version = tuple[int, int]
 KERAS_3 = (3, 0)
 MODELS = ("Sequential", "Functional", "Model")
 PRUNING = "PruneLowMagnitude"
+CONSTANT = "_CONSTANT_VALUE"  # stands in the place of a layer's name where a call has a constant
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
@@ -34,6 +35,8 @@ CLASSES = {
     "UnifiedLSTM": "LSTM",
     "Convolution1D": "Conv1D",
     "Convolution2D": "Conv2D",
+    "SeparableConvolution1D": "SeparableConv1D",
+    "SeparableConvolution2D": "SeparableConv2D",
     "AtrousConvolution1D": "Conv1D",
     "AtrousConvolution2D": "Conv2D",
     "TimeDistributedDense": "Dense",
@@ -103,6 +106,11 @@ IGNORED_IN = {
     },
     "Embedding": {"dropout", "sparse", "input_length"},
     "SpatialDropout1D": {"noise_shape", "data_format"},
+    "SpatialDropout2D": {"noise_shape"},
+    **{
+        name: {"groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"}  # those of a convolution
+        for name in ("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D")
+    },
     "InputLayer": {"sparse", "ragged", "type_spec", "trainable", "input_tensor"},
 }  # fmt: skip
 
@@ -282,6 +290,10 @@ class _Translation:
         name = value
         if isinstance(value, dict) and isinstance(value.get("config"), str):
             name = value["config"]
+        if isinstance(value, dict) and value.get("class_name") == "Activation":
+            return self._activation(described(value)[1].get("activation"), layer)
+        if name in ("softmax_v2", "log_softmax_v2"):  # TensorFlow 2.0's names of its functions
+            return name.removesuffix("_v2")
         if name == "hard_sigmoid":
             self.report.decide("hard_sigmoid is clip(0.2 x + 0.5, 0, 1) as up to Keras 2, not Keras 3's", layer)
             return "hard_sigmoid_old"
@@ -443,17 +455,19 @@ class _OldGraph:
         if isinstance(node, dict):
             inputs: Any = {key: self._input(value, kwargs) for key, value in node.items()}
         elif isinstance(node, list):
-            inputs = [self._input(entry, kwargs) for entry in ([node] if _is_reference(node) else node)]
+            alone = _is_reference(node) or node[:1] == [CONSTANT]
+            inputs = [self._input(entry, kwargs) for entry in ([node] if alone else node)]
             # in one list, as here, states leave the layer the mask that comes with the sequence; by name they do not
-            if self.classes[layer] in TAKES_STATES and "initial_state" in kwargs:
+            if self.classes[layer] in TAKES_STATES and kwargs.get("initial_state") is not None:
                 inputs = inputs[:1]
             inputs = inputs[0] if len(inputs) == 1 else inputs
         else:
             raise ValueError(f"layer {layer!r}: expected a list of references to layers, got {node!r}")
-        return {"args": [inputs], "kwargs": {key: self._value(value) for key, value in kwargs.items()}}
+        given = {key: self._value(value) for key, value in kwargs.items() if value is not None}
+        return {"args": [inputs], "kwargs": given}
 
     def _input(self, entry: Any, kwargs: Config) -> Any:
-        if isinstance(entry, list) and len(entry) >= 3 and entry[0] == "_CONSTANT_VALUE":
+        if isinstance(entry, list) and len(entry) >= 3 and entry[0] == CONSTANT:
             value = entry[2]
         elif _is_reference(entry):
             value = self._tensor(entry)

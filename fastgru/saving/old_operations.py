@@ -24,7 +24,8 @@ _TWO = {
 }  # fmt: skip
 _ONE = {
     "abs": "Absolute", "negative": "Negative", "square": "Square", "sqrt": "Sqrt", "exp": "Exp", "log": "Log",
-    "tanh": "Tanh", "logical_not": "LogicalNot",
+    "tanh": "Tanh", "sin": "Sin", "cos": "Cos", "sign": "Sign", "round": "Round", "logical_not": "LogicalNot",
+    "zeros_like": "ZerosLike", "ones_like": "OnesLike",
 }  # fmt: skip
 _OVER = {
     "reduce_sum": "Sum", "reduce_mean": "Mean", "reduce_max": "Max", "reduce_min": "Min", "reduce_any": "Any",
@@ -40,10 +41,26 @@ OPERATION: dict[str, tuple[str, tuple[str, ...], dict[str, str]]] = {
     "transpose": ("Transpose", (), {"perm": "axes"}),
     "reshape": ("Reshape", (), {"shape": "newshape"}),
     "concat": ("Concatenate", (), {"axis": "axis"}),
+    "stack": ("Stack", (), {"axis": "axis"}),
+    "tile": ("Tile", (), {"multiples": "repeats"}),
+    "where": ("Where", ("x", "y"), {}),
+    "clip_by_value": ("Clip", ("clip_value_min", "clip_value_max"), {}),
+    "cast": ("Cast", (), {"dtype": "dtype"}),
     "getitem": ("GetItem", ("slice_spec",), {}),
 }
 ACTIVATIONS = ("relu", "softmax", "sigmoid", "elu", "selu", "softplus", "gelu", "silu", "leaky_relu", "relu6")
-IRRELEVANT = ("name", "dtype", "conjugate", "constant_values")
+# function: layer, what its options are there, and what it has in any case
+LAYERS: dict[str, tuple[str, dict[str, str], Config]] = {
+    "softmax": ("Softmax", {"axis": "axis"}, {}),
+    "leaky_relu": ("LeakyReLU", {"alpha": "negative_slope"}, {}),
+    "l2_normalize": ("UnitNormalization", {"axis": "axis"}, {}),
+    "identity": ("Identity", {}, {}),
+    "stop_gradient": ("Identity", {}, {"trainable": False}),
+    "add_n": ("Add", {}, {}),
+}
+# how `matmul` of sequences reads its two arguments: the axes of a Dot
+DOT_AXES = {(False, False): [2, 1], (False, True): [2, 2], (True, False): [1, 1], (True, True): [1, 2]}
+IRRELEVANT = ("name", "conjugate", "constant_values", "epsilon")
 
 
 def modern_operation(form: Config, report: Report) -> Config:
@@ -54,10 +71,16 @@ def modern_operation(form: Config, report: Report) -> Config:
     name = config.get("name")
     outside = {key: value for key, value in form.items() if key not in ("class_name", "config", "module")}
     calls = form["inbound_nodes"]
-    if last in ACTIVATIONS and all(not _given(call) for call in calls):
-        nodes = [{"args": call["args"], "kwargs": {}} for call in calls]
-        found = {"class_name": "Activation", "config": {"name": name, "activation": last}, "inbound_nodes": nodes}
-        report.decide(f"TensorFlow's {function} is read as an Activation", name)
+    layer = _as_layer(last, [_given(call) for call in calls])
+    if layer is not None:
+        class_name, options, second = layer
+        nodes: list[Config] = [
+            {"args": [[call["args"][0], call["kwargs"][second]]] if second else call["args"], "kwargs": {}}
+            for call in calls
+        ]
+        config = {"name": name, **options}
+        found = {"module": "keras.layers", "class_name": class_name, "config": config, "inbound_nodes": nodes}
+        report.decide(f"TensorFlow's {function} is read as a layer {class_name}", name)
         return {**outside, **found}
     if last not in OPERATION or len(calls) != 1:
         return form
@@ -75,6 +98,26 @@ def modern_operation(form: Config, report: Report) -> Config:
         "config": {"name": name, **options},
         "inbound_nodes": [{"args": args, "kwargs": {}}],
     }
+
+
+def _as_layer(function: str, calls: list[Config]) -> tuple[str, Config, str | None] | None:
+    """The layer that does the same, its options, and under which name the calls have the second input, if any."""
+    given = calls[0]
+    if any(call != given for call in calls[1:]):
+        return None
+    if function in ACTIVATIONS and not given:
+        return "Activation", {"activation": function}, None
+    if function == "matmul" and given.keys() <= {"b", "transpose_a", "transpose_b"} and _is_tensor(given.get("b")):
+        turned = bool(given.get("transpose_a")), bool(given.get("transpose_b"))
+        return "Dot", {"axes": DOT_AXES[turned]}, "b"
+    if function in LAYERS and given.keys() <= LAYERS[function][1].keys():
+        name, names, options = LAYERS[function]
+        return name, {**options, **{names[key]: value for key, value in given.items()}}, None
+    return None
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
 
 
 def _given(call: Config) -> Config:

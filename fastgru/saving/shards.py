@@ -12,15 +12,14 @@ from fastgru.saving.weights_h5 import WeightsFile
 
 ENDING = ".weights.json"
 MAX_SHARDS = 1000
-MAX_INDEX = 1 << 26
 
 
 @contextmanager
 def opened(file: str, path: Path) -> Iterator[WeightsFile]:
     """The weights that the index at `path` leads to; `file` is its name in error messages."""
     with reading(file):
-        if path.stat().st_size > MAX_INDEX:
-            raise ValueError(f"is larger than {MAX_INDEX} bytes")
+        if path.stat().st_size > configs.MAX_TEXT:
+            raise ValueError(f"is larger than {configs.MAX_TEXT} bytes")
         index = configs.parsed(path.read_bytes(), file, "weight_map") or {}
         held = index.get("weight_map")
         if not isinstance(held, dict):
@@ -34,7 +33,6 @@ def opened(file: str, path: Path) -> Iterator[WeightsFile]:
         if len(names) > MAX_SHARDS:
             raise ValueError(f"names {len(names)} parts; at most {MAX_SHARDS} are accepted")
     with ExitStack() as stack:
-        roots = [
-            stack.enter_context(hdf5.opened(str(path.parent / name), path.parent / name)) for name in sorted(names)
-        ]
+        parts = [path.parent / name for name in sorted(names)]
+        roots = [stack.enter_context(hdf5.opened(str(part), part, part.stat().st_size)) for part in parts]
         yield WeightsFile(file, (found for root in roots for found in root.arrays()))

@@ -48,7 +48,7 @@ class WeightsFile:
             # Windows wrote whole paths with backslashes as the name of one group
             path = "/".join(names).replace("\\", "/").split("/")
             path = ["layers" if name == OLD_LAYERS else name for name in path]
-            if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal():
+            if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal() and len(path[-1]) < 10:
                 self._arrays.setdefault("/".join(path[:-2]), {})[int(path[-1])] = array
 
     @property
