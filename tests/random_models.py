@@ -115,15 +115,20 @@ def global_pooling(d: Draw, shape: Shape) -> Options:
 
 
 def reshape(d: Draw, shape: Shape) -> Options:
+    """To another shape: given its own, Keras on JAX hands on its very input and mask; on TensorFlow and Torch not."""
     if None in shape:
         return None
     size = int(np.prod(shape))
     factor = d.one_of(*[n for n in (1, 2, 3, 4) if size % n == 0])
-    return {"target_shape": d.one_of((size // factor, factor), (-1, factor), (1, factor, size // factor), (size,))}
+    target = d.one_of((size // factor, factor), (-1, factor), (1, factor, size // factor), (size,))
+    moves = shape != tuple(size // factor if n == -1 else n for n in target)
+    return {"target_shape": target} if moves else None
 
 
 def permute(d: Draw, shape: Shape) -> Options:
-    return {"dims": tuple(int(axis) for axis in 1 + d.rng.permutation(len(shape)))}
+    """In another order, for the same reason."""
+    dims = tuple(int(axis) for axis in 1 + d.rng.permutation(len(shape)))
+    return {"dims": dims} if dims != tuple(sorted(dims)) else None
 
 
 def cropping(d: Draw, shape: Shape) -> Options:
@@ -174,7 +179,8 @@ def recurrent_layer(d: Draw, shape: Shape, kind: str | None = None, **fixed: Any
 
 
 def rnn_of_cells(d: Draw, shape: Shape) -> Options:
-    cells = [d.layers.GRUCell(**cell(d), **gates(d, "GRU")) for _ in range(d.number(1, 3))]
+    kinds = [d.one_of(*RECURRENT) for _ in range(d.number(1, 3))]
+    cells = [getattr(d.layers, f"{kind}Cell")(**cell(d), **gates(d, kind)) for kind in kinds]
     options = {"return_sequences": d.chance(0.6), "go_backwards": d.chance(0.2)}
     return {"cell": cells[0] if len(cells) == 1 and d.chance(0.7) else cells, **options}
 
@@ -245,7 +251,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Draw, Shape], Options]]] = {
     "MaxPooling1D": (SEQUENCE, pooling),
     "MaxPooling2D": (IMAGE, pooling),
     "PReLU": (ANY, prelu),
-    "Permute": (ANY, permute),
+    "Permute": (MANY, permute),
     "RNN": (SEQUENCE, rnn_of_cells),
     "ReLU": (ANY, lambda d, shape: {**d.some(max_value=1.0, negative_slope=0.2, threshold=0.5)}),
     "RepeatVector": (VECTOR, lambda d, shape: {"n": d.number(2, 4)}),
@@ -489,7 +495,7 @@ def random_weights(d: Draw, model: Any) -> list[np.ndarray]:
 
 def random_model(keras: Any, *seed: int) -> Any:
     """A model of real Keras with random weights."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     d = Draw(keras, *seed)
     shapes = [shape_of_input(d) for _ in range(d.one_of(1, 1, 2, 3))]
     model = (sequential if len(shapes) == 1 and d.chance(0.5) else functional)(d, shapes, words=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 import fastgru
 from fastgru.layers.symbolic import flattened
+from fastgru.models import load_model
 from fastgru.models.model import deserialized_layer
 
 pytestmark = pytest.mark.keras
@@ -268,3 +270,21 @@ def test_operations_of_keras_are_opened(keras: Any, rng: np.random.Generator) ->
     assert_equal_outputs(ours.predict(data, verbose=0), theirs.predict(data, verbose=0))
     assert plain(ours.get_config()) == plain(theirs.get_config())
     assert ours.output_shape == theirs.output_shape
+
+
+def test_keras_opens_legacy_files_of_what_it_cannot_open_in_its_own(
+    keras: Any, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    x = keras.Input((STEPS, FEATURES))
+    y = keras.layers.Masking()(x)
+    y = keras.layers.Attention()([y, keras.layers.GRU(FEATURES, return_sequences=True)(y)])
+    theirs = keras.Model(x, y[:, -1] * 2.0)
+    theirs.save(tmp_path / "theirs.h5")
+    with pytest.raises(Exception, match=r"NotEqual|Attention|GetItem"):
+        keras.models.load_model(tmp_path / "theirs.h5")
+    theirs.save(tmp_path / "theirs.keras")
+    ours = load_model(tmp_path / "theirs.keras")
+    ours.save(tmp_path / "ours.h5")
+    data = rng.normal(size=(2, STEPS, FEATURES)).astype("float32")
+    again = keras.models.load_model(tmp_path / "ours.h5")
+    assert_equal_outputs(again.predict(data, verbose=0), theirs.predict(data, verbose=0))

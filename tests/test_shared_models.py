@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import time
 import warnings
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import saving
+from fastgru import cli, saving
 from fastgru.models import load_model, model_from_json
 from fastgru.saving import ModelFileError
 
@@ -48,24 +50,86 @@ def test_the_numbers_are_those_of_the_keras_that_wrote_the_file(file: str) -> No
     model = opened(FOLDER / file)
     with np.load(FOLDER / "expected" / f"{file}.npz") as stored:
         x, expected = arrays(stored, "x"), arrays(stored, "y")
-    found = model.predict(x if len(x) > 1 else x[0], verbose=0)
+    assert_agree(model.predict(x if len(x) > 1 else x[0], verbose=0), expected)
+    assert model.load_report[0].startswith("Written by Keras")
+
+
+def assert_agree(found: Any, expected: list[np.ndarray]) -> None:
     found = found if isinstance(found, list) else [found]
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * max(np.nanmax(np.abs(other), initial=0), 1e-30))
-    assert model.load_report[0].startswith("Written by Keras")
 
 
 @pytest.mark.parametrize("file", OTHERS)
 def test_any_other_file_opens_or_says_what_is_missing(file: str) -> None:
     try:
-        load_model(FOLDER / file)
+        assert load_model(FOLDER / file).built
     except ModelFileError as error:
-        weights_alone = "holds weights without a model"
-        unknown = r"is not known to fastgru, .* or stop before it with outputs=\['"
-        assert any(reason in str(error) for reason in (weights_alone, "(SelfAttention) is not known to fastgru")), (
-            unknown
-        )
+        reasons = "holds weights without a model", "code from a file is never run", "is not known to fastgru"
+        assert any(reason in str(error) for reason in reasons)
+
+
+def stops(path: Path) -> tuple[str, list[str]]:
+    """What is said of a model that cannot be opened as a whole, and the layers at which it can stop."""
+    try:
+        load_model(path)
+    except ModelFileError as error:
+        found = re.search(r"stop before it with outputs=(\[[^]]*\])", str(error))
+        return str(error), ast.literal_eval(found[1]) if found else []
+    return "", []
+
+
+@pytest.mark.parametrize("file", [file["file"] for file in INDEX])
+def test_a_model_opens_up_to_each_layer_that_the_error_names(file: str) -> None:
+    said, names = stops(FOLDER / file)
+    if not said or "holds weights without a model" in said:
+        return
+    layer = re.search(r"layer '(\w+)' \((\w+)\)", said)
+    assert layer and names and layer[1] not in names
+    unknown = {"Lambda": "holds Python code, and code from a file is never run"}.get(
+        layer[2], "is not known to fastgru"
+    )
+    assert f"layer {layer[1]!r} ({layer[2]}) {unknown}, and the model's outputs need it" in said
+    for name in names:
+        part = load_model(FOLDER / file, outputs=[name])
+        assert part.built and part.layers[-1].name == name
+        assert layer[1] not in [one.name for one in part.layers]
+
+
+@pytest.mark.parametrize("file", [file["file"] for file in INDEX])
+def test_every_file_can_be_inspected(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said, names = stops(FOLDER / file)
+    whole = not said or "holds weights without a model" in said
+    assert cli.main(["inspect", str(FOLDER / file)]) == (0 if whole else 1)
+    written = capsys.readouterr()
+    assert "written by Keras" in written.out and (said if not whole else "") in written.err
+    assert len(written.out.splitlines()) > 4
+    if names:
+        assert cli.main(["inspect", str(FOLDER / file), "--outputs", names[-1]]) == 0
+
+
+@pytest.mark.keras
+@pytest.mark.slow
+@pytest.mark.parametrize("file", ANSWERED)
+def test_keras_3_opens_what_was_converted(keras: Any, file: str, tmp_path: Path) -> None:
+    _, names = stops(FOLDER / file)
+    with np.load(FOLDER / "expected" / f"{file}.npz") as stored:
+        x, expected = arrays(stored, "x"), arrays(stored, "y")
+    theirs: Any = None
+    for ending in (".keras", ".h5", ".weights.h5"):
+        new = tmp_path / f"new{ending}"
+        stop = ["--outputs", "softmax"] if names else []
+        assert cli.main(["convert", str(FOLDER / file), str(new), *stop]) == 0
+        if ending != ".weights.h5":
+            theirs = keras.models.load_model(new, compile=False)
+            found = theirs(x if len(x) > 1 else x[0], training=False)
+            assert_agree([np.asarray(one) for one in (found if isinstance(found, list) else [found])], expected)
+        else:
+            weights = theirs.get_weights()
+            theirs.set_weights([np.zeros_like(weight) for weight in weights])
+            theirs.load_weights(new)
+            assert_agree(theirs.get_weights(), weights)
 
 
 def test_an_unknown_layer_can_be_given_or_stopped_before() -> None:
