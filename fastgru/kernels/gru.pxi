@@ -55,8 +55,7 @@ cdef struct GRU:
     const real *d_last             # (B, H) or NULL
     real *dx                       # (B, T, F) or NULL
     real *dh0                      # (B, H) or NULL
-    real *d_kernel                 # (F, 3H); this and the next are added to, or NULL
-    real *d_recurrent_kernel       # (H, 3H)
+    WeightGradients d              # of kernel and recurrent_kernel; they and the next are added to, or NULL
     real *d_bias                   # (3H,)
     real *d_recurrent_bias         # (3H,), with reset_after alone
 
@@ -332,54 +331,6 @@ cdef void input_gradients(GRU *p, Py_ssize_t R, const real *gates, real *dx) noe
         multiply(False, True, R, F, 2 * H, gates + H, 4 * H, p.kernel, 3 * H, 1, dx, p.T * F)
 
 
-cdef void gru_backward_shard(void *context, int shard) noexcept nogil:
-    cdef GRU *p = <GRU *>context
-    cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first)
-    cdef Py_ssize_t s, i, j
-    cdef real *gates
-    cdef real *dh = p.products + first * 3 * H
-    cdef real *sums = p.bias_sums + shard * 4 * H
-    cdef const real *h
-    cdef const real *dy
-    if p.d_last:
-        memcpy(dh, p.d_last + first * H, R * H * sizeof(real))
-    else:
-        memset(dh, 0, R * H * sizeof(real))
-    memset(sums, 0, 4 * H * sizeof(real))
-    for s in range(p.T - 1, -1, -1):
-        gates = p.gates + (first * p.T + s * R) * 4 * H
-        h = p.states + (first * (p.T + 1) + s * R) * H
-        if p.dy:
-            for i in range(R):
-                if p.zero_output_for_mask and masked(p, first + i, s):
-                    continue
-                dy = p.dy + ((first + i) * p.T + s) * H
-                for j in range(H):
-                    dh[i * H + j] += dy[j]
-        gru_backward_step(p, first, R, s, gates, h, dh, dh + R * H)
-        add_column_sums(R, 4 * H, gates, 4 * H, sums)
-        if p.dx:
-            input_gradients(p, R, gates, p.dx + (first * p.T + time_index(p, s)) * p.F)
-    if p.dh0:
-        memcpy(p.dh0 + first * H, dh, R * H * sizeof(real))
-
-
-cdef void bias_gradients(GRU *p) noexcept nogil:
-    """The biases' gradients from the shards' sums, in the order of the shards."""
-    cdef Py_ssize_t shard, j, H = p.H
-    cdef const real *sums
-    for shard in range(pieces(p.B, p.rows)):
-        sums = p.bias_sums + shard * 4 * H
-        if p.d_bias:
-            for j in range(2 * H):
-                p.d_bias[j] += sums[H + j]
-            for j in range(H):
-                p.d_bias[2 * H + j] += sums[j]
-        if p.d_recurrent_bias:
-            for j in range(3 * H):
-                p.d_recurrent_bias[j] += sums[H + j]
-
-
 cdef inline void add_product(
     GRU *p, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *d, real *c
 ) noexcept nogil:
@@ -403,47 +354,109 @@ cdef int weights_parts(GRU *p, WeightsPart *parts) noexcept nogil:
     """The parts whose gradients are wanted, the recurrent ones, which take longer, first; returns how many."""
     cdef Py_ssize_t H = p.H
     cdef int n = 0
-    if p.d_recurrent_kernel and p.reset_after:
+    if p.d.recurrent_kernel and p.reset_after:
         parts[n] = WeightsPart(True, False, 0, H, 3 * H)
         n += 1
-    elif p.d_recurrent_kernel:
+    elif p.d.recurrent_kernel:
         parts[n] = WeightsPart(True, False, 0, H, 2 * H)
         parts[n + 1] = WeightsPart(True, True, 2 * H, 0, H)
         n += 2
-    if p.d_kernel:
+    if p.d.kernel:
         parts[n] = WeightsPart(False, False, 0, H, 2 * H)
         parts[n + 1] = WeightsPart(False, False, 2 * H, 0, H)
         n += 2
     return n
 
 
-cdef void gru_weights_shard(void *context, int shard) noexcept nogil:
-    """Gradients of SHARD_COLUMNS columns: one product over all rows and steps of each batch shard."""
+cdef void add_weights(
+    GRU *p, WeightsPart *part, Py_ssize_t begin, Py_ssize_t n, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start,
+    Py_ssize_t steps, const WeightGradients *total,
+) noexcept nogil:
+    """What some steps of a shard add to n columns of a part."""
+    cdef Py_ssize_t H = p.H, F = p.F
+    cdef Py_ssize_t skip = R if part.recurrent and start == 0 and not p.h0 else 0  # rows whose state is zero
+    cdef Py_ssize_t row = first * p.T + start * R + skip, rows = steps * R - skip
+    cdef const real *d = p.gates + row * 4 * H + part.slot + begin
+    begin += part.column
+    if not part.recurrent:
+        add_product(p, F, n, rows, p.xs + row * F, F, d, total.kernel + begin)
+    elif part.of_q:
+        add_product(p, H, n, rows, p.gates + row * 4 * H + 3 * H, 4 * H, d, total.recurrent_kernel + begin)
+    else:
+        add_product(p, H, n, rows, p.states + (row + first) * H, H, d, total.recurrent_kernel + begin)
+
+
+cdef void gru_backward_shard(void *context, int shard) noexcept nogil:
     cdef GRU *p = <GRU *>context
-    cdef Py_ssize_t H = p.H, F = p.F, T = p.T, first = 0, begin, n, R, skip
+    cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first)
+    cdef Py_ssize_t s, i, j
+    cdef real *gates
+    cdef real *dh = p.products + first * 3 * H
+    cdef real *sums = p.bias_sums + shard * 4 * H
+    cdef WeightGradients own = gradients_of_shard(&p.d, shard)
+    cdef WeightsPart[4] parts
+    cdef int part, wanted = weights_parts(p, parts) if p.d.sums else 0
+    cdef Py_ssize_t begun = p.T  # the steps from here on have their products in the weights' gradients
+    cdef const real *h
+    cdef const real *dy
+    if p.d_last:
+        memcpy(dh, p.d_last + first * H, R * H * sizeof(real))
+    else:
+        memset(dh, 0, R * H * sizeof(real))
+    memset(sums, 0, 4 * H * sizeof(real))
+    for s in range(p.T - 1, -1, -1):
+        gates = p.gates + (first * p.T + s * R) * 4 * H
+        h = p.states + (first * (p.T + 1) + s * R) * H
+        if p.dy:
+            for i in range(R):
+                if p.zero_output_for_mask and masked(p, first + i, s):
+                    continue
+                dy = p.dy + ((first + i) * p.T + s) * H
+                for j in range(H):
+                    dh[i * H + j] += dy[j]
+        gru_backward_step(p, first, R, s, gates, h, dh, dh + R * H)
+        add_column_sums(R, 4 * H, gates, 4 * H, sums)
+        if p.dx:
+            input_gradients(p, R, gates, p.dx + (first * p.T + time_index(p, s)) * p.F)
+        if (begun - s) * R >= SUMMED_ROWS or s == 0:
+            for part in range(wanted):
+                add_weights(p, parts + part, 0, parts[part].columns, first, R, s, begun - s, &own)
+            begun = s
+    if p.dh0:
+        memcpy(p.dh0 + first * H, dh, R * H * sizeof(real))
+
+
+cdef void bias_gradients(GRU *p) noexcept nogil:
+    """The biases' gradients from the shards' sums, in the order of the shards."""
+    cdef Py_ssize_t shard, j, H = p.H
+    cdef const real *sums
+    for shard in range(pieces(p.B, p.rows)):
+        sums = p.bias_sums + shard * 4 * H
+        if p.d_bias:
+            for j in range(2 * H):
+                p.d_bias[j] += sums[H + j]
+            for j in range(H):
+                p.d_bias[2 * H + j] += sums[j]
+        if p.d_recurrent_bias:
+            for j in range(3 * H):
+                p.d_recurrent_bias[j] += sums[H + j]
+
+
+cdef void gru_weights_shard(void *context, int shard) noexcept nogil:
+    """Gradients of SHARD_COLUMNS columns, of all shards."""
+    cdef GRU *p = <GRU *>context
+    cdef Py_ssize_t first = 0, begin
     cdef WeightsPart[4] parts
     cdef WeightsPart *part = parts
-    cdef const real *d
     weights_parts(p, parts)
     while shard >= pieces(part.columns, SHARD_COLUMNS):
         shard -= <int>pieces(part.columns, SHARD_COLUMNS)
         part += 1
     begin = shard * SHARD_COLUMNS
-    n = smaller(SHARD_COLUMNS, part.columns - begin)
     while first < p.B:
-        R = smaller(p.rows, p.B - first)
-        d = p.gates + first * T * 4 * H + part.slot + begin
-        if not part.recurrent:
-            add_product(p, F, n, T * R, p.xs + first * T * F, F, d, p.d_kernel + part.column + begin)
-        else:
-            skip = 0 if p.h0 else R  # rows of the first step, whose state is zero
-            if part.of_q:
-                add_product(p, H, n, T * R - skip, p.gates + (first * T + skip) * 4 * H + 3 * H, 4 * H, d + skip * 4 * H,
-                            p.d_recurrent_kernel + part.column + begin)
-            else:
-                add_product(p, H, n, T * R - skip, p.states + (first * (T + 1) + skip) * H, H, d + skip * 4 * H,
-                            p.d_recurrent_kernel + part.column + begin)
-        first += R
+        add_weights(p, part, begin, smaller(SHARD_COLUMNS, part.columns - begin), first, smaller(p.rows, p.B - first), 0,
+                    p.T, &p.d)
+        first += p.rows
 
 
 cdef int weights_shards(GRU *p) noexcept nogil:
@@ -546,6 +559,9 @@ cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     numbers += whole_vectors(p.B * 3 * p.H)
     p.bias_sums = memory + numbers
     numbers += whole_vectors(pieces(p.B, p.rows) * 4 * p.H)
+    if p.keep and sums_by_shard(p.F, p.H, 3 * p.H, p.rows, p.T):
+        p.d.F, p.d.H, p.d.N, p.d.shards, p.d.sums = p.F, p.H, 3 * p.H, <int>pieces(p.B, p.rows), memory + numbers
+        numbers += whole_vectors((p.d.shards - 1) * (p.F + p.H) * 3 * p.H)
     if p.keep or not fused(p):
         p.xs = memory + numbers
         numbers += whole_vectors(p.B * p.block * p.F)
@@ -659,9 +675,9 @@ def gru_backward(
     if dh0 is not None:
         p.dh0 = &dh0[0, 0]
     if d_kernel is not None:
-        p.d_kernel = &d_kernel[0, 0]
+        p.d.kernel = &d_kernel[0, 0]
     if d_recurrent_kernel is not None:
-        p.d_recurrent_kernel = &d_recurrent_kernel[0, 0]
+        p.d.recurrent_kernel = &d_recurrent_kernel[0, 0]
     if d_bias is not None:
         p.d_bias = &d_bias[0, 0]
         if reset_after:
@@ -669,4 +685,7 @@ def gru_backward(
     with nogil:
         run_tasks(gru_backward_shard, &p, <int>pieces(p.B, p.rows), threads)
         bias_gradients(&p)
-        run_tasks(gru_weights_shard, &p, weights_shards(&p), threads)
+        if p.d.sums:
+            run_tasks(add_weight_sums, &p.d, <int>pieces(p.F + p.H, SUMMED_WEIGHTS), threads if p.d.shards > 1 else 1)
+        else:
+            run_tasks(gru_weights_shard, &p, weights_shards(&p), threads)

@@ -53,8 +53,7 @@ cdef struct RNN:
     real *dx                       # (B, T, F) or NULL
     real *dh0                      # (B, H) or NULL
     real *dc0
-    real *d_kernel                 # (F, N); this and the next two are added to, or NULL
-    real *d_recurrent_kernel       # (H, N)
+    WeightGradients d              # of kernel and recurrent_kernel; they and the next are added to, or NULL
     real *d_bias                   # (N,)
 
 
@@ -241,6 +240,43 @@ cdef void rnn_backward_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
         multiply(False, True, R, H, p.sums, gates, p.row, p.recurrent_kernel, p.sums, 1, dh, H)
 
 
+cdef inline void rnn_add_product(
+    RNN *p, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, const real *d, real *c
+) noexcept nogil:
+    """C (m, n) += A' D for A (k, m) and D (k, n), columns of the sums' gradients; C is columns of a weight's."""
+    if p.packed:
+        add_transposed(m, n, k, a, m, d, p.row, c, p.sums)
+    else:
+        multiply(True, False, m, n, k, a, m, d, p.row, 1, c, p.sums)
+
+
+cdef void rnn_add_weights(
+    RNN *p, bint recurrent, Py_ssize_t begin, Py_ssize_t n, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start,
+    Py_ssize_t steps, const WeightGradients *total,
+) noexcept nogil:
+    """What some steps of a shard add to n columns of one of the weights' gradients."""
+    cdef Py_ssize_t H = p.H, F = p.F
+    cdef Py_ssize_t skip = R if recurrent and start == 0 and not p.h0 else 0  # rows whose state is zero
+    cdef Py_ssize_t row = first * p.T + start * R + skip, rows = steps * R - skip
+    cdef const real *d = p.gates + row * p.row + begin
+    if recurrent:
+        rnn_add_product(p, H, n, rows, p.states + (row + first) * H, d, total.recurrent_kernel + begin)
+    else:
+        rnn_add_product(p, F, n, rows, p.xs + row * F, d, total.kernel + begin)
+
+
+cdef void rnn_weights_shard(void *context, int shard) noexcept nogil:
+    """Gradients of SHARD_COLUMNS columns of all shards, those of the recurrent kernel first."""
+    cdef RNN *p = <RNN *>context
+    cdef Py_ssize_t first = 0, columns = pieces(p.sums, SHARD_COLUMNS), begin
+    cdef bint recurrent = p.d.recurrent_kernel != NULL and shard < columns
+    begin = (shard if recurrent or not p.d.recurrent_kernel else shard - columns) * SHARD_COLUMNS
+    while first < p.B:
+        rnn_add_weights(p, recurrent, begin, smaller(SHARD_COLUMNS, p.sums - begin), first, smaller(p.rows, p.B - first),
+                        0, p.T, &p.d)
+        first += p.rows
+
+
 cdef void rnn_backward_shard(void *context, int shard) noexcept nogil:
     cdef RNN *p = <RNN *>context
     cdef Py_ssize_t H = p.H, F = p.F, N = p.sums, first = shard * p.rows, R = smaller(p.rows, p.B - first), s, i, j
@@ -248,6 +284,8 @@ cdef void rnn_backward_shard(void *context, int shard) noexcept nogil:
     cdef real *dh = p.d_states + first * H
     cdef real *dc = p.d_cells + first * H if p.lstm else NULL
     cdef real *sums = p.bias_sums + shard * N
+    cdef WeightGradients own = gradients_of_shard(&p.d, shard)
+    cdef Py_ssize_t begun = p.T  # the steps from here on have their products in the weights' gradients
     cdef real *dx
     cdef const real *cells = p.cells + first * (p.T + 1) * H if p.lstm else NULL
     cdef const real *dy
@@ -273,41 +311,16 @@ cdef void rnn_backward_shard(void *context, int shard) noexcept nogil:
                 multiply_packed(R, F, N, gates, p.row, p.packed + packed_numbers(N, H), False, dx, p.T * F)
             else:
                 multiply(False, True, R, F, N, gates, p.row, p.kernel, N, 0, dx, p.T * F)
+        if p.d.sums and ((begun - s) * R >= SUMMED_ROWS or s == 0):
+            if p.d.recurrent_kernel:
+                rnn_add_weights(p, True, 0, N, first, R, s, begun - s, &own)
+            if p.d.kernel:
+                rnn_add_weights(p, False, 0, N, first, R, s, begun - s, &own)
+            begun = s
     if p.dh0:
         memcpy(p.dh0 + first * H, dh, R * H * sizeof(real))
     if p.dc0:
         memcpy(p.dc0 + first * H, dc, R * H * sizeof(real))
-
-
-cdef inline void rnn_add_product(
-    RNN *p, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, const real *d, real *c
-) noexcept nogil:
-    """C (m, n) += A' D for A (k, m) and D (k, n), columns of the sums' gradients; C is columns of a weight's."""
-    if p.packed:
-        add_transposed(m, n, k, a, m, d, p.row, c, p.sums)
-    else:
-        multiply(True, False, m, n, k, a, m, d, p.row, 1, c, p.sums)
-
-
-cdef void rnn_weights_shard(void *context, int shard) noexcept nogil:
-    """Gradients of SHARD_COLUMNS columns, those of the recurrent kernel first: one product over all rows and steps of
-    each batch shard."""
-    cdef RNN *p = <RNN *>context
-    cdef Py_ssize_t H = p.H, F = p.F, T = p.T, first = 0, columns = pieces(p.sums, SHARD_COLUMNS), begin, n, R, skip
-    cdef bint recurrent = p.d_recurrent_kernel != NULL and shard < columns
-    cdef const real *d
-    begin = (shard if recurrent or not p.d_recurrent_kernel else shard - columns) * SHARD_COLUMNS
-    n = smaller(SHARD_COLUMNS, p.sums - begin)
-    while first < p.B:
-        R = smaller(p.rows, p.B - first)
-        d = p.gates + first * T * p.row + begin
-        if recurrent:
-            skip = 0 if p.h0 else R  # rows of the first step, whose state is zero
-            rnn_add_product(p, H, n, T * R - skip, p.states + (first * (T + 1) + skip) * H, d + skip * p.row,
-                            p.d_recurrent_kernel + begin)
-        else:
-            rnn_add_product(p, F, n, T * R, p.xs + first * T * F, d, p.d_kernel + begin)
-        first += R
 
 
 # --- packed weights ---------------------------------------------------------------------------------
@@ -360,6 +373,9 @@ cdef Py_ssize_t rnn_lay_out(RNN *p, bint keep, real *memory) noexcept nogil:
         numbers += whole_vectors(p.B * p.H)
         p.bias_sums = memory + numbers
         numbers += whole_vectors(pieces(p.B, p.rows) * p.sums)
+        if sums_by_shard(p.F, p.H, p.sums, p.rows, p.T):
+            p.d.F, p.d.H, p.d.N, p.d.shards, p.d.sums = p.F, p.H, p.sums, <int>pieces(p.B, p.rows), memory + numbers
+            numbers += whole_vectors((p.d.shards - 1) * (p.F + p.H) * p.sums)
     p.gates = memory + numbers
     return numbers + p.B * p.block * p.row + LANES  # behind a row of gates, add_transposed reads on
 
@@ -455,10 +471,10 @@ def rnn_backward(
     if dc0 is not None:
         p.dc0 = &dc0[0, 0]
     if d_recurrent_kernel is not None:
-        p.d_recurrent_kernel = &d_recurrent_kernel[0, 0]
+        p.d.recurrent_kernel = &d_recurrent_kernel[0, 0]
         weights += 1
     if d_kernel is not None:
-        p.d_kernel = &d_kernel[0, 0]
+        p.d.kernel = &d_kernel[0, 0]
         weights += 1
     if d_bias is not None:
         p.d_bias = &d_bias[0]
@@ -466,4 +482,7 @@ def rnn_backward(
         run_tasks(rnn_backward_shard, &p, <int>pieces(p.B, p.rows), threads)
         if p.d_bias:  # in the order of the shards, whichever was done first
             add_column_sums(pieces(p.B, p.rows), p.sums, p.bias_sums, p.sums, p.d_bias)
-        run_tasks(rnn_weights_shard, &p, <int>(weights * pieces(p.sums, SHARD_COLUMNS)), threads)
+        if p.d.sums:
+            run_tasks(add_weight_sums, &p.d, <int>pieces(p.F + p.H, SUMMED_WEIGHTS), threads if p.d.shards > 1 else 1)
+        else:
+            run_tasks(rnn_weights_shard, &p, <int>(weights * pieces(p.sums, SHARD_COLUMNS)), threads)
