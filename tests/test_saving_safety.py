@@ -578,6 +578,16 @@ def test_many_references_to_one_text_count_each(cheap: None, tmp_path: Path) -> 
         small().load_weights(tmp_path / "m.h5")
 
 
+def test_attributes_of_one_name_in_many_groups_each_count_once(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for number in range(600):
+            file.create_group(f"g{number}").attrs["weight_names"] = [f"{number}" + "x" * 1000]
+    path = tmp_path / "m.h5"
+    with hdf5.opened("m.h5", path, path.stat().st_size) as root:
+        names = [root.node(f"g{number}").strings("weight_names") for number in range(600)]
+    assert names == [[f"{number}" + "x" * 1000] for number in range(600)]
+
+
 @pytest.mark.parametrize("heap", [0, 1 << 20, 1 << 63], ids=hex)
 def test_a_reference_to_a_text_that_is_nowhere_takes_no_memory(heap: int, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "m.h5", "w") as file:

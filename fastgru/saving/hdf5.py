@@ -11,7 +11,7 @@ import secrets
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class Bounds:
         The file.
     size : int
         Bytes of the file on disk.
+    longest : dict
+        For each attribute's name that was looked up, `_longest`.
     """
 
     data: bytes | mmap.mmap
@@ -60,6 +62,7 @@ class Bounds:
     declared: int = 0
     chunks: int = 0
     text: int = 0
+    longest: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def come_by(self, objects: int) -> None:
         """ValueError where the file leads to too many objects."""
@@ -85,24 +88,30 @@ class Bounds:
         The HDF5 library believes the length in a reference to a text and takes the memory before it looks at the text.
         So the references are looked up in the messages of all attributes of this name and number of texts.
         """
-        found = False
-        key = name.encode("utf-8", "surrogateescape") + b"\0"
-        place = self.data.find(key)
-        while place >= 0:
-            for references in self._messages(place, key, count):
-                found = True
-                lengths = np.frombuffer(references, "<u4")[::4].sum(dtype=np.int64)
-                self.text += int(lengths)
-                if lengths > MAX_TEXT:
-                    raise ValueError(f"declares {lengths} bytes; at most {MAX_TEXT} are accepted")
-            place = self.data.find(key, place + 1)
-        if not found:
+        if name not in self.longest:
+            self.longest[name] = self._longest(name.encode("utf-8", "surrogateescape") + b"\0")
+        length = self.longest[name].get(count)
+        if length is None:
             raise ValueError("is damaged, or laid out as no Keras does")
+        if length > MAX_TEXT:
+            raise ValueError(f"declares {length} bytes; at most {MAX_TEXT} are accepted")
+        self.text += length
         if self.text > MAX_UNPACKED:
             raise ValueError(f"is one of texts of {self.text} bytes in all; at most {MAX_UNPACKED} are accepted")
 
-    def _messages(self, place: int, key: bytes, count: int) -> Iterator[bytes]:
-        """The references to texts in what may be the message of an attribute whose name stands at a place.
+    def _longest(self, key: bytes) -> dict[int, int]:
+        """For each number of texts that attributes of a name have, the bytes of the texts where they are most."""
+        found: dict[int, int] = {}
+        place = self.data.find(key)
+        while place >= 0:
+            for count, references in self._messages(place, key):
+                length = int(np.frombuffer(references, "<u4")[::4].sum(dtype=np.int64))
+                found[count] = max(length, found.get(count, 0))
+            place = self.data.find(key, place + 1)
+        return found
+
+    def _messages(self, place: int, key: bytes) -> Iterator[tuple[int, bytes]]:
+        """The number of texts, and the references to them, in what may be an attribute's message, its name at a place.
 
         Version, flags, sizes of name, type and space; name, type and space; for each text its length, heap and index.
         """
@@ -113,11 +122,13 @@ class Bounds:
             sizes = (len(key), _number(data, begin + 4, 2), _number(data, begin + 6, 2))
             name_size, type_size, space_size = (-(-size // multiple) * multiple for size in sizes)
             space = place + name_size + type_size
-            if space + space_size + REFERENCE * count > len(data):
+            texts = space + space_size
+            if max(texts, space + 2) > len(data):
                 continue
-            sizes_begin = space + (8 if data[space] == 1 else 4)
-            if math.prod(_number(data, sizes_begin + 8 * axis, 8) for axis in range(data[space + 1])) == count:
-                yield data[space + space_size : space + space_size + REFERENCE * count]
+            axes = space + (8 if data[space] == 1 else 4)
+            count = math.prod(_number(data, axes + 8 * axis, 8) for axis in range(data[space + 1]))
+            if texts + REFERENCE * count <= len(data):
+                yield count, data[texts : texts + REFERENCE * count]
 
 
 class StoredArray:
