@@ -29,18 +29,15 @@ cdef enum:
     BLOCK_NUMBERS = 32768  # numbers in the gates of a block of one shard, so that a block stays in the L2 cache
 
 cdef struct GRU:
-    Py_ssize_t B, T, F, H
-    Py_ssize_t rows                # of a shard; the last one may have fewer
+    Sequences seq
     bint keep                      # a backward pass follows
     Py_ssize_t block               # steps whose inputs and gates are in memory at once: T where they are kept
-    bint reset_after, go_backwards, zero_output_for_mask
+    bint reset_after
     int activation, recurrent_activation
-    const real *x                  # (B, T, F)
     const real *kernel             # (F, 3H)
     const real *recurrent_kernel   # (H, 3H)
     const real *packed             # the weights for tiles, or NULL
     const real *h0                 # (B, H) or NULL for zeros
-    const unsigned char *mask      # (B, T) or NULL
     real *bias                     # (4H,): what is added to a row [g z r q]
     real *xs                       # NULL where nothing reads it
     real *gates                    # NULL where nothing reads it
@@ -49,24 +46,13 @@ cdef struct GRU:
     int arrivals                   # how often they have met
     real *products                 # (B, 3H): h U of a step; in the backward pass dh (R, H), then d(r h) (R, H)
     real *bias_sums                # (shards, 4H): sums of the rows of gradients
-    real *y                        # (B, T, H) or NULL
     real *last                     # (B, H)
-    const real *dy                 # (B, T, H) or NULL
     const real *d_last             # (B, H) or NULL
     real *dx                       # (B, T, F) or NULL
     real *dh0                      # (B, H) or NULL
     WeightGradients d              # of kernel and recurrent_kernel; they and the next are added to, or NULL
     real *d_bias                   # (3H,)
     real *d_recurrent_bias         # (3H,), with reset_after alone
-
-
-cdef inline Py_ssize_t time_index(GRU *p, Py_ssize_t step) noexcept nogil:
-    """Where the input of a step stands in the sequence."""
-    return p.T - 1 - step if p.go_backwards else step
-
-
-cdef inline bint masked(GRU *p, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
-    return p.mask != NULL and not p.mask[row * p.T + time_index(p, step)]
 
 
 cdef inline bint fused(GRU *p) noexcept nogil:
@@ -76,7 +62,7 @@ cdef inline bint fused(GRU *p) noexcept nogil:
 
 cdef inline const real *fused_block(GRU *p, Py_ssize_t unit) noexcept nogil:
     """The packed weights of the LANES units that begin with `unit`."""
-    return p.packed + unit * (4 + 3 * (p.F + p.H))
+    return p.packed + unit * (4 + 3 * (p.seq.F + p.seq.H))
 
 
 include "gru_gates.pxi"
@@ -85,21 +71,9 @@ include "gru_gates.pxi"
 # --- forward ----------------------------------------------------------------------------------------
 
 
-cdef void gather_inputs(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
-                        real *xs) noexcept nogil:
-    """The inputs of `steps` steps in time order."""
-    cdef Py_ssize_t s, i, F = p.F
-    for s in range(steps):
-        for i in range(R):
-            if masked(p, first + i, start + s):  # what a masked step holds, NaN perhaps, must reach no gradient
-                memset(xs + (s * R + i) * F, 0, F * sizeof(real))
-            else:
-                memcpy(xs + (s * R + i) * F, p.x + ((first + i) * p.T + time_index(p, start + s)) * F, F * sizeof(real))
-
-
 cdef void project_inputs(GRU *p, Py_ssize_t rows, const real *xs, real *gates) noexcept nogil:
     """[g z r] = x [Wh Wz Wr], for all rows of all steps at once."""
-    cdef Py_ssize_t H = p.H, F = p.F
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F
     if p.packed:
         multiply_packed(rows, 3 * H, F, xs, F, p.packed, False, gates, 4 * H)
     else:
@@ -111,12 +85,12 @@ cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real
                          real *h_next) noexcept nogil:
     """One time step of a shard with reset_after, LANES units of TILE_ROWS rows at a time from x and h to h'."""
     cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t i, j, block, rows, H = p.H, F = p.F
+    cdef Py_ssize_t i, j, block, rows, H = p.seq.H, F = p.seq.F
     for block in range(pieces(H, LANES)):
         i, j = 0, block * LANES
         while i < R:
             rows = smaller(TILE_ROWS, R - i)
-            tile_gates(<int>rows, F, x + i * p.T * F, p.T * F, 0 if at_rest else H, h + i * H, H, NULL,
+            tile_gates(<int>rows, F, x + i * p.seq.T * F, p.seq.T * F, 0 if at_rest else H, h + i * H, H, NULL,
                        fused_block(p, j), planes)
             gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
@@ -126,7 +100,7 @@ cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real
 cdef void gru_step_after(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
                          real *products) noexcept nogil:
     """One time step of a shard with reset_after, from x W in `gates`, with BLAS."""
-    cdef Py_ssize_t i, H = p.H
+    cdef Py_ssize_t i, H = p.seq.H
     if at_rest:
         memset(products, 0, R * 3 * H * sizeof(real))
     else:
@@ -139,8 +113,8 @@ cdef void gru_step_after(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const 
 cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
                           real *products) noexcept nogil:
     """One time step of a shard without reset_after, from x W in `gates`."""
-    cdef Py_ssize_t i, H = p.H
-    cdef const real *packed = p.packed + packed_numbers(p.F, 3 * H) if p.packed else NULL
+    cdef Py_ssize_t i, H = p.seq.H
+    cdef const real *packed = p.packed + packed_numbers(p.seq.F, 3 * H) if p.packed else NULL
     if at_rest:
         memset(products, 0, R * 2 * H * sizeof(real))
     elif packed:
@@ -159,26 +133,14 @@ cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const
         candidate_before(p, products + i * H, h + i * H, gates + i * 4 * H, h_next + i * H)
 
 
-cdef void put_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, const real *h) noexcept nogil:
-    """The states of a step into their place in y."""
-    cdef Py_ssize_t i, H = p.H
-    cdef real *y
-    for i in range(R):
-        y = p.y + ((first + i) * p.T + step) * H
-        if p.zero_output_for_mask and masked(p, first + i, step):
-            memset(y, 0, H * sizeof(real))
-        else:
-            memcpy(y, h + i * H, H * sizeof(real))
-
-
 cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef GRU *p = <GRU *>context
-    cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first)
+    cdef Py_ssize_t H = p.seq.H, first = shard * p.seq.rows, R = rows_from(&p.seq, first)
     cdef Py_ssize_t step, i, steps
     cdef bint at_rest = p.h0 == NULL  # h is zero, and so are its products
-    cdef real *xs = p.xs + first * p.block * p.F if p.xs else NULL
+    cdef real *xs = p.xs + first * p.block * p.seq.F if p.xs else NULL
     cdef real *gates = p.gates + first * p.block * 4 * H if p.gates else NULL
-    cdef real *states = p.states + first * (p.T + 1 if p.keep else 2) * H
+    cdef real *states = p.states + first * (p.seq.T + 1 if p.keep else 2) * H
     cdef real *products = p.products + first * 3 * H
     cdef real *h = states
     cdef real *h_next
@@ -187,29 +149,30 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
         memset(h, 0, R * H * sizeof(real))
     else:
         memcpy(h, p.h0 + first * H, R * H * sizeof(real))
-    for step in range(p.T):
+    for step in range(p.seq.T):
         if step % p.block == 0:
-            steps = smaller(p.block, p.T - step)
+            steps = smaller(p.block, p.seq.T - step)
             if xs:
-                gather_inputs(p, first, R, step, steps, xs)
+                gather_inputs(&p.seq, first, R, step, steps, xs)
             if not fused(p):
                 project_inputs(p, steps * R, xs, gates)
         h_next = h + R * H if p.keep or h == states else states
         row = gates + step % p.block * R * 4 * H if gates else NULL
         if fused(p):
-            gru_step_fused(p, R, at_rest, p.x + (first * p.T + time_index(p, step)) * p.F, row, h, h_next)
+            gru_step_fused(p, R, at_rest, p.seq.x + (first * p.seq.T + time_index(&p.seq, step)) * p.seq.F, row, h,
+                           h_next)
         elif p.reset_after:
             gru_step_after(p, R, at_rest, row, h, h_next, products)
         else:
             gru_step_before(p, R, at_rest, row, h, h_next, products)
-        if p.mask:
+        if p.seq.mask:
             for i in range(R):
-                if masked(p, first + i, step):
+                if masked(&p.seq, first + i, step):
                     memcpy(h_next + i * H, h + i * H, H * sizeof(real))
         at_rest = False
         h = h_next
-        if p.y:
-            put_step(p, first, R, step, h)
+        if p.seq.y:
+            put_step(&p.seq, first, R, step, h)
     memcpy(p.last + first * H, h, R * H * sizeof(real))
 
 
@@ -223,7 +186,7 @@ cdef void project_units(
 ) noexcept nogil:
     """x W and the biases of `steps` steps for some blocks of LANES units, in rows [g z r q] of a step."""
     cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t H = p.H, F = p.F, B = p.B, block, i, j, s, rows, slot
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, B = p.seq.B, block, i, j, s, rows, slot
     cdef const real *x
     for block in range(first_block, end_block):
         j = block * LANES
@@ -231,11 +194,12 @@ cdef void project_units(
             s = 0
             while s < steps:
                 rows = smaller(TILE_ROWS, steps - s)
-                x = p.x + (i * p.T + time_index(p, start + s)) * F
-                tile_gates(<int>rows, F, x, -F if p.go_backwards else F, 0, NULL, H, NULL, fused_block(p, j), planes)
+                x = p.seq.x + (i * p.seq.T + time_index(&p.seq, start + s)) * F
+                tile_gates(<int>rows, F, x, -F if p.seq.go_backwards else F, 0, NULL, H, NULL, fused_block(p, j),
+                           planes)
                 for slot in range(3):
-                    put_planes(planes + slot * rows * LANES, 1, rows, H - j, False, gates + (s * B + i) * 4 * H + slot * H + j,
-                               B * 4 * H)
+                    put_planes(planes + slot * rows * LANES, 1, rows, H - j, False,
+                               gates + (s * B + i) * 4 * H + slot * H + j, B * 4 * H)
                 s += rows
 
 
@@ -243,7 +207,7 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
     """All steps of fewer than TILE_ROWS rows with reset_after, for one member's share of the units."""
     cdef GRU *p = <GRU *>context
     cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t H = p.H, B = p.B, step, i, j, slot, block, blocks = pieces(H, LANES)
+    cdef Py_ssize_t H = p.seq.H, B = p.seq.B, step, i, j, slot, block, blocks = pieces(H, LANES)
     cdef Py_ssize_t first_block = blocks * member // p.members, end_block = blocks * (member + 1) // p.members
     cdef Py_ssize_t begin = first_block * LANES, units = smaller(end_block * LANES, H) - begin
     cdef bint at_rest = p.h0 == NULL
@@ -255,27 +219,27 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
     else:
         memcpy(h, p.h0, B * H * sizeof(real))
     if p.keep and member == 0:
-        gather_inputs(p, 0, B, 0, p.T, p.xs)
-    for step in range(p.T):
+        gather_inputs(&p.seq, 0, B, 0, p.seq.T, p.xs)
+    for step in range(p.seq.T):
         if step % p.block == 0:
-            project_units(p, first_block, end_block, step, smaller(p.block, p.T - step), p.gates)
+            project_units(p, first_block, end_block, step, smaller(p.block, p.seq.T - step), p.gates)
         h_next = h + B * H if p.keep or h == p.states else p.states
         row = p.gates + step % p.block * B * 4 * H
         for block in range(first_block, end_block):
             j = block * LANES
-            tile_gates(<int>B, p.F, NULL, 0, 0 if at_rest else H, h, H, row + j, fused_block(p, j), planes)
+            tile_gates(<int>B, p.seq.F, NULL, 0, 0 if at_rest else H, h, H, row + j, fused_block(p, j), planes)
             for slot in range(1, 4):
                 put_planes(planes + slot * B * LANES, 1, B, H - j, False, row + slot * H + j, 4 * H)
         # the activations of all its units at once: of a single vector they would take their latency, not their work
         for i in range(B):
             close_units(p, begin, units, h + i * H, row + i * 4 * H, h_next + i * H)
-            if masked(p, i, step):
+            if masked(&p.seq, i, step):
                 memcpy(h_next + i * H + begin, h + i * H + begin, units * sizeof(real))
         meet(&p.arrivals, (step + 1) * p.members)
         at_rest = False
         h = h_next
-        if p.y and member == 0:
-            put_step(p, 0, B, step, h)
+        if p.seq.y and member == 0:
+            put_step(&p.seq, 0, B, step, h)
     if member == 0:
         memcpy(p.last, h, B * H * sizeof(real))
 
@@ -286,11 +250,11 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
 cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *h,
                             real *dh, real *scratch) noexcept nogil:
     """One time step of a shard backwards: [g z r q] become their gradients, dh that of the state before the step."""
-    cdef Py_ssize_t i, j, H = p.H
+    cdef Py_ssize_t i, j, H = p.seq.H
     cdef real *row
     for i in range(R):
         row = gates + i * 4 * H
-        if masked(p, first + i, step):
+        if masked(&p.seq, first + i, step):
             memset(row, 0, 4 * H * sizeof(real))
             continue
         candidate_gradients(p, h + i * H, row, dh + i * H)
@@ -309,7 +273,7 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
     else:
         multiply(False, True, R, H, H, gates, 4 * H, p.recurrent_kernel + 2 * H, 3 * H, 0, scratch, H)
     for i in range(R):
-        if masked(p, first + i, step):
+        if masked(&p.seq, first + i, step):
             continue
         reset_gradients(p, scratch + i * H, gates + i * 4 * H, h + i * H, scratch + i * H)
         for j in range(H):
@@ -323,12 +287,12 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
 
 cdef void input_gradients(GRU *p, Py_ssize_t R, const real *gates, real *dx) noexcept nogil:
     """dx = dg Wh' + [dz dr] [Wz Wr]' of one step, into rows that stand T F apart."""
-    cdef Py_ssize_t H = p.H, F = p.F
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F
     if p.packed:
-        multiply_packed(R, F, 3 * H, gates, 4 * H, p.packed + packed_numbers(3 * H, H), False, dx, p.T * F)
+        multiply_packed(R, F, 3 * H, gates, 4 * H, p.packed + packed_numbers(3 * H, H), False, dx, p.seq.T * F)
     else:
-        multiply(False, True, R, F, H, gates, 4 * H, p.kernel + 2 * H, 3 * H, 0, dx, p.T * F)
-        multiply(False, True, R, F, 2 * H, gates + H, 4 * H, p.kernel, 3 * H, 1, dx, p.T * F)
+        multiply(False, True, R, F, H, gates, 4 * H, p.kernel + 2 * H, 3 * H, 0, dx, p.seq.T * F)
+        multiply(False, True, R, F, 2 * H, gates + H, 4 * H, p.kernel, 3 * H, 1, dx, p.seq.T * F)
 
 
 cdef inline void add_product(
@@ -336,9 +300,9 @@ cdef inline void add_product(
 ) noexcept nogil:
     """C (m, n) += A' D for A (k, m) and D (k, n), a part of the gates' gradients; C is a part of a weight's."""
     if p.packed:
-        add_transposed(m, n, k, a, lda, d, 4 * p.H, c, 3 * p.H)
+        add_transposed(m, n, k, a, lda, d, 4 * p.seq.H, c, 3 * p.seq.H)
     else:
-        multiply(True, False, m, n, k, a, lda, d, 4 * p.H, 1, c, 3 * p.H)
+        multiply(True, False, m, n, k, a, lda, d, 4 * p.seq.H, 1, c, 3 * p.seq.H)
 
 
 cdef struct WeightsPart:
@@ -352,7 +316,7 @@ cdef struct WeightsPart:
 
 cdef int weights_parts(GRU *p, WeightsPart *parts) noexcept nogil:
     """The parts whose gradients are wanted, the recurrent ones, which take longer, first; returns how many."""
-    cdef Py_ssize_t H = p.H
+    cdef Py_ssize_t H = p.seq.H
     cdef int n = 0
     if p.d.recurrent_kernel and p.reset_after:
         parts[n] = WeightsPart(True, False, 0, H, 3 * H)
@@ -373,9 +337,9 @@ cdef void add_weights(
     Py_ssize_t steps, const WeightGradients *total,
 ) noexcept nogil:
     """What some steps of a shard add to n columns of a part."""
-    cdef Py_ssize_t H = p.H, F = p.F
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F
     cdef Py_ssize_t skip = R if part.recurrent and start == 0 and not p.h0 else 0  # rows whose state is zero
-    cdef Py_ssize_t row = first * p.T + start * R + skip, rows = steps * R - skip
+    cdef Py_ssize_t row = first * p.seq.T + start * R + skip, rows = steps * R - skip
     cdef const real *d = p.gates + row * 4 * H + part.slot + begin
     begin += part.column
     if not part.recurrent:
@@ -388,36 +352,29 @@ cdef void add_weights(
 
 cdef void gru_backward_shard(void *context, int shard) noexcept nogil:
     cdef GRU *p = <GRU *>context
-    cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first)
-    cdef Py_ssize_t s, i, j
+    cdef Py_ssize_t H = p.seq.H, first = shard * p.seq.rows, R = rows_from(&p.seq, first)
+    cdef Py_ssize_t s
     cdef real *gates
     cdef real *dh = p.products + first * 3 * H
     cdef real *sums = p.bias_sums + shard * 4 * H
     cdef WeightGradients own = gradients_of_shard(&p.d, shard)
     cdef WeightsPart[4] parts
     cdef int part, wanted = weights_parts(p, parts) if p.d.sums else 0
-    cdef Py_ssize_t begun = p.T  # the steps from here on have their products in the weights' gradients
+    cdef Py_ssize_t begun = p.seq.T  # the steps from here on have their products in the weights' gradients
     cdef const real *h
-    cdef const real *dy
     if p.d_last:
         memcpy(dh, p.d_last + first * H, R * H * sizeof(real))
     else:
         memset(dh, 0, R * H * sizeof(real))
     memset(sums, 0, 4 * H * sizeof(real))
-    for s in range(p.T - 1, -1, -1):
-        gates = p.gates + (first * p.T + s * R) * 4 * H
-        h = p.states + (first * (p.T + 1) + s * R) * H
-        if p.dy:
-            for i in range(R):
-                if p.zero_output_for_mask and masked(p, first + i, s):
-                    continue
-                dy = p.dy + ((first + i) * p.T + s) * H
-                for j in range(H):
-                    dh[i * H + j] += dy[j]
+    for s in range(p.seq.T - 1, -1, -1):
+        gates = p.gates + (first * p.seq.T + s * R) * 4 * H
+        h = p.states + (first * (p.seq.T + 1) + s * R) * H
+        add_output_gradients(&p.seq, first, R, s, dh)
         gru_backward_step(p, first, R, s, gates, h, dh, dh + R * H)
         add_column_sums(R, 4 * H, gates, 4 * H, sums)
         if p.dx:
-            input_gradients(p, R, gates, p.dx + (first * p.T + time_index(p, s)) * p.F)
+            input_gradients(p, R, gates, p.dx + (first * p.seq.T + time_index(&p.seq, s)) * p.seq.F)
         if (begun - s) * R >= SUMMED_ROWS or s == 0:
             for part in range(wanted):
                 add_weights(p, parts + part, 0, parts[part].columns, first, R, s, begun - s, &own)
@@ -428,9 +385,9 @@ cdef void gru_backward_shard(void *context, int shard) noexcept nogil:
 
 cdef void bias_gradients(GRU *p) noexcept nogil:
     """The biases' gradients from the shards' sums, in the order of the shards."""
-    cdef Py_ssize_t shard, j, H = p.H
+    cdef Py_ssize_t shard, j, H = p.seq.H
     cdef const real *sums
-    for shard in range(pieces(p.B, p.rows)):
+    for shard in range(pieces(p.seq.B, p.seq.rows)):
         sums = p.bias_sums + shard * 4 * H
         if p.d_bias:
             for j in range(2 * H):
@@ -453,10 +410,10 @@ cdef void gru_weights_shard(void *context, int shard) noexcept nogil:
         shard -= <int>pieces(part.columns, SHARD_COLUMNS)
         part += 1
     begin = shard * SHARD_COLUMNS
-    while first < p.B:
-        add_weights(p, part, begin, smaller(SHARD_COLUMNS, part.columns - begin), first, smaller(p.rows, p.B - first), 0,
-                    p.T, &p.d)
-        first += p.rows
+    while first < p.seq.B:
+        add_weights(p, part, begin, smaller(SHARD_COLUMNS, part.columns - begin), first, rows_from(&p.seq, first), 0,
+                    p.seq.T, &p.d)
+        first += p.seq.rows
 
 
 cdef int weights_shards(GRU *p) noexcept nogil:
@@ -550,24 +507,23 @@ def gru_pack_back(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel
 
 cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     """Where the pieces of the workspace lie; returns how many numbers they take."""
-    cdef Py_ssize_t numbers = whole_vectors(4 * p.H), fitting = BLOCK_NUMBERS // (p.rows * 4 * p.H)
-    p.block = p.T if p.keep or fitting > p.T else fitting if fitting > 0 else 1
+    cdef Py_ssize_t numbers = whole_vectors(4 * p.seq.H), fitting = BLOCK_NUMBERS // (p.seq.rows * 4 * p.seq.H)
+    p.block = p.seq.T if p.keep or fitting > p.seq.T else fitting if fitting > 0 else 1
     p.bias = memory
     p.states = memory + numbers
-    numbers += whole_vectors(p.B * (p.T + 1 if p.keep else 2) * p.H)
+    numbers += whole_vectors(p.seq.B * (p.seq.T + 1 if p.keep else 2) * p.seq.H)
     p.products = memory + numbers
-    numbers += whole_vectors(p.B * 3 * p.H)
+    numbers += whole_vectors(p.seq.B * 3 * p.seq.H)
     p.bias_sums = memory + numbers
-    numbers += whole_vectors(pieces(p.B, p.rows) * 4 * p.H)
-    if p.keep and sums_by_shard(p.F, p.H, 3 * p.H, p.rows, p.T):
-        p.d.F, p.d.H, p.d.N, p.d.shards, p.d.sums = p.F, p.H, 3 * p.H, <int>pieces(p.B, p.rows), memory + numbers
-        numbers += whole_vectors((p.d.shards - 1) * (p.F + p.H) * 3 * p.H)
+    numbers += whole_vectors(pieces(p.seq.B, p.seq.rows) * 4 * p.seq.H)
+    if p.keep:
+        numbers += lay_out_sums(&p.d, &p.seq, 3 * p.seq.H, memory + numbers)
     if p.keep or not fused(p):
         p.xs = memory + numbers
-        numbers += whole_vectors(p.B * p.block * p.F)
-    if p.xs or p.B < TILE_ROWS:
+        numbers += whole_vectors(p.seq.B * p.block * p.seq.F)
+    if p.xs or p.seq.B < TILE_ROWS:
         p.gates = memory + numbers
-        numbers += p.B * p.block * 4 * p.H
+        numbers += p.seq.B * p.block * 4 * p.seq.H
     return numbers + LANES  # behind a row of gates, add_transposed reads on
 
 
@@ -579,11 +535,11 @@ cdef GRU gru_call(
     """What the forward and the backward pass share."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
-    p.B, p.T, p.F, p.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
-    p.rows = shard_rows(p.B)
-    p.reset_after, p.go_backwards, p.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
+    p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
+    p.seq.rows = shard_rows(p.seq.B)
+    p.reset_after, p.seq.go_backwards, p.seq.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
-    p.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
+    p.seq.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
     if packed is not None:
         p.packed = &packed[0]
     else:
@@ -591,7 +547,7 @@ cdef GRU gru_call(
     if h0 is not None:
         p.h0 = &h0[0, 0]
     if mask is not None:
-        p.mask = &mask[0, 0]
+        p.seq.mask = &mask[0, 0]
     lay_out(&p, &memory[0])
     return p
 
@@ -602,14 +558,14 @@ def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint rese
     cdef GRU p
     cdef real anything
     memset(&p, 0, sizeof(p))
-    p.B, p.T, p.F, p.H, p.rows, p.keep, p.reset_after = B, T, F, H, shard_rows(B), keep, reset_after
+    p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.seq.rows, p.keep, p.reset_after = B, T, F, H, shard_rows(B), keep, reset_after
     p.packed = &anything if packed else NULL
     return lay_out(&p, &anything)
 
 
 cdef void sum_biases(GRU *p, const real *bias, const real *recurrent_bias) noexcept nogil:
     """[bh, bz + cz, br + cr, ch]: z and r need the sum of their two biases only."""
-    cdef Py_ssize_t j, H = p.H
+    cdef Py_ssize_t j, H = p.seq.H
     memset(p.bias, 0, 4 * H * sizeof(real))
     if bias:
         memcpy(p.bias, bias + 2 * H, H * sizeof(real))
@@ -640,15 +596,15 @@ def gru_forward(
         if reset_after:
             recurrent_bias = &bias[1, 0]
     if y is not None:
-        p.y = &y[0, 0, 0]
+        p.seq.y = &y[0, 0, 0]
     p.last = &last[0, 0]
     with nogil:
         if not fused(&p):  # the packed weights carry their biases
             sum_biases(&p, input_bias, recurrent_bias)
-        if fused(&p) and p.B < TILE_ROWS:
-            run_together(gru_forward_units, &p, threads if p.H >= SHARD_UNITS else 1, &p.members)
+        if fused(&p) and p.seq.B < TILE_ROWS:
+            run_together(gru_forward_units, &p, threads if p.seq.H >= SHARD_UNITS else 1, &p.members)
         else:
-            run_tasks(gru_forward_shard, &p, <int>pieces(p.B, p.rows), threads)
+            run_tasks(gru_forward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
 
 
 def gru_backward(
@@ -667,7 +623,7 @@ def gru_backward(
     cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, True, memory)
     if dy is not None:
-        p.dy = &dy[0, 0, 0]
+        p.seq.dy = &dy[0, 0, 0]
     if d_last is not None:
         p.d_last = &d_last[0, 0]
     if dx is not None:
@@ -683,9 +639,9 @@ def gru_backward(
         if reset_after:
             p.d_recurrent_bias = &d_bias[1, 0]
     with nogil:
-        run_tasks(gru_backward_shard, &p, <int>pieces(p.B, p.rows), threads)
+        run_tasks(gru_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         bias_gradients(&p)
         if p.d.sums:
-            run_tasks(add_weight_sums, &p.d, <int>pieces(p.F + p.H, SUMMED_WEIGHTS), threads if p.d.shards > 1 else 1)
+            sum_shards(&p.d, threads)
         else:
             run_tasks(gru_weights_shard, &p, weights_shards(&p), threads)

@@ -8,7 +8,7 @@ cdef void close_units(
 ) noexcept nogil:
     """From the sums of z, r and q and the input's part of g in a row [g z r q] to its values and the next state, for some
     of the units."""
-    cdef Py_ssize_t j, H = p.H
+    cdef Py_ssize_t j, H = p.seq.H
     cdef real *g = row + begin
     cdef real *z = row + H + begin
     cdef real *r = row + 2 * H + begin
@@ -27,7 +27,7 @@ cdef void close_units(
 
 cdef void add_product_and_bias(GRU *p, const real *product, real *row) noexcept nogil:
     """The sums of a row [g z r q], from x W in [g z r] and h U in `product`."""
-    cdef Py_ssize_t j, H = p.H
+    cdef Py_ssize_t j, H = p.seq.H
     cdef const real *b = p.bias
     for j in range(H):
         row[j] += b[j]
@@ -39,7 +39,7 @@ cdef void add_product_and_bias(GRU *p, const real *product, real *row) noexcept 
 
 cdef void reset_gate_before(GRU *p, const real *product, const real *h, real *row) noexcept nogil:
     """z, r and q = r h of one row, from x W in `row` and h [Uz Ur] in `product`."""
-    cdef Py_ssize_t j, H = p.H
+    cdef Py_ssize_t j, H = p.seq.H
     cdef real *z = row + H
     cdef real *r = row + 2 * H
     cdef real *q = row + 3 * H
@@ -52,7 +52,7 @@ cdef void reset_gate_before(GRU *p, const real *product, const real *h, real *ro
 
 cdef void candidate_before(GRU *p, const real *product, const real *h, real *row, real *h_next) noexcept nogil:
     """g and the next state of one row, from q Uh in `product`."""
-    cdef Py_ssize_t j, H = p.H
+    cdef Py_ssize_t j, H = p.seq.H
     cdef real *g = row
     cdef real *z = row + H
     for j in range(H):
@@ -113,7 +113,7 @@ cdef void candidate_gradients(GRU *p, const real *h, real *row, real *dh) noexce
 
     dg = dh (1 - z) a',   dz = dh (h - g) f',   dh <- dh z
     """
-    cdef Py_ssize_t j, H = p.H
+    cdef Py_ssize_t j, H = p.seq.H
     cdef real *g = row
     cdef real *z = row + H
     cdef real d, old_z
@@ -138,7 +138,7 @@ cdef void reset_gradients(GRU *p, const real *dq, real *row, const real *q, real
 
     With reset_after dq is dg and q the candidate's recurrent part; else dq is d(r h) and q is h.
     """
-    cdef Py_ssize_t j, begin, n, H = p.H
+    cdef Py_ssize_t j, begin, n, H = p.seq.H
     cdef real *r = row + 2 * H
     cdef real[64] dr, through
     for begin in range(0, H, 64):

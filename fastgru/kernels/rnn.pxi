@@ -21,22 +21,19 @@
 # that memory does not grow with T. A step is one product, added to the projection, and one pass over its rows.
 
 cdef struct RNN:
-    Py_ssize_t B, T, F, H
+    Sequences seq
     Py_ssize_t sums                # N
     Py_ssize_t row                 # numbers of a row
-    Py_ssize_t rows                # of a shard; the last one may have fewer
     Py_ssize_t kept                # states in memory at once: T + 1 where they are kept
     Py_ssize_t block               # steps whose inputs and gates are in memory at once: T where they are kept
-    bint lstm, go_backwards, zero_output_for_mask
+    bint lstm
     int activation, recurrent_activation
-    const real *x                  # (B, T, F)
     const real *kernel             # (F, N)
     const real *recurrent_kernel   # (H, N)
     const real *bias               # (N,) or NULL
     const real *packed             # the weights for tiles, or NULL
     const real *h0                 # (B, H) or NULL for zeros; c0 too
     const real *c0
-    const unsigned char *mask      # (B, T) or NULL
     real *xs
     real *gates
     real *states
@@ -44,10 +41,8 @@ cdef struct RNN:
     real *d_states                 # (B, H): dh while the backward pass goes on; d_cells is dc
     real *d_cells
     real *bias_sums                # (shards, N): sums of the rows of gradients
-    real *y                        # (B, T, H) or NULL
     real *last                     # (B, H)
     real *last_cell
-    const real *dy                 # (B, T, H) or NULL
     const real *d_last             # (B, H) or NULL
     const real *d_last_cell
     real *dx                       # (B, T, F) or NULL
@@ -55,15 +50,6 @@ cdef struct RNN:
     real *dc0
     WeightGradients d              # of kernel and recurrent_kernel; they and the next are added to, or NULL
     real *d_bias                   # (N,)
-
-
-cdef inline Py_ssize_t rnn_time_index(RNN *p, Py_ssize_t step) noexcept nogil:
-    """Where the input of a step stands in the sequence."""
-    return p.T - 1 - step if p.go_backwards else step
-
-
-cdef inline bint rnn_masked(RNN *p, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
-    return p.mask != NULL and not p.mask[row * p.T + rnn_time_index(p, step)]
 
 
 cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexcept nogil:
@@ -77,18 +63,6 @@ cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexc
 # --- forward ----------------------------------------------------------------------------------------
 
 
-cdef void rnn_gather_inputs(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
-                            real *xs) noexcept nogil:
-    """The inputs of `steps` steps in time order."""
-    cdef Py_ssize_t s, i, F = p.F
-    for s in range(steps):
-        for i in range(R):
-            if rnn_masked(p, first + i, start + s):  # what a masked step holds, NaN perhaps, must reach no gradient
-                memset(xs + (s * R + i) * F, 0, F * sizeof(real))
-            else:
-                memcpy(xs + (s * R + i) * F, p.x + ((first + i) * p.T + rnn_time_index(p, start + s)) * F, F * sizeof(real))
-
-
 cdef inline void add_bias(const real *bias, real *row, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t j
     if bias:
@@ -98,7 +72,7 @@ cdef inline void add_bias(const real *bias, real *row, Py_ssize_t n) noexcept no
 
 cdef void close_lstm_row(RNN *p, const real *c, real *row, real *c_next, real *h_next) noexcept nogil:
     """From the sums x W + h U of a row to its values and the next c and h."""
-    cdef Py_ssize_t j, H = p.H
+    cdef Py_ssize_t j, H = p.seq.H
     cdef const real *i = row
     cdef const real *f = row + H
     cdef const real *g = row + 2 * H
@@ -119,17 +93,17 @@ cdef void close_lstm_row(RNN *p, const real *c, real *row, real *c_next, real *h
 cdef void rnn_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, bint at_rest, real *gates, const real *h,
                    const real *c, real *h_next, real *c_next) noexcept nogil:
     """One time step of a shard, from x W in `gates`."""
-    cdef Py_ssize_t i, H = p.H
+    cdef Py_ssize_t i, H = p.seq.H
     cdef real *row
     if at_rest:
         pass
     elif p.packed:
-        multiply_packed(R, p.sums, H, h, H, p.packed + packed_numbers(p.F, p.sums), True, gates, p.row)
+        multiply_packed(R, p.sums, H, h, H, p.packed + packed_numbers(p.seq.F, p.sums), True, gates, p.row)
     else:
         multiply(False, False, R, p.sums, H, h, H, p.recurrent_kernel, p.sums, 1, gates, p.row)
     for i in range(R):
         row = gates + i * p.row
-        if rnn_masked(p, first + i, step):
+        if masked(&p.seq, first + i, step):
             memcpy(h_next + i * H, h + i * H, H * sizeof(real))
             if p.lstm:
                 memcpy(c_next + i * H, c + i * H, H * sizeof(real))
@@ -141,40 +115,32 @@ cdef void rnn_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, bint
             memcpy(h_next + i * H, row, H * sizeof(real))
 
 
-cdef void rnn_put_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, const real *h) noexcept nogil:
-    """The states of a step into their place in y."""
-    cdef Py_ssize_t i, H = p.H
-    for i in range(R):
-        copy_or_clear(p.y + ((first + i) * p.T + step) * H,
-                      NULL if p.zero_output_for_mask and rnn_masked(p, first + i, step) else h + i * H, H)
-
-
 cdef void rnn_forward_shard(void *context, int shard) noexcept nogil:
     cdef RNN *p = <RNN *>context
-    cdef Py_ssize_t H = p.H, first = shard * p.rows, R = smaller(p.rows, p.B - first), step, steps, now, next
-    cdef real *xs = p.xs + first * p.block * p.F
+    cdef Py_ssize_t H = p.seq.H, first = shard * p.seq.rows, R = rows_from(&p.seq, first), step, steps, now, next
+    cdef real *xs = p.xs + first * p.block * p.seq.F
     cdef real *gates = p.gates + first * p.block * p.row
     cdef real *states = p.states + first * p.kept * H
     cdef real *cells = p.cells + first * p.kept * H if p.lstm else NULL
     copy_or_clear(states, p.h0 + first * H if p.h0 else NULL, R * H)
     if p.lstm:
         copy_or_clear(cells, p.c0 + first * H if p.c0 else NULL, R * H)
-    for step in range(p.T):
+    for step in range(p.seq.T):
         if step % p.block == 0:
-            steps = smaller(p.block, p.T - step)
-            rnn_gather_inputs(p, first, R, step, steps, xs)
+            steps = smaller(p.block, p.seq.T - step)
+            gather_inputs(&p.seq, first, R, step, steps, xs)
             if p.packed:
-                multiply_packed(steps * R, p.sums, p.F, xs, p.F, p.packed, False, gates, p.row)
+                multiply_packed(steps * R, p.sums, p.seq.F, xs, p.seq.F, p.packed, False, gates, p.row)
             else:
-                multiply(False, False, steps * R, p.sums, p.F, xs, p.F, p.kernel, p.sums, 0, gates, p.row)
+                multiply(False, False, steps * R, p.sums, p.seq.F, xs, p.seq.F, p.kernel, p.sums, 0, gates, p.row)
         now, next = step % p.kept * R * H, (step + 1) % p.kept * R * H
         rnn_step(p, first, R, step, step == 0 and p.h0 == NULL, gates + step % p.block * R * p.row,
                  states + now, cells + now, states + next, cells + next)
-        if p.y:
-            rnn_put_step(p, first, R, step, states + next)
-    memcpy(p.last + first * H, states + p.T % p.kept * R * H, R * H * sizeof(real))
+        if p.seq.y:
+            put_step(&p.seq, first, R, step, states + next)
+    memcpy(p.last + first * H, states + p.seq.T % p.kept * R * H, R * H * sizeof(real))
     if p.lstm:
-        memcpy(p.last_cell + first * H, cells + p.T % p.kept * R * H, R * H * sizeof(real))
+        memcpy(p.last_cell + first * H, cells + p.seq.T % p.kept * R * H, R * H * sizeof(real))
 
 
 # --- backward ---------------------------------------------------------------------------------------
@@ -185,7 +151,7 @@ cdef void lstm_row_gradients(RNN *p, const real *c, real *row, real *dh, real *d
 
     do = dh t r',   dc += dh o a',   di = dc g r',   df = dc c r',   dg = dc i a',   dc <- dc f
     """
-    cdef Py_ssize_t H = p.H, begin, j, n
+    cdef Py_ssize_t H = p.seq.H, begin, j, n
     cdef real *i = row
     cdef real *f
     cdef real *g
@@ -220,11 +186,11 @@ cdef void lstm_row_gradients(RNN *p, const real *c, real *row, real *dh, real *d
 cdef void rnn_backward_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *c,
                             real *dh, real *dc) noexcept nogil:
     """One time step of a shard backwards: rows become their gradients, dh and dc those of the states before the step."""
-    cdef Py_ssize_t i, H = p.H
+    cdef Py_ssize_t i, H = p.seq.H
     cdef real *row
     for i in range(R):
         row = gates + i * p.row
-        if rnn_masked(p, first + i, step):  # dh and dc stay as they are
+        if masked(&p.seq, first + i, step):  # dh and dc stay as they are
             memset(row, 0, p.sums * sizeof(real))
             continue
         if p.lstm:
@@ -255,9 +221,9 @@ cdef void rnn_add_weights(
     Py_ssize_t steps, const WeightGradients *total,
 ) noexcept nogil:
     """What some steps of a shard add to n columns of one of the weights' gradients."""
-    cdef Py_ssize_t H = p.H, F = p.F
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F
     cdef Py_ssize_t skip = R if recurrent and start == 0 and not p.h0 else 0  # rows whose state is zero
-    cdef Py_ssize_t row = first * p.T + start * R + skip, rows = steps * R - skip
+    cdef Py_ssize_t row = first * p.seq.T + start * R + skip, rows = steps * R - skip
     cdef const real *d = p.gates + row * p.row + begin
     if recurrent:
         rnn_add_product(p, H, n, rows, p.states + (row + first) * H, d, total.recurrent_kernel + begin)
@@ -271,46 +237,39 @@ cdef void rnn_weights_shard(void *context, int shard) noexcept nogil:
     cdef Py_ssize_t first = 0, columns = pieces(p.sums, SHARD_COLUMNS), begin
     cdef bint recurrent = p.d.recurrent_kernel != NULL and shard < columns
     begin = (shard if recurrent or not p.d.recurrent_kernel else shard - columns) * SHARD_COLUMNS
-    while first < p.B:
-        rnn_add_weights(p, recurrent, begin, smaller(SHARD_COLUMNS, p.sums - begin), first, smaller(p.rows, p.B - first),
-                        0, p.T, &p.d)
-        first += p.rows
+    while first < p.seq.B:
+        rnn_add_weights(p, recurrent, begin, smaller(SHARD_COLUMNS, p.sums - begin), first, rows_from(&p.seq, first),
+                        0, p.seq.T, &p.d)
+        first += p.seq.rows
 
 
 cdef void rnn_backward_shard(void *context, int shard) noexcept nogil:
     cdef RNN *p = <RNN *>context
-    cdef Py_ssize_t H = p.H, F = p.F, N = p.sums, first = shard * p.rows, R = smaller(p.rows, p.B - first), s, i, j
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, N = p.sums, first = shard * p.seq.rows, R = rows_from(&p.seq, first), s
     cdef real *gates
     cdef real *dh = p.d_states + first * H
     cdef real *dc = p.d_cells + first * H if p.lstm else NULL
     cdef real *sums = p.bias_sums + shard * N
     cdef WeightGradients own = gradients_of_shard(&p.d, shard)
-    cdef Py_ssize_t begun = p.T  # the steps from here on have their products in the weights' gradients
+    cdef Py_ssize_t begun = p.seq.T  # the steps from here on have their products in the weights' gradients
     cdef real *dx
-    cdef const real *cells = p.cells + first * (p.T + 1) * H if p.lstm else NULL
-    cdef const real *dy
+    cdef const real *cells = p.cells + first * (p.seq.T + 1) * H if p.lstm else NULL
     copy_or_clear(dh, p.d_last + first * H if p.d_last else NULL, R * H)
     if p.lstm:
         copy_or_clear(dc, p.d_last_cell + first * H if p.d_last_cell else NULL, R * H)
     memset(sums, 0, N * sizeof(real))
-    for s in range(p.T - 1, -1, -1):
-        gates = p.gates + (first * p.T + s * R) * p.row
-        if p.dy:
-            for i in range(R):
-                if p.zero_output_for_mask and rnn_masked(p, first + i, s):
-                    continue
-                dy = p.dy + ((first + i) * p.T + s) * H
-                for j in range(H):
-                    dh[i * H + j] += dy[j]
+    for s in range(p.seq.T - 1, -1, -1):
+        gates = p.gates + (first * p.seq.T + s * R) * p.row
+        add_output_gradients(&p.seq, first, R, s, dh)
         rnn_backward_step(p, first, R, s, gates, cells + s * R * H, dh, dc)
         add_column_sums(R, N, gates, p.row, sums)
         if p.dx:
             # dx = ds W', into rows that stand T F apart
-            dx = p.dx + (first * p.T + rnn_time_index(p, s)) * F
+            dx = p.dx + (first * p.seq.T + time_index(&p.seq, s)) * F
             if p.packed:
-                multiply_packed(R, F, N, gates, p.row, p.packed + packed_numbers(N, H), False, dx, p.T * F)
+                multiply_packed(R, F, N, gates, p.row, p.packed + packed_numbers(N, H), False, dx, p.seq.T * F)
             else:
-                multiply(False, True, R, F, N, gates, p.row, p.kernel, N, 0, dx, p.T * F)
+                multiply(False, True, R, F, N, gates, p.row, p.kernel, N, 0, dx, p.seq.T * F)
         if p.d.sums and ((begun - s) * R >= SUMMED_ROWS or s == 0):
             if p.d.recurrent_kernel:
                 rnn_add_weights(p, True, 0, N, first, R, s, begun - s, &own)
@@ -352,32 +311,30 @@ def rnn_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, bin
 cdef Py_ssize_t rnn_lay_out(RNN *p, bint keep, real *memory) noexcept nogil:
     """Sizes, and where the pieces of the workspace lie, from B, T, F, H and N; returns how many numbers they take."""
     cdef Py_ssize_t numbers = 0, fitting, states
-    p.rows = shard_rows(p.B)
-    p.lstm = p.sums != p.H
-    p.row = p.sums + p.H if p.lstm else p.H
-    fitting = BLOCK_NUMBERS // (p.rows * p.row)
-    p.block = p.T if keep or fitting > p.T else fitting if fitting > 0 else 1
-    p.kept = p.T + 1 if keep else 2
-    states = whole_vectors(p.B * p.kept * p.H)
+    p.seq.rows = shard_rows(p.seq.B)
+    p.lstm = p.sums != p.seq.H
+    p.row = p.sums + p.seq.H if p.lstm else p.seq.H
+    fitting = BLOCK_NUMBERS // (p.seq.rows * p.row)
+    p.block = p.seq.T if keep or fitting > p.seq.T else fitting if fitting > 0 else 1
+    p.kept = p.seq.T + 1 if keep else 2
+    states = whole_vectors(p.seq.B * p.kept * p.seq.H)
     p.states = memory
     numbers += states
     if p.lstm:
         p.cells = memory + numbers
         numbers += states
     p.xs = memory + numbers
-    numbers += whole_vectors(p.B * p.block * p.F)
+    numbers += whole_vectors(p.seq.B * p.block * p.seq.F)
     if keep:
         p.d_states = memory + numbers
-        numbers += whole_vectors(p.B * p.H)
+        numbers += whole_vectors(p.seq.B * p.seq.H)
         p.d_cells = memory + numbers
-        numbers += whole_vectors(p.B * p.H)
+        numbers += whole_vectors(p.seq.B * p.seq.H)
         p.bias_sums = memory + numbers
-        numbers += whole_vectors(pieces(p.B, p.rows) * p.sums)
-        if sums_by_shard(p.F, p.H, p.sums, p.rows, p.T):
-            p.d.F, p.d.H, p.d.N, p.d.shards, p.d.sums = p.F, p.H, p.sums, <int>pieces(p.B, p.rows), memory + numbers
-            numbers += whole_vectors((p.d.shards - 1) * (p.F + p.H) * p.sums)
+        numbers += whole_vectors(pieces(p.seq.B, p.seq.rows) * p.sums)
+        numbers += lay_out_sums(&p.d, &p.seq, p.sums, memory + numbers)
     p.gates = memory + numbers
-    return numbers + p.B * p.block * p.row + LANES  # behind a row of gates, add_transposed reads on
+    return numbers + p.seq.B * p.block * p.row + LANES  # behind a row of gates, add_transposed reads on
 
 
 cdef RNN rnn_call(
@@ -388,10 +345,11 @@ cdef RNN rnn_call(
     """What the forward and the backward pass share."""
     cdef RNN p
     memset(&p, 0, sizeof(p))
-    p.B, p.T, p.F, p.H, p.sums = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], kernel.shape[1]
-    p.go_backwards, p.zero_output_for_mask = go_backwards, zero_output_for_mask
+    p.seq.B, p.seq.T, p.seq.F = x.shape[0], x.shape[1], x.shape[2]
+    p.seq.H, p.sums = recurrent_kernel.shape[0], kernel.shape[1]
+    p.seq.go_backwards, p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
-    p.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
+    p.seq.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
     if packed is not None:
         p.packed = &packed[0]
     else:
@@ -401,7 +359,7 @@ cdef RNN rnn_call(
     if c0 is not None:
         p.c0 = &c0[0, 0]
     if mask is not None:
-        p.mask = &mask[0, 0]
+        p.seq.mask = &mask[0, 0]
     rnn_lay_out(&p, keep, &memory[0])
     return p
 
@@ -412,7 +370,7 @@ def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_
     cdef RNN p
     cdef real anything
     memset(&p, 0, sizeof(p))
-    p.B, p.T, p.F, p.H, p.sums = B, T, F, H, N
+    p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.sums = B, T, F, H, N
     return rnn_lay_out(&p, keep, &anything)
 
 
@@ -433,12 +391,12 @@ def rnn_forward(
     if bias is not None:
         p.bias = &bias[0]
     if y is not None:
-        p.y = &y[0, 0, 0]
+        p.seq.y = &y[0, 0, 0]
     p.last = &last[0, 0]
     if last_cell is not None:
         p.last_cell = &last_cell[0, 0]
     with nogil:
-        run_tasks(rnn_forward_shard, &p, <int>pieces(p.B, p.rows), threads)
+        run_tasks(rnn_forward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
 
 
 def rnn_backward(
@@ -459,7 +417,7 @@ def rnn_backward(
                           go_backwards, zero_output_for_mask, True, memory)
     cdef Py_ssize_t shard, weights = 0
     if dy is not None:
-        p.dy = &dy[0, 0, 0]
+        p.seq.dy = &dy[0, 0, 0]
     if d_last is not None:
         p.d_last = &d_last[0, 0]
     if d_last_cell is not None:
@@ -479,10 +437,10 @@ def rnn_backward(
     if d_bias is not None:
         p.d_bias = &d_bias[0]
     with nogil:
-        run_tasks(rnn_backward_shard, &p, <int>pieces(p.B, p.rows), threads)
+        run_tasks(rnn_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         if p.d_bias:  # in the order of the shards, whichever was done first
-            add_column_sums(pieces(p.B, p.rows), p.sums, p.bias_sums, p.sums, p.d_bias)
+            add_column_sums(pieces(p.seq.B, p.seq.rows), p.sums, p.bias_sums, p.sums, p.d_bias)
         if p.d.sums:
-            run_tasks(add_weight_sums, &p.d, <int>pieces(p.F + p.H, SUMMED_WEIGHTS), threads if p.d.shards > 1 else 1)
+            sum_shards(&p.d, threads)
         else:
             run_tasks(rnn_weights_shard, &p, <int>(weights * pieces(p.sums, SHARD_COLUMNS)), threads)

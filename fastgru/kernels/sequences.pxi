@@ -1,0 +1,65 @@
+# What the kernels of all recurrent layers share: the sequences that they read and write, cut into shards of rows.
+
+cdef struct Sequences:
+    Py_ssize_t B, T, F, H          # rows of the batch, time steps, features, units
+    Py_ssize_t rows                # of a shard; the last one may have fewer
+    bint go_backwards, zero_output_for_mask
+    const real *x                  # (B, T, F)
+    const unsigned char *mask      # (B, T) or NULL
+    real *y                        # (B, T, H) or NULL
+    const real *dy                 # (B, T, H) or NULL
+
+
+cdef inline Py_ssize_t rows_from(const Sequences *seq, Py_ssize_t first) noexcept nogil:
+    """Rows of the shard that begins with a row."""
+    return smaller(seq.rows, seq.B - first)
+
+
+cdef inline Py_ssize_t time_index(const Sequences *seq, Py_ssize_t step) noexcept nogil:
+    """Where the input of a step stands in the sequence."""
+    return seq.T - 1 - step if seq.go_backwards else step
+
+
+cdef inline bint masked(const Sequences *seq, Py_ssize_t row, Py_ssize_t step) noexcept nogil:
+    return seq.mask != NULL and not seq.mask[row * seq.T + time_index(seq, step)]
+
+
+cdef void gather_inputs(const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
+                        real *xs) noexcept nogil:
+    """The inputs of `steps` steps of a shard in time order."""
+    cdef Py_ssize_t s, i, F = seq.F
+    for s in range(steps):
+        for i in range(R):
+            if masked(seq, first + i, start + s):  # what a masked step holds, NaN perhaps, must reach no gradient
+                memset(xs + (s * R + i) * F, 0, F * sizeof(real))
+            else:
+                memcpy(xs + (s * R + i) * F, seq.x + ((first + i) * seq.T + time_index(seq, start + s)) * F,
+                       F * sizeof(real))
+
+
+cdef void put_step(const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, const real *h) noexcept nogil:
+    """The states of a step of a shard into their place in y."""
+    cdef Py_ssize_t i, H = seq.H
+    cdef real *y
+    for i in range(R):
+        y = seq.y + ((first + i) * seq.T + step) * H
+        if seq.zero_output_for_mask and masked(seq, first + i, step):
+            memset(y, 0, H * sizeof(real))
+        else:
+            memcpy(y, h + i * H, H * sizeof(real))
+
+
+cdef void add_output_gradients(
+    const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *dh
+) noexcept nogil:
+    """dh (R, H) += the gradients of a step's outputs, where there are any."""
+    cdef Py_ssize_t i, j, H = seq.H
+    cdef const real *dy
+    if not seq.dy:
+        return
+    for i in range(R):
+        if seq.zero_output_for_mask and masked(seq, first + i, step):
+            continue
+        dy = seq.dy + ((first + i) * seq.T + step) * H
+        for j in range(H):
+            dh[i * H + j] += dy[j]
