@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,7 +44,11 @@ class DiedError(RuntimeError):
 
 
 class Worker:
-    """An engine's process that stays alive and answers; see `bench.worker` for what it can be asked."""
+    """An engine's process that stays alive and answers; see `bench.worker` for what it can be asked.
+
+    Between its answer and the next request it is stopped, where the system can do that: threads that look for work for a
+    while before they sleep, as OpenBLAS's do for a tenth of a second, would take a processor from the next engine.
+    """
 
     def __init__(self, engine: str, threads: int, folder: Path) -> None:
         self.engine = engine
@@ -58,13 +63,20 @@ class Worker:
         """The answer to a request; a DiedError with the engine's last words where it died."""
         assert self._process.stdin and self._process.stdout
         try:
+            self._signal("SIGCONT")
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self._process.stdin.flush()
-            return json.loads(self._process.stdout.readline())
+            answer = json.loads(self._process.stdout.readline())
+            self._signal("SIGSTOP")
+            return answer
         except (BrokenPipeError, json.JSONDecodeError):
             self._process.wait()
             self._errors.seek(0)
             raise DiedError(self.engine, _last_words(self._errors.read())) from None
+
+    def _signal(self, name: str) -> None:
+        if hasattr(signal, name):
+            self._process.send_signal(getattr(signal, name))
 
     def end(self) -> None:
         self._process.kill()

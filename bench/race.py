@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +23,6 @@ TOLERANCE = 1e-4  # by which the outputs of two engines, which are at most 1, ma
 TOLERANCE_TRAINED = 5e-3  # after a few updates; PyTorch's Adam has its epsilon at another place
 YARDSTICK = "scipy_blas"
 _TURN_SECONDS, _QUICK_SECONDS = 0.3, 0.02
-_REST = 0.05  # seconds between turns, in which the threads of the last engine stop waiting for more
 
 
 def able(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -> Iterator[str]:
@@ -184,7 +182,6 @@ class Race:
             differences[engine] = max(difference, differences.get(engine, 0.0))
 
     def _turn(self, worker: Worker, way: str) -> float:
-        time.sleep(_REST)
         return worker.ask("turn", way=way, seconds=self.seconds)
 
 
