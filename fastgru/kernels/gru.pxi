@@ -42,8 +42,11 @@ cdef struct GRU:
     real *xs                       # NULL where nothing reads it
     real *gates                    # NULL where nothing reads it
     real *states
-    int members                    # threads that share the units of a few rows
+    int threads                    # that may share the units of a few rows
+    int members                    # those that do
     int arrivals                   # how often they have met
+    Py_ssize_t begun               # steps that are done, and the states before the next
+    const real *h
     real *products                 # (B, 3H): h U of a step; in the backward pass dh (R, H), then d(r h) (R, H)
     real *bias_sums                # (shards, 4H): sums of the rows of gradients
     real *last                     # (B, H)
@@ -58,6 +61,11 @@ cdef struct GRU:
 cdef inline bint fused(GRU *p) noexcept nogil:
     """Whether a tile goes from the inputs to the next state; without reset_after r h must be there for all units first."""
     return p.packed != NULL and p.reset_after
+
+
+cdef inline bint skips_masked(GRU *p) noexcept nogil:
+    """Whether rows that are masked at a step are left out of its products: where no backward pass reads all rows."""
+    return fused(p) and p.seq.mask != NULL and not p.keep
 
 
 cdef inline const real *fused_block(GRU *p, Py_ssize_t unit) noexcept nogil:
@@ -81,7 +89,7 @@ cdef void project_inputs(GRU *p, Py_ssize_t rows, const real *xs, real *gates) n
         multiply(False, False, rows, 2 * H, F, xs, F, p.kernel, 3 * H, 0, gates + H, 4 * H)
 
 
-cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real *gates, const real *h,
+cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, Py_ssize_t ldx, real *gates, const real *h,
                          real *h_next) noexcept nogil:
     """One time step of a shard with reset_after, LANES units of TILE_ROWS rows at a time from x and h to h'."""
     cdef real[4 * TILE_ROWS * LANES] planes
@@ -90,11 +98,22 @@ cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, real
         i, j = 0, block * LANES
         while i < R:
             rows = smaller(TILE_ROWS, R - i)
-            tile_gates(<int>rows, F, x + i * p.seq.T * F, p.seq.T * F, 0 if at_rest else H, h + i * H, H, NULL,
-                       fused_block(p, j), planes)
+            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if at_rest else H, h + i * H, H, NULL, fused_block(p, j), planes)
             gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
             i += rows
+
+
+cdef void gru_step_of_some(GRU *p, Py_ssize_t n, const Py_ssize_t *there, bint at_rest, const real *x, real *xs,
+                           real *states, real *h) noexcept nogil:
+    """One time step of n rows of a shard alone, which are brought together; h becomes their next states."""
+    cdef Py_ssize_t i, H = p.seq.H, F = p.seq.F
+    for i in range(n):
+        memcpy(xs + i * F, x + there[i] * p.seq.T * F, F * sizeof(real))
+        memcpy(states + i * H, h + there[i] * H, H * sizeof(real))
+    gru_step_fused(p, n, at_rest, xs, F, NULL, states, states + n * H)
+    for i in range(n):
+        memcpy(h + there[i] * H, states + (n + i) * H, H * sizeof(real))
 
 
 cdef void gru_step_after(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const real *h, real *h_next,
@@ -136,8 +155,10 @@ cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const
 cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef GRU *p = <GRU *>context
     cdef Py_ssize_t H = p.seq.H, first = shard * p.seq.rows, R = rows_from(&p.seq, first)
-    cdef Py_ssize_t step, i, steps
+    cdef Py_ssize_t step, i, steps, n
+    cdef Py_ssize_t[SHARD_ROWS] there
     cdef bint at_rest = p.h0 == NULL  # h is zero, and so are its products
+    cdef const real *x
     cdef real *xs = p.xs + first * p.block * p.seq.F if p.xs else NULL
     cdef real *gates = p.gates + first * p.block * 4 * H if p.gates else NULL
     cdef real *states = p.states + first * (p.seq.T + 1 if p.keep else 2) * H
@@ -152,15 +173,23 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     for step in range(p.seq.T):
         if step % p.block == 0:
             steps = smaller(p.block, p.seq.T - step)
-            if xs:
+            if p.keep or not fused(p):
                 gather_inputs(&p.seq, first, R, step, steps, xs)
             if not fused(p):
                 project_inputs(p, steps * R, xs, gates)
+        x = p.seq.x + (first * p.seq.T + time_index(&p.seq, step)) * p.seq.F
+        n = rows_there(&p.seq, first, R, step, there) if skips_masked(p) else R
+        if n < R:
+            if n > 0:
+                gru_step_of_some(p, n, there, at_rest, x, xs, products, h)
+                at_rest = False
+            if p.seq.y:
+                put_step(&p.seq, first, R, step, h)
+            continue
         h_next = h + R * H if p.keep or h == states else states
         row = gates + step % p.block * R * 4 * H if gates else NULL
         if fused(p):
-            gru_step_fused(p, R, at_rest, p.seq.x + (first * p.seq.T + time_index(&p.seq, step)) * p.seq.F, row, h,
-                           h_next)
+            gru_step_fused(p, R, at_rest, x, p.seq.T * p.seq.F, row, h, h_next)
         elif p.reset_after:
             gru_step_after(p, R, at_rest, row, h, h_next, products)
         else:
@@ -203,27 +232,38 @@ cdef void project_units(
                 s += rows
 
 
+cdef inline Py_ssize_t end_of_units(GRU *p) noexcept nogil:
+    """The steps after which `gru_forward_units` ends: all, or, where threads are still missing, those of a block."""
+    return p.seq.T if p.members == p.threads else smaller(p.seq.T, p.begun + p.block)
+
+
 cdef void gru_forward_units(void *context, int member) noexcept nogil:
-    """All steps of fewer than TILE_ROWS rows with reset_after, for one member's share of the units."""
+    """Steps of fewer than TILE_ROWS rows with reset_after, for one member's share of the units."""
     cdef GRU *p = <GRU *>context
     cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t H = p.seq.H, B = p.seq.B, step, i, j, slot, block, blocks = pieces(H, LANES)
+    cdef Py_ssize_t[TILE_ROWS] there
+    cdef Py_ssize_t H = p.seq.H, B = p.seq.B, step, i, j, slot, block, blocks = pieces(H, LANES), end = end_of_units(p)
     cdef Py_ssize_t first_block = blocks * member // p.members, end_block = blocks * (member + 1) // p.members
     cdef Py_ssize_t begin = first_block * LANES, units = smaller(end_block * LANES, H) - begin
-    cdef bint at_rest = p.h0 == NULL
-    cdef real *h = p.states
+    cdef Py_ssize_t projected = p.begun, last_there
+    cdef int meetings = 0
+    cdef bint at_rest = p.h == NULL
+    cdef const real *h = p.states if at_rest else p.h
     cdef real *h_next
     cdef real *row
-    if at_rest:
-        memset(h, 0, B * H * sizeof(real))
-    else:
-        memcpy(h, p.h0, B * H * sizeof(real))
-    if p.keep and member == 0:
-        gather_inputs(&p.seq, 0, B, 0, p.seq.T, p.xs)
-    for step in range(p.seq.T):
-        if step % p.block == 0:
-            project_units(p, first_block, end_block, step, smaller(p.block, p.seq.T - step), p.gates)
-        h_next = h + B * H if p.keep or h == p.states else p.states
+    for step in range(p.begun, end):
+        if skips_masked(p) and rows_there(&p.seq, 0, B, step, there) == 0:
+            if p.seq.y and member == 0:
+                put_step(&p.seq, 0, B, step, h)
+            continue
+        if step >= projected:
+            last_there = smaller(step - step % p.block + p.block, p.seq.T) - 1
+            while skips_masked(p) and rows_there(&p.seq, 0, B, last_there, there) == 0:
+                last_there -= 1
+            project_units(p, first_block, end_block, step, last_there + 1 - step,
+                          p.gates + step % p.block * B * 4 * H)
+            projected = last_there + 1
+        h_next = p.states + (step + 1) * B * H if p.keep else p.states + B * H if h == p.states else p.states
         row = p.gates + step % p.block * B * 4 * H
         for block in range(first_block, end_block):
             j = block * LANES
@@ -235,13 +275,35 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
             close_units(p, begin, units, h + i * H, row + i * 4 * H, h_next + i * H)
             if masked(&p.seq, i, step):
                 memcpy(h_next + i * H + begin, h + i * H + begin, units * sizeof(real))
-        meet(&p.arrivals, (step + 1) * p.members)
+        meetings += 1
+        meet(&p.arrivals, meetings * p.members)
         at_rest = False
         h = h_next
         if p.seq.y and member == 0:
             put_step(&p.seq, 0, B, step, h)
     if member == 0:
-        memcpy(p.last, h, B * H * sizeof(real))
+        p.h = NULL if at_rest else h
+
+
+cdef void gru_forward_few(GRU *p) noexcept nogil:
+    """All steps of fewer than TILE_ROWS rows with reset_after.
+
+    A thread that slept takes as long to come as many a step takes. So the first block of steps does not wait for it, and
+    before the next it is looked for again.
+    """
+    cdef Py_ssize_t size = p.seq.B * p.seq.H * sizeof(real)
+    if p.keep:
+        gather_inputs(&p.seq, 0, p.seq.B, 0, p.seq.T, p.xs)
+    if p.h0:
+        memcpy(p.states, p.h0, size)
+        p.h = p.states
+    else:
+        memset(p.states, 0, size)
+    while p.begun < p.seq.T:
+        p.arrivals = 0
+        run_together(gru_forward_units, p, p.threads, &p.members)
+        p.begun = end_of_units(p)
+    memcpy(p.last, p.h if p.h else p.states, size)
 
 
 # --- backward ---------------------------------------------------------------------------------------
@@ -508,7 +570,10 @@ def gru_pack_back(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel
 cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     """Where the pieces of the workspace lie; returns how many numbers they take."""
     cdef Py_ssize_t numbers = whole_vectors(4 * p.seq.H), fitting = BLOCK_NUMBERS // (p.seq.rows * 4 * p.seq.H)
+    cdef bint few = fused(p) and p.seq.B < TILE_ROWS
     p.block = p.seq.T if p.keep or fitting > p.seq.T else fitting if fitting > 0 else 1
+    if fused(p) and not few and not p.keep:
+        p.block = 1  # nothing is projected ahead
     p.bias = memory
     p.states = memory + numbers
     numbers += whole_vectors(p.seq.B * (p.seq.T + 1 if p.keep else 2) * p.seq.H)
@@ -518,10 +583,10 @@ cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     numbers += whole_vectors(pieces(p.seq.B, p.seq.rows) * 4 * p.seq.H)
     if p.keep:
         numbers += lay_out_sums(&p.d, &p.seq, 3 * p.seq.H, memory + numbers)
-    if p.keep or not fused(p):
+    if p.keep or not few:
         p.xs = memory + numbers
         numbers += whole_vectors(p.seq.B * p.block * p.seq.F)
-    if p.xs or p.seq.B < TILE_ROWS:
+    if p.keep or few or not fused(p):
         p.gates = memory + numbers
         numbers += p.seq.B * p.block * 4 * p.seq.H
     return numbers + LANES  # behind a row of gates, add_transposed reads on
@@ -602,7 +667,8 @@ def gru_forward(
         if not fused(&p):  # the packed weights carry their biases
             sum_biases(&p, input_bias, recurrent_bias)
         if fused(&p) and p.seq.B < TILE_ROWS:
-            run_together(gru_forward_units, &p, threads if p.seq.H >= SHARD_UNITS else 1, &p.members)
+            p.threads = threads if p.seq.H >= SHARD_UNITS else 1
+            gru_forward_few(&p)
         else:
             run_tasks(gru_forward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
 

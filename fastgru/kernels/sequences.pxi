@@ -24,6 +24,17 @@ cdef inline bint masked(const Sequences *seq, Py_ssize_t row, Py_ssize_t step) n
     return seq.mask != NULL and not seq.mask[row * seq.T + time_index(seq, step)]
 
 
+cdef Py_ssize_t rows_there(
+    const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, Py_ssize_t *there
+) noexcept nogil:
+    """Which rows of a shard are not masked at a step, counted from its first; returns how many."""
+    cdef Py_ssize_t i, n = 0
+    for i in range(R):
+        there[n] = i
+        n += not masked(seq, first + i, step)
+    return n
+
+
 cdef void gather_inputs(const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
                         real *xs) noexcept nogil:
     """The inputs of `steps` steps of a shard in time order."""
