@@ -149,11 +149,28 @@ def test_the_number_of_threads_changes_no_bit(batch, reset_after, rng, monkeypat
             np.testing.assert_array_equal(found, expected)
 
 
-def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(rng):
-    layer, x, h0 = random_gru(rng, 9, 500, 4, 40, "float32", return_sequences=True)
-    layer.set_weights([w / 5 for w in layer.get_weights()])
-    blocks, whole = (layer.forward(Call(differentiate=d), x, h0)[0] for d in (False, True))
-    np.testing.assert_allclose(blocks, whole, atol=1e-6)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("masked", ["nowhere", "behind", "in front", "anywhere", "everywhere"])
+@pytest.mark.parametrize("batch", [1, 3, 9, 150])
+def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(batch, masked, options, rng):
+    steps, units = 150, 130
+    layer, x, h0 = random_gru(rng, batch, steps, 4, units, "float32", **options)
+    layer.set_weights([w / 10 for w in layer.get_weights()])
+    lengths = rng.integers(0, steps + 1, (batch, 1))
+    mask = {
+        "nowhere": None,
+        "behind": np.arange(steps) < lengths,
+        "in front": np.arange(steps) >= lengths,
+        "anywhere": rng.random((batch, steps)) < 0.3,
+        "everywhere": np.zeros((batch, steps), bool),
+    }[masked]
+    outputs = []
+    for differentiate in (False, True):
+        call = Call(differentiate=differentiate)
+        call.mask = mask
+        outputs.append(layer.forward(call, x, h0) + layer.forward(call, x, None))
+    for predicted, kept in zip(*outputs, strict=True):
+        np.testing.assert_allclose(predicted, kept, atol=2e-6)
 
 
 @pytest.mark.parametrize("reset_after", [True, False])

@@ -5,7 +5,7 @@ cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
     void pool_run(pool_task task, void *context, int n, int threads)
     void pool_run_together(pool_task task, void *context, int threads, int *members)
-    void pool_meet(int *arrivals, int expected)
+    void pool_meet(int *arrivals, int member, int members, int count)
     void pool_forked()
 
 cdef extern from *:
@@ -39,8 +39,8 @@ cdef void run_together(task_function task, void *context, int threads, int *memb
     pool_run_together(<pool_task>task, context, threads, members)
 
 
-cdef void meet(int *arrivals, int expected) noexcept nogil:
-    pool_meet(arrivals, expected)
+cdef void meet(int *arrivals, int member, int members, int count) noexcept nogil:
+    pool_meet(arrivals, member, members, count)
 
 
 def cpu_isas() -> list[str]:

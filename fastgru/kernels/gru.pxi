@@ -27,10 +27,12 @@
 
 cdef enum:
     BLOCK_NUMBERS = 32768  # numbers in the gates of a block of one shard, so that a block stays in the L2 cache
+    L2_BYTES = 1048576     # of a processor's L2 cache, or about that
 
 cdef struct GRU:
     Sequences seq
     bint keep                      # a backward pass follows
+    bint few                       # a shard's rows are too few for a tile: see `gru_steps_of_few`
     Py_ssize_t block               # steps whose inputs and gates are in memory at once: T where they are kept
     bint reset_after
     int activation, recurrent_activation
@@ -42,10 +44,10 @@ cdef struct GRU:
     real *xs                       # NULL where nothing reads it
     real *gates                    # NULL where nothing reads it
     real *states
-    int threads                    # that may share the units of a few rows
+    int threads                    # that may share the units of a shard
     int members                    # those that do
-    int arrivals                   # how often they have met
-    Py_ssize_t begun               # steps that are done, and the states before the next
+    int[MEETING_NUMBERS] arrivals
+    Py_ssize_t begun               # steps that they have done, and the states before the next
     const real *h
     real *products                 # (B, 3H): h U of a step; in the backward pass dh (R, H), then d(r h) (R, H)
     real *bias_sums                # (shards, 4H): sums of the rows of gradients
@@ -152,12 +154,22 @@ cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const
         candidate_before(p, products + i * H, h + i * H, gates + i * 4 * H, h_next + i * H)
 
 
+cdef const real *begin_states(GRU *p, Py_ssize_t first, Py_ssize_t R) noexcept nogil:
+    """The states of a shard before its first step; NULL where they are zero, and so are their products."""
+    cdef Py_ssize_t H = p.seq.H
+    cdef real *states = p.states + first * (p.seq.T + 1 if p.keep else 2) * H
+    if p.h0:
+        memcpy(states, p.h0 + first * H, R * H * sizeof(real))
+        return states
+    memset(states, 0, R * H * sizeof(real))
+    return NULL
+
+
 cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef GRU *p = <GRU *>context
     cdef Py_ssize_t H = p.seq.H, first = shard * p.seq.rows, R = rows_from(&p.seq, first)
     cdef Py_ssize_t step, i, steps, n
     cdef Py_ssize_t[SHARD_ROWS] there
-    cdef bint at_rest = p.h0 == NULL  # h is zero, and so are its products
     cdef const real *x
     cdef real *xs = p.xs + first * p.block * p.seq.F if p.xs else NULL
     cdef real *gates = p.gates + first * p.block * 4 * H if p.gates else NULL
@@ -166,10 +178,7 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef real *h = states
     cdef real *h_next
     cdef real *row
-    if at_rest:
-        memset(h, 0, R * H * sizeof(real))
-    else:
-        memcpy(h, p.h0 + first * H, R * H * sizeof(real))
+    cdef bint at_rest = begin_states(p, first, R) == NULL
     for step in range(p.seq.T):
         if step % p.block == 0:
             steps = smaller(p.block, p.seq.T - step)
@@ -206,30 +215,99 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
 
 
 # A few rows cannot keep the processor busy while the weights come from the cache. So the input weights come once for
-# TILE_ROWS steps instead of once for each, and the threads, which have no rows to share, share the units: they meet after
-# every step. A unit's sums are the same whoever makes them.
+# TILE_ROWS steps instead of once for each, and the activations are those of a whole row. Threads share the units, and
+# meet after every step, where they have no rows to share and where the weights lie farther away than the L2 cache, from
+# which half of them come faster than all. A unit's sums are the same whoever makes them.
+
+
+cdef inline bint shares_units(GRU *p) noexcept nogil:
+    cdef Py_ssize_t weights = 3 * p.seq.H * (p.seq.F + p.seq.H) * sizeof(real)
+    return fused(p) and p.seq.H >= SHARD_UNITS and (p.seq.B == 1 or p.seq.B < TILE_ROWS and weights > L2_BYTES)
 
 
 cdef void project_units(
-    GRU *p, Py_ssize_t first_block, Py_ssize_t end_block, Py_ssize_t start, Py_ssize_t steps, real *gates
+    GRU *p, Py_ssize_t first_block, Py_ssize_t end_block, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start,
+    Py_ssize_t steps, real *gates,
 ) noexcept nogil:
-    """x W and the biases of `steps` steps for some blocks of LANES units, in rows [g z r q] of a step."""
+    """x W and the biases of `steps` steps of a shard for some blocks of LANES units, in rows [g z r q] of a step."""
     cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, B = p.seq.B, block, i, j, s, rows, slot
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, block, i, j, s, rows, slot
     cdef const real *x
     for block in range(first_block, end_block):
         j = block * LANES
-        for i in range(B):
+        for i in range(R):
             s = 0
             while s < steps:
                 rows = smaller(TILE_ROWS, steps - s)
-                x = p.seq.x + (i * p.seq.T + time_index(&p.seq, start + s)) * F
+                x = p.seq.x + ((first + i) * p.seq.T + time_index(&p.seq, start + s)) * F
                 tile_gates(<int>rows, F, x, -F if p.seq.go_backwards else F, 0, NULL, H, NULL, fused_block(p, j),
                            planes)
                 for slot in range(3):
                     put_planes(planes + slot * rows * LANES, 1, rows, H - j, False,
-                               gates + (s * B + i) * 4 * H + slot * H + j, B * 4 * H)
+                               gates + (s * R + i) * 4 * H + slot * H + j, R * 4 * H)
                 s += rows
+
+
+cdef const real *gru_steps_of_few(
+    GRU *p, Py_ssize_t first, Py_ssize_t R, int member, int members, Py_ssize_t begun, Py_ssize_t end, const real *h,
+) noexcept nogil:
+    """The steps from `begun` to `end` of a shard of fewer than TILE_ROWS rows with reset_after, for one member's share of
+    the units; h are the states before them, NULL for zeros. Returns those after them."""
+    cdef real[4 * TILE_ROWS * LANES] planes
+    cdef Py_ssize_t[TILE_ROWS] there
+    cdef Py_ssize_t H = p.seq.H, step, i, j, slot, block, blocks = pieces(H, LANES)
+    cdef Py_ssize_t first_block = blocks * member // members, end_block = blocks * (member + 1) // members
+    cdef Py_ssize_t begin = first_block * LANES, units = smaller(end_block * LANES, H) - begin
+    cdef Py_ssize_t projected = begun, last_there
+    cdef real *states = p.states + first * (p.seq.T + 1 if p.keep else 2) * H
+    cdef real *gates = p.gates + first * p.block * 4 * H
+    cdef const real *now
+    cdef real *h_next
+    cdef real *row
+    cdef int meetings = 0
+    for step in range(begun, end):
+        now = h if h else states
+        if skips_masked(p) and rows_there(&p.seq, first, R, step, there) == 0:
+            if p.seq.y and member == 0:
+                put_step(&p.seq, first, R, step, now)
+            continue
+        if step >= projected:
+            last_there = smaller(step - step % p.block + p.block, p.seq.T) - 1
+            while skips_masked(p) and rows_there(&p.seq, first, R, last_there, there) == 0:
+                last_there -= 1
+            project_units(p, first_block, end_block, first, R, step, last_there + 1 - step,
+                          gates + step % p.block * R * 4 * H)
+            projected = last_there + 1
+        h_next = states + (step + 1) * R * H if p.keep else states + R * H if now == states else states
+        row = gates + step % p.block * R * 4 * H
+        for block in range(first_block, end_block):
+            j = block * LANES
+            tile_gates(<int>R, p.seq.F, NULL, 0, H if h else 0, now, H, row + j, fused_block(p, j), planes)
+            for slot in range(1, 4):
+                put_planes(planes + slot * R * LANES, 1, R, H - j, False, row + slot * H + j, 4 * H)
+        # the activations of all its units at once: of a single vector they would take their latency, not their work
+        for i in range(R):
+            close_units(p, begin, units, now + i * H, row + i * 4 * H, h_next + i * H)
+            if masked(&p.seq, first + i, step):
+                memcpy(h_next + i * H + begin, now + i * H + begin, units * sizeof(real))
+        if members > 1:
+            meetings += 1
+            meet(p.arrivals, member, members, meetings)
+        h = h_next
+        if p.seq.y and member == 0:
+            put_step(&p.seq, first, R, step, h)
+    return h
+
+
+cdef void gru_forward_few(void *context, int shard) noexcept nogil:
+    """A shard of fewer than TILE_ROWS rows on one thread."""
+    cdef GRU *p = <GRU *>context
+    cdef Py_ssize_t H = p.seq.H, first = shard * p.seq.rows, R = rows_from(&p.seq, first)
+    cdef const real *h = begin_states(p, first, R)
+    if p.keep:
+        gather_inputs(&p.seq, first, R, 0, p.seq.T, p.xs + first * p.seq.T * p.seq.F)
+    h = gru_steps_of_few(p, first, R, 0, 1, 0, p.seq.T, h)
+    copy_or_clear(p.last + first * H, h, R * H)
 
 
 cdef inline Py_ssize_t end_of_units(GRU *p) noexcept nogil:
@@ -238,72 +316,27 @@ cdef inline Py_ssize_t end_of_units(GRU *p) noexcept nogil:
 
 
 cdef void gru_forward_units(void *context, int member) noexcept nogil:
-    """Steps of fewer than TILE_ROWS rows with reset_after, for one member's share of the units."""
     cdef GRU *p = <GRU *>context
-    cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t[TILE_ROWS] there
-    cdef Py_ssize_t H = p.seq.H, B = p.seq.B, step, i, j, slot, block, blocks = pieces(H, LANES), end = end_of_units(p)
-    cdef Py_ssize_t first_block = blocks * member // p.members, end_block = blocks * (member + 1) // p.members
-    cdef Py_ssize_t begin = first_block * LANES, units = smaller(end_block * LANES, H) - begin
-    cdef Py_ssize_t projected = p.begun, last_there
-    cdef int meetings = 0
-    cdef bint at_rest = p.h == NULL
-    cdef const real *h = p.states if at_rest else p.h
-    cdef real *h_next
-    cdef real *row
-    for step in range(p.begun, end):
-        if skips_masked(p) and rows_there(&p.seq, 0, B, step, there) == 0:
-            if p.seq.y and member == 0:
-                put_step(&p.seq, 0, B, step, h)
-            continue
-        if step >= projected:
-            last_there = smaller(step - step % p.block + p.block, p.seq.T) - 1
-            while skips_masked(p) and rows_there(&p.seq, 0, B, last_there, there) == 0:
-                last_there -= 1
-            project_units(p, first_block, end_block, step, last_there + 1 - step,
-                          p.gates + step % p.block * B * 4 * H)
-            projected = last_there + 1
-        h_next = p.states + (step + 1) * B * H if p.keep else p.states + B * H if h == p.states else p.states
-        row = p.gates + step % p.block * B * 4 * H
-        for block in range(first_block, end_block):
-            j = block * LANES
-            tile_gates(<int>B, p.seq.F, NULL, 0, 0 if at_rest else H, h, H, row + j, fused_block(p, j), planes)
-            for slot in range(1, 4):
-                put_planes(planes + slot * B * LANES, 1, B, H - j, False, row + slot * H + j, 4 * H)
-        # the activations of all its units at once: of a single vector they would take their latency, not their work
-        for i in range(B):
-            close_units(p, begin, units, h + i * H, row + i * 4 * H, h_next + i * H)
-            if masked(&p.seq, i, step):
-                memcpy(h_next + i * H + begin, h + i * H + begin, units * sizeof(real))
-        meetings += 1
-        meet(&p.arrivals, meetings * p.members)
-        at_rest = False
-        h = h_next
-        if p.seq.y and member == 0:
-            put_step(&p.seq, 0, B, step, h)
+    cdef const real *h = gru_steps_of_few(p, 0, p.seq.B, member, p.members, p.begun, end_of_units(p), p.h)
     if member == 0:
-        p.h = NULL if at_rest else h
+        p.h = h
 
 
-cdef void gru_forward_few(GRU *p) noexcept nogil:
-    """All steps of fewer than TILE_ROWS rows with reset_after.
+cdef void gru_forward_together(GRU *p, int threads) noexcept nogil:
+    """All steps of a single shard, whose units the threads share.
 
     A thread that slept takes as long to come as many a step takes. So the first block of steps does not wait for it, and
     before the next it is looked for again.
     """
-    cdef Py_ssize_t size = p.seq.B * p.seq.H * sizeof(real)
+    p.threads = smaller(threads, MEMBERS_AT_MOST)
+    p.h = begin_states(p, 0, p.seq.B)
     if p.keep:
         gather_inputs(&p.seq, 0, p.seq.B, 0, p.seq.T, p.xs)
-    if p.h0:
-        memcpy(p.states, p.h0, size)
-        p.h = p.states
-    else:
-        memset(p.states, 0, size)
     while p.begun < p.seq.T:
-        p.arrivals = 0
+        memset(p.arrivals, 0, sizeof(p.arrivals))
         run_together(gru_forward_units, p, p.threads, &p.members)
         p.begun = end_of_units(p)
-    memcpy(p.last, p.h if p.h else p.states, size)
+    copy_or_clear(p.last, p.h, p.seq.B * p.seq.H)
 
 
 # --- backward ---------------------------------------------------------------------------------------
@@ -568,11 +601,13 @@ def gru_pack_back(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel
 
 
 cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
-    """Where the pieces of the workspace lie; returns how many numbers they take."""
-    cdef Py_ssize_t numbers = whole_vectors(4 * p.seq.H), fitting = BLOCK_NUMBERS // (p.seq.rows * 4 * p.seq.H)
-    cdef bint few = fused(p) and p.seq.B < TILE_ROWS
+    """How the work is cut, and where the pieces of the workspace lie; returns how many numbers they take."""
+    cdef Py_ssize_t numbers = whole_vectors(4 * p.seq.H), fitting
+    p.seq.rows = p.seq.B if shares_units(p) else shard_rows(p.seq.B, 3 * p.seq.H * (p.seq.F + p.seq.H) * p.seq.T)
+    p.few = fused(p) and p.seq.rows < TILE_ROWS
+    fitting = BLOCK_NUMBERS // (p.seq.rows * 4 * p.seq.H)
     p.block = p.seq.T if p.keep or fitting > p.seq.T else fitting if fitting > 0 else 1
-    if fused(p) and not few and not p.keep:
+    if fused(p) and not p.few and not p.keep:
         p.block = 1  # nothing is projected ahead
     p.bias = memory
     p.states = memory + numbers
@@ -583,10 +618,10 @@ cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     numbers += whole_vectors(pieces(p.seq.B, p.seq.rows) * 4 * p.seq.H)
     if p.keep:
         numbers += lay_out_sums(&p.d, &p.seq, 3 * p.seq.H, memory + numbers)
-    if p.keep or not few:
+    if p.keep or not p.few:
         p.xs = memory + numbers
         numbers += whole_vectors(p.seq.B * p.block * p.seq.F)
-    if p.keep or few or not fused(p):
+    if p.keep or p.few or not fused(p):
         p.gates = memory + numbers
         numbers += p.seq.B * p.block * 4 * p.seq.H
     return numbers + LANES  # behind a row of gates, add_transposed reads on
@@ -601,7 +636,6 @@ cdef GRU gru_call(
     cdef GRU p
     memset(&p, 0, sizeof(p))
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
-    p.seq.rows = shard_rows(p.seq.B)
     p.reset_after, p.seq.go_backwards, p.seq.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
     p.seq.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
@@ -623,7 +657,7 @@ def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint rese
     cdef GRU p
     cdef real anything
     memset(&p, 0, sizeof(p))
-    p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.seq.rows, p.keep, p.reset_after = B, T, F, H, shard_rows(B), keep, reset_after
+    p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep, p.reset_after = B, T, F, H, keep, reset_after
     p.packed = &anything if packed else NULL
     return lay_out(&p, &anything)
 
@@ -666,11 +700,10 @@ def gru_forward(
     with nogil:
         if not fused(&p):  # the packed weights carry their biases
             sum_biases(&p, input_bias, recurrent_bias)
-        if fused(&p) and p.seq.B < TILE_ROWS:
-            p.threads = threads if p.seq.H >= SHARD_UNITS else 1
-            gru_forward_few(&p)
+        if shares_units(&p):
+            gru_forward_together(&p, threads)
         else:
-            run_tasks(gru_forward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
+            run_tasks(gru_forward_few if p.few else gru_forward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
 
 
 def gru_backward(

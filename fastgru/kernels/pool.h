@@ -170,14 +170,19 @@ static void pool_run_together(pool_task task, void *context, int threads, int *m
     pool_finish();
 }
 
-/* Wait until `arrivals`, which every member adds 1 to here, has reached `expected`. */
-static inline void pool_meet(int *arrivals, int expected)
+/* Wait until all members have arrived here for the `count`th time. arrivals has POOL_ARRIVALS numbers that are zero at
+ * first: each member has a line of the cache that nobody else writes. */
+enum { POOL_MEMBERS = 16, POOL_LINE = 64 / sizeof(int), POOL_ARRIVALS = (POOL_MEMBERS + 2) * POOL_LINE };
+
+static inline void pool_meet(int *arrivals, int member, int members, int count)
 {
-    __atomic_fetch_add(arrivals, 1, __ATOMIC_ACQ_REL);
-    for (int spin = 1; __atomic_load_n(arrivals, __ATOMIC_ACQUIRE) < expected; spin++) {
-        pool_relax();
-        if (spin % POOL_PATIENCE == 0) sched_yield(); /* perhaps somebody else's thread stands in the way */
-    }
+    arrivals += POOL_LINE;
+    __atomic_store_n(arrivals + member * POOL_LINE, count, __ATOMIC_RELEASE);
+    for (int other = 0; other < members; other++)
+        for (int spin = 1; __atomic_load_n(arrivals + other * POOL_LINE, __ATOMIC_ACQUIRE) < count; spin++) {
+            pool_relax();
+            if (spin % POOL_PATIENCE == 0) sched_yield(); /* perhaps somebody else's thread stands in the way */
+        }
 }
 
 #endif

@@ -52,14 +52,6 @@ cdef struct RNN:
     real *d_bias                   # (N,)
 
 
-cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexcept nogil:
-    """`to` (n) = source, or zeros where there is none."""
-    if source:
-        memcpy(to, source, n * sizeof(real))
-    else:
-        memset(to, 0, n * sizeof(real))
-
-
 # --- forward ----------------------------------------------------------------------------------------
 
 
@@ -311,7 +303,7 @@ def rnn_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, bin
 cdef Py_ssize_t rnn_lay_out(RNN *p, bint keep, real *memory) noexcept nogil:
     """Sizes, and where the pieces of the workspace lie, from B, T, F, H and N; returns how many numbers they take."""
     cdef Py_ssize_t numbers = 0, fitting, states
-    p.seq.rows = shard_rows(p.seq.B)
+    p.seq.rows = shard_rows(p.seq.B, p.sums * (p.seq.F + p.seq.H) * p.seq.T)
     p.lstm = p.sums != p.seq.H
     p.row = p.sums + p.seq.H if p.lstm else p.seq.H
     fitting = BLOCK_NUMBERS // (p.seq.rows * p.row)

@@ -10,6 +10,14 @@ cdef struct Sequences:
     const real *dy                 # (B, T, H) or NULL
 
 
+cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexcept nogil:
+    """`to` (n) = source, or zeros where there is none."""
+    if source:
+        memcpy(to, source, n * sizeof(real))
+    else:
+        memset(to, 0, n * sizeof(real))
+
+
 cdef inline Py_ssize_t rows_from(const Sequences *seq, Py_ssize_t first) noexcept nogil:
     """Rows of the shard that begins with a row."""
     return smaller(seq.rows, seq.B - first)

@@ -1,16 +1,10 @@
 # How work is cut. Boundaries depend on the shapes alone, so the number of threads changes no bit of a result.
 
 cdef enum:
-    SHARD_ROWS = 64     # rows of a batch on one thread: enough for BLAS to run near its best rate
-    SHARD_LEAST = 8     # fewer are not worth a second thread
-    SHARD_UNITS = 96    # units that are worth a second thread where there are only a few rows
-    SHARD_COLUMNS = 96  # columns of a weight gradient in one task: whole tiles of three vectors
-
-
-cdef inline Py_ssize_t shard_rows(Py_ssize_t batch) noexcept nogil:
-    """Rows of a shard: half of a small batch, so that two threads have work, at most SHARD_ROWS."""
-    cdef Py_ssize_t half = (batch + 2 * SHARD_LEAST - 1) // (2 * SHARD_LEAST) * SHARD_LEAST
-    return SHARD_ROWS if half > SHARD_ROWS else half
+    SHARD_ROWS = 64      # rows of a batch on one thread: enough for BLAS to run near its best rate
+    SHARD_WORK = 262144  # multiplications that are worth a second thread: some 10 us, of which it takes 1 to hand them over
+    SHARD_UNITS = 96     # units of a single row that are
+    SHARD_COLUMNS = 96   # columns of a weight gradient in one task: whole tiles of three vectors
 
 
 cdef inline Py_ssize_t pieces(Py_ssize_t total, Py_ssize_t size) noexcept nogil:
@@ -20,6 +14,13 @@ cdef inline Py_ssize_t pieces(Py_ssize_t total, Py_ssize_t size) noexcept nogil:
 
 cdef inline Py_ssize_t smaller(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a < b else b
+
+
+cdef inline Py_ssize_t shard_rows(Py_ssize_t batch, Py_ssize_t work) noexcept nogil:
+    """Rows of a shard, of which there are an even number; `work` is the number of multiplications for a row."""
+    if batch * work < 2 * SHARD_WORK:
+        return smaller(batch, SHARD_ROWS)
+    return pieces(batch, 2 * pieces(batch, 2 * SHARD_ROWS))
 
 
 cdef void add_column_sums(
