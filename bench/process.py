@@ -46,8 +46,8 @@ class DiedError(RuntimeError):
 class Worker:
     """An engine's process that stays alive and answers; see `bench.worker` for what it can be asked.
 
-    Between its answer and the next request it is stopped, where the system can do that: threads that look for work for a
-    while before they sleep, as OpenBLAS's do for a tenth of a second, would take a processor from the next engine.
+    Between its answer and the next request it is stopped, where the system can do that: threads that look for work for
+    a while before they sleep, as OpenBLAS's do for a tenth of a second, would take a processor from the next engine.
     """
 
     def __init__(self, engine: str, threads: int, folder: Path) -> None:

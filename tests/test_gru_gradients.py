@@ -149,11 +149,11 @@ def test_the_number_of_threads_changes_no_bit(batch, reset_after, rng, monkeypat
             np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[5], OPTIONS[6], OPTIONS[8]], ids=str)
 @pytest.mark.parametrize("masked", ["nowhere", "behind", "in front", "anywhere", "everywhere"])
 @pytest.mark.parametrize("batch", [1, 3, 9, 150])
 def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(batch, masked, options, rng):
-    steps, units = 150, 130
+    steps, units = 80, 130
     layer, x, h0 = random_gru(rng, batch, steps, 4, units, "float32", **options)
     layer.set_weights([w / 10 for w in layer.get_weights()])
     lengths = rng.integers(0, steps + 1, (batch, 1))

@@ -51,26 +51,7 @@ class Kernels(Protocol):
     def gru_memory(
         self, batch: int, steps: int, features: int, units: int, reset_after: bool, packed: bool, keep: bool
     ) -> int: ...
-    def gru_forward(
-        self,
-        x: Array,
-        kernel: Array,
-        recurrent_kernel: Array,
-        bias: Array | None,
-        packed: Array | None,
-        h0: Array | None,
-        mask: npt.NDArray[np.uint8] | None,
-        activation: int,
-        recurrent_activation: int,
-        reset_after: bool,
-        go_backwards: bool,
-        zero_output_for_mask: bool,
-        keep: bool,
-        memory: Array,
-        y: Array | None,
-        last: Array,
-        threads: int,
-    ) -> None: ...
+    def gru_forward(self, calls: list[tuple[Any, ...]], threads: int) -> None: ...
     def gru_backward(
         self,
         x: Array,
@@ -97,27 +78,7 @@ class Kernels(Protocol):
     def rnn_pack_size(self, features: int, units: int, sums: int, transposed: bool) -> int: ...
     def rnn_pack(self, kernel: Array, recurrent_kernel: Array, transposed: bool, packed: Array) -> None: ...
     def rnn_memory(self, batch: int, steps: int, features: int, units: int, sums: int, keep: bool) -> int: ...
-    def rnn_forward(
-        self,
-        x: Array,
-        kernel: Array,
-        recurrent_kernel: Array,
-        bias: Array | None,
-        packed: Array | None,
-        h0: Array | None,
-        c0: Array | None,
-        mask: npt.NDArray[np.uint8] | None,
-        activation: int,
-        recurrent_activation: int,
-        go_backwards: bool,
-        zero_output_for_mask: bool,
-        keep: bool,
-        memory: Array,
-        y: Array | None,
-        last: Array,
-        last_cell: Array | None,
-        threads: int,
-    ) -> None: ...
+    def rnn_forward(self, calls: list[tuple[Any, ...]], threads: int) -> None: ...
     def rnn_backward(
         self,
         x: Array,

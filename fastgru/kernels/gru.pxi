@@ -674,36 +674,53 @@ cdef void sum_biases(GRU *p, const real *bias, const real *recurrent_bias) noexc
             p.bias[H + j] += recurrent_bias[j]
 
 
-def gru_forward(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[:, ::1] bias,
-    const real[::1] packed, const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation,
-    int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask, bint keep, real[::1] memory,
-    real[:, :, ::1] y, real[:, ::1] last, int threads,
-):
-    """Run a GRU over x (B, T, F).
+cdef class GRUForward:
+    """A GRU over x (B, T, F), ready to run.
 
     bias is (2, 3H) with reset_after, (1, 3H) without, or None; packed is what `gru_pack` made of the weights, or None to
     multiply with BLAS; h0 (B, H), mask (B, T) and y (B, T, H) may be None; last (B, H) receives the final state. `memory`
     has `gru_memory` numbers; with `keep` it is what `gru_backward` reads.
     """
-    cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
+    cdef GRU p
+
+    def __cinit__(
+        self, const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel,
+        const real[:, ::1] bias, const real[::1] packed, const real[:, ::1] h0, const unsigned char[:, ::1] mask,
+        int activation, int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask,
+        bint keep, real[::1] memory, real[:, :, ::1] y, real[:, ::1] last,
+    ):
+        cdef const real *recurrent_bias = NULL
+        self.p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, keep, memory)
-    cdef const real *input_bias = NULL
-    cdef const real *recurrent_bias = NULL
-    if bias is not None:
-        input_bias = &bias[0, 0]
-        if reset_after:
-            recurrent_bias = &bias[1, 0]
-    if y is not None:
-        p.seq.y = &y[0, 0, 0]
-    p.last = &last[0, 0]
+        if y is not None:
+            self.p.seq.y = &y[0, 0, 0]
+        self.p.last = &last[0, 0]
+        if not fused(&self.p):  # the packed weights carry their biases
+            if bias is not None and reset_after:
+                recurrent_bias = &bias[1, 0]
+            sum_biases(&self.p, NULL if bias is None else &bias[0, 0], recurrent_bias)
+
+    cdef Tasks tasks(self) noexcept:
+        cdef Tasks tasks = Tasks(gru_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
+        if self.p.few:
+            tasks.task = gru_forward_few
+        return tasks
+
+
+def gru_forward(list calls, int threads):
+    """Run a GRU, or two side by side, each given by the arguments of a `GRUForward`."""
+    cdef GRUForward first = GRUForward(*calls[0])
+    cdef GRUForward second
+    cdef Tasks[2] tasks
+    tasks[0], tasks[1] = first.tasks(), Tasks(NULL, NULL, 0)
+    if len(calls) == 2:
+        second = GRUForward(*calls[1])
+        tasks[1] = second.tasks()
     with nogil:
-        if not fused(&p):  # the packed weights carry their biases
-            sum_biases(&p, input_bias, recurrent_bias)
-        if shares_units(&p):
-            gru_forward_together(&p, threads)
+        if tasks[1].count == 0 and shares_units(&first.p):
+            gru_forward_together(&first.p, threads)
         else:
-            run_tasks(gru_forward_few if p.few else gru_forward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
+            run_both(tasks, threads)
 
 
 def gru_backward(

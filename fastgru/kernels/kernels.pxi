@@ -4,7 +4,7 @@ Every kernel is a pure function on the caller's memory: one GIL release per call
 Shapes are checked by the layers that call them.
 """
 
-from fastgru.kernels._runtime cimport MEETING_NUMBERS, MEMBERS_AT_MOST, meet, run_tasks, run_together
+from fastgru.kernels._runtime cimport MEETING_NUMBERS, MEMBERS_AT_MOST, meet, run_tasks, run_together, task_function
 
 include "blas.pxi"
 include "activations.pxi"

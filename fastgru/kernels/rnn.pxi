@@ -366,29 +366,47 @@ def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_
     return rnn_lay_out(&p, keep, &anything)
 
 
-def rnn_forward(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] bias,
-    const real[::1] packed, const real[:, ::1] h0, const real[:, ::1] c0, const unsigned char[:, ::1] mask,
-    int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint keep,
-    real[::1] memory, real[:, :, ::1] y, real[:, ::1] last, real[:, ::1] last_cell, int threads,
-):
-    """Run an LSTM, whose kernel is (F, 4H), or a SimpleRNN, whose kernel is (F, H), over x (B, T, F).
+cdef class RNNForward:
+    """An LSTM, whose kernel is (F, 4H), or a SimpleRNN, whose kernel is (F, H), over x (B, T, F), ready to run.
 
     bias (N,) may be None; packed is what `rnn_pack` made of the weights, or None to multiply with BLAS; h0 and c0 (B, H),
     mask (B, T) and y (B, T, H) may be None; last and last_cell (B, H) receive the final state. c0 and last_cell are the
     LSTM's, which a SimpleRNN has None for. `memory` has `rnn_memory` numbers; with `keep` it is what `rnn_backward` reads.
     """
-    cdef RNN p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
+    cdef RNN p
+
+    def __cinit__(
+        self, const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel,
+        const real[::1] bias, const real[::1] packed, const real[:, ::1] h0, const real[:, ::1] c0,
+        const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint go_backwards,
+        bint zero_output_for_mask, bint keep, real[::1] memory, real[:, :, ::1] y, real[:, ::1] last,
+        real[:, ::1] last_cell,
+    ):
+        self.p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
                           go_backwards, zero_output_for_mask, keep, memory)
-    if bias is not None:
-        p.bias = &bias[0]
-    if y is not None:
-        p.seq.y = &y[0, 0, 0]
-    p.last = &last[0, 0]
-    if last_cell is not None:
-        p.last_cell = &last_cell[0, 0]
+        if bias is not None:
+            self.p.bias = &bias[0]
+        if y is not None:
+            self.p.seq.y = &y[0, 0, 0]
+        self.p.last = &last[0, 0]
+        if last_cell is not None:
+            self.p.last_cell = &last_cell[0, 0]
+
+    cdef Tasks tasks(self) noexcept:
+        return Tasks(rnn_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
+
+
+def rnn_forward(list calls, int threads):
+    """Run an LSTM or a SimpleRNN, or two side by side, each given by the arguments of an `RNNForward`."""
+    cdef RNNForward first = RNNForward(*calls[0])
+    cdef RNNForward second
+    cdef Tasks[2] tasks
+    tasks[0], tasks[1] = first.tasks(), Tasks(NULL, NULL, 0)
+    if len(calls) == 2:
+        second = RNNForward(*calls[1])
+        tasks[1] = second.tasks()
     with nogil:
-        run_tasks(rnn_forward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
+        run_both(tasks, threads)
 
 
 def rnn_backward(

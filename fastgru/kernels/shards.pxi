@@ -31,3 +31,22 @@ cdef void add_column_sums(
     for i in range(rows):
         for j in range(columns):
             sums[j] += a[i * lda + j]
+
+
+cdef struct Tasks:
+    task_function task
+    void *context
+    int count
+
+
+cdef void one_of_both(void *context, int index) noexcept nogil:
+    cdef Tasks *both = <Tasks *>context
+    if index >= both.count:
+        index -= both.count
+        both += 1
+    both.task(both.context, index)
+
+
+cdef void run_both(Tasks *both, int threads) noexcept nogil:
+    """The tasks of two that do not wait for each other."""
+    run_tasks(one_of_both, both, both[0].count + both[1].count, threads)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.layer import Array, Call, Layer, Shape, activity_penalty, run_backward, run_forward
+from fastgru.layers.recurrent import Recurrent, forward_side_by_side
 from fastgru.layers.wrapper import SequenceWrapper
 from fastgru.registry import registered
 
@@ -137,14 +138,21 @@ class Bidirectional(SequenceWrapper):
         super().reset_states()
 
     def forward(self, call: Call, *inputs: Array) -> Any:
-        found, penalty = [], 0.0
-        for index, (layer, states) in enumerate(zip(self.sublayers, _halves(inputs[1:]), strict=True)):
-            child = call.child(index)
+        children = call.child(0), call.child(1)
+        for child in children:
             child.masks = call.masks[:1]
-            outputs, more = run_forward(layer, child, inputs[0], *states)
-            found.append(self._split(outputs))
-            penalty += more
-        forward, backward = found
+        given = [(inputs[0], *states) for states in _halves(inputs[1:])]
+        first, second = self.forward_layer, self.backward_layer
+        if isinstance(first, Recurrent) and type(first) is type(second):
+            found = forward_side_by_side(first, second, children, given)
+            penalty = sum(map(activity_penalty, self.sublayers, children, found))
+        else:
+            ran = [
+                run_forward(layer, child, *one)
+                for layer, child, one in zip(self.sublayers, children, given, strict=True)
+            ]
+            found, penalty = [outputs for outputs, _ in ran], sum(more for _, more in ran)
+        forward, backward = map(self._split, found)
         call.saved.update(penalty=penalty, states=(len(forward[1]), len(backward[1])), given=len(inputs) > 1)
         call.saved["outputs"] = both = forward[0], self._turned(backward[0])
         return self._outputs(forward, backward, self._merged(call, *both))

@@ -562,11 +562,16 @@ def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
     """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
     call.saved["penalty"] = 0.0
     outputs = layer.forward(call, *inputs)
-    penalty: float = call.saved["penalty"]  # of the layers inside
+    return outputs, call.saved["penalty"] + activity_penalty(layer, call, outputs)
+
+
+def activity_penalty(layer: Layer, call: Call, outputs: Any) -> float:
+    """That of the layer's own regularizer, besides those of the layers inside."""
+    penalty = 0.0
     if layer.activity_regularizer is not None:
         call.saved["regularized"] = parts = outputs if isinstance(outputs, tuple) else (outputs,)
-        penalty += sum(layer.activity_regularizer(part) / len(part) for part in parts)
-    return outputs, penalty
+        penalty = sum(layer.activity_regularizer(part) / len(part) for part in parts)
+    return penalty
 
 
 def run_backward(layer: Layer, call: Call, *d_outputs: Array | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -281,6 +281,12 @@ class Recurrent(Layer):
         return super().__call__(sequences, *given, mask=mask, training=training)
 
     def forward(self, call: Call, *inputs: Array) -> Any:
+        if (waiting := self._begin(call, *inputs)) is not None:
+            self._run([waiting])
+        return self._end(call)
+
+    def _begin(self, call: Call, *inputs: Array) -> tuple[Any, ...] | None:
+        """What `_run` wants to know of a call; None where numpy computes, and has."""
         x, states = inputs[0], inputs[1:]
         saved = call.saved
         saved["has_state_input"] = bool(states)
@@ -292,13 +298,26 @@ class Recurrent(Layer):
             x = x * masks[0][0][:, None, :]
         saved["x"], saved["states"], saved["dropout"] = x, self._padded(states) if states else self._absent, masks
         saved["in_numpy"] = in_numpy = self._in_numpy(masks)
-        y, lasts = self._forward_in_numpy(call) if in_numpy else self._forward_compiled(call)
+        if in_numpy:
+            self._forward_in_numpy(call)
+            return None
+        return self._compiled_call(call)
+
+    def _run(self, waiting: list[tuple[Any, ...]]) -> None:
+        """Run the layer's kernel for a call, or for two side by side."""
+        with threads.one_blas_thread(not config.multiplies_with_tiles()):
+            getattr(kernels.module(self.dtype), self._kernels[0])(waiting, threads.get_num_threads())
+
+    def _end(self, call: Call) -> Any:
+        """The outputs of a call that has run."""
+        saved = call.saved
+        y, lasts = saved["y"], saved["lasts"]
         if self.stateful and self.states:
             # copies: what the layer read as its initial state stays as it was for the backward pass
             self.states = [last.copy() for last in lasts]
         output = y if self.return_sequences else self._masked_output(call, lasts[0])
         saved["used"] = None
-        if self.zero_until_used and states and call.mask is not None:
+        if self.zero_until_used and saved["states"][0] is not None and call.mask is not None:
             saved["used"] = used = self._used(call.mask)
             output = output * used
         return (output, *lasts) if self.return_state else output
@@ -325,8 +344,8 @@ class Recurrent(Layer):
         """These states, or what is there for each of them, as the kernels and their twin take them."""
         return states + self._absent[len(states) :]
 
-    def _forward_compiled(self, call: Call) -> tuple[Array | None, tuple[Array, ...]]:
-        """The sequence (or None) and the last states."""
+    def _compiled_call(self, call: Call) -> tuple[Any, ...]:
+        """The arguments of the compiled forward pass, which fills the sequence "y" and the last states "lasts"."""
         x = call.saved["x"]
         last = (len(x), self.units)
         compiled = kernels.module(self.dtype)
@@ -337,14 +356,11 @@ class Recurrent(Layer):
         lasts: tuple[Array, ...] = (call.buffer("last", last, self.dtype),)
         if self.state_count == 2:
             lasts += (call.buffer("last_cell", last, self.dtype),)
-        call.saved["memory"], call.saved["packed"] = memory, packed
-        with threads.one_blas_thread(packed is None):
-            getattr(compiled, self._kernels[0])(
-                x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), packed, *call.saved["states"],
-                _bytes(call.mask), *self._kernel_options(), call.differentiate, memory, y, *self._padded(lasts),
-                threads.get_num_threads(),
-            )  # fmt: skip
-        return y, lasts
+        call.saved.update(memory=memory, packed=packed, y=y, lasts=lasts)
+        return (
+            x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), packed, *call.saved["states"],
+            _bytes(call.mask), *self._kernel_options(), call.differentiate, memory, y, *self._padded(lasts),
+        )  # fmt: skip
 
     def _backward_compiled(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         """Gradients of the inputs and of the initial states, None where nobody wants them."""
@@ -401,14 +417,14 @@ class Recurrent(Layer):
         bias = None if self.bias is None else self.bias.gradient
         return self.kernel.gradient, self.recurrent_kernel.gradient, None if bias is None else self._shaped(bias)
 
-    def _forward_in_numpy(self, call: Call) -> tuple[Array, tuple[Array, ...]]:
+    def _forward_in_numpy(self, call: Call) -> None:
         x, states, masks = (call.saved[name] for name in ("x", "states", "dropout"))
         with threads.one_blas_thread():
             y, *lasts, call.saved["steps"] = self._twin[0](
                 x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), *states, call.mask,
                 self._options(masks),
             )  # fmt: skip
-        return y, tuple(lasts[: self.state_count])
+        call.saved.update(y=y, lasts=tuple(lasts[: self.state_count]))
 
     def _backward_in_numpy(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         steps, options = call.saved.pop("steps"), self._options(call.saved["dropout"])
@@ -471,3 +487,14 @@ class Recurrent(Layer):
             for shape, rate in zip(shapes, (self.dropout, self.recurrent_dropout), strict=True)
         )
         return on_x, on_h
+
+
+def forward_side_by_side(
+    first: Recurrent, second: Recurrent, calls: Sequence[Call], inputs: Sequence[tuple[Array, ...]]
+) -> list[Any]:
+    """Outputs of two layers with the same kernels, which share the threads: a single row keeps two of them busy."""
+    layers = (first, second)
+    begun = [layer._begin(call, *given) for layer, call, given in zip(layers, calls, inputs, strict=True)]
+    if waiting := [arguments for arguments in begun if arguments is not None]:
+        first._run(waiting)
+    return [layer._end(call) for layer, call in zip(layers, calls, strict=True)]
