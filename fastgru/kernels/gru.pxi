@@ -25,6 +25,11 @@
 # BLAS. With tiles and reset_after a step goes from the inputs to the next state tile by tile, and nothing but what the
 # backward pass wants leaves the cache.
 
+cdef extern from "pace.h" nogil:
+    double pace_now()
+    int pace_way(int kind)
+    void pace_took(int kind, int way, double seconds)
+
 cdef enum:
     BLOCK_NUMBERS = 32768  # numbers in the gates of a block of one shard, so that a block stays in the L2 cache
     L2_BYTES = 1048576     # of a processor's L2 cache, or about that
@@ -222,7 +227,7 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
 
 cdef inline bint shares_units(GRU *p) noexcept nogil:
     cdef Py_ssize_t weights = 3 * p.seq.H * (p.seq.F + p.seq.H) * sizeof(real)
-    return fused(p) and p.seq.H >= SHARD_UNITS and (p.seq.B == 1 or p.seq.B < TILE_ROWS and weights > L2_BYTES)
+    return fused(p) and p.seq.H >= 2 * SHARD_UNITS and (p.seq.B == 1 or p.seq.B < TILE_ROWS and weights > L2_BYTES)
 
 
 cdef void project_units(
@@ -281,7 +286,8 @@ cdef const real *gru_steps_of_few(
         h_next = states + (step + 1) * R * H if p.keep else states + R * H if now == states else states
         row = gates + step % p.block * R * 4 * H
         for block in range(first_block, end_block):
-            j = block * LANES
+            # to and fro: a step begins with the weights with which the last one ended, which are nearest
+            j = (block if step % 2 == 0 else first_block + end_block - 1 - block) * LANES
             tile_gates(<int>R, p.seq.F, NULL, 0, H if h else 0, now, H, row + j, fused_block(p, j), planes)
             for slot in range(1, 4):
                 put_planes(planes + slot * R * LANES, 1, R, H - j, False, row + slot * H + j, 4 * H)
@@ -323,20 +329,27 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
 
 
 cdef void gru_forward_together(GRU *p, int threads) noexcept nogil:
-    """All steps of a single shard, whose units the threads share.
+    """All steps of a single shard, whose units the threads share, where that is quicker than one thread.
 
     A thread that slept takes as long to come as many a step takes. So the first block of steps does not wait for it, and
     before the next it is looked for again.
     """
-    p.threads = smaller(threads, MEMBERS_AT_MOST)
+    cdef int wanted = <int>smaller(smaller(threads, MEMBERS_AT_MOST), p.seq.H // SHARD_UNITS)
+    cdef int kind = <int>(pieces(p.seq.H, LANES) * TILE_ROWS + p.seq.B), alone = 1 if wanted <= 1 else pace_way(kind)
+    cdef bint complete = True
+    cdef double begin = pace_now()
+    p.threads = 1 if alone else wanted
     p.h = begin_states(p, 0, p.seq.B)
     if p.keep:
         gather_inputs(&p.seq, 0, p.seq.B, 0, p.seq.T, p.xs)
     while p.begun < p.seq.T:
         memset(p.arrivals, 0, sizeof(p.arrivals))
         run_together(gru_forward_units, p, p.threads, &p.members)
+        complete = complete and p.members == p.threads
         p.begun = end_of_units(p)
     copy_or_clear(p.last, p.h, p.seq.B * p.seq.H)
+    if wanted > 1 and complete:
+        pace_took(kind, alone, (pace_now() - begin) / (p.seq.T * (p.seq.F + p.seq.H)))
 
 
 # --- backward ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 cdef enum:
     SHARD_ROWS = 64      # rows of a batch on one thread: enough for BLAS to run near its best rate
     SHARD_WORK = 262144  # multiplications that are worth a second thread: some 10 us, of which it takes 1 to hand them over
-    SHARD_UNITS = 96     # units of a single row that are
+    SHARD_UNITS = 48     # units of a single row that are worth a thread of their own
     SHARD_COLUMNS = 96   # columns of a weight gradient in one task: whole tiles of three vectors
 
 
