@@ -9,7 +9,7 @@ import pytest
 
 from fastgru import config, kernels, threads
 from fastgru.kernels import reference
-from fastgru.layers import GRU
+from fastgru.layers import GRU, LSTM, Bidirectional, SimpleRNN
 from fastgru.layers.layer import Call
 
 pytestmark = pytest.mark.usefixtures("every_engine")
@@ -147,6 +147,30 @@ def test_the_number_of_threads_changes_no_bit(batch, reset_after, rng, monkeypat
     for other in results[1:]:
         for found, expected in zip(other, results[0], strict=True):
             np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("steps", [20, 150])
+def test_no_bit_depends_on_whether_threads_share_the_units_of_a_row(steps, rng, monkeypatch):
+    layer, x, h0 = random_gru(rng, 1, steps, 5, 130, "float32", return_sequences=True)
+    monkeypatch.setattr(threads, "_count", 1)
+    alone = layer.forward(Call(), x, h0)
+    monkeypatch.setattr(threads, "_count", 4)
+    for _ in range(200):  # now and then the slower way is tried
+        for found, expected in zip(layer.forward(Call(), x, h0), alone, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("cell", [GRU, LSTM, SimpleRNN])
+@pytest.mark.parametrize("batch", [1, 9, 70])
+def test_directions_side_by_side_are_those_of_two_layers(batch, cell, rng, monkeypatch):
+    both = Bidirectional(cell(20, return_sequences=True), merge_mode=None)
+    x = rng.normal(size=(batch, 12, 5)).astype(np.float32)
+    both.build(x.shape)
+    expected = both.forward_layer(x), both.backward_layer(x)[:, ::-1]
+    for count in (1, 2, 4):
+        monkeypatch.setattr(threads, "_count", count)
+        for one, other in zip(both(x), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[5], OPTIONS[6], OPTIONS[8]], ids=str)
