@@ -163,7 +163,6 @@ class FakeWorker:
 def run_fakes(monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(outputs: dict[str, dict[str, float | None]], rounds: int = 1) -> Outcome:
         monkeypatch.setattr(race, "Worker", FakeWorker)
-        monkeypatch.setattr(race, "_REST", 0.0)
         monkeypatch.setattr(FakeWorker, "outputs", outputs)
         monkeypatch.setattr(FakeWorker, "turns", [])
         outcome = Outcome("predict", "")
