@@ -1,5 +1,6 @@
 # Activations by number, in place over contiguous memory, and their derivatives from the output alone.
 # The numbers are those of fastgru/activations.py. A branch outside, a plain loop inside: each loop becomes vector code.
+# A bare 1 among real numbers would be a double and take float vectors apart, hence <real>1.
 
 from libc.math cimport exp, log1p, fabs
 
@@ -47,7 +48,7 @@ cdef void activate(int kind, real *x, Py_ssize_t n) noexcept nogil:
             x[i] = 0 if x[i] < 0 else x[i]
     elif kind == HARD_SIGMOID:
         for i in range(n):
-            x[i] = clip(x[i] / 6 + <real>0.5, 0, 1)
+            x[i] = clip(x[i] / <real>6 + <real>0.5, 0, 1)
     elif kind == HARD_SIGMOID_OLD:
         for i in range(n):
             x[i] = clip(x[i] * <real>0.2 + <real>0.5, 0, 1)
@@ -62,7 +63,7 @@ cdef void activate(int kind, real *x, Py_ssize_t n) noexcept nogil:
             x[i] = (0 if x[i] < 0 else x[i]) + <real>log1p(exp(-fabs(x[i])))
     elif kind == SOFTSIGN:
         for i in range(n):
-            x[i] = x[i] / (1 + (-x[i] if x[i] < 0 else x[i]))
+            x[i] = x[i] / (<real>1 + (-x[i] if x[i] < 0 else x[i]))
     elif kind == EXPONENTIAL:
         for i in range(n):
             x[i] = <real>exp(x[i])
@@ -71,42 +72,60 @@ cdef void activate(int kind, real *x, Py_ssize_t n) noexcept nogil:
             x[i] = clip(x[i], 0, 6)
 
 
-cdef void multiply_derivative(int kind, const real *y, real *dy, Py_ssize_t n) noexcept nogil:
-    """dy = dy * f'(x), where y = f(x)."""
+cdef enum:
+    CHUNK = 256  # numbers at a time, where what lies between two passes over them is to stay in the L1 cache
+
+
+cdef void differentiate(int kind, real *y, Py_ssize_t n) noexcept nogil:
+    """y = f'(x), where y was f(x)."""
     cdef Py_ssize_t i
     if kind == SIGMOID:
         for i in range(n):
-            dy[i] *= y[i] * (1 - y[i])
+            y[i] *= <real>1 - y[i]
     elif kind == TANH:
         for i in range(n):
-            dy[i] *= 1 - y[i] * y[i]
+            y[i] = <real>1 - y[i] * y[i]
+    elif kind == LINEAR:
+        for i in range(n):
+            y[i] = 1
     elif kind == RELU:
         for i in range(n):
-            dy[i] = dy[i] if y[i] > 0 else 0
+            y[i] = 1 if y[i] > 0 else 0
     elif kind == HARD_SIGMOID:
         for i in range(n):
-            dy[i] = dy[i] / 6 if y[i] > 0 and y[i] < 1 else 0
+            y[i] = <real>1 / <real>6 if y[i] > 0 and y[i] < 1 else 0
     elif kind == HARD_SIGMOID_OLD:
         for i in range(n):
-            dy[i] = dy[i] * <real>0.2 if y[i] > 0 and y[i] < 1 else 0
+            y[i] = <real>0.2 if y[i] > 0 and y[i] < 1 else 0
     elif kind == ELU:
         for i in range(n):
-            dy[i] *= 1 if y[i] > 0 else y[i] + 1
+            y[i] = 1 if y[i] > 0 else y[i] + <real>1
     elif kind == SELU:
         for i in range(n):
-            dy[i] *= SELU_SCALE if y[i] > 0 else y[i] + SELU_ALPHA_SCALE
+            y[i] = SELU_SCALE if y[i] > 0 else y[i] + SELU_ALPHA_SCALE
     elif kind == SOFTPLUS:
         for i in range(n):
-            dy[i] *= 1 - vm_exp_nonpositive(-y[i])
+            y[i] = <real>1 - vm_exp_nonpositive(-y[i])
     elif kind == SOFTSIGN:
         for i in range(n):
-            dy[i] *= (1 - (-y[i] if y[i] < 0 else y[i])) ** 2
-    elif kind == EXPONENTIAL:
-        for i in range(n):
-            dy[i] *= y[i]
+            y[i] = (<real>1 - (-y[i] if y[i] < 0 else y[i])) ** 2
     elif kind == RELU6:
         for i in range(n):
-            dy[i] = dy[i] if y[i] > 0 and y[i] < 6 else 0
+            y[i] = 1 if y[i] > 0 and y[i] < 6 else 0
+    # EXPONENTIAL is its own derivative
+
+
+cdef void multiply_derivative(int kind, const real *y, real *dy, Py_ssize_t n) noexcept nogil:
+    """dy = dy f'(x), where y = f(x)."""
+    cdef real[CHUNK] slope
+    cdef Py_ssize_t begin = 0, i, size
+    while begin < n:
+        size = smaller(CHUNK, n - begin)
+        memcpy(slope, y + begin, size * sizeof(real))
+        differentiate(kind, slope, size)
+        for i in range(size):
+            dy[begin + i] *= slope[i]
+        begin += size
 
 
 cdef void softmax_row(real *x, Py_ssize_t n) noexcept nogil:

@@ -100,11 +100,16 @@ cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, Py_s
                          real *h_next) noexcept nogil:
     """One time step of a shard with reset_after, LANES units of TILE_ROWS rows at a time from x and h to h'."""
     cdef real[4 * TILE_ROWS * LANES] planes
-    cdef Py_ssize_t i, j, block, rows, H = p.seq.H, F = p.seq.F
+    cdef Py_ssize_t i, j, row, slot, block, rows, H = p.seq.H, F = p.seq.F
     for block in range(pieces(H, LANES)):
         i, j = 0, block * LANES
         while i < R:
             rows = smaller(TILE_ROWS, R - i)
+            if gates:
+                for row in range(i, i + rows):
+                    bring_near(h_next + row * H + j)
+                    for slot in range(4):
+                        bring_near(gates + (4 * row + slot) * H + j)
             tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if at_rest else H, h + i * H, H, NULL, fused_block(p, j), planes)
             gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
@@ -362,6 +367,9 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
     cdef real *row
     for i in range(R):
         row = gates + i * 4 * H
+        if step > 0:  # the same row of the step that comes next
+            bring_row_near(4 * H, row - R * 4 * H)
+            bring_row_near(H, h + (i - R) * H)
         if masked(&p.seq, first + i, step):
             memset(row, 0, 4 * H * sizeof(real))
             continue
@@ -702,6 +710,7 @@ cdef class GRUForward:
         int activation, int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask,
         bint keep, real[::1] memory, real[:, :, ::1] y, real[:, ::1] last,
     ):
+        cdef const real *input_bias = NULL
         cdef const real *recurrent_bias = NULL
         self.p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, keep, memory)
@@ -709,9 +718,11 @@ cdef class GRUForward:
             self.p.seq.y = &y[0, 0, 0]
         self.p.last = &last[0, 0]
         if not fused(&self.p):  # the packed weights carry their biases
-            if bias is not None and reset_after:
-                recurrent_bias = &bias[1, 0]
-            sum_biases(&self.p, NULL if bias is None else &bias[0, 0], recurrent_bias)
+            if bias is not None:
+                input_bias = &bias[0, 0]
+                if reset_after:
+                    recurrent_bias = &bias[1, 0]
+            sum_biases(&self.p, input_bias, recurrent_bias)
 
     cdef Tasks tasks(self) noexcept:
         cdef Tasks tasks = Tasks(gru_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))

@@ -62,50 +62,26 @@ cdef void candidate_before(GRU *p, const real *product, const real *h, real *row
         h_next[j] = g[j] + z[j] * (h[j] - g[j])
 
 
-cdef inline void close_rows(
-    const real *planes, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t H, const real *h, real *row, real *h_next
-) noexcept nogil:
-    """h' = g + z (h - g) for `lanes` units of some rows, and [g z r q] into their `row` where it is kept."""
-    cdef Py_ssize_t i, l, plane = rows * LANES
-    cdef const real *g = planes
-    cdef const real *z = planes + plane
-    cdef const real *r = planes + 2 * plane
-    cdef const real *q = planes + 3 * plane
-    for i in range(rows):
-        for l in range(lanes):
-            h_next[i * H + l] = g[l] + z[l] * (h[i * H + l] - g[l])
-        if row:
-            for l in range(lanes):
-                row[l] = g[l]
-            for l in range(lanes):
-                row[H + l] = z[l]
-            for l in range(lanes):
-                row[2 * H + l] = r[l]
-            for l in range(lanes):
-                row[3 * H + l] = q[l]
-            row += 4 * H
-        g += LANES
-        z += LANES
-        r += LANES
-        q += LANES
-
-
 cdef void gates_of_tile(
     int activation, int recurrent_activation, real *planes, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t H,
     const real *h, real *row, real *h_next
 ) noexcept nogil:
-    """From the sums of a tile, planes (4, rows, LANES) of [g z r q], to the gates and the next state."""
-    cdef Py_ssize_t i, size = rows * LANES
-    cdef const real *r = planes + 2 * size
-    cdef const real *q = planes + 3 * size
-    activate(recurrent_activation, planes + size, 2 * size)
-    for i in range(size):
-        planes[i] += r[i] * q[i]
-    activate(activation, planes, size)
-    if lanes == LANES:
-        close_rows(planes, rows, LANES, H, h, row, h_next)
-    else:
-        close_rows(planes, rows, lanes, H, h, row, h_next)
+    """From the sums of a tile, planes (4, rows, LANES) of [g z r q], to the next state of `lanes` units, and to their
+    gates in the rows from `row` on, where they are kept."""
+    cdef Py_ssize_t i, slot, plane = rows * LANES
+    cdef real *g = planes
+    cdef const real *z = planes + plane
+    cdef const real *r = planes + 2 * plane
+    cdef const real *q = planes + 3 * plane
+    activate(recurrent_activation, planes + plane, 2 * plane)
+    for i in range(plane):
+        g[i] += r[i] * q[i]
+    activate(activation, g, plane)
+    for i in range(rows):
+        lanes_mix(lanes, z + i * LANES, h + i * H, g + i * LANES, h_next + i * H)
+        if row:
+            for slot in range(4):
+                lanes_put(lanes, planes + slot * plane + i * LANES, row + (4 * i + slot) * H)
 
 
 cdef void candidate_gradients(GRU *p, const real *h, real *row, real *dh) noexcept nogil:
@@ -113,39 +89,43 @@ cdef void candidate_gradients(GRU *p, const real *h, real *row, real *dh) noexce
 
     dg = dh (1 - z) a',   dz = dh (h - g) f',   dh <- dh z
     """
-    cdef Py_ssize_t j, H = p.seq.H
+    cdef real[CHUNK] through_g, through_z
     cdef real *g = row
-    cdef real *z = row + H
-    cdef real d, old_z
-    cdef real[64] dg, dz
-    cdef Py_ssize_t begin, n
-    for begin in range(0, H, 64):
-        n = smaller(64, H - begin)
+    cdef real *z = row + p.seq.H
+    cdef real d
+    cdef Py_ssize_t left = p.seq.H, n, j
+    while left > 0:
+        n = smaller(CHUNK, left)
         for j in range(n):
-            d = dh[begin + j]
-            old_z = z[begin + j]
-            dg[j] = d * (1 - old_z)
-            dz[j] = d * (h[begin + j] - g[begin + j])
-            dh[begin + j] = d * old_z
-        multiply_derivative(p.activation, g + begin, dg, n)
-        multiply_derivative(p.recurrent_activation, z + begin, dz, n)
-        memcpy(g + begin, dg, n * sizeof(real))
-        memcpy(z + begin, dz, n * sizeof(real))
+            d = dh[j]
+            through_g[j] = d * (<real>1 - z[j])
+            through_z[j] = d * (h[j] - g[j])
+            dh[j] = d * z[j]
+        differentiate(p.activation, g, n)
+        differentiate(p.recurrent_activation, z, n)
+        for j in range(n):
+            g[j] *= through_g[j]
+        for j in range(n):
+            z[j] *= through_z[j]
+        h, g, z, dh, left = h + n, g + n, z + n, dh + n, left - n
 
 
 cdef void reset_gradients(GRU *p, const real *dq, real *row, const real *q, real *d_through) noexcept nogil:
     """dr of one row, dr = dq q f', and what passes through the gate: d_through = dq r.
 
-    With reset_after dq is dg and q the candidate's recurrent part; else dq is d(r h) and q is h.
+    With reset_after dq is dg and q the candidate's recurrent part; else dq is d(r h) and q is h. d_through may lie where
+    dq or q does.
     """
-    cdef Py_ssize_t j, begin, n, H = p.seq.H
-    cdef real *r = row + 2 * H
-    cdef real[64] dr, through
-    for begin in range(0, H, 64):
-        n = smaller(64, H - begin)
+    cdef real[CHUNK] through, through_r
+    cdef real *r = row + 2 * p.seq.H
+    cdef Py_ssize_t left = p.seq.H, n, j
+    while left > 0:
+        n = smaller(CHUNK, left)
         for j in range(n):
-            dr[j] = dq[begin + j] * q[begin + j]
-            through[j] = dq[begin + j] * r[begin + j]
-        multiply_derivative(p.recurrent_activation, r + begin, dr, n)
-        memcpy(r + begin, dr, n * sizeof(real))
-        memcpy(d_through + begin, through, n * sizeof(real))
+            through_r[j] = dq[j] * q[j]
+            through[j] = dq[j] * r[j]
+        differentiate(p.recurrent_activation, r, n)
+        for j in range(n):
+            r[j] *= through_r[j]
+        memcpy(d_through, through, n * sizeof(real))
+        dq, r, q, d_through, left = dq + n, r + n, q + n, d_through + n, left - n

@@ -7,8 +7,8 @@ Shapes are checked by the layers that call them.
 from fastgru.kernels._runtime cimport MEETING_NUMBERS, MEMBERS_AT_MOST, meet, run_tasks, run_together, task_function
 
 include "blas.pxi"
-include "activations.pxi"
 include "shards.pxi"
+include "activations.pxi"
 include "tiles.pxi"
 include "dense.pxi"
 include "sequences.pxi"

@@ -143,36 +143,40 @@ cdef void lstm_row_gradients(RNN *p, const real *c, real *row, real *dh, real *d
 
     do = dh t r',   dc += dh o a',   di = dc g r',   df = dc c r',   dg = dc i a',   dc <- dc f
     """
-    cdef Py_ssize_t H = p.seq.H, begin, j, n
-    cdef real *i = row
+    cdef real[CHUNK] di, df, dg, do, d
+    cdef Py_ssize_t H = p.seq.H, begin = 0, j, n
+    cdef real *i
     cdef real *f
     cdef real *g
     cdef real *o
-    cdef const real *t
-    cdef real[64] di, df, dg, do, d
-    for begin in range(0, H, 64):
-        n = smaller(64, H - begin)
+    cdef real *t
+    while begin < H:
+        n = smaller(CHUNK, H - begin)
         i = row + begin
         f, g, o, t = i + H, i + 2 * H, i + 3 * H, i + 4 * H
         for j in range(n):
             do[j] = dh[begin + j] * t[j]
             d[j] = dh[begin + j] * o[j]
-        multiply_derivative(p.activation, t, d, n)
-        multiply_derivative(p.recurrent_activation, o, do, n)
+        differentiate(p.activation, t, n)
         for j in range(n):
-            d[j] += dc[begin + j]
+            d[j] = dc[begin + j] + d[j] * t[j]
             di[j] = d[j] * g[j]
             df[j] = d[j] * c[begin + j]
             dg[j] = d[j] * i[j]
-            d[j] *= f[j]
-        multiply_derivative(p.recurrent_activation, i, di, n)
-        multiply_derivative(p.recurrent_activation, f, df, n)
-        multiply_derivative(p.activation, g, dg, n)
-        memcpy(i, di, n * sizeof(real))
-        memcpy(f, df, n * sizeof(real))
-        memcpy(g, dg, n * sizeof(real))
-        memcpy(o, do, n * sizeof(real))
-        memcpy(dc + begin, d, n * sizeof(real))
+            dc[begin + j] = d[j] * f[j]
+        differentiate(p.recurrent_activation, i, n)
+        differentiate(p.recurrent_activation, f, n)
+        differentiate(p.activation, g, n)
+        differentiate(p.recurrent_activation, o, n)
+        for j in range(n):
+            i[j] *= di[j]
+        for j in range(n):
+            f[j] *= df[j]
+        for j in range(n):
+            g[j] *= dg[j]
+        for j in range(n):
+            o[j] *= do[j]
+        begin += n
 
 
 cdef void rnn_backward_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *c,

@@ -2,7 +2,7 @@
  *
  * BLAS packs the recurrent weights anew at every time step; here they are packed once per change of the weights, in the
  * order in which the tile reads them, and the sums stay in registers. Cython cannot say "these twenty-four vectors live
- * in registers", so this is C; what happens to the sums afterwards is Cython again (step.pxi).
+ * in registers", so this is C; what happens to the sums afterwards is Cython again (gru_gates.pxi).
  */
 #ifndef FASTGRU_TILE_H
 #define FASTGRU_TILE_H
@@ -26,6 +26,31 @@ typedef vm_real tile_vector __attribute__((vector_size(TILE_BYTES), aligned(size
 #define TILE_INLINE static inline __attribute__((always_inline))
 #define AT(pointer) (*(tile_vector *)(pointer))
 #define AT_CONST(pointer) (*(const tile_vector *)(pointer))
+
+/* The first `lanes` numbers of a vector. Cython's loops would do for this, but a compiler takes one of LANES rounds apart
+ * before it looks for vectors, and then finds none: the whole vector is asked for. */
+static inline void lanes_put(ptrdiff_t lanes, const vm_real *from, vm_real *to)
+{
+    if (lanes == LANES) AT(to) = AT_CONST(from);
+    else for (ptrdiff_t l = 0; l < lanes; l++) to[l] = from[l];
+}
+
+static inline void lanes_add(ptrdiff_t lanes, const vm_real *from, vm_real *to)
+{
+    if (lanes == LANES) AT(to) += AT_CONST(from);
+    else for (ptrdiff_t l = 0; l < lanes; l++) to[l] += from[l];
+}
+
+/* to = g + z (h - g) */
+static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h, const vm_real *g, vm_real *to)
+{
+    if (lanes == LANES) AT(to) = AT_CONST(g) + AT_CONST(z) * (AT_CONST(h) - AT_CONST(g));
+    else for (ptrdiff_t l = 0; l < lanes; l++) to[l] = g[l] + z[l] * (h[l] - g[l]);
+}
+
+/* Ask for the line of memory that holds this number, so that whoever wants it soon need not wait; into the L2 cache, for
+ * the L1 cache is full of a tile's weights. */
+static inline void bring_near(const vm_real *number) { __builtin_prefetch(number, 0, 2); }
 
 /* sums[row][vector] += a (rows, k) * b (k, vectors, LANES), where a lies by columns if `transposed`. `split` running sums
  * for every number hide the latency of the multiply-add where rows are few; tile_take adds them up. */

@@ -6,6 +6,10 @@ cdef extern from "tile.h" nogil:
         LANES         # numbers of a vector
         TILE_ROWS     # rows of a tile
         TILE_VECTORS  # vectors of a tile's row, at most
+    void lanes_put(Py_ssize_t lanes, const real *source, real *to)
+    void lanes_add(Py_ssize_t lanes, const real *source, real *to)
+    void lanes_mix(Py_ssize_t lanes, const real *z, const real *h, const real *g, real *to)
+    void bring_near(const real *number)
     void tile_gates(int rows, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units, const real *h,
                     Py_ssize_t ldh, const real *projected, const real *packed, real *planes)
     void tile_product(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
@@ -28,6 +32,12 @@ cdef inline Py_ssize_t block_vectors(Py_ssize_t left) noexcept nogil:
 cdef inline Py_ssize_t whole_vectors(Py_ssize_t n) noexcept nogil:
     """n rounded up to whole vectors."""
     return pieces(n, LANES) * LANES
+
+
+cdef inline void bring_row_near(Py_ssize_t n, const real *row) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(pieces(n, LANES)):
+        bring_near(row + i * LANES)
 
 
 cdef inline Py_ssize_t packed_numbers(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
@@ -68,31 +78,18 @@ cdef void pack(
         begin += vectors * LANES
 
 
-cdef inline void put_plane(
-    const real *plane, Py_ssize_t rows, Py_ssize_t lanes, bint add, real *c, Py_ssize_t ldc
-) noexcept nogil:
-    """C (rows, lanes) = or += a plane (rows, LANES)."""
-    cdef Py_ssize_t i, l
-    for i in range(rows):
-        if add:
-            for l in range(lanes):
-                c[i * ldc + l] += plane[i * LANES + l]
-        else:
-            for l in range(lanes):
-                c[i * ldc + l] = plane[i * LANES + l]
-
-
 cdef inline void put_planes(
     const real *planes, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add, real *c, Py_ssize_t ldc
 ) noexcept nogil:
     """C (rows, columns) = or += planes (vectors, rows, LANES); C ends with the columns."""
-    cdef Py_ssize_t v, lanes
+    cdef Py_ssize_t v, i, lanes
     for v in range(vectors):
         lanes = smaller(LANES, columns - v * LANES)
-        if lanes == LANES:  # a constant: the compiler writes whole vectors
-            put_plane(planes + v * rows * LANES, rows, LANES, add, c + v * LANES, ldc)
-        else:
-            put_plane(planes + v * rows * LANES, rows, lanes, add, c + v * LANES, ldc)
+        for i in range(rows):
+            if add:
+                lanes_add(lanes, planes + (v * rows + i) * LANES, c + i * ldc + v * LANES)
+            else:
+                lanes_put(lanes, planes + (v * rows + i) * LANES, c + i * ldc + v * LANES)
 
 
 cdef void multiply_packed(

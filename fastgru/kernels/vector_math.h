@@ -18,11 +18,14 @@
 typedef float vm_real;
 typedef uint32_t vm_bits;
 enum { VM_MANTISSA = 23, VM_BIAS = 127, VM_GUARD = 64 };
+#define vm_abs fabsf
+#define vm_copysign copysignf
 #define VM_ROUND 0x1.8p23f
 #define VM_LN2_HIGH 0.693359375f
 #define VM_LN2_LOW -2.12194440e-4f
 #define VM_EXP_UNDERFLOW -104.0f /* e^x rounds to 0 below */
 #define VM_TANH_IS_ONE -20.0f    /* tanh(-x / 2) rounds to 1 below */
+#define VM_SIGMOID_IS_ONE -20.0f /* 1 + e^x rounds to 1 below */
 #define VM_UNGUARD 0x1p-64f
 /* (e^f - 1 - f) / f^2, minimax; coefficients of Cephes' expf (S. L. Moshier, Methods and Programs for Mathematical
  * Functions, 1989) */
@@ -39,11 +42,14 @@ static inline vm_real vm_tail(vm_real f)
 typedef double vm_real;
 typedef uint64_t vm_bits;
 enum { VM_MANTISSA = 52, VM_BIAS = 1023, VM_GUARD = 128 };
+#define vm_abs fabs
+#define vm_copysign copysign
 #define VM_ROUND 0x1.8p52
 #define VM_LN2_HIGH 6.93145751953125e-1
 #define VM_LN2_LOW 1.42860682030941723212e-6
 #define VM_EXP_UNDERFLOW -746.0
 #define VM_TANH_IS_ONE -44.0
+#define VM_SIGMOID_IS_ONE -40.0
 #define VM_UNGUARD 0x1p-128
 /* (e^f - 1 - f) / f^2 as its Taylor series: the next term is below 2^-56 of the sum for |f| <= ln 2 / 2 */
 static inline vm_real vm_tail(vm_real f)
@@ -94,24 +100,22 @@ static inline vm_real vm_expm1_nonpositive(vm_real a)
     return p * power + (power - 1);
 }
 
-static inline vm_real vm_abs(vm_real x) { return x < 0 ? -x : x; }
-
-/* 1 / (1 + e^-x), as e^-|x| on either side so that nothing overflows */
+/* 1 / (1 + e^-x), above and below times 2^-guard: e^-x then overflows for no x, and the quotient rounds into the denormals
+ * in one division */
 static inline vm_real vm_sigmoid(vm_real x)
 {
-    const vm_real e = vm_exp_nonpositive(-vm_abs(x));
-    return (x < 0 ? e : 1) / (1 + e);
+    vm_real power, a = -x;
+    a = a < VM_SIGMOID_IS_ONE ? VM_SIGMOID_IS_ONE : a;
+    a = a > -VM_EXP_UNDERFLOW ? -VM_EXP_UNDERFLOW : a;
+    const vm_real p = vm_split(a, -VM_GUARD, &power);
+    return VM_UNGUARD / (VM_UNGUARD + (p * power + power));
 }
 
 /* tanh |x| = -m / (m + 2) with m = e^(-2 |x|) - 1; the sign of x, of a zero too, is put back */
 static inline vm_real vm_tanh(vm_real x)
 {
     const vm_real m = vm_expm1_nonpositive(-2 * vm_abs(x));
-#ifdef REAL_IS_FLOAT
-    return copysignf(m / (m + 2), x);
-#else
-    return copysign(m / (m + 2), x);
-#endif
+    return vm_copysign(m / (m + 2), x);
 }
 
 #endif
