@@ -301,7 +301,7 @@ class Batches:
                 [
                     None
                     if column is None or memory is None
-                    else np.take(column, chosen, axis=0, out=memory[: len(chosen)], mode="clip")
+                    else column.take(chosen, axis=0, out=memory[: len(chosen)], mode="clip")
                     for column, memory in zip(self._columns, self._gathered, strict=True)
                 ]
             )

@@ -26,6 +26,7 @@ Array = npt.NDArray[Any]
 Pullback = Callable[[Any], Array]
 
 KIND = "keras.losses"
+_FLOATS = tuple(np.dtype(name) for name in DTYPES)
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
@@ -208,7 +209,7 @@ def as_float(x: npt.ArrayLike, dtype: Any = None) -> Array:
     """An array of `dtype`, else of its own, where that is float32 or float64; else of float32."""
     array = np.asarray(x)
     wanted = array.dtype if dtype is None else np.dtype(dtype)
-    return array.astype(wanted if wanted.name in DTYPES else "float32", copy=False)
+    return array.astype(wanted if wanted in _FLOATS else "float32", copy=False)
 
 
 def same_rank(a: Array, b: Array) -> tuple[Array, Array]:
@@ -241,7 +242,7 @@ def _spread(d_values: Any, axis: int) -> Any:
 
 
 def _kernels(predictions: Array) -> Kernels:
-    return kernels.module(predictions.dtype.name)
+    return kernels.module(predictions.dtype)
 
 
 def _classes_last(array: Array, axis: int) -> Array:

@@ -143,7 +143,7 @@ class Optimizer:
         self.build(parameters)
         self._clip(parameters)
         decay = (self.weight_decay or 0.0) * self._learning_rate
-        self._update(kernels.module(parameters.values.dtype.name), parameters, decay, threads.get_num_threads())
+        self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
         for weight in parameters.weights:
             if weight.constraint is not None:
                 weight.value[...] = weight.constraint(weight.value)

@@ -38,14 +38,15 @@ def _choose() -> str:
 
 
 isa: str = _choose()
-_modules: dict[str, Kernels] = {}
+_modules: dict[Any, Kernels] = {}
 
 
-def module(dtype: str) -> Kernels:
-    """The compiled module for "float32" or "float64"."""
-    if dtype not in _modules:
-        _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}_{isa}"))
-    return _modules[dtype]
+def module(dtype: Any) -> Kernels:
+    """The compiled module for "float32" or "float64", as a name or a numpy dtype, whose name numpy is slow to tell."""
+    found = _modules.get(dtype)
+    if found is None:
+        found = _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}_{isa}"))
+    return found
 
 
 def show_config() -> dict[str, Any]:

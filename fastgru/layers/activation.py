@@ -14,14 +14,14 @@ from fastgru.registry import registered
 def activate(activation: activations.Activation, y: Array) -> None:
     """Apply, in place, an activation that the compiled kernels know (softmax: to the last axis)."""
     assert activation.kernel_id is not None
-    kernels.module(y.dtype.name).apply_activation(activation.kernel_id, y.reshape(-1, y.shape[-1]))
+    kernels.module(y.dtype).apply_activation(activation.kernel_id, y.reshape(-1, y.shape[-1]))
 
 
 def derive(activation: activations.Activation, y: Array, d: Array) -> None:
     """Turn, in place, the gradient of an activation's output `y` into that of its input."""
     assert activation.kernel_id is not None
     columns = y.shape[-1]
-    kernels.module(y.dtype.name).apply_derivative(activation.kernel_id, y.reshape(-1, columns), d.reshape(-1, columns))
+    kernels.module(y.dtype).apply_derivative(activation.kernel_id, y.reshape(-1, columns), d.reshape(-1, columns))
 
 
 class ActivationLayer(Layer):
