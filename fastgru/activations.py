@@ -92,8 +92,8 @@ def _d_relu(
     max_value: float | None = None,
     threshold: float = 0.0,
 ) -> Array:
-    dx = np.where(y > 0 if x is None else x > threshold, dy, negative_slope * dy)
-    return dx if max_value is None else dx * (y < max_value)
+    dx = np.where(y > 0 if x is None else x > threshold, dy, negative_slope * dy if negative_slope else 0)
+    return dx if max_value is None else np.where(y < max_value, dx, 0)
 
 
 def _leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
@@ -111,7 +111,7 @@ def _relu6(x: Array) -> Array:
 
 
 def _d_relu6(dy: Array, y: Array, x: Array | None) -> Array:
-    return dy * ((y > 0) & (y < 6))
+    return np.where((y > 0) & (y < 6), dy, 0)
 
 
 def _softmax(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
@@ -200,7 +200,7 @@ def _hard_sigmoid(x: Array) -> Array:
 
 
 def _d_hard_sigmoid(dy: Array, y: Array, x: Array | None) -> Array:
-    return dy * ((y > 0) & (y < 1)) / 6
+    return np.where((y > 0) & (y < 1), dy / 6, 0)
 
 
 def _hard_sigmoid_old(x: Array) -> Array:
@@ -208,7 +208,7 @@ def _hard_sigmoid_old(x: Array) -> Array:
 
 
 def _d_hard_sigmoid_old(dy: Array, y: Array, x: Array | None) -> Array:
-    return dy * ((y > 0) & (y < 1)) * 0.2
+    return np.where((y > 0) & (y < 1), dy * 0.2, 0)
 
 
 def _sparse_sigmoid(x: Array) -> Array:

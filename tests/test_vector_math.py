@@ -123,3 +123,15 @@ def test_compiled_activation_and_derivative_agree_with_numpys(name, dtype, rng):
     tolerance = 20 * np.finfo(dtype).eps
     np.testing.assert_allclose(y, f(x), rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(d, f.backward(dy, f(x), x), rtol=10 * tolerance, atol=10 * tolerance)
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "hard_sigmoid", "hard_sigmoid_old"])
+def test_a_closed_unit_passes_zero_on_whatever_comes(name):
+    x = np.array([[-9, -9, -9, 9]], "float32" if name in ("relu", "relu6") else "float64")
+    dy = np.array([[np.inf, -np.inf, np.nan, 1]], x.dtype)
+    f = activations.get(name)
+    y, d = f(x), dy.copy()
+    kernels.module(x.dtype).apply_derivative(f.kernel_id, y, d)
+    expected = [[0, 0, 0, 1 if name == "relu" else 0]]  # the others are closed at 9, too
+    np.testing.assert_array_equal(d, expected)
+    np.testing.assert_array_equal(f.backward(dy, y, x), expected)

@@ -101,12 +101,8 @@ cdef void candidate_gradients(GRU *p, const real *h, real *row, real *dh) noexce
             through_g[j] = d * (<real>1 - z[j])
             through_z[j] = d * (h[j] - g[j])
             dh[j] = d * z[j]
-        differentiate(p.activation, g, n)
-        differentiate(p.recurrent_activation, z, n)
-        for j in range(n):
-            g[j] *= through_g[j]
-        for j in range(n):
-            z[j] *= through_z[j]
+        pull_back(p.activation, through_g, g, n)
+        pull_back(p.recurrent_activation, through_z, z, n)
         h, g, z, dh, left = h + n, g + n, z + n, dh + n, left - n
 
 
@@ -124,8 +120,6 @@ cdef void reset_gradients(GRU *p, const real *dq, real *row, const real *q, real
         for j in range(n):
             through_r[j] = dq[j] * q[j]
             through[j] = dq[j] * r[j]
-        differentiate(p.recurrent_activation, r, n)
-        for j in range(n):
-            r[j] *= through_r[j]
+        pull_back(p.recurrent_activation, through_r, r, n)
         memcpy(d_through, through, n * sizeof(real))
         dq, r, q, d_through, left = dq + n, r + n, q + n, d_through + n, left - n

@@ -157,25 +157,17 @@ cdef void lstm_row_gradients(RNN *p, const real *c, real *row, real *dh, real *d
         for j in range(n):
             do[j] = dh[begin + j] * t[j]
             d[j] = dh[begin + j] * o[j]
-        differentiate(p.activation, t, n)
+        pull_back(p.activation, d, t, n)
         for j in range(n):
-            d[j] = dc[begin + j] + d[j] * t[j]
+            d[j] = dc[begin + j] + t[j]
             di[j] = d[j] * g[j]
             df[j] = d[j] * c[begin + j]
             dg[j] = d[j] * i[j]
             dc[begin + j] = d[j] * f[j]
-        differentiate(p.recurrent_activation, i, n)
-        differentiate(p.recurrent_activation, f, n)
-        differentiate(p.activation, g, n)
-        differentiate(p.recurrent_activation, o, n)
-        for j in range(n):
-            i[j] *= di[j]
-        for j in range(n):
-            f[j] *= df[j]
-        for j in range(n):
-            g[j] *= dg[j]
-        for j in range(n):
-            o[j] *= do[j]
+        pull_back(p.recurrent_activation, di, i, n)
+        pull_back(p.recurrent_activation, df, f, n)
+        pull_back(p.activation, dg, g, n)
+        pull_back(p.recurrent_activation, do, o, n)
         begin += n
 
 
