@@ -56,26 +56,26 @@ cdef void dense_weights_shard(void *context, int shard) noexcept nogil:
         add_column_sums(p.N, n, p.dy + first, p.O, p.d_bias + first)
 
 
-def dense_pack_size(Py_ssize_t F, Py_ssize_t O, bint transposed) -> int:
-    """Numbers that `dense_pack` writes."""
-    return packed_numbers(O, F) if transposed else packed_numbers(F, O)
+def dense_pack_size(Py_ssize_t F, Py_ssize_t O) -> int:
+    """Numbers of the packed kernel, whether for the forward or the backward pass."""
+    return larger(packed_numbers(F, O), packed_numbers(O, F))
 
 
-def dense_pack(const real[:, ::1] kernel, bint transposed, real[::1] packed):
-    """Pack kernel (F, O) for the tiles of `dense_forward` or, transposed, of `dense_backward`."""
+def dense_pack(const real[:, ::1] kernel, real[::1] packed):
+    """Pack kernel (F, O) for the tiles of `dense_forward`."""
     cdef Py_ssize_t F = kernel.shape[0], O = kernel.shape[1]
     with nogil:
-        if transposed:
-            pack(O, F, &kernel[0, 0], 1, O, 0, 0, &packed[0])
-        else:
-            pack(F, O, &kernel[0, 0], O, 1, 0, 0, &packed[0])
+        pack(0, 1, F, O, &kernel[0, 0], O, 0, &packed[0])
 
 
 def dense_forward(
-    const real[:, ::1] x, const real[:, ::1] kernel, const real[::1] packed, const real[::1] bias, int activation,
-    real[:, ::1] y, int threads,
+    const real[:, ::1] x, const real[:, ::1] kernel, const real[::1] packed, bint stale, const real[::1] bias,
+    int activation, real[:, ::1] y, int threads,
 ):
-    """y (N, O) = f(x (N, F) kernel (F, O) + bias (O,) or None); packed is what `dense_pack` made, or None for BLAS."""
+    """y (N, O) = f(x (N, F) kernel (F, O) + bias (O,) or None).
+
+    packed is what `dense_pack` made or, if that is `stale`, memory where it is made now; None for BLAS.
+    """
     cdef Dense p
     memset(&p, 0, sizeof(p))
     p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
@@ -87,15 +87,18 @@ def dense_forward(
     if bias is not None:
         p.bias = &bias[0]
     with nogil:
+        if p.packed and stale:
+            pack(0, 1, p.F, p.O, p.kernel, p.O, 0, <real *>p.packed)
         run_tasks(dense_forward_shard, &p, <int>pieces(p.N, SHARD_ROWS), threads)
 
 
 def dense_backward(
-    const real[:, ::1] x, const real[:, ::1] kernel, const real[::1] packed, int activation, const real[:, ::1] y,
+    const real[:, ::1] x, const real[:, ::1] kernel, real[::1] packed, int activation, const real[:, ::1] y,
     real[::1] dy, real[:, ::1] dx, real[:, ::1] d_kernel, real[::1] d_bias, int threads,
 ):
-    """Backward of `dense_forward`. dy (N O + `slack`) becomes the gradient before the activation, dx (N, F; None to skip)
-    is written, d_kernel (F, O) and d_bias (O,) are added to where they are not None."""
+    """Backward of `dense_forward`. packed is memory for the kernel as its tiles read it, None for BLAS; dy (N O + `slack`)
+    becomes the gradient before the activation, dx (N, F; None to skip) is written, d_kernel (F, O) and d_bias (O,) are
+    added to where they are not None."""
     cdef Dense p
     memset(&p, 0, sizeof(p))
     p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
@@ -111,6 +114,8 @@ def dense_backward(
     if d_bias is not None:
         p.d_bias = &d_bias[0]
     with nogil:
+        if p.packed and p.dx:
+            pack_transposed(0, 1, p.O, p.F, p.kernel, p.O, 0, <real *>p.packed)
         run_tasks(dense_backward_shard, &p, <int>pieces(p.N, SHARD_ROWS), threads)
         if p.d_kernel or p.d_bias:
             run_tasks(dense_weights_shard, &p, <int>pieces(p.O, SHARD_COLUMNS), threads)

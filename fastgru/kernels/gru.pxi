@@ -21,7 +21,7 @@
 # Without a backward pass to come nothing is kept: two states are enough, and where inputs are projected ahead they are so
 # in blocks of time, so that memory does not grow with T.
 #
-# The products go through register tiles with weights packed by `gru_pack` (tiles.pxi) or, where none are given, through
+# The products go through register tiles with packed weights (tiles.pxi) or, where no memory is given for these, through
 # BLAS. With tiles and reset_after a step goes from the inputs to the next state tile by tile, and nothing but what the
 # backward pass wants leaves the cache.
 
@@ -43,9 +43,10 @@ cdef struct GRU:
     int activation, recurrent_activation
     const real *kernel             # (F, 3H)
     const real *recurrent_kernel   # (H, 3H)
+    const real *biases             # (2, 3H) with reset_after, (1, 3H) without, or NULL
     const real *packed             # the weights for tiles, or NULL
     const real *h0                 # (B, H) or NULL for zeros
-    real *bias                     # (4H,): what is added to a row [g z r q]
+    real *bias                     # (4H,): what is added to a row [g z r q], where the packed weights do not carry it
     real *xs                       # NULL where nothing reads it
     real *gates                    # NULL where nothing reads it
     real *states
@@ -365,6 +366,7 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
     """One time step of a shard backwards: [g z r q] become their gradients, dh that of the state before the step."""
     cdef Py_ssize_t i, j, H = p.seq.H
     cdef real *row
+    cdef bint wanted = step > 0 or p.dh0 != NULL  # whether anybody asks for the gradient of the state before
     for i in range(R):
         row = gates + i * 4 * H
         if step > 0:  # the same row of the step that comes next
@@ -378,7 +380,9 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
             reset_gradients(p, row, row, row + 3 * H, row + 3 * H)
     if p.reset_after:
         # dh += [dz dr dq] U'
-        if p.packed:
+        if not wanted:
+            pass
+        elif p.packed:
             multiply_packed(R, H, 3 * H, gates + H, 4 * H, p.packed, True, dh, H)
         else:
             multiply(False, True, R, H, 3 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
@@ -395,7 +399,9 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
         for j in range(H):
             dh[i * H + j] += scratch[i * H + j]
     # dh += [dz dr] [Uz Ur]'
-    if p.packed:
+    if not wanted:
+        pass
+    elif p.packed:
         multiply_packed(R, H, 2 * H, gates + H, 4 * H, p.packed, True, dh, H)
     else:
         multiply(False, True, R, H, 2 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
@@ -544,78 +550,90 @@ cdef int weights_shards(GRU *p) noexcept nogil:
 # --- packed weights ---------------------------------------------------------------------------------
 
 
-cdef void pack_fused(Py_ssize_t F, Py_ssize_t H, const real *kernel, const real *recurrent_kernel, const real *bias,
-                     real *packed) noexcept nogil:
+cdef void pack_fused(GRU *p, int part, int parts, real *packed) noexcept nogil:
     """For every LANES units what `tile_gates` reads: the start of z, r, g and q, the input and the recurrent weights."""
-    cdef Py_ssize_t j = 0, gate, lanes, i, l
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, j = 0, gate, lanes, i, l
+    cdef const real *b = p.biases
     cdef const real *row
+    cdef real *out
     while j < H:
         lanes = smaller(LANES, H - j)
-        memset(packed, 0, 4 * LANES * sizeof(real))
-        if bias:
-            for l in range(lanes):
-                packed[l] = bias[j + l] + bias[3 * H + j + l]
-                packed[LANES + l] = bias[H + j + l] + bias[4 * H + j + l]
-                packed[2 * LANES + l] = bias[2 * H + j + l]
-                packed[3 * LANES + l] = bias[5 * H + j + l]
+        if part == 0:
+            memset(packed, 0, 4 * LANES * sizeof(real))
+            if b:
+                for l in range(lanes):
+                    packed[l] = b[j + l] + b[3 * H + j + l]
+                    packed[LANES + l] = b[H + j + l] + b[4 * H + j + l]
+                    packed[2 * LANES + l] = b[2 * H + j + l]
+                    packed[3 * LANES + l] = b[5 * H + j + l]
         packed += 4 * LANES
-        for i in range(F + H):
-            row = (kernel + i * 3 * H if i < F else recurrent_kernel + (i - F) * 3 * H) + j
+        for i in range((F + H) * part // parts, (F + H) * (part + 1) // parts):
+            row = (p.kernel + i * 3 * H if i < F else p.recurrent_kernel + (i - F) * 3 * H) + j
             for gate in range(3):
+                out = packed + (3 * i + gate) * LANES
                 if lanes == LANES:  # a constant: one vector, no call
-                    memcpy(packed, row + gate * H, LANES * sizeof(real))
+                    memcpy(out, row + gate * H, LANES * sizeof(real))
                 else:
-                    memcpy(packed, row + gate * H, lanes * sizeof(real))
-                    memset(packed + lanes, 0, (LANES - lanes) * sizeof(real))
-                packed += LANES
+                    memcpy(out, row + gate * H, lanes * sizeof(real))
+                    memset(out + lanes, 0, (LANES - lanes) * sizeof(real))
+        packed += 3 * (F + H) * LANES
         j += LANES
 
 
+cdef void pack_forward(GRU *p, int part, int parts) noexcept nogil:
+    """A part of the weights for the tiles of the forward pass, into `packed`."""
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F
+    cdef const real *U = p.recurrent_kernel
+    cdef real *out = <real *>p.packed
+    if p.reset_after:
+        pack_fused(p, part, parts, out)
+        return
+    # x W, its columns in the order g z r of a row; h [Uz Ur]; q Uh
+    pack(part, parts, F, 3 * H, p.kernel, 3 * H, 2 * H, out)
+    out += packed_numbers(F, 3 * H)
+    pack(part, parts, H, 2 * H, U, 3 * H, 0, out)
+    pack(part, parts, H, H, U + 2 * H, 3 * H, 0, out + packed_numbers(H, 2 * H))
+
+
+cdef void pack_forward_task(void *context, int part) noexcept nogil:
+    pack_forward(<GRU *>context, part, PACK_TASKS)
+
+
+cdef void pack_backward_task(void *context, int part) noexcept nogil:
+    """A part of the transposed weights: U' (for [Uz Ur] and Uh apart without reset_after), and where it is wanted W' with
+    its rows in the order g z r of a row."""
+    cdef GRU *p = <GRU *>context
+    cdef Py_ssize_t H = p.seq.H
+    cdef const real *U = p.recurrent_kernel
+    cdef real *out = <real *>p.packed
+    if p.reset_after:
+        pack_transposed(part, PACK_TASKS, 3 * H, H, U, 3 * H, 0, out)
+    else:
+        pack_transposed(part, PACK_TASKS, 2 * H, H, U, 3 * H, 0, out)
+        pack_transposed(part, PACK_TASKS, H, H, U + 2 * H, 3 * H, 0, out + packed_numbers(2 * H, H))
+    if p.dx:
+        pack_transposed(part, PACK_TASKS, 3 * H, p.seq.F, p.kernel, 3 * H, 2 * H, out + packed_numbers(3 * H, H))
+
+
 def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
-    """Numbers that `gru_pack` writes."""
+    """Numbers of the packed weights, whether for the forward or the backward pass."""
+    cdef Py_ssize_t forward = packed_numbers(F, 3 * H) + packed_numbers(H, 2 * H) + packed_numbers(H, H)
     if reset_after:
-        return (4 + 3 * (F + H)) * whole_vectors(H)
-    return packed_numbers(F, 3 * H) + packed_numbers(H, 2 * H) + packed_numbers(H, H)
+        forward = (4 + 3 * (F + H)) * whole_vectors(H)
+    return larger(forward, packed_numbers(3 * H, H) + packed_numbers(3 * H, F))
 
 
 def gru_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[:, ::1] bias, bint reset_after,
              real[::1] packed):
     """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H; may be None) for the tiles of `gru_forward`."""
-    cdef Py_ssize_t F = kernel.shape[0], H = recurrent_kernel.shape[0]
-    cdef const real *U = &recurrent_kernel[0, 0]
-    cdef const real *b = NULL
-    cdef real *out = &packed[0]
+    cdef GRU p
+    memset(&p, 0, sizeof(p))
+    p.seq.F, p.seq.H, p.reset_after = kernel.shape[0], recurrent_kernel.shape[0], reset_after
+    p.kernel, p.recurrent_kernel, p.packed = &kernel[0, 0], &recurrent_kernel[0, 0], &packed[0]
     if bias is not None:
-        b = &bias[0, 0]
+        p.biases = &bias[0, 0]
     with nogil:
-        if reset_after:
-            pack_fused(F, H, &kernel[0, 0], U, b, out)
-        else:
-            # x W, its columns in the order g z r of a row; h [Uz Ur]; q Uh
-            pack(F, 3 * H, &kernel[0, 0], 3 * H, 1, 0, 2 * H, out)
-            out += packed_numbers(F, 3 * H)
-            pack(H, 2 * H, U, 3 * H, 1, 0, 0, out)
-            pack(H, H, U + 2 * H, 3 * H, 1, 0, 0, out + packed_numbers(H, 2 * H))
-
-
-def gru_pack_back_size(Py_ssize_t F, Py_ssize_t H) -> int:
-    """Numbers that `gru_pack_back` writes."""
-    return packed_numbers(3 * H, H) + packed_numbers(3 * H, F)
-
-
-def gru_pack_back(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, bint reset_after, real[::1] packed):
-    """Pack the transposed weights for the tiles of `gru_backward`: U' (for [Uz Ur] and Uh apart without reset_after), and
-    W' with its rows in the order g z r of a row."""
-    cdef Py_ssize_t F = kernel.shape[0], H = recurrent_kernel.shape[0]
-    cdef const real *U = &recurrent_kernel[0, 0]
-    cdef real *out = &packed[0]
-    with nogil:
-        if reset_after:
-            pack(3 * H, H, U, 1, 3 * H, 0, 0, out)
-        else:
-            pack(2 * H, H, U, 1, 3 * H, 0, 0, out)
-            pack(H, H, U + 2 * H, 1, 3 * H, 0, 0, out + packed_numbers(2 * H, H))
-        pack(3 * H, F, &kernel[0, 0], 1, 3 * H, 2 * H, 0, out + packed_numbers(3 * H, H))
+        pack_forward(&p, 0, 1)
 
 
 # --- calls ------------------------------------------------------------------------------------------
@@ -683,24 +701,25 @@ def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint rese
     return lay_out(&p, &anything)
 
 
-cdef void sum_biases(GRU *p, const real *bias, const real *recurrent_bias) noexcept nogil:
+cdef void sum_biases(GRU *p) noexcept nogil:
     """[bh, bz + cz, br + cr, ch]: z and r need the sum of their two biases only."""
     cdef Py_ssize_t j, H = p.seq.H
     memset(p.bias, 0, 4 * H * sizeof(real))
-    if bias:
-        memcpy(p.bias, bias + 2 * H, H * sizeof(real))
-        memcpy(p.bias + H, bias, 2 * H * sizeof(real))
-    if recurrent_bias:
-        for j in range(3 * H):
-            p.bias[H + j] += recurrent_bias[j]
+    if p.biases:
+        memcpy(p.bias, p.biases + 2 * H, H * sizeof(real))
+        memcpy(p.bias + H, p.biases, 2 * H * sizeof(real))
+        if p.reset_after:
+            for j in range(3 * H):
+                p.bias[H + j] += p.biases[3 * H + j]
 
 
 cdef class GRUForward:
     """A GRU over x (B, T, F), ready to run.
 
-    bias is (2, 3H) with reset_after, (1, 3H) without, or None; packed is what `gru_pack` made of the weights, or None to
-    multiply with BLAS; h0 (B, H), mask (B, T) and y (B, T, H) may be None; last (B, H) receives the final state. `memory`
-    has `gru_memory` numbers; with `keep` it is what `gru_backward` reads.
+    bias is (2, 3H) with reset_after, (1, 3H) without, or None; h0 (B, H), mask (B, T) and y (B, T, H) may be None; last
+    (B, H) receives the final state. `memory` has `gru_memory` numbers; with `keep` it is what `gru_backward` reads. packed
+    is what `gru_pack` made of the weights or, with `keep`, memory for that: in training they change with every batch. It
+    is None to multiply with BLAS.
     """
     cdef GRU p
 
@@ -710,22 +729,21 @@ cdef class GRUForward:
         int activation, int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask,
         bint keep, real[::1] memory, real[:, :, ::1] y, real[:, ::1] last,
     ):
-        cdef const real *input_bias = NULL
-        cdef const real *recurrent_bias = NULL
         self.p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, keep, memory)
+        if bias is not None:
+            self.p.biases = &bias[0, 0]
         if y is not None:
             self.p.seq.y = &y[0, 0, 0]
         self.p.last = &last[0, 0]
-        if not fused(&self.p):  # the packed weights carry their biases
-            if bias is not None:
-                input_bias = &bias[0, 0]
-                if reset_after:
-                    recurrent_bias = &bias[1, 0]
-            sum_biases(&self.p, input_bias, recurrent_bias)
 
-    cdef Tasks tasks(self) noexcept:
+    cdef Tasks ready(self, int threads) noexcept nogil:
+        """What is left to do when the weights are packed and the biases added up."""
         cdef Tasks tasks = Tasks(gru_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
+        if self.p.packed and self.p.keep:
+            run_tasks(pack_forward_task, &self.p, PACK_TASKS, threads)
+        if not fused(&self.p):
+            sum_biases(&self.p)
         if self.p.few:
             tasks.task = gru_forward_few
         return tasks
@@ -734,13 +752,12 @@ cdef class GRUForward:
 def gru_forward(list calls, int threads):
     """Run a GRU, or two side by side, each given by the arguments of a `GRUForward`."""
     cdef GRUForward first = GRUForward(*calls[0])
-    cdef GRUForward second
+    cdef GRUForward second = GRUForward(*calls[1]) if len(calls) == 2 else None
     cdef Tasks[2] tasks
-    tasks[0], tasks[1] = first.tasks(), Tasks(NULL, NULL, 0)
-    if len(calls) == 2:
-        second = GRUForward(*calls[1])
-        tasks[1] = second.tasks()
     with nogil:
+        tasks[0], tasks[1] = first.ready(threads), Tasks(NULL, NULL, 0)
+        if second is not None:
+            tasks[1] = second.ready(threads)
         if tasks[1].count == 0 and shares_units(&first.p):
             gru_forward_together(&first.p, threads)
         else:
@@ -748,7 +765,7 @@ def gru_forward(list calls, int threads):
 
 
 def gru_backward(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
+    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, real[::1] packed,
     const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after,
     bint go_backwards, bint zero_output_for_mask, real[::1] memory, const real[:, :, ::1] dy, const real[:, ::1] d_last,
     real[:, :, ::1] dx, real[:, ::1] dh0, real[:, ::1] d_kernel, real[:, ::1] d_recurrent_kernel, real[:, ::1] d_bias,
@@ -756,9 +773,9 @@ def gru_backward(
 ):
     """Backward of `gru_forward` with the same arguments and its memory, which is used up.
 
-    packed is what `gru_pack_back` made of the weights, or None to multiply with BLAS, as in the forward pass. dy (B, T, H)
-    and d_last (B, H) are the gradients of the outputs, each may be None; dx and dh0 are written where they are not None;
-    d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
+    packed is memory for the weights as its tiles read them, or None to multiply with BLAS, as in the forward pass. dy
+    (B, T, H) and d_last (B, H) are the gradients of the outputs, each may be None; dx and dh0 are written where they are
+    not None; d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
     """
     cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, True, memory)
@@ -779,6 +796,8 @@ def gru_backward(
         if reset_after:
             p.d_recurrent_bias = &d_bias[1, 0]
     with nogil:
+        if p.packed:
+            run_tasks(pack_backward_task, &p, PACK_TASKS, threads)
         run_tasks(gru_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         bias_gradients(&p)
         if p.d.sums:

@@ -187,8 +187,10 @@ cdef void rnn_backward_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
             multiply_derivative(p.activation, row, dh + i * H, H)
             memcpy(row, dh + i * H, H * sizeof(real))
         memset(dh + i * H, 0, H * sizeof(real))
-    # dh += ds U'
-    if p.packed:
+    # dh += ds U', where anybody asks for the gradient of the states before
+    if step == 0 and not p.dh0:
+        pass
+    elif p.packed:
         multiply_packed(R, H, p.sums, gates, p.row, p.packed, True, dh, H)
     else:
         multiply(False, True, R, H, p.sums, gates, p.row, p.recurrent_kernel, p.sums, 1, dh, H)
@@ -273,24 +275,41 @@ cdef void rnn_backward_shard(void *context, int shard) noexcept nogil:
 # --- packed weights ---------------------------------------------------------------------------------
 
 
-def rnn_pack_size(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N, bint transposed) -> int:
-    """Numbers that `rnn_pack` writes."""
-    if transposed:
-        return packed_numbers(N, H) + packed_numbers(N, F)
-    return packed_numbers(F, N) + packed_numbers(H, N)
+cdef void rnn_pack_forward(RNN *p, int part, int parts) noexcept nogil:
+    """A part of the weights for the tiles of the forward pass, into `packed`."""
+    cdef Py_ssize_t F = p.seq.F, N = p.sums
+    cdef real *out = <real *>p.packed
+    pack(part, parts, F, N, p.kernel, N, 0, out)
+    pack(part, parts, p.seq.H, N, p.recurrent_kernel, N, 0, out + packed_numbers(F, N))
 
 
-def rnn_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, bint transposed, real[::1] packed):
-    """Pack kernel (F, N) and recurrent_kernel (H, N) for the tiles of `rnn_forward` or, transposed, of `rnn_backward`."""
-    cdef Py_ssize_t F = kernel.shape[0], H = recurrent_kernel.shape[0], N = kernel.shape[1]
-    cdef real *out = &packed[0]
+cdef void rnn_pack_forward_task(void *context, int part) noexcept nogil:
+    rnn_pack_forward(<RNN *>context, part, PACK_TASKS)
+
+
+cdef void rnn_pack_backward_task(void *context, int part) noexcept nogil:
+    """A part of the transposed weights, those of the inputs where they are wanted."""
+    cdef RNN *p = <RNN *>context
+    cdef Py_ssize_t H = p.seq.H, N = p.sums
+    cdef real *out = <real *>p.packed
+    pack_transposed(part, PACK_TASKS, N, H, p.recurrent_kernel, N, 0, out)
+    if p.dx:
+        pack_transposed(part, PACK_TASKS, N, p.seq.F, p.kernel, N, 0, out + packed_numbers(N, H))
+
+
+def rnn_pack_size(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N) -> int:
+    """Numbers of the packed weights, whether for the forward or the backward pass."""
+    return larger(packed_numbers(F, N) + packed_numbers(H, N), packed_numbers(N, H) + packed_numbers(N, F))
+
+
+def rnn_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, real[::1] packed):
+    """Pack kernel (F, N) and recurrent_kernel (H, N) for the tiles of `rnn_forward`."""
+    cdef RNN p
+    memset(&p, 0, sizeof(p))
+    p.seq.F, p.seq.H, p.sums = kernel.shape[0], recurrent_kernel.shape[0], kernel.shape[1]
+    p.kernel, p.recurrent_kernel, p.packed = &kernel[0, 0], &recurrent_kernel[0, 0], &packed[0]
     with nogil:
-        if transposed:
-            pack(N, H, &recurrent_kernel[0, 0], 1, N, 0, 0, out)
-            pack(N, F, &kernel[0, 0], 1, N, 0, 0, out + packed_numbers(N, H))
-        else:
-            pack(F, N, &kernel[0, 0], N, 1, 0, 0, out)
-            pack(H, N, &recurrent_kernel[0, 0], N, 1, 0, 0, out + packed_numbers(F, N))
+        rnn_pack_forward(&p, 0, 1)
 
 
 # --- calls ------------------------------------------------------------------------------------------
@@ -365,11 +384,13 @@ def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_
 cdef class RNNForward:
     """An LSTM, whose kernel is (F, 4H), or a SimpleRNN, whose kernel is (F, H), over x (B, T, F), ready to run.
 
-    bias (N,) may be None; packed is what `rnn_pack` made of the weights, or None to multiply with BLAS; h0 and c0 (B, H),
-    mask (B, T) and y (B, T, H) may be None; last and last_cell (B, H) receive the final state. c0 and last_cell are the
-    LSTM's, which a SimpleRNN has None for. `memory` has `rnn_memory` numbers; with `keep` it is what `rnn_backward` reads.
+    bias (N,), h0 and c0 (B, H), mask (B, T) and y (B, T, H) may be None; last and last_cell (B, H) receive the final
+    state. c0 and last_cell are the LSTM's, which a SimpleRNN has None for. `memory` has `rnn_memory` numbers; with `keep`
+    it is what `rnn_backward` reads. packed is what `rnn_pack` made of the weights or, with `keep`, memory for that: in
+    training they change with every batch. It is None to multiply with BLAS.
     """
     cdef RNN p
+    cdef bint stale  # the packed weights
 
     def __cinit__(
         self, const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel,
@@ -380,6 +401,7 @@ cdef class RNNForward:
     ):
         self.p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
                           go_backwards, zero_output_for_mask, keep, memory)
+        self.stale = keep and packed is not None
         if bias is not None:
             self.p.bias = &bias[0]
         if y is not None:
@@ -388,25 +410,27 @@ cdef class RNNForward:
         if last_cell is not None:
             self.p.last_cell = &last_cell[0, 0]
 
-    cdef Tasks tasks(self) noexcept:
+    cdef Tasks ready(self, int threads) noexcept nogil:
+        """What is left to do when the weights are packed."""
+        if self.stale:
+            run_tasks(rnn_pack_forward_task, &self.p, PACK_TASKS, threads)
         return Tasks(rnn_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
 
 
 def rnn_forward(list calls, int threads):
     """Run an LSTM or a SimpleRNN, or two side by side, each given by the arguments of an `RNNForward`."""
     cdef RNNForward first = RNNForward(*calls[0])
-    cdef RNNForward second
+    cdef RNNForward second = RNNForward(*calls[1]) if len(calls) == 2 else None
     cdef Tasks[2] tasks
-    tasks[0], tasks[1] = first.tasks(), Tasks(NULL, NULL, 0)
-    if len(calls) == 2:
-        second = RNNForward(*calls[1])
-        tasks[1] = second.tasks()
     with nogil:
+        tasks[0], tasks[1] = first.ready(threads), Tasks(NULL, NULL, 0)
+        if second is not None:
+            tasks[1] = second.ready(threads)
         run_both(tasks, threads)
 
 
 def rnn_backward(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
+    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, real[::1] packed,
     const real[:, ::1] h0, const real[:, ::1] c0, const unsigned char[:, ::1] mask, int activation,
     int recurrent_activation, bint go_backwards, bint zero_output_for_mask, real[::1] memory,
     const real[:, :, ::1] dy, const real[:, ::1] d_last, const real[:, ::1] d_last_cell, real[:, :, ::1] dx,
@@ -415,9 +439,9 @@ def rnn_backward(
 ):
     """Backward of `rnn_forward` with the same arguments and its memory, which is used up.
 
-    packed is what `rnn_pack` made transposed, or None to multiply with BLAS, as in the forward pass. dy (B, T, H), d_last
-    and d_last_cell (B, H) are the gradients of the outputs, each may be None; dx, dh0 and dc0 are written where they are
-    not None; d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
+    packed is memory for the weights as its tiles read them, or None to multiply with BLAS, as in the forward pass. dy
+    (B, T, H), d_last and d_last_cell (B, H) are the gradients of the outputs, each may be None; dx, dh0 and dc0 are
+    written where they are not None; d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
     """
     cdef RNN p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
                           go_backwards, zero_output_for_mask, True, memory)
@@ -443,6 +467,8 @@ def rnn_backward(
     if d_bias is not None:
         p.d_bias = &d_bias[0]
     with nogil:
+        if p.packed:
+            run_tasks(rnn_pack_backward_task, &p, PACK_TASKS, threads)
         run_tasks(rnn_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         if p.d_bias:  # in the order of the shards, whichever was done first
             add_column_sums(pieces(p.seq.B, p.seq.rows), p.sums, p.bias_sums, p.sums, p.d_bias)

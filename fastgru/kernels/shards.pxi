@@ -16,6 +16,10 @@ cdef inline Py_ssize_t smaller(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a < b else b
 
 
+cdef inline Py_ssize_t larger(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a > b else b
+
+
 cdef inline Py_ssize_t shard_rows(Py_ssize_t batch, Py_ssize_t work) noexcept nogil:
     """Rows of a shard, of which there are an even number; `work` is the number of multiplications for a row."""
     if batch * work < 2 * SHARD_WORK:
@@ -28,9 +32,14 @@ cdef void add_column_sums(
 ) noexcept nogil:
     """sums (columns) += the sum of the rows of A (rows, columns)."""
     cdef Py_ssize_t i, j
-    for i in range(rows):
+    for i in range(0, rows - 3, 4):  # the sums come and go once for four rows
         for j in range(columns):
-            sums[j] += a[i * lda + j]
+            sums[j] = sums[j] + a[j] + a[lda + j] + a[2 * lda + j] + a[3 * lda + j]
+        a += 4 * lda
+    for i in range(rows % 4):
+        for j in range(columns):
+            sums[j] += a[j]
+        a += lda
 
 
 cdef struct Tasks:

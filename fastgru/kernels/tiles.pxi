@@ -19,6 +19,8 @@ cdef extern from "tile.h" nogil:
 
 cdef enum:
     SUMMED_ROWS = 256  # rows that a tile of a weight gradient sums up before it adds to memory: they stay in the cache
+    PACKED_ROWS = 64   # see `pack_transposed`
+    PACK_TASKS = 4     # in which a layer's weights are packed
 
 
 slack = LANES  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
@@ -45,36 +47,59 @@ cdef inline Py_ssize_t packed_numbers(Py_ssize_t k, Py_ssize_t n) noexcept nogil
     return k * whole_vectors(n)
 
 
-cdef inline void pack_vector(
-    Py_ssize_t n, const real *row, Py_ssize_t step, Py_ssize_t begin, Py_ssize_t turn, real *packed
-) noexcept nogil:
+cdef inline void pack_vector(Py_ssize_t n, const real *row, Py_ssize_t begin, Py_ssize_t turn, real *packed) noexcept nogil:
     """The numbers begin, begin + 1, ... of a row of n that starts with its number `turn`, and zeros behind its end."""
     cdef Py_ssize_t l, first = begin + turn if begin + turn < n else begin + turn - n
     if begin + LANES > n or first + LANES > n:
         for l in range(LANES):
-            packed[l] = 0 if begin + l >= n else row[(first + l if first + l < n else first + l - n) * step]
-    elif step == 1:
-        memcpy(packed, row + first, LANES * sizeof(real))
+            packed[l] = 0 if begin + l >= n else row[first + l if first + l < n else first + l - n]
     else:
-        for l in range(LANES):
-            packed[l] = row[(first + l) * step]
+        memcpy(packed, row + first, LANES * sizeof(real))
 
 
-cdef void pack(
-    Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t step_k, Py_ssize_t step_n, Py_ssize_t turn_k, Py_ssize_t turn_n,
-    real *packed,
-) noexcept nogil:
-    """B (k, n), its numbers step_k and step_n apart, as blocks of columns (k, vectors, LANES) padded with zeros; its rows
-    begin with row turn_k and its columns with column turn_n, and end with those before."""
+# A packed matrix B (k, n) is blocks of columns (k, vectors, LANES), padded with zeros. The next two write the `part`th of
+# `parts` parts of its rows.
+
+
+cdef void pack(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t ldb, Py_ssize_t turn,
+               real *packed) noexcept nogil:
+    """B (k, n), whose columns begin with column `turn` and end with those before it."""
     cdef Py_ssize_t begin = 0, i, v, vectors
-    cdef const real *row
     while begin < n:
         vectors = block_vectors(pieces(n - begin, LANES))
-        for i in range(k):
-            row = b + (i + turn_k if i + turn_k < k else i + turn_k - k) * step_k
+        for i in range(k * part // parts, k * (part + 1) // parts):
             for v in range(vectors):
-                pack_vector(n, row, step_n, begin + v * LANES, turn_n, packed)
-                packed += LANES
+                pack_vector(n, b + i * ldb, begin + v * LANES, turn, packed + (i * vectors + v) * LANES)
+        packed += k * vectors * LANES
+        begin += vectors * LANES
+
+
+cdef void pack_transposed(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ssize_t n, const real *a, Py_ssize_t lda,
+                          Py_ssize_t turn, real *packed) noexcept nogil:
+    """B = A' for A (n, k), whose columns begin with column `turn` and end with those before it.
+
+    The numbers of a row of A go a row of the packed block apart; PACKED_ROWS of them stay in the L1 cache until all
+    columns of the block have come.
+    """
+    cdef Py_ssize_t begin = 0, end = k * (part + 1) // parts, i, j, column, rows, vectors
+    cdef const real *row
+    cdef real *out
+    while begin < n:
+        vectors = block_vectors(pieces(n - begin, LANES))
+        i = k * part // parts
+        while i < end:
+            rows = smaller(smaller(PACKED_ROWS, end - i), k - turn - i if i < k - turn else k)
+            for column in range(vectors * LANES):
+                out = packed + i * vectors * LANES + column
+                if begin + column < n:
+                    row = a + (begin + column) * lda + (i + turn if i < k - turn else i + turn - k)
+                    for j in range(rows):
+                        out[j * vectors * LANES] = row[j]
+                else:
+                    for j in range(rows):
+                        out[j * vectors * LANES] = 0
+            i += rows
+        packed += k * vectors * LANES
         begin += vectors * LANES
 
 

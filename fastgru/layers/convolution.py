@@ -150,6 +150,7 @@ class Convolution(WindowLayer):
                     rows[group],
                     matrices[group],
                     None if packed is None else packed[group],
+                    call.differentiate,
                     None if bias is None else bias[group],
                     _LINEAR if in_kernel is None else in_kernel,
                     sums[group],
@@ -158,9 +159,7 @@ class Convolution(WindowLayer):
         if products is not grouped:
             np.copyto(grouped, products)
         y = out if in_kernel is not None else self.activation(out)
-        call.saved.update(
-            shape=x.shape, rows=rows, sums=sums, out=out, y=y, in_kernel=in_kernel, tiles=packed is not None
-        )
+        call.saved.update(shape=x.shape, rows=rows, sums=sums, out=out, y=y, in_kernel=in_kernel, packed=packed)
         return y
 
     def _rows(self, call: Call, windows: Array) -> Array:
@@ -180,7 +179,9 @@ class Convolution(WindowLayer):
         (dy,) = d_outputs
         assert dy is not None
         saved, compiled = call.saved, kernels.module(self.dtype)
-        shape, rows, sums, in_kernel = (saved[name] for name in ("shape", "rows", "sums", "in_kernel"))
+        shape, rows, sums, in_kernel, packed = (
+            saved[name] for name in ("shape", "rows", "sums", "in_kernel", "packed")
+        )
         if in_kernel is None:
             dy = self.activation.backward(dy, saved["y"], saved["out"])
         d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
@@ -188,7 +189,6 @@ class Convolution(WindowLayer):
         np.copyto(d[: dy.size].reshape(grouped.shape), grouped)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None
         matrices = self._matrices()
-        packed = self._packed_back(call, matrices) if saved["tiles"] else None
         d_matrices = None
         if self.kernel.gradient is not None:
             d_kernel = self._grouped(self.kernel.gradient)
@@ -219,23 +219,18 @@ class Convolution(WindowLayer):
         )
 
     def _packed(self, call: Call, matrices: Array) -> Array:
-        """The matrices as the tiles of the forward pass read them."""
-        size = kernels.module(self.dtype).dense_pack_size(matrices.shape[1], matrices.shape[2], False)
-        packed = self._packing.packed(
-            call, [self.kernel], self.groups * size, self.dtype, lambda out: self._pack(matrices, False, out)
-        )
+        """The matrices as the tiles of the forward pass read them, or memory where that packs them."""
+        compiled = kernels.module(self.dtype)
+        size = compiled.dense_pack_size(*matrices.shape[1:])
+        if call.differentiate:
+            return call.buffer("packed", (self.groups, size), self.dtype)
+
+        def pack(packed: Array) -> None:
+            for matrix, part in zip(matrices, packed.reshape(self.groups, size), strict=True):
+                compiled.dense_pack(matrix, part)
+
+        packed = self._packing.packed([self.kernel], self.groups * size, self.dtype, pack)
         return packed.reshape(self.groups, size)
-
-    def _packed_back(self, call: Call, matrices: Array) -> Array:
-        """The matrices as the tiles of the backward pass read them."""
-        size = kernels.module(self.dtype).dense_pack_size(matrices.shape[1], matrices.shape[2], True)
-        packed = call.buffer("packed_back", (self.groups, size), self.dtype)
-        self._pack(matrices, True, packed)
-        return packed
-
-    def _pack(self, matrices: Array, transposed: bool, out: Array) -> None:
-        for matrix, part in zip(matrices, out.reshape(self.groups, -1), strict=True):
-            kernels.module(self.dtype).dense_pack(matrix, transposed, part)
 
     def get_config(self) -> dict[str, Any]:
         return {

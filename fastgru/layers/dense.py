@@ -103,7 +103,7 @@ class Dense(Layer):
         packed = self._packed(call) if config.multiplies_with_tiles() else None
         with threads.one_blas_thread(packed is None):
             kernels.module(self.dtype).dense_forward(
-                rows, self.kernel.value, packed, bias, number, y, threads.get_num_threads()
+                rows, self.kernel.value, packed, call.differentiate, bias, number, y, threads.get_num_threads()
             )
         shape = (*x.shape[:-1], self.units)
         saved = call.saved
@@ -124,12 +124,7 @@ class Dense(Layer):
         d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
         np.copyto(d[: dy.size].reshape(dy.shape), dy)
         dx = call.buffer("dx", rows.shape, self.dtype) if call.input_gradient else None
-        packed = None
-        if call.saved["packed"] is not None:
-            packed = call.buffer(
-                "packed_back", (compiled.dense_pack_size(rows.shape[1], self.units, True),), self.dtype
-            )
-            compiled.dense_pack(self.kernel.value, True, packed)
+        packed = call.saved["packed"]
         d_bias = None if self.bias is None else self.bias.gradient
         with threads.one_blas_thread(packed is None):
             compiled.dense_backward(
@@ -139,11 +134,13 @@ class Dense(Layer):
         return None if dx is None else dx.reshape(*dy.shape[:-1], rows.shape[1])
 
     def _packed(self, call: Call) -> Array:
-        """The kernel as the tiles of the forward pass read it."""
+        """The kernel as the tiles of the forward pass read it, or memory where that packs it."""
         compiled = kernels.module(self.dtype)
-        size = compiled.dense_pack_size(self.kernel.shape[0], self.units, False)
+        size = compiled.dense_pack_size(*self.kernel.value.shape)
+        if call.differentiate:
+            return call.buffer("packed", (size,), self.dtype)
         return self._packing.packed(
-            call, [self.kernel], size, self.dtype, lambda out: compiled.dense_pack(self.kernel.value, False, out)
+            [self.kernel], size, self.dtype, lambda packed: compiled.dense_pack(self.kernel.value, packed)
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -132,17 +132,12 @@ class GRU(Recurrent):
     def _shaped(self, bias: Array) -> Array:
         return bias if self.reset_after else bias[None]
 
-    def _pack_size(self, compiled: Kernels, features: int, back: bool) -> int:
-        if back:
-            return compiled.gru_pack_back_size(features, self.units)
+    def _pack_size(self, compiled: Kernels, features: int) -> int:
         return compiled.gru_pack_size(features, self.units, self.reset_after)
 
-    def _pack(self, compiled: Kernels, packed: Array, back: bool) -> None:
+    def _pack(self, compiled: Kernels, packed: Array) -> None:
         kernel, recurrent_kernel = self.kernel.value, self.recurrent_kernel.value
-        if back:
-            compiled.gru_pack_back(kernel, recurrent_kernel, self.reset_after, packed)
-        else:
-            compiled.gru_pack(kernel, recurrent_kernel, self._bias_read(), self.reset_after, packed)
+        compiled.gru_pack(kernel, recurrent_kernel, self._bias_read(), self.reset_after, packed)
 
     def _memory_size(self, compiled: Kernels, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
         return compiled.gru_memory(*shape, self.units, self.reset_after, packed, keep)

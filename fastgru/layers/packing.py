@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fastgru.layers.layer import Array, Call, Weight, aligned_empty
+from fastgru.layers.layer import Array, Weight, aligned_empty
 
 
 class Packing:
-    """Packed copies of a layer's weights.
+    """The packed copy of a layer's weights that serves all calls and threads until a weight changes.
 
-    In training, where weights change with every batch, the copy lives in the call's memory. Otherwise one copy serves
-    all calls and threads until a weight changes; it is never written again once it is handed out.
+    It is never written again once it is handed out. In training, where weights change with every batch, the kernels
+    pack them into the call's memory instead.
     """
 
     __slots__ = ("_known",)
@@ -19,18 +19,13 @@ class Packing:
     def __init__(self) -> None:
         self._known: tuple[tuple[int, ...], Array] | None = None
 
-    def packed(
-        self, call: Call, weights: Sequence[Weight], size: int, dtype: str, pack: Callable[[Array], None]
-    ) -> Array:
+    def packed(self, weights: Sequence[Weight], size: int, dtype: str, pack: Callable[[Array], None]) -> Array:
         """What `pack` writes into an array of `size` numbers, from these weights."""
-        if call.differentiate:
-            packed = call.buffer("packed", (size,), dtype)
-            pack(packed)
-            return packed
         versions = tuple([weight.version for weight in weights])
         known = self._known
         if known is None or known[0] != versions:
             packed = aligned_empty(size, dtype)
             pack(packed)
+            packed.flags.writeable = False
             known = self._known = versions, packed
         return known[1]

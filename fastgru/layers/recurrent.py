@@ -364,19 +364,14 @@ class Recurrent(Layer):
 
     def _backward_compiled(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         """Gradients of the inputs and of the initial states, None where nobody wants them."""
-        x = call.saved["x"]
-        compiled = kernels.module(self.dtype)
-        packed = None
-        if call.saved["packed"] is not None:
-            packed = call.buffer("packed_back", (self._pack_size(compiled, x.shape[2], True),), self.dtype)
-            self._pack(compiled, packed, True)
+        x, packed = call.saved["x"], call.saved["packed"]
         dx = call.buffer("dx", x.shape, self.dtype) if call.input_gradient else None
         d_states: tuple[Array, ...] = ()
         if call.saved["has_state_input"]:
             names = ("dh0", "dc0")[: self.state_count]
             d_states = tuple(call.buffer(name, (len(x), self.units), self.dtype) for name in names)
         with threads.one_blas_thread(packed is None):
-            getattr(compiled, self._kernels[1])(
+            getattr(kernels.module(self.dtype), self._kernels[1])(
                 x, self.kernel.value, self.recurrent_kernel.value, packed, *call.saved["states"], _bytes(call.mask),
                 *self._kernel_options(), call.saved["memory"], d_y, *self._padded(d_lasts), dx,
                 *self._padded(d_states), *self._gradients(), threads.get_num_threads(),
@@ -384,19 +379,19 @@ class Recurrent(Layer):
         return dx, *d_states
 
     def _packed(self, call: Call, compiled: Kernels) -> Array:
-        """The weights as the tiles of the forward pass read them."""
-        size = self._pack_size(compiled, self.kernel.shape[0], False)
-        return self._packing.packed(
-            call, self._weights, size, self.dtype, lambda packed: self._pack(compiled, packed, False)
-        )
+        """The weights as the tiles of the forward pass read them, or memory where the kernel packs them."""
+        size = self._pack_size(compiled, self.kernel.value.shape[0])
+        if call.differentiate:
+            return call.buffer("packed", (size,), self.dtype)
+        return self._packing.packed(self._weights, size, self.dtype, lambda packed: self._pack(compiled, packed))
 
     # what the next four methods say of rnn.pxi, a layer with kernels of its own says of those
 
-    def _pack_size(self, compiled: Kernels, features: int, back: bool) -> int:
-        return compiled.rnn_pack_size(features, self.units, self.gates * self.units, back)
+    def _pack_size(self, compiled: Kernels, features: int) -> int:
+        return compiled.rnn_pack_size(features, self.units, self.gates * self.units)
 
-    def _pack(self, compiled: Kernels, packed: Array, back: bool) -> None:
-        compiled.rnn_pack(self.kernel.value, self.recurrent_kernel.value, back, packed)
+    def _pack(self, compiled: Kernels, packed: Array) -> None:
+        compiled.rnn_pack(self.kernel.value, self.recurrent_kernel.value, packed)
 
     def _memory_size(self, compiled: Kernels, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
         return compiled.rnn_memory(*shape, self.units, self.gates * self.units, keep)
