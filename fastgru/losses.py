@@ -356,17 +356,16 @@ class BinaryCrossentropy(_Crossentropy):
 
     def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
         axis = self.axis
-        n = y_pred.shape[axis]
         t = y_true * (1 - self.label_smoothing) + 0.5 * self.label_smoothing if self.label_smoothing else y_true
         if self.from_logits:
             # -log sigmoid(x) = softplus(x) - x
+            n = y_pred.shape[axis]
             losses = activations.softplus(y_pred) - t * y_pred
             return losses.sum(axis=axis) / n, lambda d: (activations.sigmoid(y_pred) - t) * _spread(1 / n * d, axis)
-        losses, gradient = np.empty(y_pred.shape, y_pred.dtype), np.empty(y_pred.shape, y_pred.dtype)
-        _kernels(y_pred).binary_crossentropy(
-            t.reshape(-1), y_pred.reshape(-1), losses.reshape(-1), gradient.reshape(-1)
-        )
-        return losses.sum(axis=axis) / n, lambda d: gradient * _spread(1 / n * d, axis)
+        rows = _rows_of_classes(y_pred, axis)
+        losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
+        _kernels(rows).binary_crossentropy(_rows_of_classes(t, axis), rows, losses, gradient)
+        return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
 
 
 @registered(KIND)

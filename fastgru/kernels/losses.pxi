@@ -7,15 +7,22 @@ from libc.math cimport log
 cdef real EPSILON = 1e-7
 
 
-def binary_crossentropy(const real[::1] t, const real[::1] p, real[::1] losses, real[::1] gradient):
-    """losses = -(t log p + (1 - t) log(1 - p)), gradient = (p - t) / (p (1 - p)), for labels t; all of one size."""
-    cdef Py_ssize_t i
+def binary_crossentropy(const real[:, ::1] t, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient):
+    """Of N rows of C probabilities p with labels t (N, C):
+
+    losses = -mean_j (t_j log p_j + (1 - t_j) log(1 - p_j)),   gradient_j = (p_j - t_j) / (p_j (1 - p_j) C)
+    """
+    cdef Py_ssize_t i, j, C = p.shape[1]
+    cdef double total
     cdef real q
     with nogil:
         for i in range(p.shape[0]):
-            q = clip(p[i], EPSILON, 1 - EPSILON)
-            losses[i] = -<real>(t[i] * log(q) + (1 - t[i]) * log(1 - q))
-            gradient[i] = (q - t[i]) / (q * (1 - q)) if q == p[i] else 0
+            total = 0
+            for j in range(C):
+                q = clip(p[i, j], EPSILON, 1 - EPSILON)
+                total -= t[i, j] * log(q) + (1 - t[i, j]) * log(1 - q)
+                gradient[i, j] = (q - t[i, j]) / (q * (1 - q) * C) if q == p[i, j] else 0
+            losses[i] = <real>(total / C)
 
 
 def categorical_crossentropy(const real[:, ::1] t, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient):

@@ -17,9 +17,10 @@ def _clipped(p: Array) -> Array:
 
 
 def binary_crossentropy(t: Array, p: Array) -> tuple[Array, Array]:
-    """-(t log p + (1 - t) log(1 - p)) and its gradient by p, of any shape."""
+    """-mean_j (t_j log p_j + (1 - t_j) log(1 - p_j)) and its gradient by p, of rows (N, C)."""
     q = _clipped(p)
-    return -(t * np.log(q) + (1 - t) * np.log(1 - q)), (q - t) / (q * (1 - q)) * (q == p)
+    losses = -(t * np.log(q) + (1 - t) * np.log(1 - q)).mean(axis=1)
+    return losses, (q - t) / (q * (1 - q) * p.shape[1]) * (q == p)
 
 
 def categorical_crossentropy(t: Array, p: Array) -> tuple[Array, Array]:
