@@ -1,7 +1,6 @@
 """How many threads compute, and BLAS kept to one thread while they do.
 
-Work is cut by the batch alone, never by the number of threads, so the number changes the time and not one bit of the
-result.
+What is added up together never depends on the number of threads, so that changes the time and not one bit of a result.
 """
 
 from __future__ import annotations
@@ -14,9 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+MOST = 1024  # threads that a program may ask for
+
 _count: int | None = None
 _lock = threading.Lock()
 _holders = 0
+_own = threading.local()  # .holders: how many of the holders are of the calling thread
 _blas: Any = None
 _restore: list[tuple[Any, int]] = []
 
@@ -61,10 +63,10 @@ def set_num_threads(count: int | None) -> None:
 def _checked(value: Any, where: str) -> int:
     try:
         count = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         count = 0
-    if count < 1 or count != float(value):
-        raise ValueError(f"{where}: expected a whole number of threads of at least 1, got {value!r}.")
+    if not 1 <= count <= MOST or isinstance(value, bool) or count != float(value):
+        raise ValueError(f"{where}: expected a whole number of threads from 1 to {MOST}, got {value!r}.")
     return count
 
 
@@ -81,20 +83,42 @@ def one_blas_thread(needed: bool = True) -> contextlib.AbstractContextManager[No
 
 @contextlib.contextmanager
 def _blas_limited() -> Iterator[None]:
+    _hold(1)
+    try:
+        yield
+    finally:
+        _hold(-1)
+
+
+def _hold(change: int) -> None:
+    """One holder more or less."""
     global _holders
     with _lock:
         if _holders == 0:
             _limit_blas()
-        _holders += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _holders -= 1
-            if _holders == 0:
-                for library, threads in _restore:
-                    _set_blas_threads(library, threads)
-                _restore.clear()
+        _holders += change
+        _own.holders = getattr(_own, "holders", 0) + change
+        if _holders == 0:
+            _free_blas()
+
+
+def _free_blas() -> None:
+    for library, threads in _restore:
+        _set_blas_threads(library, threads)
+    _restore.clear()
+
+
+def _forked() -> None:
+    """A child has no thread but the one that forked it: a lock that another one held would be held for ever."""
+    global _lock, _holders
+    _lock = threading.Lock()
+    _holders = getattr(_own, "holders", 0)
+    if _holders == 0:
+        _free_blas()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _limit_blas() -> None:
@@ -108,8 +132,8 @@ def _limit_blas() -> None:
     for library in _blas:
         threads = library.get_num_threads()
         if threads is not None and threads > 1:
-            _set_blas_threads(library, 1)
             _restore.append((library, threads))
+            _set_blas_threads(library, 1)
 
 
 def _set_blas_threads(library: Any, count: int) -> None:

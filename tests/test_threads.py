@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +54,7 @@ def test_a_bad_number_in_the_environment_is_named(text: str, monkeypatch: pytest
         threads.get_num_threads()
 
 
-@pytest.mark.parametrize("count", [0, -2, 1.5, "many", [2]])
+@pytest.mark.parametrize("count", [0, -2, 1.5, "many", [2], True, float("inf"), 10**12])
 def test_a_bad_number_in_a_call_changes_nothing(count: object) -> None:
     threads.set_num_threads(2)
     with pytest.raises(ValueError, match="set_num_threads"):
@@ -133,3 +135,37 @@ def test_the_last_of_several_threads_gives_blas_its_setting_back() -> None:
         for holder in holders:
             holder.join()
         assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("route", ["tiles", "blas"])
+def test_a_child_forked_while_threads_compute_computes_and_has_its_own_blas_setting(route: str, tmp_path: Path) -> None:
+    code = """
+import os, signal, sys, threading
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+from fastgru.layers import GRU
+layer, x = GRU(4), np.ones((1, 3, 2), "float32")
+expected = layer(x)
+threadpool_limits(2, user_api="blas")
+def compute():
+    while True:
+        layer(x)
+for _ in range(2):
+    threading.Thread(target=compute, daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        same = np.array_equal(layer(x), expected)
+        free = all(library["num_threads"] == 2 for library in threadpool_info() if library["user_api"] == "blas")
+        os._exit(0 if same and free else 1)
+    if os.waitpid(child, 0)[1] != 0:
+        sys.exit("a child hung, was wrong or has another number of threads for BLAS")
+os._exit(0)
+"""
+    environment = {**os.environ, "FASTGRU_PRODUCTS": route, "OPENBLAS_NUM_THREADS": "2", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
