@@ -143,12 +143,15 @@ class Optimizer:
         self.build(parameters)
         self._clip(parameters)
         decay = (self.weight_decay or 0.0) * self._learning_rate
-        self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
-        for weight in parameters.weights:
-            if weight.constraint is not None:
-                weight.value[...] = weight.constraint(weight.value)
-            weight.version += 1
-        self.iterations += 1
+        try:
+            self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
+            self.iterations += 1
+            for weight in parameters.weights:
+                if weight.constraint is not None:
+                    weight.value[...] = weight.constraint(weight.value)
+        finally:  # an interrupt comes right behind the kernel: whoever keeps a packed copy must know even then
+            for weight in parameters.weights:
+                weight.version += 1
 
     def _keeps(self, slot: str) -> bool:
         """Whether the options need this state."""

@@ -14,7 +14,7 @@ import pytest
 
 import fastgru
 from fastgru import callbacks, random
-from fastgru.layers import GRU, Activation, Dense, Dropout, Input
+from fastgru.layers import GRU, Activation, Dense, Dropout, Embedding, Input
 from fastgru.models import Sequential
 
 N, T, F = 44, 5, 3  # 44 samples: no batch size used here divides it
@@ -442,6 +442,15 @@ def test_predictions_do_not_depend_on_the_batch_size(rng: np.random.Generator, s
     )
 
 
+def test_predict_takes_no_more_tokens_at_a_time_than_fit_its_memory() -> None:
+    model = Sequential([Embedding(50, 16), GRU(256, return_sequences=True)])
+    seen: list[int] = []
+    forward = model.forward
+    model.forward = lambda call, x: seen.append(len(x)) or forward(call, x)  # type: ignore[method-assign, func-returns-value]
+    model.predict(np.ones((20, 2000), "int32"), batch_size=1, verbose=0)
+    assert seen == [2] * 10  # 2 rows of 2000 steps of 3 * 256 gates
+
+
 def test_predictions_are_new_arrays(rng: np.random.Generator) -> None:
     x = inputs(rng)
     model = small()
@@ -631,6 +640,26 @@ def test_an_interrupted_training_leaves_a_model_to_go_on_with(rng: np.random.Gen
     assert model.evaluate(x, y, verbose=0)[0] < loss
 
 
+def test_an_interrupt_right_behind_an_update_leaves_no_old_weights_to_predict_with(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = inputs(rng), half(rng)
+    model = small()
+    model.predict(x, verbose=0)
+    update = model.optimizer._update
+
+    def interrupted(*arguments: Any) -> None:
+        update(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model.optimizer, "_update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, verbose=0)
+    fresh = small()
+    fresh.set_weights(model.get_weights())
+    np.testing.assert_array_equal(model.predict(x, verbose=0), fresh.predict(x, verbose=0))
+
+
 class Recorder(callbacks.Callback):
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -689,8 +718,9 @@ def test_a_copied_model_predicts_the_same_and_trains_on_its_own(rng: np.random.G
     model = small()
     model.fit(x, y, verbose=0)
     twin = clone(model)
-    before = model.get_weights()
+    before, size = model.get_weights(), len(pickle.dumps(model))
     assert np.array_equal(model.predict(x, verbose=0), twin.predict(x, verbose=0))
+    assert len(pickle.dumps(model)) == size  # what predictions keep is no part of it
     twin.fit(x, y, verbose=0, shuffle=False)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     model.fit(x, y, verbose=0, shuffle=False)

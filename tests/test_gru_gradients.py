@@ -149,6 +149,14 @@ def test_the_number_of_threads_changes_no_bit(batch, reset_after, rng, monkeypat
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("return_sequences", [True, False])
+def test_a_masked_output_of_zero_is_zero_whatever_the_state_is(return_sequences, rng):
+    layer = GRU(3, zero_output_for_mask=True, return_sequences=return_sequences)
+    x = rng.normal(size=(2, 4, 5)).astype("float32")
+    y = layer(x, np.full((2, 3), np.inf, "float32"), mask=np.array([[True, True, True, False]] * 2))
+    np.testing.assert_array_equal(y[:, -1] if return_sequences else y, np.zeros((2, 3)))
+
+
 @pytest.mark.parametrize("steps", [20, 150])
 def test_no_bit_depends_on_whether_threads_share_the_units_of_a_row(steps, rng, monkeypatch):
     layer, x, h0 = random_gru(rng, 1, steps, 5, 130, "float32", return_sequences=True)

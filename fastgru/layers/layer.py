@@ -28,6 +28,7 @@ Shape = tuple[int | None, ...]
 DTYPES = ("float32", "float64")
 _names: dict[str, int] = {}
 _WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
+_VIEWS = 64  # of one memory that a call keeps
 _filled = ContextVar("filled", default=True)
 _room: ContextVar[list[int] | None] = ContextVar("room", default=None)
 
@@ -38,7 +39,8 @@ class Weight:
     Attributes
     ----------
     value : ndarray
-        The numbers. A training model makes it a view into its one buffer of parameters.
+        The numbers, to read: who writes them in place, not through `assign`, is not heard by those who keep packed
+        copies. A training model makes it a view into its one buffer of parameters.
     gradient : ndarray or None
         Where `Layer.backward` adds the gradient of the loss; same shape as `value`. None outside training.
     version : int
@@ -82,8 +84,10 @@ class Weight:
         new = real_numbers(value, f"Weight {self.path!r}")
         if new.shape != self.shape:
             raise ValueError(f"Weight {self.path!r}: expected shape {self.shape}, got {new.shape}.")
-        self.value[...] = new
-        self.version += 1
+        try:
+            self.value[...] = new
+        finally:  # even if an interrupt comes in between
+            self.version += 1
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.value, dtype=dtype, copy=copy is not False)
@@ -151,9 +155,11 @@ class Call:
         if array is None:
             size = math.prod(shape)
             memory = views.get(_WHOLE)
-            if memory is None or memory.size < size:
+            if memory is None or memory.size < size or len(views) > _VIEWS:
+                if memory is None or memory.size < size:
+                    memory = aligned_empty(size, dtype)
                 views.clear()
-                memory = views[_WHOLE] = aligned_empty(size, dtype)
+                views[_WHOLE] = memory
             array = views[shape] = memory[:size].reshape(shape)
         return array
 

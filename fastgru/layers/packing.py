@@ -19,6 +19,9 @@ class Packing:
     def __init__(self) -> None:
         self._known: tuple[tuple[int, ...], Array] | None = None
 
+    def __reduce__(self) -> tuple[type[Packing], tuple[()]]:
+        return Packing, ()  # a copy, or a file, packs anew
+
     def packed(self, weights: Sequence[Weight], size: int, dtype: str, pack: Callable[[Array], None]) -> Array:
         """What `pack` writes into an array of `size` numbers, from these weights."""
         versions = tuple([weight.version for weight in weights])

@@ -319,13 +319,13 @@ class Recurrent(Layer):
         saved["used"] = None
         if self.zero_until_used and saved["states"][0] is not None and call.mask is not None:
             saved["used"] = used = self._used(call.mask)
-            output = output * used
+            output = np.where(used, output, 0)
         return (output, *lasts) if self.return_state else output
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
         masks, used = call.saved["dropout"], call.saved["used"]
         if used is not None and d_outputs[0] is not None:
-            d_outputs = (d_outputs[0] * used, *d_outputs[1:])
+            d_outputs = (np.where(used, d_outputs[0], 0), *d_outputs[1:])
         gradients = self._output_gradients(call, *d_outputs)
         in_numpy = call.saved["in_numpy"]
         dx, *d_states = (self._backward_in_numpy if in_numpy else self._backward_compiled)(call, *gradients)
@@ -462,7 +462,7 @@ class Recurrent(Layer):
         """The last output: zero where the last step is masked and `zero_output_for_mask` says so."""
         if not self.zero_output_for_mask or call.mask is None:
             return last
-        return last * call.mask[:, 0 if self.go_backwards else -1, None]
+        return np.where(call.mask[:, 0 if self.go_backwards else -1, None], last, 0)
 
     def _in_numpy(self, masks: Dropped) -> bool:
         """Whether this call is for the numpy twin: recurrent dropout, or an activation that the kernels do not know."""

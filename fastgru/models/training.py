@@ -12,6 +12,7 @@ import numpy as np
 from fastgru import config, data, losses, metrics, optimizers, registry, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches, Samples
+from fastgru.layers.embedding import Embedding
 from fastgru.layers.layer import Array, Call, Layer, Weight
 from fastgru.models.hooks import Hook, Hooks
 from fastgru.models.objective import Objective
@@ -23,7 +24,7 @@ from fastgru.regularizers import Regularizer
 Step = Callable[[tuple[Any, ...]], None]
 
 # predict works on this many samples at a time, fewer where they are large: a batch as the user asked for would leave
-# threads idle, and each sample's result does not depend on the others
+# threads idle, and but for rounding a sample's result does not depend on the others
 PREDICT_ROWS = 256
 PREDICT_NUMBERS = 1 << 22
 
@@ -210,7 +211,7 @@ class Trainer(Layer):
         Raises
         ------
         ValueError
-            For data that do not fit the model; nothing is changed then.
+            For data that do not fit the model; nothing is changed then, but a model without weights may have got them.
         """
         given, held_out = self._samples(x, y, sample_weight), None
         if validation_data is not None:
@@ -374,7 +375,7 @@ class Trainer(Layer):
         ----------
         x : array_like, or a list or dict of them by input
         batch_size : int, optional
-            32 where absent. Larger batches are taken inside where nothing can tell the difference.
+            32 where absent. Larger batches are taken inside where nothing but the rounding can tell the difference.
         verbose : {"auto", 0, 1, 2}
             "auto" shows a bar on a terminal when it takes a while.
         steps : int, optional
@@ -590,7 +591,9 @@ class Trainer(Layer):
     def _predict_rows(self, inputs: Iterable[Array]) -> int:
         """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
         widest = max((weight.shape[-1] for weight in self.weights if weight.shape), default=1)
-        size = max(int(np.prod(x.shape[1:-1])) * max(widest, x.shape[-1]) for x in inputs)
+        # the last axis is one of features, or of tokens that get features of their own
+        last = None if _some(self, lambda layer: isinstance(layer, Embedding)) else -1
+        size = max(max(int(np.prod(x.shape[1:last])) * widest, x[0].size) for x in inputs)
         return min(PREDICT_ROWS, PREDICT_NUMBERS // size)
 
 
@@ -599,7 +602,12 @@ def _regularized(weights: Iterable[Weight]) -> list[tuple[Weight, Regularizer]]:
 
 
 def _stateful(layer: Layer) -> bool:
-    return bool(getattr(layer, "stateful", False)) or any(_stateful(inner) for inner in layer.sublayers)
+    return _some(layer, lambda inner: bool(getattr(inner, "stateful", False)))
+
+
+def _some(layer: Layer, test: Callable[[Layer], bool]) -> bool:
+    """Whether the test holds for the layer or one inside."""
+    return test(layer) or any(_some(inner, test) for inner in layer.sublayers)
 
 
 def _validation_epochs(frequency: Any) -> Callable[[int], bool]:
