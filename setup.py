@@ -68,6 +68,5 @@ setup(
         [runtime, *(variant(dtype, isa) for dtype in REALS for isa in ISAS)],
         include_path=[str(KERNELS), "."],
         build_dir="build/cython",
-        nthreads=0,
     ),
 )

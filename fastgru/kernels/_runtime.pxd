@@ -1,6 +1,6 @@
-cdef enum:
-    MEMBERS_AT_MOST = 16                         # POOL_MEMBERS
-    MEETING_NUMBERS = (MEMBERS_AT_MOST + 2) * 16  # POOL_ARRIVALS
+cdef enum:  # pool.h says these, too, and is asked in _runtime.pyx whether it still does
+    MEMBERS_AT_MOST = 16
+    MEETING_NUMBERS = (MEMBERS_AT_MOST + 2) * 32
 
 ctypedef void (*task_function)(void *context, int index) noexcept nogil
 

@@ -25,6 +25,11 @@ cdef extern from *:
     int has_avx2()
     int has_avx512()
 
+cdef extern from *:
+    """
+    _Static_assert(POOL_MEMBERS == 16 && POOL_ARRIVALS == 18 * 32, "the numbers of _runtime.pxd are those of pool.h");
+    """
+
 cdef extern from "<pthread.h>":
     int pthread_atfork(void (*prepare)(), void (*parent)(), void (*child)())
 

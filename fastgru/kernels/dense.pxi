@@ -18,7 +18,7 @@ cdef struct Dense:
 
 cdef void dense_forward_shard(void *context, int shard) noexcept nogil:
     cdef Dense *p = <Dense *>context
-    cdef Py_ssize_t i, first = shard * SHARD_ROWS, n = smaller(SHARD_ROWS, p.N - first)
+    cdef Py_ssize_t i, first = <Py_ssize_t>shard * SHARD_ROWS, n = smaller(SHARD_ROWS, p.N - first)
     cdef real *y = p.y + first * p.O
     if p.bias:
         for i in range(n):
@@ -33,7 +33,7 @@ cdef void dense_forward_shard(void *context, int shard) noexcept nogil:
 
 cdef void dense_backward_shard(void *context, int shard) noexcept nogil:
     cdef Dense *p = <Dense *>context
-    cdef Py_ssize_t first = shard * SHARD_ROWS, n = smaller(SHARD_ROWS, p.N - first)
+    cdef Py_ssize_t first = <Py_ssize_t>shard * SHARD_ROWS, n = smaller(SHARD_ROWS, p.N - first)
     cdef real *dy = p.dy + first * p.O
     multiply_derivative_rows(p.activation, p.y + first * p.O, dy, n, p.O)
     if p.dx:
@@ -46,7 +46,7 @@ cdef void dense_backward_shard(void *context, int shard) noexcept nogil:
 
 cdef void dense_weights_shard(void *context, int shard) noexcept nogil:
     cdef Dense *p = <Dense *>context
-    cdef Py_ssize_t first = shard * SHARD_COLUMNS, n = smaller(SHARD_COLUMNS, p.O - first)
+    cdef Py_ssize_t first = <Py_ssize_t>shard * SHARD_COLUMNS, n = smaller(SHARD_COLUMNS, p.O - first)
     # dW += x' dy
     if p.d_kernel and p.packed:
         add_transposed(p.F, n, p.N, p.x, p.F, p.dy + first, p.O, p.d_kernel + first, p.O)

@@ -25,10 +25,12 @@
 # BLAS. With tiles and reset_after a step goes from the inputs to the next state tile by tile, and nothing but what the
 # backward pass wants leaves the cache.
 
+from libc.stdint cimport uint64_t
+
 cdef extern from "pace.h" nogil:
     double pace_now()
-    int pace_way(int kind)
-    void pace_took(int kind, int way, double seconds)
+    int pace_way(uint64_t kind)
+    void pace_took(uint64_t kind, int way, double seconds)
 
 cdef enum:
     BLOCK_NUMBERS = 32768  # numbers in the gates of a block of one shard, so that a block stays in the L2 cache
@@ -38,6 +40,7 @@ cdef struct GRU:
     Sequences seq
     bint keep                      # a backward pass follows
     bint few                       # a shard's rows are too few for a tile: see `gru_steps_of_few`
+    Py_ssize_t kept                # states in memory at once: T + 1 where they are kept
     Py_ssize_t block               # steps whose inputs and gates are in memory at once: T where they are kept
     bint reset_after
     int activation, recurrent_activation
@@ -55,7 +58,8 @@ cdef struct GRU:
     int[MEETING_NUMBERS] arrivals
     Py_ssize_t begun               # steps that they have done, and the states before the next
     const real *h
-    real *products                 # (B, 3H): h U of a step; in the backward pass dh (R, H), then d(r h) (R, H)
+    real *products                 # (B, 3H): h U of a step, or the states of the rows that are not masked at it; in the
+                                   # backward pass dh (R, H), then d(r h) (R, H)
     real *bias_sums                # (shards, 4H): sums of the rows of gradients
     real *last                     # (B, H)
     const real *d_last             # (B, H) or NULL
@@ -167,13 +171,9 @@ cdef void gru_step_before(GRU *p, Py_ssize_t R, bint at_rest, real *gates, const
 
 cdef const real *begin_states(GRU *p, Py_ssize_t first, Py_ssize_t R) noexcept nogil:
     """The states of a shard before its first step; NULL where they are zero, and so are their products."""
-    cdef Py_ssize_t H = p.seq.H
-    cdef real *states = p.states + first * (p.seq.T + 1 if p.keep else 2) * H
-    if p.h0:
-        memcpy(states, p.h0 + first * H, R * H * sizeof(real))
-        return states
-    memset(states, 0, R * H * sizeof(real))
-    return NULL
+    cdef real *states = p.states + first * p.kept * p.seq.H
+    copy_or_clear(states, p.h0 + first * p.seq.H if p.h0 else NULL, R * p.seq.H)
+    return states if p.h0 else NULL
 
 
 cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
@@ -184,7 +184,7 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
     cdef const real *x
     cdef real *xs = p.xs + first * p.block * p.seq.F if p.xs else NULL
     cdef real *gates = p.gates + first * p.block * 4 * H if p.gates else NULL
-    cdef real *states = p.states + first * (p.seq.T + 1 if p.keep else 2) * H
+    cdef real *states = p.states + first * p.kept * H
     cdef real *products = p.products + first * 3 * H
     cdef real *h = states
     cdef real *h_next
@@ -270,7 +270,7 @@ cdef const real *gru_steps_of_few(
     cdef Py_ssize_t first_block = blocks * member // members, end_block = blocks * (member + 1) // members
     cdef Py_ssize_t begin = first_block * LANES, units = smaller(end_block * LANES, H) - begin
     cdef Py_ssize_t projected = begun, last_there
-    cdef real *states = p.states + first * (p.seq.T + 1 if p.keep else 2) * H
+    cdef real *states = p.states + first * p.kept * H
     cdef real *gates = p.gates + first * p.block * 4 * H
     cdef const real *now
     cdef real *h_next
@@ -341,7 +341,8 @@ cdef void gru_forward_together(GRU *p, int threads) noexcept nogil:
     before the next it is looked for again.
     """
     cdef int wanted = <int>smaller(smaller(threads, MEMBERS_AT_MOST), p.seq.H // SHARD_UNITS)
-    cdef int kind = <int>(pieces(p.seq.H, LANES) * TILE_ROWS + p.seq.B), alone = 1 if wanted <= 1 else pace_way(kind)
+    cdef uint64_t kind = (<uint64_t>p.seq.H << 40) + (<uint64_t>p.seq.F << 16) + (p.seq.B << 8) + wanted
+    cdef int alone = 1 if wanted <= 1 else pace_way(kind)
     cdef bint complete = True
     cdef double begin = pace_now()
     p.threads = 1 if alone else wanted
@@ -355,7 +356,7 @@ cdef void gru_forward_together(GRU *p, int threads) noexcept nogil:
         p.begun = end_of_units(p)
     copy_or_clear(p.last, p.h, p.seq.B * p.seq.H)
     if wanted > 1 and complete:
-        pace_took(kind, alone, (pace_now() - begin) / (p.seq.T * (p.seq.F + p.seq.H)))
+        pace_took(kind, alone, (pace_now() - begin) / p.seq.T)
 
 
 # --- backward ---------------------------------------------------------------------------------------
@@ -531,7 +532,7 @@ cdef void gru_weights_shard(void *context, int shard) noexcept nogil:
     while shard >= pieces(part.columns, SHARD_COLUMNS):
         shard -= <int>pieces(part.columns, SHARD_COLUMNS)
         part += 1
-    begin = shard * SHARD_COLUMNS
+    begin = <Py_ssize_t>shard * SHARD_COLUMNS
     while first < p.seq.B:
         add_weights(p, part, begin, smaller(SHARD_COLUMNS, part.columns - begin), first, rows_from(&p.seq, first), 0,
                     p.seq.T, &p.d)
@@ -648,9 +649,10 @@ cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     p.block = p.seq.T if p.keep or fitting > p.seq.T else fitting if fitting > 0 else 1
     if fused(p) and not p.few and not p.keep:
         p.block = 1  # nothing is projected ahead
+    p.kept = p.seq.T + 1 if p.keep else 2
     p.bias = memory
     p.states = memory + numbers
-    numbers += whole_vectors(p.seq.B * (p.seq.T + 1 if p.keep else 2) * p.seq.H)
+    numbers += whole_vectors(p.seq.B * p.kept * p.seq.H)
     p.products = memory + numbers
     numbers += whole_vectors(p.seq.B * 3 * p.seq.H)
     p.bias_sums = memory + numbers
@@ -741,7 +743,7 @@ cdef class GRUForward:
         """What is left to do when the weights are packed and the biases added up."""
         cdef Tasks tasks = Tasks(gru_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
         if self.p.packed and self.p.keep:
-            run_tasks(pack_forward_task, &self.p, PACK_TASKS, threads)
+            run_tasks(pack_forward_task, &self.p, PACK_TASKS, worth(weights_numbers(&self.p.seq, 3 * self.p.seq.H), threads))
         if not fused(&self.p):
             sum_biases(&self.p)
         if self.p.few:
@@ -797,7 +799,7 @@ def gru_backward(
             p.d_recurrent_bias = &d_bias[1, 0]
     with nogil:
         if p.packed:
-            run_tasks(pack_backward_task, &p, PACK_TASKS, threads)
+            run_tasks(pack_backward_task, &p, PACK_TASKS, worth(weights_numbers(&p.seq, 3 * p.seq.H), threads))
         run_tasks(gru_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         bias_gradients(&p)
         if p.d.sums:

@@ -1,6 +1,6 @@
 """The compiled kernels for one element type and one instruction set.
 
-Every kernel is a pure function on the caller's memory: one GIL release per call, no allocation, no Python object inside.
+Every kernel works on the caller's memory: one GIL release per call, and inside it no allocation and no Python object.
 Shapes are checked by the layers that call them.
 """
 

@@ -3,7 +3,8 @@
  * several threads at the same time, so that they may wait for each other with pool_meet.
  *
  * Why not a standard executor: handing a task to a Python thread costs some 30 us, as much as a small layer takes; a
- * worker that has just finished looks for the next job for a moment before it sleeps, and takes it within 1 us.
+ * worker that has just finished looks for the next job for a fraction of a millisecond before it sleeps, and
+ * takes it within 1 us.
  * Why not OpenMP: a second runtime to ship, and a forked child of a process that used libgomp hangs. Here a child
  * starts with an empty pool. One job runs at a time; whoever finds the pool busy does its tasks itself.
  */
@@ -171,8 +172,8 @@ static void pool_run_together(pool_task task, void *context, int threads, int *m
 }
 
 /* Wait until all members have arrived here for the `count`th time. arrivals has POOL_ARRIVALS numbers that are zero at
- * first: each member has a line of the cache that nobody else writes. */
-enum { POOL_MEMBERS = 16, POOL_LINE = 64 / sizeof(int), POOL_ARRIVALS = (POOL_MEMBERS + 2) * POOL_LINE };
+ * first: each member has a line of the cache, of the longest there are, that nobody else writes. */
+enum { POOL_MEMBERS = 16, POOL_LINE = 128 / sizeof(int), POOL_ARRIVALS = (POOL_MEMBERS + 2) * POOL_LINE };
 
 static inline void pool_meet(int *arrivals, int member, int members, int count)
 {

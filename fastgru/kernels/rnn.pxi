@@ -127,7 +127,7 @@ cdef void rnn_forward_shard(void *context, int shard) noexcept nogil:
                 multiply(False, False, steps * R, p.sums, p.seq.F, xs, p.seq.F, p.kernel, p.sums, 0, gates, p.row)
         now, next = step % p.kept * R * H, (step + 1) % p.kept * R * H
         rnn_step(p, first, R, step, step == 0 and p.h0 == NULL, gates + step % p.block * R * p.row,
-                 states + now, cells + now, states + next, cells + next)
+                 states + now, cells + now if cells else NULL, states + next, cells + next if cells else NULL)
         if p.seq.y:
             put_step(&p.seq, first, R, step, states + next)
     memcpy(p.last + first * H, states + p.seq.T % p.kept * R * H, R * H * sizeof(real))
@@ -251,7 +251,7 @@ cdef void rnn_backward_shard(void *context, int shard) noexcept nogil:
     for s in range(p.seq.T - 1, -1, -1):
         gates = p.gates + (first * p.seq.T + s * R) * p.row
         add_output_gradients(&p.seq, first, R, s, dh)
-        rnn_backward_step(p, first, R, s, gates, cells + s * R * H, dh, dc)
+        rnn_backward_step(p, first, R, s, gates, cells + s * R * H if cells else NULL, dh, dc)
         add_column_sums(R, N, gates, p.row, sums)
         if p.dx:
             # dx = ds W', into rows that stand T F apart
@@ -413,7 +413,7 @@ cdef class RNNForward:
     cdef Tasks ready(self, int threads) noexcept nogil:
         """What is left to do when the weights are packed."""
         if self.stale:
-            run_tasks(rnn_pack_forward_task, &self.p, PACK_TASKS, threads)
+            run_tasks(rnn_pack_forward_task, &self.p, PACK_TASKS, worth(weights_numbers(&self.p.seq, self.p.sums), threads))
         return Tasks(rnn_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
 
 
@@ -468,7 +468,7 @@ def rnn_backward(
         p.d_bias = &d_bias[0]
     with nogil:
         if p.packed:
-            run_tasks(rnn_pack_backward_task, &p, PACK_TASKS, threads)
+            run_tasks(rnn_pack_backward_task, &p, PACK_TASKS, worth(weights_numbers(&p.seq, p.sums), threads))
         run_tasks(rnn_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         if p.d_bias:  # in the order of the shards, whichever was done first
             add_column_sums(pieces(p.seq.B, p.seq.rows), p.sums, p.bias_sums, p.sums, p.d_bias)

@@ -10,6 +10,11 @@ cdef struct Sequences:
     const real *dy                 # (B, T, H) or NULL
 
 
+cdef inline Py_ssize_t weights_numbers(const Sequences *seq, Py_ssize_t columns) noexcept nogil:
+    """Of the input and the recurrent kernel together."""
+    return (seq.F + seq.H) * columns
+
+
 cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexcept nogil:
     """`to` (n) = source, or zeros where there is none."""
     if source:

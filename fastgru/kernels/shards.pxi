@@ -1,8 +1,10 @@
-# How work is cut. Boundaries depend on the shapes alone, so the number of threads changes no bit of a result.
+# How work is cut. What is added up in one task depends on the shapes alone, so the number of threads changes no bit of a
+# result.
 
 cdef enum:
     SHARD_ROWS = 64      # rows of a batch on one thread: enough for BLAS to run near its best rate
     SHARD_WORK = 262144  # multiplications that are worth a second thread: some 10 us, of which it takes 1 to hand them over
+    SHARD_NUMBERS = 32768  # numbers moved once that are worth a second thread: fewer stay in one processor's cache
     SHARD_UNITS = 48     # units of a single row that are worth a thread of their own
     SHARD_COLUMNS = 96   # columns of a weight gradient in one task: whole tiles of three vectors
 
@@ -18,6 +20,11 @@ cdef inline Py_ssize_t smaller(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
 
 cdef inline Py_ssize_t larger(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a > b else b
+
+
+cdef inline int worth(Py_ssize_t numbers, int threads) noexcept nogil:
+    """Threads that are to move so many numbers."""
+    return threads if numbers >= SHARD_NUMBERS else 1
 
 
 cdef inline Py_ssize_t shard_rows(Py_ssize_t batch, Py_ssize_t work) noexcept nogil:

@@ -40,7 +40,8 @@ cdef void add_weight_sums(void *context, int piece) noexcept nogil:
     cdef Py_ssize_t row, j, shard
     cdef real *total
     cdef const real *own
-    for row in range(piece * SUMMED_WEIGHTS, smaller((piece + 1) * SUMMED_WEIGHTS, d.F + d.H)):
+    cdef Py_ssize_t first = <Py_ssize_t>piece * SUMMED_WEIGHTS
+    for row in range(first, smaller(first + SUMMED_WEIGHTS, d.F + d.H)):
         total = d.kernel if row < d.F else d.recurrent_kernel
         if not total:
             continue
