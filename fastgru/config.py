@@ -10,6 +10,9 @@ from fastgru.registry import suggestion
 
 PRODUCTS = ("auto", "tiles", "blas")
 _products: str | None = None
+# The baseline of x86-64 has vectors of four floats and no multiply-add, while BLAS looks at the CPU and uses what it
+# has; everywhere else the tiles won at every size measured (see `python -m bench`).
+_TILES_ARE_FASTER = kernels.isa != "baseline" or platform.machine().lower() not in ("x86_64", "amd64")
 
 
 def get_products() -> str:
@@ -37,9 +40,5 @@ def _checked(route: str, where: str) -> str:
 
 def multiplies_with_tiles() -> bool:
     """Whether kernels use register tiles; the one place where "auto" is decided."""
-    route = get_products()
-    if route == "auto":
-        # The baseline of x86-64 has vectors of four floats and no multiply-add, while BLAS looks at the CPU and uses
-        # what it has; everywhere else the tiles won at every size measured (see `python -m bench`).
-        return kernels.isa != "baseline" or platform.machine().lower() not in ("x86_64", "amd64")
-    return route == "tiles"
+    route = _products or get_products()
+    return route == "tiles" or (route == "auto" and _TILES_ARE_FASTER)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 try:
     from fastgru.kernels import _runtime
-except ImportError as error:
+except ImportError:
     raise ImportError(
         "fastgru's kernels are not compiled here: install the package (pip install .), and where the checkout's source "
         "folder hides the installed package, start Python elsewhere or install with pip install -e ."
-    ) from error
+    ) from None
 
 
 def available() -> list[str]:
@@ -37,6 +37,7 @@ def _choose() -> str:
     return asked
 
 
+address = _runtime.address
 isa: str = _choose()
 _modules: dict[Any, Kernels] = {}
 

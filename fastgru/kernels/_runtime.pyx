@@ -1,6 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True
 """What the compiled kernels stand on: the thread pool, and which instruction sets this CPU has."""
 
+from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+
 cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
     void pool_run(pool_task task, void *context, int n, int threads)
@@ -46,6 +48,15 @@ cdef void run_together(task_function task, void *context, int threads, int *memb
 
 cdef void meet(int *arrivals, int member, int members, int count) noexcept nogil:
     pool_meet(arrivals, member, members, count)
+
+
+def address(memory) -> int:
+    """Where the bytes of a contiguous array begin; numpy takes ten times as long to tell."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(memory, &view, PyBUF_SIMPLE)
+    begin = <size_t>view.buf
+    PyBuffer_Release(&view)
+    return begin
 
 
 def cpu_isas() -> list[str]:

@@ -126,6 +126,10 @@ class Bidirectional(SequenceWrapper):
             layer.check_inputs(inputs[0], *states)
 
     @property
+    def sublayers(self) -> list[Layer]:
+        return [self.forward_layer, self.backward_layer]
+
+    @property
     def states(self) -> list[Array] | None:
         """The stored states of a stateful layer, the forward layer's first."""
         forward, backward = self.forward_layer.states, self.backward_layer.states

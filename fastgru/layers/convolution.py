@@ -229,7 +229,7 @@ class Convolution(WindowLayer):
             for matrix, part in zip(matrices, packed.reshape(self.groups, size), strict=True):
                 compiled.dense_pack(matrix, part)
 
-        packed = self._packing.packed([self.kernel], self.groups * size, self.dtype, pack)
+        packed = self._packing.packed([self.kernel], lambda: self.groups * size, pack)
         return packed.reshape(self.groups, size)
 
     def get_config(self) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Dense(Layer):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        rows = x.reshape(-1, x.shape[-1])
+        rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         y = call.buffer("y", (len(rows), self.units), self.dtype)
         bias = None if self.bias is None else self.bias.value
         in_kernel = self.activation.kernel_id
@@ -105,12 +105,14 @@ class Dense(Layer):
             kernels.module(self.dtype).dense_forward(
                 rows, self.kernel.value, packed, call.differentiate, bias, number, y, threads.get_num_threads()
             )
-        shape = (*x.shape[:-1], self.units)
         saved = call.saved
-        saved["rows"], saved["before"], saved["y"], saved["packed"] = rows, y, y, packed
+        saved["rows"], saved["before"], saved["packed"] = rows, y, packed
+        if x.ndim > 2:
+            y = y.reshape(*x.shape[:-1], self.units)
         if in_kernel is None:
-            saved["y"] = y = self.activation(y.reshape(shape))
-        return y.reshape(shape)
+            y = self.activation(y)
+        saved["y"] = y
+        return y
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
@@ -135,13 +137,15 @@ class Dense(Layer):
 
     def _packed(self, call: Call) -> Array:
         """The kernel as the tiles of the forward pass read it, or memory where that packs it."""
-        compiled = kernels.module(self.dtype)
-        size = compiled.dense_pack_size(*self.kernel.value.shape)
         if call.differentiate:
-            return call.buffer("packed", (size,), self.dtype)
-        return self._packing.packed(
-            [self.kernel], size, self.dtype, lambda packed: compiled.dense_pack(self.kernel.value, packed)
-        )
+            return call.buffer("packed", (self._pack_size(),), self.dtype)
+        return self._packing.packed(self._weights, self._pack_size, self._pack)
+
+    def _pack_size(self) -> int:
+        return kernels.module(self.dtype).dense_pack_size(*self.kernel.value.shape)
+
+    def _pack(self, packed: Array) -> None:
+        kernels.module(self.dtype).dense_pack(self.kernel.value, packed)
 
     def get_config(self) -> dict[str, Any]:
         return {

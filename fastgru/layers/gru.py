@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fastgru import activations
+from fastgru import activations, kernels
 from fastgru.kernels import reference
 from fastgru.layers.layer import Array
 from fastgru.layers.recurrent import Dropped, Recurrent
 from fastgru.registry import registered
-
-if TYPE_CHECKING:
-    from fastgru.kernels._compiled import Kernels
 
 
 @registered("keras.layers")
@@ -132,15 +129,15 @@ class GRU(Recurrent):
     def _shaped(self, bias: Array) -> Array:
         return bias if self.reset_after else bias[None]
 
-    def _pack_size(self, compiled: Kernels, features: int) -> int:
-        return compiled.gru_pack_size(features, self.units, self.reset_after)
+    def _pack_size(self) -> int:
+        return kernels.module(self.dtype).gru_pack_size(self.kernel.value.shape[0], self.units, self.reset_after)
 
-    def _pack(self, compiled: Kernels, packed: Array) -> None:
+    def _pack(self, packed: Array) -> None:
         kernel, recurrent_kernel = self.kernel.value, self.recurrent_kernel.value
-        compiled.gru_pack(kernel, recurrent_kernel, self._bias_read(), self.reset_after, packed)
+        kernels.module(self.dtype).gru_pack(kernel, recurrent_kernel, self._bias_read(), self.reset_after, packed)
 
-    def _memory_size(self, compiled: Kernels, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
-        return compiled.gru_memory(*shape, self.units, self.reset_after, packed, keep)
+    def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
+        return kernels.module(self.dtype).gru_memory(*shape, self.units, self.reset_after, packed, keep)
 
     def _kernel_options(self) -> tuple[Any, ...]:
         activation, recurrent_activation = self.activation.kernel_id, self.recurrent_activation.kernel_id

@@ -1,13 +1,14 @@
 """What every layer is: weights, shapes, a forward and a backward pass, a Keras config.
 
-A layer holds weights and options and nothing else. What one application of it needs besides lives in a
-`Call`, which belongs to whoever runs the layer, so a layer can be used by several threads at once.
+A layer holds weights and options. What one application of it needs besides lives in a `Call`, which belongs to whoever
+runs the layer (one to each thread that calls it), so a layer can be used by several threads at once.
 """
 
 from __future__ import annotations
 
 import inspect
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import initializers, registry, regularizers
+from fastgru import initializers, kernels, registry, regularizers
 from fastgru.constraints import Constraint
 from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
 from fastgru.registry import serialize
@@ -99,8 +100,8 @@ class Weight:
 def aligned_empty(size: int, dtype: npt.DTypeLike) -> Array:
     """A new array of `size` numbers that begins on a cache line: a vector that straddles two costs two reads."""
     line = 64
-    memory = np.empty(size + line // np.dtype(dtype).itemsize, dtype)
-    begin = -memory.ctypes.data % line // memory.itemsize
+    memory = np.empty(size + line, dtype)  # enough for numbers of one byte
+    begin = -kernels.address(memory) % line // memory.itemsize
     return memory[begin : begin + size]
 
 
@@ -178,6 +179,8 @@ def real_numbers(values: Any, where: str) -> Array:
 
     Iterators and data sets are refused before numpy iterates over them, perhaps without an end.
     """
+    if type(values) is np.ndarray and values.dtype.kind in "fiub":
+        return values
     if not (isinstance(values, (int, float, Sequence)) or hasattr(values, "__array__")):
         raise ValueError(f"{where}: expected real numbers, got {type(values).__name__}; give an array.")
     try:
@@ -254,6 +257,7 @@ class Layer:
     """
 
     takes_list = False
+    stateful: Any = False  # whether the layer, or one inside, goes on from the state that the last batch left
 
     def __init__(
         self,
@@ -278,11 +282,19 @@ class Layer:
         self.built = False
         self._weights: list[Weight] = []
         self.nodes: list[Node] = []  # its applications in graphs
+        self._workspaces = threading.local()
         if input_dim is not None:
             input_shape = (input_dim,)
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_workspaces": None}  # memory of threads cannot be copied, and is made where it lacks
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._workspaces = threading.local()
 
     # --- what a subclass writes -------------------------------------------------------------------
 
@@ -471,14 +483,21 @@ class Layer:
             shapes = [array.shape for array in arrays]
             self.build(shapes if self.takes_list else shapes[0])
         self.check_inputs(*arrays)
-        call = Call(training=bool(training))
-        masks = mask if isinstance(mask, (list, tuple)) and self.takes_list else [mask]
-        call.masks = tuple(
-            None if one is None else self.as_mask(one, array) for one, array in zip(masks, arrays, strict=False)
-        )
-        outputs = self.forward(call, *arrays)
-        # the call ends here: nobody else will write into its buffers
-        return list(outputs) if isinstance(outputs, tuple) else outputs
+        given: tuple[Array | None, ...] = ()
+        if mask is not None:
+            masks = mask if isinstance(mask, (list, tuple)) and self.takes_list else [mask]
+            pairs = zip(masks, arrays, strict=False)
+            given = tuple([None if one is None else self.as_mask(one, array) for one, array in pairs])
+        outputs = self.forward(self._workspace(bool(training), given), *arrays)
+        return [part.copy() for part in outputs] if isinstance(outputs, tuple) else outputs.copy()
+
+    def _workspace(self, training: bool = False, masks: tuple[Array | None, ...] = ()) -> Call:
+        """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
+        call: Call | None = getattr(self._workspaces, "call", None)
+        if call is None:
+            call = self._workspaces.call = Call()
+        call.training, call.masks = training, masks
+        return call
 
     # --- graphs -------------------------------------------------------------------------------------
 

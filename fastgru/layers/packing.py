@@ -22,12 +22,12 @@ class Packing:
     def __reduce__(self) -> tuple[type[Packing], tuple[()]]:
         return Packing, ()  # a copy, or a file, packs anew
 
-    def packed(self, weights: Sequence[Weight], size: int, dtype: str, pack: Callable[[Array], None]) -> Array:
+    def packed(self, weights: Sequence[Weight], size: Callable[[], int], pack: Callable[[Array], None]) -> Array:
         """What `pack` writes into an array of `size` numbers, from these weights."""
         versions = tuple([weight.version for weight in weights])
         known = self._known
         if known is None or known[0] != versions:
-            packed = aligned_empty(size, dtype)
+            packed = aligned_empty(size(), weights[0].value.dtype)
             pack(packed)
             packed.flags.writeable = False
             known = self._known = versions, packed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,6 @@ from fastgru.layers.dropout import keep_mask
 from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
 from fastgru.layers.packing import Packing
 from fastgru.registry import serialize
-
-if TYPE_CHECKING:
-    from fastgru.kernels._compiled import Kernels
 
 # the activations that the kernels do not know, or, as softmax, not one number at a time
 _IN_NUMPY = (None, activations.softmax.kernel_id)
@@ -348,9 +345,8 @@ class Recurrent(Layer):
         """The arguments of the compiled forward pass, which fills the sequence "y" and the last states "lasts"."""
         x = call.saved["x"]
         last = (len(x), self.units)
-        compiled = kernels.module(self.dtype)
-        packed = self._packed(call, compiled) if config.multiplies_with_tiles() else None
-        size = self._memory_size(compiled, x.shape, packed is not None, call.differentiate)
+        packed = self._packed(call) if config.multiplies_with_tiles() else None
+        size = self._memory_size(x.shape, packed is not None, call.differentiate)
         memory = call.buffer("memory", (size,), self.dtype)
         y = call.buffer("y", (*x.shape[:2], self.units), self.dtype) if self.return_sequences else None
         lasts: tuple[Array, ...] = (call.buffer("last", last, self.dtype),)
@@ -378,23 +374,23 @@ class Recurrent(Layer):
             )  # fmt: skip
         return dx, *d_states
 
-    def _packed(self, call: Call, compiled: Kernels) -> Array:
+    def _packed(self, call: Call) -> Array:
         """The weights as the tiles of the forward pass read them, or memory where the kernel packs them."""
-        size = self._pack_size(compiled, self.kernel.value.shape[0])
         if call.differentiate:
-            return call.buffer("packed", (size,), self.dtype)
-        return self._packing.packed(self._weights, size, self.dtype, lambda packed: self._pack(compiled, packed))
+            return call.buffer("packed", (self._pack_size(),), self.dtype)
+        return self._packing.packed(self._weights, self._pack_size, self._pack)
 
     # what the next four methods say of rnn.pxi, a layer with kernels of its own says of those
 
-    def _pack_size(self, compiled: Kernels, features: int) -> int:
-        return compiled.rnn_pack_size(features, self.units, self.gates * self.units)
+    def _pack_size(self) -> int:
+        features, columns = self.kernel.value.shape
+        return kernels.module(self.dtype).rnn_pack_size(features, self.units, columns)
 
-    def _pack(self, compiled: Kernels, packed: Array) -> None:
-        compiled.rnn_pack(self.kernel.value, self.recurrent_kernel.value, packed)
+    def _pack(self, packed: Array) -> None:
+        kernels.module(self.dtype).rnn_pack(self.kernel.value, self.recurrent_kernel.value, packed)
 
-    def _memory_size(self, compiled: Kernels, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
-        return compiled.rnn_memory(*shape, self.units, self.gates * self.units, keep)
+    def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
+        return kernels.module(self.dtype).rnn_memory(*shape, self.units, self.gates * self.units, keep)
 
     def _kernel_options(self) -> tuple[Any, ...]:
         activation, recurrent_activation = self.activation.kernel_id, self.recurrent_activation.kernel_id

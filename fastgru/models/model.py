@@ -73,6 +73,10 @@ class Model(Trainer):
     def sublayers(self) -> list[Layer]:
         return self.layers
 
+    @property
+    def stateful(self) -> bool:
+        return any(layer.stateful for layer in self.layers)
+
     def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
         if is_symbolic(inputs):
             return Layer.__call__(self, *inputs, mask=mask)

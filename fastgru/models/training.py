@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
@@ -62,15 +61,9 @@ class Trainer(Layer):
         self._objective = Objective(None, None, None, None)
         self._parameters: Parameters | None = None
         self._step: Step | None = None
-        self._workspaces = threading.local()
 
     def __getstate__(self) -> dict[str, Any]:
-        # memory that training and prediction make again where they need it, and that cannot be copied
-        return {**self.__dict__, "_workspaces": None, "_parameters": None, "_step": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._workspaces = threading.local()
+        return {**super().__getstate__(), "_parameters": None, "_step": None}
 
     # --- compile ------------------------------------------------------------------------------------
 
@@ -395,7 +388,7 @@ class Trainer(Layer):
             return self._outputs(inputs)  # one batch that nobody watches
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": -(-count // size)})
         before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
-        if not (before_batch or after_batch or _stateful(self)):
+        if not (before_batch or after_batch or self.stateful):
             size = max(size, self._predict_rows(inputs))
         outputs: list[Array] = []
         bar = progress(verbose, lasting=False)
@@ -448,6 +441,7 @@ class Trainer(Layer):
         if len(inputs) != 1 and self.input_names is None:
             raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
         arrays = self._inputs(inputs[0] if len(inputs) == 1 else inputs)
+        self._check_batches(len(arrays[0]), len(arrays[0]))
         if mask is None:
             return self._outputs(arrays, bool(training))
         masks = mask if len(arrays) > 1 and isinstance(mask, (list, tuple)) else [mask]
@@ -456,7 +450,6 @@ class Trainer(Layer):
 
     def _outputs(self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()) -> Any:
         """Outputs for one batch, in new arrays."""
-        self._check_batches(len(arrays[0]), len(arrays[0]))
         outputs = self.forward(self._workspace(training, masks), *arrays)
         parts = outputs if isinstance(outputs, tuple) else (outputs,)
         return self.packed([part.copy() for part in parts])
@@ -468,7 +461,7 @@ class Trainer(Layer):
         if self.input_names is None:
             array = self.as_input(data.array(x, "x"))
             if not self.built:
-                self.build((min(rows or len(array), len(array)) if _stateful(self) else None, *array.shape[1:]))
+                self.build((min(rows or len(array), len(array)) if self.stateful else None, *array.shape[1:]))
             return [np.ascontiguousarray(data.fitted(array, self.input_shape, f"Model {self.name!r}"))]
         described = zip(self.input_names, data.shapes(self.input_shape), strict=True)
         arrays = self.as_inputs(data.inputs(x, self.input_names))
@@ -492,14 +485,6 @@ class Trainer(Layer):
             "and layers, forward and backward, not Keras's call; or draw a graph and use Model(inputs, outputs)."
         )
 
-    def _workspace(self, training: bool = False, masks: tuple[Array | None, ...] = ()) -> Call:
-        """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
-        call: Call | None = getattr(self._workspaces, "call", None)
-        if call is None:
-            call = self._workspaces.call = Call()
-        call.training, call.masks = training, masks
-        return call
-
     def _batches(
         self, where: str, given: Samples, batch_size: int | None, shuffle: bool | str = False, steps: int | None = None
     ) -> Batches:
@@ -517,7 +502,7 @@ class Trainer(Layer):
 
     def _check_batches(self, count: int, size: int) -> None:
         """ValueError where a stateful model, whose states are those of a fixed number of rows, gets other batches."""
-        if not _stateful(self):
+        if not self.stateful:
             return
         rows = data.shapes(self.input_shape)[0][0]
         if size != rows or count % size:
@@ -592,7 +577,7 @@ class Trainer(Layer):
         """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
         widest = max((weight.shape[-1] for weight in self.weights if weight.shape), default=1)
         # the last axis is one of features, or of tokens that get features of their own
-        last = None if _some(self, lambda layer: isinstance(layer, Embedding)) else -1
+        last = None if _embeds(self) else -1
         size = max(max(int(np.prod(x.shape[1:last])) * widest, x[0].size) for x in inputs)
         return min(PREDICT_ROWS, PREDICT_NUMBERS // size)
 
@@ -601,13 +586,8 @@ def _regularized(weights: Iterable[Weight]) -> list[tuple[Weight, Regularizer]]:
     return [(weight, weight.regularizer) for weight in weights if weight.regularizer is not None]
 
 
-def _stateful(layer: Layer) -> bool:
-    return _some(layer, lambda inner: bool(getattr(inner, "stateful", False)))
-
-
-def _some(layer: Layer, test: Callable[[Layer], bool]) -> bool:
-    """Whether the test holds for the layer or one inside."""
-    return test(layer) or any(_some(inner, test) for inner in layer.sublayers)
+def _embeds(layer: Layer) -> bool:
+    return isinstance(layer, Embedding) or any(_embeds(inner) for inner in layer.sublayers)
 
 
 def _validation_epochs(frequency: Any) -> Callable[[int], bool]:
