@@ -200,14 +200,17 @@ def class_weighted(given: Samples, class_weight: Mapping[int, float]) -> Samples
     return given._replace(weight=(np.array(weights)[which],))
 
 
-def fitted(x: Array, shape: Shape, name: str) -> Array:
-    """`x` with the rank of `shape`; a last axis of length 1 may be missing or too many, as in Keras."""
+def fitted(x: Array, shape: Shape, where: str, *names: str) -> Array:
+    """`x` with the rank of `shape`; a last axis of length 1 may be missing or too many, as in Keras.
+
+    A ValueError begins with `where`, in which the names are put.
+    """
     if x.ndim == len(shape) - 1 and shape[-1] == 1:
         x = x[..., None]
     elif x.ndim == len(shape) + 1 and x.shape[-1] == 1:
         x = x[..., 0]
     if x.ndim != len(shape) or shape[-1] not in (None, x.shape[-1]):
-        raise ValueError(f"{name}: expected input of shape {shape}, got {x.shape}.")
+        raise ValueError(f"{where.format(*names)}: expected input of shape {shape}, got {x.shape}.")
     return x
 
 
@@ -218,12 +221,15 @@ def shapes(shape: Any) -> list[Any]:
 
 def batch_size_of(batch_size: int | None, count: int, steps: int | None = None) -> int:
     """The batch size in force: as asked, else what makes `steps` batches of `count` samples, else 32."""
+    if batch_size is None and steps is None:
+        return BATCH_SIZE
     for name, value in (("batch_size", batch_size), ("steps", steps)):
         if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
             raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}.")
     if batch_size is not None:
         return int(batch_size)
-    return math.ceil(count / steps) if steps else BATCH_SIZE
+    assert steps is not None
+    return math.ceil(count / steps)
 
 
 class Batches:

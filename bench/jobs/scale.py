@@ -51,6 +51,10 @@ def sizes(quick: bool) -> list[Size]:
         ]
     units = (16, 64, 100, 256, 512, 1024)
     grid = [
+        # models so small that calling them is most of the work
+        *(Size("predict", 10, B, H) for H in (16, 64) for B in (1, 2, 8)),
+        Size("predict", 10, 1, 16, 2),
+        *(Size(kind, 10, B, 16) for kind in ("masked", "bidirectional") for B in (1, 8)),
         *(Size("predict", T, B, 128) for T in (10, 50, 200, 2000) for B in (1, 8, 32, 128, 1024)),
         *(Size("predict", 50, B, H) for H in units for B in (1, 32, 256)),
         *(Size("predict", 50, B, 128, layers) for layers in (2, 4) for B in (1, 32, 256)),

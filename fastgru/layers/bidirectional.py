@@ -122,8 +122,9 @@ class Bidirectional(SequenceWrapper):
                 f"Bidirectional {self.name!r}: expected as many initial states for either direction, "
                 f"got {len(inputs) - 1} in all."
             )
-        for layer, states in zip(self.sublayers, _halves(inputs[1:]), strict=True):
-            layer.check_inputs(inputs[0], *states)
+        forward, backward = _halves(inputs[1:])
+        self.forward_layer.check_inputs(inputs[0], *forward)
+        self.backward_layer.check_inputs(inputs[0], *backward)
 
     @property
     def sublayers(self) -> list[Layer]:
@@ -142,23 +143,21 @@ class Bidirectional(SequenceWrapper):
         super().reset_states()
 
     def forward(self, call: Call, *inputs: Array) -> Any:
-        children = call.child(0), call.child(1)
-        for child in children:
-            child.masks = call.masks[:1]
-        given = [(inputs[0], *states) for states in _halves(inputs[1:])]
+        one, other = call.child(0), call.child(1)
+        one.masks = other.masks = call.masks[:1]
+        states, other_states = _halves(inputs[1:])
         first, second = self.forward_layer, self.backward_layer
         if isinstance(first, Recurrent) and type(first) is type(second):
-            found = forward_side_by_side(first, second, children, given)
-            penalty = sum(map(activity_penalty, self.sublayers, children, found))
+            found = forward_side_by_side(first, second, (one, other), (inputs[0], *states), (inputs[0], *other_states))
+            penalty = activity_penalty(first, one, found[0]) + activity_penalty(second, other, found[1])
         else:
-            ran = [
-                run_forward(layer, child, *one)
-                for layer, child, one in zip(self.sublayers, children, given, strict=True)
-            ]
-            found, penalty = [outputs for outputs, _ in ran], sum(more for _, more in ran)
-        forward, backward = map(self._split, found)
-        call.saved.update(penalty=penalty, states=(len(forward[1]), len(backward[1])), given=len(inputs) > 1)
-        call.saved["outputs"] = both = forward[0], self._turned(backward[0])
+            ran = run_forward(first, one, inputs[0], *states), run_forward(second, other, inputs[0], *other_states)
+            found, penalty = (ran[0][0], ran[1][0]), ran[0][1] + ran[1][1]
+        forward, backward = self._split(found[0]), self._split(found[1])
+        saved = call.saved
+        saved["penalty"], saved["given"] = penalty, len(inputs) > 1
+        saved["states"] = len(forward[1]), len(backward[1])
+        saved["outputs"] = both = forward[0], self._turned(backward[0])
         return self._outputs(forward, backward, self._merged(call, *both))
 
     def _turned(self, y: Array) -> Array:

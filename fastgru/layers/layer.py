@@ -474,7 +474,7 @@ class Layer:
         -------
         ndarray or SymbolicTensor, or a list of them where the layer has several outputs.
         """
-        if is_symbolic(inputs):
+        if type(inputs) is not np.ndarray and is_symbolic(inputs):
             return self._drawn(inputs, more, mask)
         if self.takes_list and isinstance(inputs, (list, tuple)):
             inputs, more = inputs[0], tuple(inputs[1:])
@@ -587,7 +587,10 @@ def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
     """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
     call.saved["penalty"] = 0.0
     outputs = layer.forward(call, *inputs)
-    return outputs, call.saved["penalty"] + activity_penalty(layer, call, outputs)
+    inside: float = call.saved["penalty"]
+    if layer.activity_regularizer is None:
+        return outputs, inside
+    return outputs, inside + activity_penalty(layer, call, outputs)
 
 
 def activity_penalty(layer: Layer, call: Call, outputs: Any) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -183,7 +183,7 @@ class Recurrent(Layer):
         return self.bias_initializer
 
     def _check_shape(self, shape: Shape) -> None:
-        features = self.kernel.shape[0] if self.built else None
+        features = self.kernel.value.shape[0] if self.built else None
         if len(shape) != 3 or (features is not None and shape[2] != features):
             expected = f"(batch, timesteps, {'features' if features is None else features})"
             raise ValueError(f"{self._where}: expected input of shape {expected}, got {tuple(shape)}.")
@@ -273,6 +273,8 @@ class Recurrent(Layer):
         -------
         ndarray (B, H) or (B, T, H); with `return_state` a list of it and the last states (B, H).
         """
+        if initial_state is None:
+            return super().__call__(sequences, mask=mask, training=training)
         several = isinstance(initial_state, (list, tuple)) and _depth(initial_state) != 2  # else rows of one state
         given = [state for state in (initial_state if several else [initial_state]) if state is not None]
         return super().__call__(sequences, *given, mask=mask, training=training)
@@ -343,20 +345,29 @@ class Recurrent(Layer):
 
     def _compiled_call(self, call: Call) -> tuple[Any, ...]:
         """The arguments of the compiled forward pass, which fills the sequence "y" and the last states "lasts"."""
-        x = call.saved["x"]
-        last = (len(x), self.units)
-        packed = self._packed(call) if config.multiplies_with_tiles() else None
-        size = self._memory_size(x.shape, packed is not None, call.differentiate)
-        memory = call.buffer("memory", (size,), self.dtype)
-        y = call.buffer("y", (*x.shape[:2], self.units), self.dtype) if self.return_sequences else None
+        saved = call.saved
+        x = saved["x"]
+        saved["packed"] = packed = self._packed(call) if config.multiplies_with_tiles() else None
+        room = self, x.shape, packed is not None, call.differentiate, self.return_sequences
+        if saved.get("room") != room:
+            self._take_room(call, *room[1:])
+            saved["room"] = room
+        return (
+            x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), packed, *saved["states"],
+            _bytes(call.mask), *self._kernel_options(), call.differentiate, saved["memory"], saved["y"],
+            *self._padded(saved["lasts"]),
+        )  # fmt: skip
+
+    def _take_room(self, call: Call, shape: tuple[int, int, int], packed: bool, keep: bool, sequences: bool) -> None:
+        """The memory of a compiled forward pass, which stays for calls of the same kind."""
+        last = shape[0], self.units
+        size = self._memory_size(shape, packed, keep)
         lasts: tuple[Array, ...] = (call.buffer("last", last, self.dtype),)
         if self.state_count == 2:
             lasts += (call.buffer("last_cell", last, self.dtype),)
-        call.saved.update(memory=memory, packed=packed, y=y, lasts=lasts)
-        return (
-            x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), packed, *call.saved["states"],
-            _bytes(call.mask), *self._kernel_options(), call.differentiate, memory, y, *self._padded(lasts),
-        )  # fmt: skip
+        call.saved["memory"] = call.buffer("memory", (size,), self.dtype)
+        call.saved["y"] = call.buffer("y", (*shape[:2], self.units), self.dtype) if sequences else None
+        call.saved["lasts"] = lasts
 
     def _backward_compiled(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         """Gradients of the inputs and of the initial states, None where nobody wants them."""
@@ -415,7 +426,7 @@ class Recurrent(Layer):
                 x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), *states, call.mask,
                 self._options(masks),
             )  # fmt: skip
-        call.saved.update(y=y, lasts=tuple(lasts[: self.state_count]))
+        call.saved.update(y=y, lasts=tuple(lasts[: self.state_count]), room=None)
 
     def _backward_in_numpy(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         steps, options = call.saved.pop("steps"), self._options(call.saved["dropout"])
@@ -481,11 +492,14 @@ class Recurrent(Layer):
 
 
 def forward_side_by_side(
-    first: Recurrent, second: Recurrent, calls: Sequence[Call], inputs: Sequence[tuple[Array, ...]]
-) -> list[Any]:
+    first: Recurrent,
+    second: Recurrent,
+    calls: tuple[Call, Call],
+    inputs: tuple[Array, ...],
+    other_inputs: tuple[Array, ...],
+) -> tuple[Any, Any]:
     """Outputs of two layers with the same kernels, which share the threads: a single row keeps two of them busy."""
-    layers = (first, second)
-    begun = [layer._begin(call, *given) for layer, call, given in zip(layers, calls, inputs, strict=True)]
+    begun = first._begin(calls[0], *inputs), second._begin(calls[1], *other_inputs)
     if waiting := [arguments for arguments in begun if arguments is not None]:
         first._run(waiting)
-    return [layer._end(call) for layer, call in zip(layers, calls, strict=True)]
+    return first._end(calls[0]), second._end(calls[1])

@@ -127,5 +127,5 @@ class SequenceWrapper(Wrapper):
         -------
         ndarray, or a list of it and of the last states with `return_state`.
         """
-        states = [state for state in flattened(initial_state) if state is not None]
+        states = () if initial_state is None else [state for state in flattened(initial_state) if state is not None]
         return super().__call__(sequences, *states, mask=mask, training=training)

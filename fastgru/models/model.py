@@ -10,7 +10,6 @@ from typing import Any
 from fastgru import registry, saving
 from fastgru.layers.layer import Array, Layer
 from fastgru.layers.operations import OPERATIONS, Operation
-from fastgru.layers.symbolic import is_symbolic
 from fastgru.models.summary import print_summary
 from fastgru.models.training import Trainer
 
@@ -75,12 +74,10 @@ class Model(Trainer):
 
     @property
     def stateful(self) -> bool:
-        return any(layer.stateful for layer in self.layers)
-
-    def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        if is_symbolic(inputs):
-            return Layer.__call__(self, *inputs, mask=mask)
-        return super().__call__(*inputs, mask=mask, training=training)
+        for layer in self.layers:  # noqa: SIM110  any() takes three times as long, and every prediction asks
+            if layer.stateful:
+                return True
+        return False
 
     def check_inputs(self, *inputs: Array) -> None:
         expected = self.input_shape if self.takes_list else [self.input_shape]

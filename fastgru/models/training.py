@@ -13,6 +13,7 @@ from fastgru.callbacks import History
 from fastgru.data import Batches, Samples
 from fastgru.layers.embedding import Embedding
 from fastgru.layers.layer import Array, Call, Layer, Weight
+from fastgru.layers.symbolic import is_symbolic
 from fastgru.models.hooks import Hook, Hooks
 from fastgru.models.objective import Objective
 from fastgru.models.progress import Progress, progress
@@ -423,11 +424,11 @@ class Trainer(Layer):
         return self(x)
 
     def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
-        """Outputs for inputs, in new arrays: the quick way for small inputs.
+        """Outputs for inputs, in new arrays; or what the model puts out in a graph, drawn of symbolic tensors.
 
         Parameters
         ----------
-        *inputs : array_like
+        *inputs : array_like or SymbolicTensor
             For several inputs also one list, or a dict by name.
         mask : (B, T) bool array_like, optional
             True where a step counts; for several inputs a list, one or None for each.
@@ -438,6 +439,8 @@ class Trainer(Layer):
         -------
         ndarray, or a list of them where the model has several outputs.
         """
+        if not (inputs and type(inputs[0]) is np.ndarray) and is_symbolic(inputs):
+            return super().__call__(*inputs, mask=mask)
         if len(inputs) != 1 and self.input_names is None:
             raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
         arrays = self._inputs(inputs[0] if len(inputs) == 1 else inputs)
@@ -462,11 +465,11 @@ class Trainer(Layer):
             array = self.as_input(data.array(x, "x"))
             if not self.built:
                 self.build((min(rows or len(array), len(array)) if self.stateful else None, *array.shape[1:]))
-            return [np.ascontiguousarray(data.fitted(array, self.input_shape, f"Model {self.name!r}"))]
+            return [data.fitted(array, self.input_shape, "Model {!r}", self.name)]
         described = zip(self.input_names, data.shapes(self.input_shape), strict=True)
         arrays = self.as_inputs(data.inputs(x, self.input_names))
         return [
-            np.ascontiguousarray(data.fitted(array, shape, f"Model {self.name!r}, input {name!r}"))
+            data.fitted(array, shape, "Model {!r}, input {!r}", self.name, name)
             for array, (name, shape) in zip(arrays, described, strict=True)
         ]
 
