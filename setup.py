@@ -69,4 +69,5 @@ setup(
         include_path=[str(KERNELS), "."],
         build_dir="build/cython",
     ),
+    options={"build_ext": {"parallel": True}},  # a compiler for each processor
 )

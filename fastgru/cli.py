@@ -262,12 +262,15 @@ def info(options: argparse.Namespace) -> None:
     """Versions, instruction set, BLAS, threads."""
     import scipy
 
+    from fastgru import config as settings
     from fastgru import kernels
 
     config = kernels.show_config()
+    products = "tiles" if settings.multiplies_with_tiles() else "blas"
     rows = {
         "fastgru": __version__,
         "instruction set": f"{config['isa']} (available: {', '.join(config['available'])})",
+        "products": f"{products} ({settings.get_products()})",
         "BLAS": ", ".join(config["blas"]) or "unknown to threadpoolctl",
         "threads": str(config["threads"]),
         "Python": f"{platform.python_version()} ({platform.system()} {platform.machine()})",
@@ -425,6 +428,12 @@ def _model_file(text: str) -> str:
     return text
 
 
+def _array_file(text: str) -> str:
+    if Path(text).suffix != ".npy":
+        raise argparse.ArgumentTypeError(f"expected a file named *.npy, got {text!r}")
+    return text
+
+
 def _new_file(text: str) -> str:
     if not text.endswith((".keras", ".h5")):
         raise argparse.ArgumentTypeError(f"expected a file named *.keras, *.h5 or *.weights.h5, got {text!r}")
@@ -468,7 +477,9 @@ def _parser() -> argparse.ArgumentParser:
     added = command(predict)
     added.add_argument("model", metavar="MODEL", help="a model file of Keras or fastgru")
     added.add_argument("input", metavar="INPUT.npy", help="one array of samples")
-    added.add_argument("-o", "--out", metavar="OUT.npy", required=True, help="where the predictions go")
+    added.add_argument(
+        "-o", "--out", metavar="OUT.npy", required=True, type=_array_file, help="where the predictions go"
+    )
     added.add_argument("--batch-size", **batch)
     added.add_argument("--threads", **cpus)
     added.add_argument("--scale", **scale)

@@ -224,6 +224,13 @@ def test_info_tells_what_computes(run: Any) -> None:
         assert part in out
 
 
+@pytest.mark.parametrize("way", fastgru.config.PRODUCTS)
+def test_info_tells_how_matrices_are_multiplied(run: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    monkeypatch.setattr(fastgru.config, "_products", way)
+    found = {"auto": r"(tiles|blas) \(auto\)"}.get(way, rf"{way} \({way}\)")
+    assert re.search(rf"^products: +{found}$", run("info")[1], re.MULTILINE)
+
+
 def test_version(run: Any) -> None:
     assert run("--version")[:2] == (0, f"fastgru {fastgru.__version__}\n")
 
@@ -245,6 +252,7 @@ def test_version(run: Any) -> None:
         (["train", "--scale", "0"], "--scale: expected a positive number"),
         (["evaluate", "m.keras"], "--data"),
         (["predict", "m.keras", "x.npy"], "--out"),
+        (["predict", "m.keras", "x.npy", "-o", "m.keras"], "--out: expected a file named *.npy, got 'm.keras'"),
         (["info", "--colour"], "--colour"),
     ],
 )

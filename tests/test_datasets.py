@@ -99,6 +99,18 @@ def test_keras_cache_comes_before_the_folder_of_the_environment(
     assert mnist.find() == cache
 
 
+def test_the_environment_may_name_the_file_itself_and_is_told_where_it_names_nothing(
+    cache: Path, server: type, published: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "numbers.npz"
+    monkeypatch.setenv("FASTGRU_DATA", str(file))
+    server.status = 404  # type: ignore[attr-defined]
+    with pytest.raises(OSError, match=r"FASTGRU_DATA=.*numbers\.npz holds no mnist\.npz"):
+        mnist.load_data()
+    file.write_bytes(published)
+    assert mnist.find() == file
+
+
 def test_the_cache_is_in_the_home_folder_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KERAS_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -36,6 +36,8 @@ class UnavailableError(OSError):
     def __init__(self, target: Path, error: Exception) -> None:
         cause = getattr(error, "reason", error)  # urllib wraps what the system said
         self.reason = getattr(cause, "strerror", None) or str(cause)
+        if folder := os.environ.get("FASTGRU_DATA"):
+            self.reason += f"; FASTGRU_DATA={folder} holds no mnist.npz"
         super().__init__(
             f"MNIST cannot be downloaded ({self.reason}): put {URL} at {target}, "
             "or as mnist.npz into a folder that FASTGRU_DATA names."
@@ -69,7 +71,7 @@ def find(path: str = "mnist.npz") -> Path | None:
     """Where MNIST is at hand without a download, or None."""
     candidates = [cache_file(path)]
     if folder := os.environ.get("FASTGRU_DATA"):
-        candidates.append(Path(folder).expanduser() / "mnist.npz")
+        candidates += [Path(folder).expanduser() / "mnist.npz", Path(folder).expanduser()]
     return next((file for file in candidates if file.is_file()), None)
 
 
