@@ -141,25 +141,29 @@ TILE_INLINE void tile_product_rows(const int rows, const int split, const int ve
 }
 
 /* A body of its own for every number of rows, so that each keeps its sums in registers; at most TILE_ROWS sums of three
- * vectors, split or not. */
+ * vectors, split or not. How far they are split is as measured: as many sums as the multiply-adds under way at a time, and
+ * no more, for those are added up in the end. */
 #define TILE_CASE(ROWS, SPLIT, BODY, ...) \
     case ROWS: BODY(ROWS, SPLIT, __VA_ARGS__); break;
+#if defined(__aarch64__)
+enum { SPLIT_1 = 4, SPLIT_2 = 4, SPLIT_3 = 2, SPLIT_4 = 2 }; /* not measured: for four at a time that take four cycles */
+#else
+enum { SPLIT_1 = 2, SPLIT_2 = 2, SPLIT_3 = 1, SPLIT_4 = 1 };
+#endif
+#define TILE_CASES_TO_4(BODY, ...) \
+    TILE_CASE(1, SPLIT_1, BODY, __VA_ARGS__) \
+    TILE_CASE(2, SPLIT_2, BODY, __VA_ARGS__) \
+    TILE_CASE(3, SPLIT_3, BODY, __VA_ARGS__) \
+    TILE_CASE(4, SPLIT_4, BODY, __VA_ARGS__)
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define TILE_CASES(BODY, ...) \
-    TILE_CASE(1, 4, BODY, __VA_ARGS__) \
-    TILE_CASE(2, 4, BODY, __VA_ARGS__) \
-    TILE_CASE(3, 2, BODY, __VA_ARGS__) \
-    TILE_CASE(4, 2, BODY, __VA_ARGS__) \
+    TILE_CASES_TO_4(BODY, __VA_ARGS__) \
     TILE_CASE(5, 1, BODY, __VA_ARGS__) \
     TILE_CASE(6, 1, BODY, __VA_ARGS__) \
     TILE_CASE(7, 1, BODY, __VA_ARGS__) \
     TILE_CASE(8, 1, BODY, __VA_ARGS__)
 #else
-#define TILE_CASES(BODY, ...) \
-    TILE_CASE(1, 4, BODY, __VA_ARGS__) \
-    TILE_CASE(2, 2, BODY, __VA_ARGS__) \
-    TILE_CASE(3, 1, BODY, __VA_ARGS__) \
-    TILE_CASE(4, 1, BODY, __VA_ARGS__)
+#define TILE_CASES TILE_CASES_TO_4
 #endif
 
 /* planes (4, rows, LANES) = [g z r q] of LANES units before their activations: z and r gather x and h, g the candidate's
