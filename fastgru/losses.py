@@ -259,8 +259,9 @@ def _shaped(losses: Array, pull_rows: Pullback, shape: tuple[int, ...], axis: in
     """Losses of rows and their pullback; `shape` is that of the predictions with their classes last."""
 
     def pull(d: Any) -> Array:
-        d = np.asarray(d, losses.dtype)
-        gradient = pull_rows(d.reshape(-1, 1)).reshape(shape)
+        if not isinstance(d, float):
+            d = np.asarray(d, losses.dtype).reshape(-1, 1)
+        gradient = pull_rows(d).reshape(shape)
         return gradient if axis == -1 else np.moveaxis(gradient, -1, axis)
 
     return losses.reshape(shape[:-1]), pull
@@ -444,15 +445,18 @@ class SparseCategoricalCrossentropy(Loss):
                 f"Loss {self.name!r}: expected one class number for each prediction, shape {predictions.shape[:-1]}, "
                 f"got {labels.shape}."
             )
-        classes = predictions.shape[-1]
         self._refuse_nan(labels)
-        numbers = labels.astype(np.int64, copy=False)
-        checked = numbers if self.ignore_class is None else np.where(numbers == self.ignore_class, 0, numbers)
-        # as unsigned numbers, negative ones are large
-        if checked.size and checked.view(np.uint64).max() >= classes:
-            wrong = checked[(checked < 0) | (checked >= classes)].flat[0]
-            raise ValueError(f"Loss {self.name!r}: expected labels from 0 to {classes - 1}, got {wrong}.")
-        return numbers, predictions
+        return labels.astype(np.int64, copy=False), predictions
+
+    def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
+        labels, predictions = self._as_pair(y_true, np.broadcast_to(np.float32(0), y_pred_shape))
+        counted = self._counted(labels, labels)
+        self._refuse_unknown(labels if counted is None else labels[counted], predictions.shape[-1])
+
+    def _refuse_unknown(self, labels: Array, classes: int) -> None:
+        wrong = labels[(labels < 0) | (labels >= classes)]
+        if wrong.size:
+            raise ValueError(f"Loss {self.name!r}: expected labels from 0 to {classes - 1}, got {wrong.flat[0]}.")
 
     def _counted(self, targets: Array, values: Array) -> Array | None:
         return None if self.ignore_class is None else targets != self.ignore_class
@@ -463,13 +467,15 @@ class SparseCategoricalCrossentropy(Loss):
         if counted is not None:
             labels = np.where(counted, labels, 0)
         if self.from_logits:
+            self._refuse_unknown(labels, rows.shape[1])
             log_p = activations.log_softmax(rows)
             picked = (np.arange(len(labels)), labels)
             losses, gradient = -log_p[picked], np.exp(log_p)
             gradient[picked] -= 1
         else:
             losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
-            _kernels(rows).sparse_categorical_crossentropy(labels, rows, losses, gradient)
+            if not _kernels(rows).sparse_categorical_crossentropy(labels, rows, losses, gradient):
+                self._refuse_unknown(labels, rows.shape[1])
         if counted is not None:
             losses = np.where(counted, losses, 0)
             gradient *= counted[:, np.newaxis]

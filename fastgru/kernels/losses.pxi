@@ -51,12 +51,15 @@ def categorical_crossentropy(const real[:, ::1] t, const real[:, ::1] p, real[::
 
 def sparse_categorical_crossentropy(
     const long long[::1] labels, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient
-):
-    """`categorical_crossentropy` for the numbers (N,) of the classes, each from 0 to C - 1."""
+) -> bool:
+    """`categorical_crossentropy` for the numbers (N,) of the classes; False where one is not from 0 to C - 1."""
     cdef Py_ssize_t i, j
     cdef real total, slope, q
     with nogil:
         for i in range(p.shape[0]):
+            if not 0 <= labels[i] < p.shape[1]:
+                with gil:
+                    return False
             total = 0
             for j in range(p.shape[1]):
                 total += p[i, j]
@@ -66,3 +69,4 @@ def sparse_categorical_crossentropy(
             for j in range(p.shape[1]):
                 gradient[i, j] = slope
             gradient[i, labels[i]] -= slope / q
+    return True
