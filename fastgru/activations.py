@@ -102,8 +102,7 @@ def _leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
 
 
 def _d_leaky_relu(dy: Array, y: Array, x: Array | None, negative_slope: float = 0.2) -> Array:
-    positive = (y if x is None else x) > 0
-    return dy * positive + negative_slope * dy * ~positive
+    return np.where((y if x is None else x) >= 0, dy, negative_slope * dy)
 
 
 def _relu6(x: Array) -> Array:

@@ -462,7 +462,7 @@ class SparseCategoricalCrossentropy(Loss):
         return None if self.ignore_class is None else targets != self.ignore_class
 
     def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
-        labels, rows = y_true.reshape(-1), _rows_of_classes(y_pred, -1)
+        labels, rows = np.ascontiguousarray(y_true).reshape(-1), _rows_of_classes(y_pred, -1)
         counted = self._counted(labels, labels)
         if counted is not None:
             labels = np.where(counted, labels, 0)

@@ -242,7 +242,7 @@ def test_a_model_built_on_data_comes_back_built(tmp_path: Path) -> None:
     x, _ = batch()
     y = model.predict(x, verbose=0)
     model.save(tmp_path / "model.keras")
-    np.testing.assert_array_equal(load_model(tmp_path / "model.keras").predict(x[:2], verbose=0), y[:2])
+    np.testing.assert_array_equal(load_model(tmp_path / "model.keras").predict(x, verbose=0), y)
 
 
 def test_loading_draws_no_random_numbers(tmp_path: Path) -> None:

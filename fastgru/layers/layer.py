@@ -174,6 +174,15 @@ class Call:
         return call
 
 
+class Workspaces(threading.local):
+    """A call for each thread; a copy of it starts without, for memory cannot be shared."""
+
+    call: Call | None = None
+
+    def __reduce__(self) -> tuple[type[Workspaces], tuple[()]]:
+        return Workspaces, ()
+
+
 def real_numbers(values: Any, where: str) -> Array:
     """`values` as an array of real numbers; a ValueError that begins with `where` for anything else.
 
@@ -257,7 +266,7 @@ class Layer:
     """
 
     takes_list = False
-    stateful: Any = False  # whether the layer, or one inside, goes on from the state that the last batch left
+    stateful = False  # whether the layer itself goes on from the state that the last batch left
 
     def __init__(
         self,
@@ -282,19 +291,12 @@ class Layer:
         self.built = False
         self._weights: list[Weight] = []
         self.nodes: list[Node] = []  # its applications in graphs
-        self._workspaces = threading.local()
+        self._workspaces = Workspaces()
         if input_dim is not None:
             input_shape = (input_dim,)
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_workspaces": None}  # memory of threads cannot be copied, and is made where it lacks
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._workspaces = threading.local()
 
     # --- what a subclass writes -------------------------------------------------------------------
 
@@ -488,16 +490,23 @@ class Layer:
             masks = mask if isinstance(mask, (list, tuple)) and self.takes_list else [mask]
             pairs = zip(masks, arrays, strict=False)
             given = tuple([None if one is None else self.as_mask(one, array) for one, array in pairs])
-        outputs = self.forward(self._workspace(bool(training), given), *arrays)
-        return [part.copy() for part in outputs] if isinstance(outputs, tuple) else outputs.copy()
+        return self._new_outputs(arrays, bool(training), given)
 
-    def _workspace(self, training: bool = False, masks: tuple[Array | None, ...] = ()) -> Call:
-        """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
-        call: Call | None = getattr(self._workspaces, "call", None)
-        if call is None:
-            call = self._workspaces.call = Call()
+    def _new_outputs(self, arrays: Sequence[Array], training: bool, masks: tuple[Array | None, ...]) -> Any:
+        """Outputs in new arrays, a list where `forward` returns several, by the memory of the calling thread.
+
+        That is taken away meanwhile: a layer that calls itself gets other memory inside.
+        """
+        workspaces = self._workspaces
+        call, workspaces.call = workspaces.call or Call(), None
         call.training, call.masks = training, masks
-        return call
+        try:
+            outputs = self.forward(call, *arrays)
+            if isinstance(outputs, (tuple, list)):
+                return [None if part is None else np.array(part) for part in outputs]
+            return np.array(outputs)
+        finally:
+            workspaces.call = call
 
     # --- graphs -------------------------------------------------------------------------------------
 

@@ -199,6 +199,10 @@ class Recurrent(Layer):
             raise ValueError(
                 f"{self._where}: expected {expected} of shape {shape}, got {[state.shape for state in states]}."
             )
+        self._check_rows(x)
+
+    def _check_rows(self, x: Array) -> None:
+        """ValueError where the stored states are of another number of rows: the kernels trust that they fit."""
         if self.stateful and self.states is not None and len(self.states[0]) != x.shape[0]:
             raise ValueError(
                 f"{self._where}: stateful=True was built for batches of {len(self.states[0])} rows, got {len(x)}."
@@ -291,6 +295,7 @@ class Recurrent(Layer):
         saved["has_state_input"] = bool(states)
         if not states and self.stateful and self.states:
             states = tuple(self.states)
+            self._check_rows(x)
         drops = call.training and (self.dropout or self.recurrent_dropout)
         masks = self._dropout_masks(len(x), x.shape[2]) if drops else (None, None)
         if masks[0] is not None and masks[1] is None:
@@ -348,8 +353,10 @@ class Recurrent(Layer):
         saved = call.saved
         x = saved["x"]
         saved["packed"] = packed = self._packed(call) if config.multiplies_with_tiles() else None
-        room = self, x.shape, packed is not None, call.differentiate, self.return_sequences
+        # the packing stands for the layer, which a call inside it must not keep alive
+        room = self._packing, x.shape, packed is not None, call.differentiate, self.return_sequences
         if saved.get("room") != room:
+            saved["room"] = None  # an interrupt may come in between
             self._take_room(call, *room[1:])
             saved["room"] = room
         return (

@@ -34,7 +34,6 @@ class TimeDistributed(Wrapper):
         if not isinstance(layer, Layer):
             raise ValueError(f"TimeDistributed {self.name!r}: expected a layer to wrap, got {layer!r}.")
         self.layer = layer
-        self.stateful = layer.stateful
         self._settle_dtype(kwargs.get("dtype"))
 
     def build(self, input_shape: Shape) -> None:

@@ -72,13 +72,6 @@ class Model(Trainer):
     def sublayers(self) -> list[Layer]:
         return self.layers
 
-    @property
-    def stateful(self) -> bool:
-        for layer in self.layers:  # noqa: SIM110  any() takes three times as long, and every prediction asks
-            if layer.stateful:
-                return True
-        return False
-
     def check_inputs(self, *inputs: Array) -> None:
         expected = self.input_shape if self.takes_list else [self.input_shape]
         if len(inputs) != len(expected):

@@ -64,7 +64,8 @@ class Trainer(Layer):
         self._step: Step | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_parameters": None, "_step": None}
+        # what training makes again where it needs it
+        return {**self.__dict__, "_parameters": None, "_step": None}
 
     # --- compile ------------------------------------------------------------------------------------
 
@@ -389,7 +390,7 @@ class Trainer(Layer):
             return self._outputs(inputs)  # one batch that nobody watches
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": -(-count // size)})
         before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
-        if not (before_batch or after_batch or self.stateful):
+        if not (before_batch or after_batch or _stateful(self)):
             size = max(size, self._predict_rows(inputs))
         outputs: list[Array] = []
         bar = progress(verbose, lasting=False)
@@ -453,9 +454,8 @@ class Trainer(Layer):
 
     def _outputs(self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()) -> Any:
         """Outputs for one batch, in new arrays."""
-        outputs = self.forward(self._workspace(training, masks), *arrays)
-        parts = outputs if isinstance(outputs, tuple) else (outputs,)
-        return self.packed([part.copy() for part in parts])
+        found = self._new_outputs(arrays, training, masks)
+        return self.packed(found if isinstance(found, list) else [found])
 
     # --- what the loops share -----------------------------------------------------------------------
 
@@ -464,7 +464,7 @@ class Trainer(Layer):
         if self.input_names is None:
             array = self.as_input(data.array(x, "x"))
             if not self.built:
-                self.build((min(rows or len(array), len(array)) if self.stateful else None, *array.shape[1:]))
+                self.build((min(rows or len(array), len(array)) if _stateful(self) else None, *array.shape[1:]))
             return [data.fitted(array, self.input_shape, "Model {!r}", self.name)]
         described = zip(self.input_names, data.shapes(self.input_shape), strict=True)
         arrays = self.as_inputs(data.inputs(x, self.input_names))
@@ -472,6 +472,14 @@ class Trainer(Layer):
             data.fitted(array, shape, "Model {!r}, input {!r}", self.name, name)
             for array, (name, shape) in zip(arrays, described, strict=True)
         ]
+
+    def _workspace(self) -> Call:
+        """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
+        call = self._workspaces.call
+        if call is None:
+            call = self._workspaces.call = Call()
+        call.training, call.masks = False, ()
+        return call
 
     def _samples(self, x: Any, y: Any, weight: Any) -> Samples:
         """The checked arrays of a data set for this model."""
@@ -505,7 +513,7 @@ class Trainer(Layer):
 
     def _check_batches(self, count: int, size: int) -> None:
         """ValueError where a stateful model, whose states are those of a fixed number of rows, gets other batches."""
-        if not self.stateful:
+        if not _stateful(self):
             return
         rows = data.shapes(self.input_shape)[0][0]
         if size != rows or count % size:
@@ -587,6 +595,16 @@ class Trainer(Layer):
 
 def _regularized(weights: Iterable[Weight]) -> list[tuple[Weight, Regularizer]]:
     return [(weight, weight.regularizer) for weight in weights if weight.regularizer is not None]
+
+
+def _stateful(layer: Layer) -> bool:
+    """Whether the layer, or one inside, goes on from the state that the last batch left."""
+    if layer.stateful:
+        return True
+    for inner in layer.sublayers:  # noqa: SIM110  any() takes three times as long, and every prediction asks
+        if _stateful(inner):
+            return True
+    return False
 
 
 def _embeds(layer: Layer) -> bool:

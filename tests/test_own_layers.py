@@ -1,0 +1,121 @@
+"""Layers of users, who may do what no layer of the package does."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import weakref
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastgru import Sequential
+from fastgru.layers import GRU, Input, Layer, TimeDistributed
+
+
+class Around(Layer):
+    """Runs another layer, and says so by `sublayers` alone."""
+
+    def __init__(self, inner: Layer) -> None:
+        super().__init__()
+        self.inner = inner
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        return [self.inner]
+
+    def build(self, input_shape: Any) -> None:
+        if not self.inner.built:
+            self.inner.build(input_shape)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return self.inner.compute_output_shape(input_shape)
+
+    def forward(self, call: Any, *inputs: Any) -> Any:
+        return self.inner.forward(call.child(0), *inputs)
+
+
+def test_a_stateful_layer_inside_keeps_the_batches_of_its_model(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(6, 3, 4)).astype("float32")
+    layer = GRU(5, stateful=True)
+    plain = Sequential([Input(batch_shape=(2, 3, 4)), layer])
+    expected = plain.predict(x, batch_size=2, verbose=0)
+    layer.reset_states()
+    wrapped = Sequential([Input(batch_shape=(2, 3, 4)), Around(layer)])
+    np.testing.assert_array_equal(wrapped.predict(x, batch_size=2, verbose=0), expected)
+    with pytest.raises(ValueError, match="takes batches of exactly 2 samples"):
+        wrapped(x)
+    with pytest.raises(ValueError, match="stateful=True was built for batches of 2 rows, got 6"):
+        wrapped.layers[0](x)
+
+
+def test_a_model_that_becomes_stateful_inside_a_wrapper_is_heard(rng: np.random.Generator) -> None:
+    inner = Sequential()
+    wrapper = TimeDistributed(inner)
+    inner.add(GRU(3, stateful=True))
+    model = Sequential([Input(batch_shape=(2, 3, 4, 5)), wrapper])
+    with pytest.raises(ValueError, match="is stateful"):
+        model.predict(rng.normal(size=(4, 3, 4, 5)), batch_size=4, verbose=0)
+
+
+class Halving(Layer):
+    """f(x) = x + 1 + f(x / 2), and x + 1 from 1 downwards: it calls itself."""
+
+    def forward(self, call: Any, *inputs: Any) -> Any:
+        (x,) = inputs
+        h = call.buffer("h", x.shape, self.dtype)
+        np.add(x, 1, out=h)
+        return h if x.max() <= 1 else h + self(x / 2)
+
+
+def test_a_layer_may_call_itself() -> None:
+    np.testing.assert_array_equal(Halving()(np.full((1, 2), 4.0)), [[10, 10]])
+
+
+class Several(Layer):
+    def forward(self, call: Any, *inputs: Any) -> Any:
+        h = call.buffer("h", inputs[0].shape, self.dtype)
+        np.multiply(inputs[0], 2, out=h)
+        return [h, None, 3.0]
+
+
+def test_outputs_of_any_kind_are_those_of_their_call_alone() -> None:
+    layer = Several()
+    first = layer(np.ones((1, 2)))
+    layer(np.zeros((1, 2)))
+    assert first[1] is None
+    np.testing.assert_array_equal(first[0], [[2, 2]])
+    assert first[2] == 3.0
+
+
+class OwnState(Layer):
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def forward(self, call: Any, *inputs: Any) -> Any:
+        return inputs[0]
+
+
+@pytest.mark.parametrize("clone", [copy.copy, copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_a_copied_layer_works(clone: Any) -> None:
+    layer = OwnState()
+    layer(np.ones((1, 2)))
+    np.testing.assert_array_equal(clone(layer)(np.ones((1, 2))), [[1, 1]])
+
+
+def test_a_layer_that_was_called_goes_with_its_last_reference() -> None:
+    gc.disable()
+    try:
+        layer = GRU(4)
+        layer(np.ones((1, 2, 3)))
+        gone = weakref.ref(layer)
+        del layer
+        assert gone() is None
+    finally:
+        gc.enable()
