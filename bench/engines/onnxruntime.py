@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 import onnxruntime
 
-from bench.engines import Batcher, Caller, Masked, in_turn, side_by_side
+from bench.engines import Batcher, Caller, Masked, counts, in_turn, side_by_side
 from bench.network import Network
 from bench.onnx_model import bidirectional_model, masked_model, network_model
 
@@ -33,11 +33,13 @@ def _caller(model: bytes, threads: int) -> Caller:
     return lambda x: session.run(None, {"x": x})[0]
 
 
+def _masked(model: bytes, threads: int) -> Masked:
+    session = _session(model, threads)
+    return lambda x, mask, lengths: session.run(None, {"x": x, "lengths": lengths})[0]
+
+
 def _ways(model: bytes, threads: int) -> dict[str, Caller]:
-    ways = {"run": _caller(model, threads)}
-    if threads > 1:
-        ways["run, 1 thread"] = _caller(model, 1)
-    return ways
+    return {f"run{suffix}": _caller(model, count) for suffix, count in counts(threads).items()}
 
 
 def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
@@ -57,5 +59,5 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
 
 
 def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
-    session = _session(masked_model(network, steps), threads)
-    return {"sequence_lens": lambda x, mask, lengths: session.run(None, {"x": x, "lengths": lengths})[0]}
+    model = masked_model(network, steps)
+    return {f"sequence_lens{suffix}": _masked(model, count) for suffix, count in counts(threads).items()}

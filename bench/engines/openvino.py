@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import openvino
 
-from bench.engines import Batcher, Caller, Masked
+from bench.engines import Batcher, Caller, Masked, counts
 from bench.network import Floats, Network
 from bench.onnx_model import bidirectional_model, masked_model, network_model
 
@@ -46,10 +46,7 @@ def _caller(onnx_bytes: bytes, threads: int) -> Caller:
 
 
 def _ways(model: bytes, threads: int) -> dict[str, Caller]:
-    ways = {"infer": _caller(model, threads)}
-    if threads > 1:
-        ways["infer, 1 thread"] = _caller(model, 1)
-    return ways
+    return {f"infer{suffix}": _caller(model, count) for suffix, count in counts(threads).items()}
 
 
 def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
@@ -64,6 +61,7 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
     model = network_model(network, steps)
     call = _caller(model, threads)
 
+    # not engines.in_turn, which gathers all outputs at the end: here the next call has overwritten them by then
     def in_turn(x: Floats, size: int) -> Floats:
         outputs = np.empty((len(x), network.classes), np.float32)
         for start in range(0, len(x), size):
@@ -96,9 +94,7 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
     return {"infer": in_turn, "throughput hint, asynchronous": side_by_side}
 
 
-def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
-    model = masked_model(network, steps)
-
+def _masked(model: bytes, threads: int) -> Masked:
     @cache
     def request(shape: tuple[int, ...]) -> Any:
         shapes = {"x": list(shape), "lengths": [shape[0]]}
@@ -108,4 +104,9 @@ def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
         inputs = {"x": x, "lengths": lengths}
         return request(x.shape).infer(inputs, share_inputs=True, share_outputs=True)[0]
 
-    return {"sequence_lens": call}
+    return call
+
+
+def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
+    model = masked_model(network, steps)
+    return {f"sequence_lens{suffix}": _masked(model, count) for suffix, count in counts(threads).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.engines import Batcher, Caller, Masked, Trainer, in_turn, side_by_side
+from bench.engines import Batcher, Caller, Masked, Trainer, counts, in_turn, side_by_side
 from bench.network import Cell, Floats, Labels, Network
 
 
@@ -87,22 +88,18 @@ def _caller(module: Any, threads: int) -> Caller:
     return call
 
 
-def _counts(threads: int) -> dict[str, int]:
-    return {"": threads, ", 1 thread": 1} if threads > 1 else {"": threads}
-
-
 def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
     return {
         name + suffix: _caller(module, count)
         for name, module in _modules(network, steps).items()
-        for suffix, count in _counts(threads).items()
+        for suffix, count in counts(threads).items()
     }
 
 
 def quick_callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
     # a traced module is at most a tenth quicker and warms up for long
     eager = _Network(network).eval()
-    return {f"inference_mode{suffix}": _caller(eager, count) for suffix, count in _counts(threads).items()}
+    return {f"inference_mode{suffix}": _caller(eager, count) for suffix, count in counts(threads).items()}
 
 
 def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
@@ -113,10 +110,8 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
     return ways
 
 
-def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
-    gru = _gru(network.cells[:1])
-
-    def packed(x: Floats, mask: Any, lengths: Any) -> Floats:
+def _packed(gru: nn.GRU, threads: int) -> Masked:
+    def call(x: Floats, mask: Any, lengths: Any) -> Floats:
         torch.set_num_threads(threads)
         with torch.inference_mode():
             rows = nn.utils.rnn.pack_padded_sequence(
@@ -124,7 +119,12 @@ def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
             )
             return gru(rows)[1][0].numpy()
 
-    return {"pack_padded_sequence": packed}
+    return call
+
+
+def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:
+    gru = _gru(network.cells[:1])
+    return {f"pack_padded_sequence{suffix}": _packed(gru, count) for suffix, count in counts(threads).items()}
 
 
 def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
@@ -136,11 +136,12 @@ def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Calle
     def last_states(x: torch.Tensor) -> torch.Tensor:
         return gru(x)[1].transpose(0, 1).flatten(1)
 
-    return {f"inference_mode{suffix}": _caller(last_states, count) for suffix, count in _counts(threads).items()}
+    return {f"inference_mode{suffix}": _caller(last_states, count) for suffix, count in counts(threads).items()}
 
 
 class _Trainer:
-    def __init__(self, network: Network, batch_size: int, fused: bool, compiled: bool) -> None:
+    def __init__(self, network: Network, batch_size: int, threads: int, fused: bool, compiled: bool) -> None:
+        self.threads = threads
         self.logits = _Logits(network)
         self.call: Any = torch.compile(self.logits) if compiled else self.logits
         self.batch_size = batch_size
@@ -148,6 +149,7 @@ class _Trainer:
         self.optimizer = torch.optim.Adam(self.logits.parameters(), lr=1e-3, eps=1e-7, fused=fused)
 
     def epoch(self, x: Floats, y: Labels, shuffle: bool = True) -> None:
+        torch.set_num_threads(self.threads)
         inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
         if self.binary:
             labels = labels.float()
@@ -163,19 +165,22 @@ class _Trainer:
         return nn.functional.cross_entropy(logits, labels)
 
     def outputs(self, x: Floats) -> Floats:
+        torch.set_num_threads(self.threads)
         with torch.no_grad():
             logits = torch.cat([self.logits(rows) for rows in torch.from_numpy(x).split(250)])
             return (logits.sigmoid() if self.binary else logits.softmax(-1)).numpy()
 
 
 def trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:
-    compiled = {"torch.compile, fused Adam": lambda: _Trainer(network, batch_size, True, True)}
-    return quick_trainers(network, steps, batch_size, threads) | compiled
+    return quick_trainers(network, steps, batch_size, threads) | {
+        f"torch.compile, fused Adam{suffix}": partial(_Trainer, network, batch_size, count, True, True)
+        for suffix, count in counts(threads).items()
+    }
 
 
 def quick_trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:
-    torch.set_num_threads(threads)
     return {
-        "eager": lambda: _Trainer(network, batch_size, False, False),
-        "eager, fused Adam": lambda: _Trainer(network, batch_size, True, False),
+        name + suffix: partial(_Trainer, network, batch_size, count, fused, False)
+        for name, fused in (("eager", False), ("eager, fused Adam", True))
+        for suffix, count in counts(threads).items()
     }
