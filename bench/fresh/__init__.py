@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+BATCH_SIZE = 32  # of peers that leave it to the caller: Keras's default, and small, because it is held in memory
+
 
 def peak_memory() -> int:
     """Bytes that this process had in memory at most."""

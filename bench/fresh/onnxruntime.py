@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import onnxruntime
 
-from bench.fresh import peak_memory
+from bench.fresh import BATCH_SIZE, peak_memory
 
 model, x, y = sys.argv[1:4]
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = int(sys.argv[4])
 session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 images = np.load(x)
-outputs = [session.run(None, {"x": images[start : start + 250]})[0] for start in range(0, len(images), 250)]
+outputs = [session.run(None, {"x": images[start : start + BATCH_SIZE]})[0] for start in range(0, len(images), BATCH_SIZE)]
 np.save(y, np.concatenate(outputs))
 print(peak_memory())
