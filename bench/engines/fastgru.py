@@ -8,13 +8,12 @@ from pathlib import Path
 import fastgru
 from bench.engines import Batcher, Caller, Masked, Trainer
 from bench.network import Floats, Labels, Network
-from fastgru.kernels import show_config
 from fastgru.layers import GRU, Bidirectional, Dense
 from fastgru.models import Sequential
 
 
 def versions() -> dict[str, str]:
-    config = show_config()
+    config = fastgru.show_config()
     return {"fastgru": fastgru.__version__, "isa": config["isa"], "blas": ", ".join(config["blas"])}
 
 
