@@ -1,4 +1,7 @@
-"""Keras on its JAX backend: as a Keras user runs it, and in the quicker ways that Keras offers."""
+"""Keras on its JAX backend: as a Keras user runs it, and in the quicker ways that Keras offers.
+
+JAX has no setting for threads: it takes one for each CPU it may use, and the worker may use as many as were asked for.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,16 @@ import jax
 import keras
 import numpy as np
 
-from bench.engines import Batcher, Caller, Masked, Trainer, in_turn
+from bench.engines import Batcher, Caller, Masked, Trainer, in_turn, side_by_side
 from bench.network import Floats, Labels, Network
 
-# unrolled steps are compiled one by one: quick to run, and slow to compile where they are many
+# unrolled steps are compiled one by one, and the time for that grows faster than their number: of an update with 64 it
+# takes 14 s, with 100 more than half a minute, rolled up 3 s; up to here both race
 _UNROLLED_STEPS = 64
-# of a training step it takes seconds for each size, and from here on it was no quicker to run
-_QUICKLY_UNROLLED_STEPS = 16
 # steps in one execution take the cost of a call from small steps; their graph grows with their number
 _STEPS_PER_EXECUTION = 32
 _SMALL_STEP = 1024
 _WHOLE = 1 << 20  # a batch size that no input of `callers` reaches
-
-# JAX has no setting for threads: it takes one for each CPU it may use, and the worker may use so many
 
 
 def versions() -> dict[str, str]:
@@ -85,7 +85,9 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
     for suffix, unroll in _unrolls(network, steps).items():
         model = _model(network, steps, unroll)
         ways[f"predict{suffix}"] = partial(model.predict, verbose=0)
-        ways[f"jit(stateless_call){suffix}"] = in_turn(_jitted(model))
+        call = _jitted(model)
+        ways[f"jit(stateless_call){suffix}"] = in_turn(call)
+        ways[f"jit(stateless_call){suffix}, batches side by side"] = side_by_side(call, threads)
     return ways
 
 
@@ -183,11 +185,11 @@ def trainers(network: Network, steps: int, batch_size: int, threads: int) -> dic
         for suffix, unroll in _unrolls(network, steps).items():
             name = f"fit{suffix}" + (f", steps_per_execution={count}" if count > 1 else "")
             ways[name] = partial(_Fit, network, steps, batch_size, unroll, count)
-    for suffix, unroll in _unrolls(network, steps).items():
-        ways[f"own loop{suffix}"] = partial(_Loop, network, steps, batch_size, unroll)
-    return ways
+    return ways | quick_trainers(network, steps, batch_size, threads)
 
 
 def quick_trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:
-    unroll = steps <= _QUICKLY_UNROLLED_STEPS
-    return {f"own loop, {unroll=}": partial(_Loop, network, steps, batch_size, unroll)}
+    return {
+        f"own loop{suffix}": partial(_Loop, network, steps, batch_size, unroll)
+        for suffix, unroll in _unrolls(network, steps).items()
+    }
