@@ -11,5 +11,7 @@ model, x, y = sys.argv[1:4]
 options = {"INFERENCE_NUM_THREADS": int(sys.argv[4]), "INFERENCE_PRECISION_HINT": "f32"}
 compiled = openvino.compile_model(model, "CPU", options)
 images = np.load(x)
-np.save(y, np.concatenate([compiled(images[start : start + BATCH_SIZE])[0] for start in range(0, len(images), BATCH_SIZE)]))
+np.save(
+    y, np.concatenate([compiled(images[start : start + BATCH_SIZE])[0] for start in range(0, len(images), BATCH_SIZE)])
+)
 print(peak_memory())
