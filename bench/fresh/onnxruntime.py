@@ -12,8 +12,6 @@ options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = int(sys.argv[4])
 session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 images = np.load(x)
-outputs = [
-    session.run(None, {"x": images[start : start + BATCH_SIZE]})[0] for start in range(0, len(images), BATCH_SIZE)
-]
-np.save(y, np.concatenate(outputs))
+batches = (images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE))
+np.save(y, np.concatenate([session.run(None, {"x": batch})[0] for batch in batches]))
 print(peak_memory())
