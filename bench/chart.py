@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.engines import ENGINES
+from bench.engines import ENGINES, title
 from bench.outcome import OWN, Outcome, Result, amount
-from bench.process import title
 
 _COLOURS = {
     OWN: "#c8102e",

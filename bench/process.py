@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import ROOT
-from bench.engines import ENGINES
+from bench.engines import title
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTGRU_NUM_THREADS")
 # these force OpenBLAS's kernels and block sizes, and with them the rate of whoever calls it
@@ -28,11 +28,6 @@ def environment(threads: int) -> dict[str, str]:
     """The variables of an engine's process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
     return kept | dict.fromkeys(_THREAD_VARIABLES, str(threads))
-
-
-def title(engine: str) -> str:
-    """What people call it."""
-    return ENGINES[engine].title if engine in ENGINES else engine
 
 
 class DiedError(RuntimeError):

@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from bench.engines import ENGINES, missing
+from bench.engines import ENGINES, missing, title
 from bench.jobs import sgemm
 from bench.network import Arrays
 from bench.outcome import OWN, Outcome, Result, Settings, duration
-from bench.process import DiedError, Worker, title
+from bench.process import DiedError, Worker
 
 Say = Callable[[str], None]
 Ways = Literal["all", "plainest and quickest", "one"]

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from bench import ROOT
+from bench.engines import title
 from bench.outcome import OWN, Outcome, Result, amount
-from bench.process import removed, title
+from bench.process import removed
 
 # variables with these beginnings change how fast engines and their BLAS run
 _STEERING = (

@@ -60,6 +60,11 @@ ENGINES = {
 }
 
 
+def title(name: str) -> str:
+    """What people call it."""
+    return ENGINES[name].title if name in ENGINES else name
+
+
 def missing(name: str) -> list[str]:
     """The packages that an engine needs and that are not installed."""
     return [package for package in ENGINES[name].needs if importlib.util.find_spec(package) is None]

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bench import network
-from bench.engines import ENGINES
+from bench.engines import ENGINES, title
 from bench.network import Arrays
 from bench.outcome import Outcome, Result, Settings
-from bench.process import fresh, title
+from bench.process import fresh
 from bench.race import TOLERANCE, Say, able, largest_difference
 
 TITLE = "fresh process: import, open the model (GRU 128), first prediction, end"

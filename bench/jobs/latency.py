@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bench import network
-from bench.jobs import Way, inference
-from bench.jobs.train import mnist
+from bench import mnist, network
 from bench.network import Arrays
+from bench.ways import Way, inference
 
 TITLE = "one MNIST image, GRU 128"
 ROUNDS = 9
@@ -17,7 +16,7 @@ WAYS = "all"
 
 
 def data(quick: bool) -> Arrays:
-    return {"x": mnist(quick)["x_test"][:1]} | network.draw(28, 128, 10).arrays()
+    return {"x": mnist.load(quick)["x_test"][:1]} | network.draw(28, 128, 10).arrays()
 
 
 def samples(arrays: Arrays) -> int:

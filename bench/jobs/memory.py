@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from bench import network
-from bench.engines import ENGINES
+from bench.engines import ENGINES, title
 from bench.jobs.cold import Programs
 from bench.jobs.train import BATCH_SIZE
 from bench.outcome import Outcome, Result, Settings, amount
-from bench.process import fresh, title
+from bench.process import fresh
 from bench.race import Say, able
 
 TITLE = "peak resident memory of a fresh process, GRU 128 over (28, 28)"

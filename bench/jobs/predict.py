@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bench import network
-from bench.jobs import Way, inference
-from bench.jobs.train import mnist
+from bench import mnist, network
 from bench.network import Arrays
+from bench.ways import Way, inference
 
 TITLE = "10,000 MNIST images, GRU 128, best batch of each"
 ROUNDS = 9
@@ -20,7 +19,7 @@ _BATCH_SIZES = (32, 125, 250, 500, 1000, 10_000)
 
 
 def data(quick: bool) -> Arrays:
-    return {"x": mnist(quick)["x_test"]} | network.draw(28, 128, 10).arrays()
+    return {"x": mnist.load(quick)["x_test"]} | network.draw(28, 128, 10).arrays()
 
 
 def samples(arrays: Arrays) -> int:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from bench import network
 from bench.engines import ENGINES
-from bench.jobs import Way, inference, train
 from bench.network import Arrays
 from bench.outcome import OWN, Outcome, Settings
 from bench.race import Race, Say, able
+from bench.ways import Way, inference, training_ways
 
 TITLE = "sizes"
 _ROUNDS = 3
@@ -101,7 +101,7 @@ def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
     kind, x = str(arrays["kind"]), arrays["x"]
     if kind == "train":
         trainers = getattr(engine, "quick_trainers", engine.trainers)
-        ways = train.training_ways(trainers, arrays, int(arrays["batch_size"]), threads)
+        ways = training_ways(trainers, arrays, int(arrays["batch_size"]), threads)
         return {name: way._replace(check=dict) for name, way in ways.items()}
     weights, steps = network.from_arrays(arrays), x.shape[1]
     if kind == "masked":

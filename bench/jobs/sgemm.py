@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.jobs import Way
 from bench.network import Arrays
+from bench.ways import Way
 
 _SIZE = 3072
 

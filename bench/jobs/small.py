@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from bench import network
-from bench.jobs import Way
-from bench.jobs.train import training_ways
 from bench.network import Arrays
+from bench.ways import Way, training_ways
 
 TITLE = "128 batches of 32, GRU 64 over (10, 1), Adam"
 ROUNDS = 9
