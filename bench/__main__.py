@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def main() -> int:
     parser.add_argument("--readme", type=Path, help="a Markdown file with markers to put the table between")
     parser.add_argument("--quick", action="store_true", help="a little noise as data: shows that it runs, not how fast")
     options = parser.parse_args()
+    # as an exception it lets workers, which may be stopped, be ended
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     for name in options.jobs:
         if name not in jobs.JOBS and options.jobs != [_PROFILE]:
             parser.error(f"unknown job {name!r}: choose from {', '.join(jobs.JOBS)}, or {_PROFILE} alone")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from bench.engines import title
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTGRU_NUM_THREADS")
 # these force OpenBLAS's kernels and block sizes, and with them the rate of whoever calls it
 _REMOVED = "OPENBLAS_"
+# after which an engine is taken to hang; making ways ready compiles each of them, for each size of batch
+_MINUTES, _MINUTES_TO_PREPARE = 10, 60
 
 
 def removed() -> dict[str, str]:
@@ -57,6 +60,15 @@ class Worker:
     def ask(self, do: str, **arguments: Any) -> Any:
         """The answer to a request; a DiedError with the engine's last words where it died."""
         assert self._process.stdin and self._process.stdout
+        minutes = _MINUTES_TO_PREPARE if do == "prepare" else _MINUTES
+        hung = threading.Event()
+
+        def give_up() -> None:
+            hung.set()
+            self._process.kill()
+
+        deadline = threading.Timer(60 * minutes, give_up)
+        deadline.start()
         try:
             self._signal("SIGCONT")
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
@@ -65,9 +77,12 @@ class Worker:
             self._signal("SIGSTOP")
             return answer
         except (BrokenPipeError, json.JSONDecodeError):
-            self._process.wait()
+            code = self._process.wait()
             self._errors.seek(0)
-            raise DiedError(self.engine, _last_words(self._errors.read())) from None
+            words = _no_answer(minutes) if hung.is_set() else _last_words(code, self._errors.read())
+            raise DiedError(self.engine, words) from None
+        finally:
+            deadline.cancel()
 
     def _signal(self, name: str) -> None:
         if hasattr(signal, name):
@@ -83,12 +98,25 @@ def fresh(module: str, arguments: list[str], threads: int) -> tuple[float, str]:
     """Seconds from start to end of a new process that runs a module of `bench.fresh`, and what it printed."""
     command = [sys.executable, "-m", f"bench.fresh.{module}", *arguments]
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, env=environment(threads), text=True, capture_output=True)
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment(threads), text=True, capture_output=True, timeout=60 * _MINUTES
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"bench.fresh.{module}: {_no_answer(_MINUTES)}") from None
     seconds = time.perf_counter() - began
     if done.returncode:
-        raise RuntimeError(f"bench.fresh.{module} failed: {_last_words(done.stderr)}")
+        raise RuntimeError(f"bench.fresh.{module}: {_last_words(done.returncode, done.stderr)}")
     return seconds, done.stdout
 
 
-def _last_words(errors: str) -> str:
-    return (errors.strip().splitlines() or ["no message"])[-1]
+def _no_answer(minutes: float) -> str:
+    return f"no answer in {minutes:g} minutes"
+
+
+def _last_words(code: int, errors: str) -> str:
+    """The last line that a process wrote, and the signal that ended it if one did."""
+    *_, last = errors.strip().splitlines() or [""]
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}" + (f", after {last!r}" if last else "")
+    return last or "no message"

@@ -14,8 +14,10 @@ gets one line of JSON on stdout:
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import statistics
 import sys
 import time
@@ -85,7 +87,15 @@ class _Desk:
         return self.ways[way].check()
 
 
+def _end_with_parent() -> None:
+    """Have Linux kill this process when the one that started it ends: stopped, it would never see the end of stdin."""
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
+    _end_with_parent()
     # what an engine prints goes to stderr and cannot mix with the answers
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
