@@ -54,6 +54,8 @@ class Outcome:
         For each task and engine the seconds of all its ways, by which the quickest was picked.
     differences : dict
         For each task and engine how far its numbers are at most from those of the first engine.
+    differences_trained : dict
+        The same after a few updates, where the task is training.
     notes : list of str
         What a reader has to know besides: who was left out, and why.
     """
@@ -68,6 +70,7 @@ class Outcome:
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
     trials: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     differences: dict[str, dict[str, float]] = field(default_factory=dict)
+    differences_trained: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property

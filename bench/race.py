@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +25,15 @@ YARDSTICK = "scipy_blas"
 _TURN_SECONDS, _QUICK_SECONDS = 0.3, 0.02
 
 
-def able(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -> Iterator[str]:
-    """The engines that are asked for, can do it and are installed; a line for those that are not."""
+def able(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -> list[str]:
+    """The engines that are asked for, can do it and are installed; a line for those that are not.
+
+    Raises
+    ------
+    RuntimeError
+        There is none.
+    """
+    names = []
     for name in settings.engines:
         if trains and not ENGINES[name].trains:
             continue
@@ -35,7 +42,10 @@ def able(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -
             outcome.notes.append(line)
             say(line)
         else:
-            yield name
+            names.append(name)
+    if not names:
+        raise RuntimeError("nobody to race")
+    return names
 
 
 class Race:
@@ -62,7 +72,7 @@ class Race:
                     outcome.versions[name] = self._workers[-1].ask("versions")
                 except DiedError as died:
                     self._leave_out(died)
-            self._prepared(self._workers[-1], "sgemm", {}, "", [])
+            self._prepared(self._workers[-1], "sgemm", {}, "", [], [])
         except BaseException:
             self.end()
             raise
@@ -79,9 +89,10 @@ class Race:
         self._folder.cleanup()
 
     def note(self, line: str) -> None:
-        """Tell something that belongs to the outcome."""
-        self.outcome.notes.append(line)
-        self.say(line)
+        """Tell something that belongs to the outcome, once: a race that begins anew finds the same again."""
+        if line not in self.outcome.notes:
+            self.outcome.notes.append(line)
+            self.say(line)
 
     def run(
         self,
@@ -94,14 +105,14 @@ class Race:
     ) -> None:
         """Race at a task, all engines or those named.
 
-        Every way of every engine first has to give the same numbers as the first. Each engine then races in its
+        A way of a peer that does not give the numbers of the first engine is left out. Each engine races in its
         plainest way and in that which a short trial found to be its quickest, in all its ways, or in one: the quickest,
-        for fastgru the plainest. A peer whose process dies is left out from then on.
+        for fastgru the plainest. A peer whose process dies is left out from then on, and the race begins anew.
 
         Raises
         ------
         RuntimeError
-            The numbers differ, or fastgru cannot do the task.
+            fastgru cannot do the task, its numbers differ, or no peer has them.
         """
         while True:
             try:
@@ -124,11 +135,12 @@ class Race:
         racing: list[tuple[Worker, Result]] = []
         expected: list[npt.NDArray[Any]] = []
         trials = self.outcome.trials[task] = {}
-        self.outcome.differences[task] = {}
+        self.outcome.differences[task], self.outcome.differences_trained[task] = {}, {}
+        differing: list[str] = []
         for worker in workers:
             if not task:
                 self.say(f"{title(worker.engine)}: warming up")
-            for way, seconds in self._prepared(worker, job, arrays, task, expected).items():
+            for way, seconds in self._prepared(worker, job, arrays, task, expected, differing).items():
                 trials.setdefault(worker.engine, {})[way] = seconds
             if found := trials.get(worker.engine):
                 plainest = next(iter(found))
@@ -137,6 +149,10 @@ class Race:
                 chosen = {"all": list(found), "plainest and quickest": [plainest, quickest], "one": [one]}[ways]
                 for way in dict.fromkeys(chosen):
                     racing.append((worker, Result(worker.engine, task, way, plain=way == plainest)))
+        if differing and len(trials) == 1 < len(workers):
+            raise RuntimeError(f"{differing[0]}; nobody agrees, and nothing was timed")
+        for line in differing:
+            self.note(f"{line}; left out")
         rates = self.outcome.sgemm[task] = []
         for number in range(1, rounds + 1):
             for worker, result in racing:
@@ -150,9 +166,16 @@ class Race:
         self.outcome.results += [result for _worker, result in racing]
 
     def _prepared(
-        self, worker: Worker, job: str, arrays: Arrays, task: str, expected: list[npt.NDArray[Any]]
+        self,
+        worker: Worker,
+        job: str,
+        arrays: Arrays,
+        task: str,
+        expected: list[npt.NDArray[Any]],
+        differing: list[str],
     ) -> dict[str, float]:
-        """The trials of a worker's ways whose answers are as expected, which those of the first are by definition."""
+        """The trials of a worker's ways whose answers are as expected, which those of the first are by definition; a
+        line is added to `differing` for those whose are not."""
         data, file = self._files / "data.npz", self._files / "answers.npz"
         np.savez(data, allow_pickle=False, **arrays)
         found = worker.ask("prepare", job=job, data=str(data), answers=str(file), seconds=self.seconds)
@@ -160,26 +183,26 @@ class Race:
             if worker.engine == OWN:
                 raise RuntimeError(f"{title(worker.engine)}, {way}{_at(task)} failed: {why}")
             self.note(f"{title(worker.engine)}, {way}{_at(task)}: left out, {why}")
+        kept: dict[str, float] = {}
         with np.load(file, allow_pickle=False) as given:
             for number, way in enumerate(found["trials"]):
                 if way in found["failed"]:
                     continue
                 answers = [array for name, array in given.items() if name.startswith(f"{number}.")]
                 expected[:] = expected or answers
-                for part, (answer, right) in enumerate(zip(answers, expected, strict=True)):
-                    self._agree(worker.engine, way, task, largest_difference(answer, right), part)
-        return {way: seconds for way, seconds in found["trials"].items() if seconds is not None}
-
-    def _agree(self, engine: str, way: str, task: str, difference: float, part: int) -> None:
-        tolerance = TOLERANCE_TRAINED if part else TOLERANCE
-        if not difference <= tolerance:  # NaN too
-            raise RuntimeError(
-                f"{title(engine)}, {way}{_at(task)}: its numbers{' after updates' if part else ''} differ by "
-                f"{difference:.2g} from those of the first engine, more than {tolerance:g}; nothing was timed."
-            )
-        differences = self.outcome.differences[task]
-        if not part:
-            differences[engine] = max(difference, differences.get(engine, 0.0))
+                pairs = zip(answers, expected, strict=True)
+                differences = [largest_difference(answer, right) for answer, right in pairs]
+                if why := _disagreement(differences):
+                    line = f"{title(worker.engine)}, {way}{_at(task)}: {why}"
+                    if worker.engine == OWN:
+                        raise RuntimeError(f"{line}; nothing was timed")
+                    differing.append(line)
+                    continue
+                kept[way] = found["trials"][way]
+                recorded = self.outcome.differences, self.outcome.differences_trained
+                for difference, record in zip(differences, recorded, strict=False):
+                    record[task][worker.engine] = max(difference, record[task].get(worker.engine, 0.0))
+        return kept
 
     def _turn(self, worker: Worker, way: str) -> float:
         return worker.ask("turn", way=way, seconds=self.seconds)
@@ -188,7 +211,7 @@ class Race:
 def race(job_name: str, job: Any, settings: Settings, say: Say) -> Outcome:
     """A job of one task: all engines that can do it."""
     outcome = Outcome(job_name, job.TITLE)
-    names = list(able(outcome, settings, say, trains=job.TRAINS))
+    names = able(outcome, settings, say, trains=job.TRAINS)
     arrays = job.data(settings.quick)
     outcome.work[""], outcome.samples[""] = job.work(arrays), job.samples(arrays)
     with Race(outcome, names, settings, _TURN_SECONDS, say) as running:
@@ -200,6 +223,17 @@ def race(job_name: str, job: Any, settings: Settings, say: Say) -> Outcome:
 def largest_difference(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
     """Infinite where the shapes differ."""
     return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")
+
+
+def _disagreement(differences: Sequence[float]) -> str:
+    """What is wrong with a way's numbers, before and, in training, after updates; nothing if they are near enough."""
+    limits = ("", TOLERANCE), (" after updates", TOLERANCE_TRAINED)
+    for difference, (when, tolerance) in zip(differences, limits, strict=False):
+        if not difference <= tolerance:  # NaN too
+            return (
+                f"its numbers{when} differ by {difference:.2g} from those of the first engine, more than {tolerance:g}"
+            )
+    return ""
 
 
 def _at(task: str) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # at the end, so that an installed fastgru comes first
 sys.path.append(str(ROOT))
 
-from bench import chart, network, process, race, report, shares  # noqa: E402
-from bench.jobs import scale  # noqa: E402
+from bench import chart, network, process, programs, race, report, shares  # noqa: E402
+from bench.jobs import cold, memory, scale  # noqa: E402
 from bench.outcome import Outcome, Result, Settings, amount, duration  # noqa: E402
 
 WHERE = {"cpu": "A CPU", "threads": 2, "python": "3.12", "date": "2026-01-02T03:04:05", "commit": "abc"}
@@ -123,8 +126,7 @@ def test_no_engine_sees_what_steers_openblas(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_engine_that_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "missing", lambda name: [] if name == "fastgru" else ["this", "that"])
     outcome, said = Outcome("predict", ""), []
-    names = list(race.able(outcome, Settings(["fastgru", "openvino"], 1), said.append))
-    assert names == ["fastgru"]
+    assert race.able(outcome, Settings(["fastgru", "openvino"], 1), said.append) == ["fastgru"]
     assert said == outcome.notes == ["OpenVINO: skipped, this and that not installed"]
 
 
@@ -189,6 +191,19 @@ def test_nothing_is_timed_where_numbers_differ(run_fakes: Any) -> None:
     assert not FakeWorker.turns
 
 
+def test_fastgru_is_never_timed_in_a_way_that_contradicts_itself(run_fakes: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"fastgru, b: its numbers differ by 0\.5"):
+        run_fakes({"fastgru": {"a": 0.5, "b": 1.0}, "openvino": {"c": 0.5}})
+
+
+def test_a_way_whose_numbers_differ_is_left_out_where_another_agrees(run_fakes: Any) -> None:
+    outcome = run_fakes({"fastgru": {"a": 0.5}, "openvino": {"b": 0.5, "c": 0.9}, "pytorch": {"d": 0.9}})
+    assert [(result.engine, result.way) for result in outcome.results] == [("fastgru", "a"), ("openvino", "b")]
+    why = "its numbers differ by 0.4 from those of the first engine, more than 0.0001; left out"
+    assert outcome.notes == [f"OpenVINO, c: {why}", f"PyTorch nn.GRU, d: {why}"]
+    assert "pytorch" not in outcome.differences[""]
+
+
 def test_nan_is_no_agreement(run_fakes: Any) -> None:
     with pytest.raises(RuntimeError, match="differ by nan"):
         run_fakes({"fastgru": {"a": 0.5}, "openvino": {"b": float("nan")}})
@@ -209,6 +224,123 @@ def test_a_peer_that_dies_is_left_out_and_the_race_goes_on(run_fakes: Any) -> No
 def test_without_fastgru_there_is_no_race(run_fakes: Any) -> None:
     with pytest.raises(RuntimeError, match="fastgru failed"):
         run_fakes({"fastgru": {"dies": 1.0}})
+
+
+def test_a_race_that_begins_anew_tells_nothing_twice(run_fakes: Any) -> None:
+    outcome = run_fakes({"fastgru": {"a": 1.0}, "openvino": {"b": None, "c": 1.0}, "pytorch": {"dies": 1.0}})
+    assert outcome.notes == [
+        "OpenVINO, b: left out, it broke",
+        "PyTorch nn.GRU failed: out of memory; left out from here on",
+    ]
+
+
+def test_no_engine_that_can_do_a_job_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="nobody to race"):
+        race.able(Outcome("train", ""), Settings(["onnxruntime"], 1), print, trains=True)
+
+
+def fake_fresh(broken: str, wrong: str) -> Any:
+    """`process.fresh` with an engine whose program fails to predict many, and one whose numbers are wrong."""
+
+    def fresh(module: str, arguments: list[str], threads: int) -> tuple[float, str]:
+        if module not in ("save", "train"):
+            x = np.load(arguments[1])
+            if module == broken and len(x) > 1:
+                raise RuntimeError("killed by SIGKILL")
+            np.save(arguments[2], np.full(len(x), float(module == wrong)))
+        return 1.0, str(2**20)
+
+    return fresh
+
+
+@pytest.mark.parametrize("job", [cold, memory])
+def test_a_peer_whose_program_fails_is_left_out_and_the_job_goes_on(monkeypatch: pytest.MonkeyPatch, job: Any) -> None:
+    fresh = fake_fresh("pytorch", wrong="openvino")
+    for module in (programs, memory):
+        monkeypatch.setattr(module, "fresh", fresh)
+    monkeypatch.setattr(race, "missing", lambda name: [])
+    outcome = job.run(Settings(["fastgru", "pytorch", "openvino"], 1, rounds=2, quick=True), lambda line: None)
+    assert all(len(result.values) == 2 for result in outcome.results)
+    why = "its numbers differ by 1 from those of the first engine"
+    notes = [f"OpenVINO failed: {why}; left out from here on"]
+    if job is memory:
+        notes.append("PyTorch nn.GRU failed: killed by SIGKILL; left out from here on")
+    assert outcome.notes == notes
+    assert outcome.engines == (["fastgru"] if job is memory else ["fastgru", "pytorch"])
+
+
+def test_without_fastgru_s_program_there_is_no_race(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "fresh", fake_fresh("fastgru", wrong=""))
+    with pytest.raises(RuntimeError, match="fastgru failed: killed by SIGKILL"):
+        memory.run(Settings(["fastgru"], 1, quick=True), lambda line: None)
+
+
+# --- processes ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[process.Worker]:
+    worker = process.Worker("scipy_blas", 1, tmp_path)
+    worker.ask("versions")
+    yield worker
+    worker.end()
+
+
+def state(pid: int) -> str:
+    """What Linux calls it: T is stopped, Z is ended; nothing if there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def in_time(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@on_linux
+def test_a_worker_is_stopped_between_its_turns(worker: process.Worker) -> None:
+    assert in_time(lambda: state(worker._process.pid) == "T")
+    assert "scipy" in worker.ask("versions")
+    assert in_time(lambda: state(worker._process.pid) == "T")
+
+
+@on_linux
+def test_a_killed_worker_is_told_by_its_signal(worker: process.Worker) -> None:
+    worker._process.kill()
+    with pytest.raises(process.DiedError, match="killed by SIGKILL"):
+        worker.ask("versions")
+
+
+def test_a_worker_that_hangs_is_given_up(
+    worker: process.Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "data.npz")
+    monkeypatch.setattr(process, "_MINUTES_TO_PREPARE", 0.01)
+    with pytest.raises(process.DiedError, match=r"no answer in 0\.01 minutes"):
+        worker.ask("prepare", job="sgemm", data=str(tmp_path / "data.npz"), answers="", seconds=100)
+
+
+@on_linux
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_run_that_is_ended_leaves_no_worker_behind(tmp_path: Path, name: str) -> None:
+    words = ["latency", "--quick", "--rounds", "100000", "--engines", "fastgru", "--json", str(tmp_path / "b.json")]
+    command = [sys.executable, "-m", "bench", *words]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        assert any(line.startswith("round 3") for line in run.stdout)
+        workers = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        assert len(workers) == 2
+        run.send_signal(getattr(signal, name))
+        run.communicate()
+    assert run.returncode == (143 if name == "SIGTERM" else -signal.SIGKILL)
+    assert in_time(lambda: all(state(int(pid)) in ("", "Z") for pid in workers))
 
 
 # --- what is written ----------------------------------------------------------------------------------

@@ -19,11 +19,20 @@ JOBS = ("train", "small", "predict", "latency", "cold", "scale", "memory")
 
 
 def run(name: str, settings: Settings, say: Callable[[str], None]) -> Outcome:
-    """Do a job; `say` gets a line for what happens."""
+    """Do a job; `say` gets a line for what happens.
+
+    Raises
+    ------
+    RuntimeError
+        No engine can do it, or fastgru cannot.
+    """
     from bench.race import race
 
     job = load(name)
-    return job.run(settings, say) if hasattr(job, "run") else race(name, job, settings, say)
+    outcome = job.run(settings, say) if hasattr(job, "run") else race(name, job, settings, say)
+    if not outcome.results:
+        raise RuntimeError("no engine got through")
+    return outcome
 
 
 def load(name: str) -> Any:

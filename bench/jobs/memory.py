@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from bench import network
-from bench.engines import ENGINES, title
-from bench.jobs.cold import Programs
+from bench.engines import ENGINES
 from bench.jobs.train import BATCH_SIZE
-from bench.outcome import Outcome, Result, Settings, amount
+from bench.outcome import Outcome, Result, Settings
 from bench.process import fresh
+from bench.programs import Programs
 from bench.race import Say, able
 
 TITLE = "peak resident memory of a fresh process, GRU 128 over (28, 28)"
@@ -21,7 +21,7 @@ _ROUNDS = 3
 
 def run(settings: Settings, say: Say) -> Outcome:
     outcome = Outcome("memory", TITLE, unit="bytes")
-    names = list(able(outcome, settings, say))
+    names = able(outcome, settings, say)
     rng = np.random.default_rng(0)
     count = 2 * BATCH_SIZE if settings.quick else 50 * BATCH_SIZE
     arrays = network.draw(28, 128, 10).arrays()
@@ -31,20 +31,16 @@ def run(settings: Settings, say: Say) -> Outcome:
     training = f"training, {count // BATCH_SIZE} batches of {BATCH_SIZE}"
     rounds = settings.rounds or (1 if settings.quick else _ROUNDS)
     with tempfile.TemporaryDirectory() as text:
-        programs = Programs(Path(text), names, arrays, settings.threads, say)
-        racing = [Result(name, task, "fresh process") for task in (first, many) for name in names]
-        racing += [Result(name, training, "fresh process") for name in names if ENGINES[name].trains]
-        for number in range(1, rounds + 1):
-            for result in racing:
-                if result.task == training:
-                    arguments = [result.engine, str(programs.data), str(BATCH_SIZE), str(settings.threads)]
-                    peak = int(fresh("train", arguments, settings.threads)[1].split()[-1])
-                else:
-                    x = arrays["x"][:1] if result.task == first else images
-                    peak = programs.open_and_predict(result.engine, x)[1]
-                result.values.append(peak)
-                say(f"round {number} of {rounds}: {title(result.engine)}, {result.task}: {amount(peak, 'bytes')}")
-    outcome.results = racing
+        programs = Programs(outcome, Path(text), names, arrays, settings.threads, say)
+
+        def measure(result: Result) -> float:
+            if result.task != training:
+                return programs.open_and_predict(result.engine, arrays["x"][:1] if result.task == first else images)[1]
+            arguments = [result.engine, str(programs.data), str(BATCH_SIZE), str(settings.threads)]
+            return int(fresh("train", arguments, settings.threads)[1].split()[-1])
+
+        results = [Result(name, task, "fresh process") for task in (first, many) for name in names]
+        results += [Result(name, training, "fresh process") for name in names if ENGINES[name].trains]
+        programs.race(results, rounds, measure)
     outcome.samples = {first: 1, many: len(images), training: count}
-    outcome.differences[""] = programs.differences
     return outcome

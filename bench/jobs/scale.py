@@ -114,9 +114,9 @@ def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
 def run(settings: Settings, say: Say) -> Outcome:
     """One task for each size."""
     outcome = Outcome("scale", TITLE)
-    names = list(able(outcome, settings, say))
+    names = able(outcome, settings, say)
     trainers = [name for name in names if ENGINES[name].trains]
-    grid = sizes(settings.quick)
+    grid = [size for size in sizes(settings.quick) if size.kind != "train" or trainers]
     rounds = settings.rounds or (1 if settings.quick else _ROUNDS)
     end = time.monotonic() + _SECONDS_AT_MOST
     with Race(outcome, names, settings, _TURN_SECONDS, say) as race:
