@@ -68,8 +68,9 @@ class Worker:
             self._process.kill()
 
         deadline = threading.Timer(60 * minutes, give_up)
-        deadline.start()
+        deadline.daemon = True  # an exception from a signal may come before it is cancelled
         try:
+            deadline.start()
             self._signal("SIGCONT")
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self._process.stdin.flush()
