@@ -89,14 +89,9 @@ class Outcome:
         return min(found, key=lambda result: result.median, default=None)
 
     def ratio(self, result: Result) -> float | None:
-        """How many times fastgru's value this one is; None where fastgru did not take part.
-
-        The median over the rounds, in each of which both met the same machine.
-        """
+        """How many times fastgru's median this one's is, as the two are told; None where fastgru did not take part."""
         own = self.best(result.task, OWN)
-        if own is None:
-            return None
-        return statistics.median(value / theirs for value, theirs in zip(result.values, own.values, strict=True))
+        return None if own is None else result.median / own.median
 
     def share(self, result: Result) -> float | None:
         """The part of the machine's sgemm rate that the task's products ran at, the median over the rounds."""
@@ -131,6 +126,16 @@ def duration(seconds: float) -> str:
         if seconds * factor >= 0.9995:
             return f"{seconds * factor:.3g} {unit}"
     return f"{seconds * 1e6:.3g} us"
+
+
+def times(ratio: float) -> str:
+    """Two digits below ten, so that 1.03 does not look like a draw."""
+    return f"{ratio:.2f}" if ratio < 9.995 else f"{ratio:.1f}"
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things, of which one takes no s."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def amount(value: float, unit: str) -> str:

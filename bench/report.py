@@ -17,7 +17,7 @@ import numpy as np
 
 from bench import ROOT
 from bench.engines import title
-from bench.outcome import OWN, Outcome, Result, amount
+from bench.outcome import OWN, Outcome, Result, amount, counted, times
 from bench.process import removed
 
 # variables with these beginnings change how fast engines and their BLAS run
@@ -41,10 +41,11 @@ COLUMNS = ("task", "engine", "way", "median", "min to max", "ratio", "of sgemm",
 
 
 def rows(outcome: Outcome) -> list[tuple[str, ...]]:
-    """One row of `COLUMNS` for each engine and way; of many tasks the five worst for fastgru, and the best ways."""
+    """One row of `COLUMNS` for each engine and way; of many tasks the best ways, at the five worst for fastgru where it
+    has peers."""
     many = len(outcome.tasks) > _MANY
     found: list[tuple[str, ...]] = []
-    for task in outcome.closest(_MANY) if many else outcome.tasks:
+    for task in (outcome.closest(_MANY) if many else []) or outcome.tasks:
         for result in outcome.results:
             if result.task == task and (not many or result is outcome.best(task, result.engine)):
                 ratio, share = outcome.ratio(result), outcome.share(result)
@@ -55,7 +56,7 @@ def rows(outcome: Outcome) -> list[tuple[str, ...]]:
                         result.way,
                         amount(result.median, outcome.unit),
                         _spread(result, outcome.unit),
-                        f"{ratio:.2f}" if ratio else "-",
+                        times(ratio) if ratio else "-",
                         f"{share:.0%}" if share else "-",
                         f"{result.check['accuracy']:.2%}" if "accuracy" in result.check else "-",
                     )
@@ -65,7 +66,7 @@ def rows(outcome: Outcome) -> list[tuple[str, ...]]:
 
 def lines(outcome: Outcome) -> Iterator[str]:
     """What the table does not say."""
-    if len(outcome.tasks) > _MANY:
+    if len(outcome.tasks) > _MANY and outcome.closest(1):
         yield f"above: the {_MANY} sizes at which a peer comes closest; over all sizes, times of fastgru's time:"
         for engine in outcome.engines:
             ratios = outcome.ratios(engine)
@@ -73,20 +74,23 @@ def lines(outcome: Outcome) -> Iterator[str]:
                 worst, middle, best = min(ratios.values()), statistics.median(ratios.values()), max(ratios.values())
                 ahead = sum(ratio < 1 for ratio in ratios.values())
                 yield (
-                    f"{title(engine)}: {worst:.2f} to {best:.1f}, median {middle:.2f}, "
+                    f"{title(engine)}: {times(worst)} to {times(best)}, median {times(middle)}, "
                     f"ahead at {ahead} of {len(ratios)} sizes"
                 )
     if rates := [rate / 1e9 for found in outcome.sgemm.values() for rate in found]:
         yield f"sgemm: {statistics.median(rates):.0f} GFLOP/s, {min(rates):.0f} to {max(rates):.0f}"
     if work := outcome.work.get(""):
-        yield f"products of a turn: {work / 1e9:.4g} GFLOP, {outcome.samples['']:,} samples"
-    for task, differences in outcome.differences.items():
-        if differences and len(outcome.differences) == 1:
-            yield f"{task or 'numbers of all engines'}: equal within {max(differences.values()):.1g}"
-    if len(outcome.differences) > 1:
-        largest = max(max(found.values(), default=0.0) for found in outcome.differences.values())
-        yield f"numbers of all engines: equal within {largest:.1g} at every size"
+        yield f"products of a turn: {work / 1e9:.4g} GFLOP, {counted(outcome.samples[''], 'sample')}"
+    before, after = (_largest(found) for found in (outcome.differences, outcome.differences_trained))
+    if before is not None:
+        updates = f", after updates within {after:.1g}" if after is not None else ""
+        sizes = " at every size" if len(outcome.differences) > 1 else ""
+        yield f"numbers of all engines: equal within {before:.1g}{updates}{sizes}"
     yield from outcome.notes
+
+
+def _largest(differences: dict[str, dict[str, float]]) -> float | None:
+    return max((most for found in differences.values() for most in found.values()), default=None)
 
 
 def machine(threads: int) -> dict[str, Any]:
@@ -126,22 +130,35 @@ def write_json(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any]) -
 
 def write_readme(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any]) -> None:
     """Put one table of all jobs between the two markers of a Markdown file."""
-    text = path.read_text()
-    if _BEGIN not in text or _END not in text:
-        raise ValueError(f"{path} has no markers {_BEGIN} and {_END} to put the table between.")
-    before, rest = text.split(_BEGIN)
-    after = rest.split(_END)[1]
+    before, after = around_table(path)
     path.write_text(before + _BEGIN + "\n" + "\n".join(readme_lines(outcomes, where)) + "\n" + _END + after)
+
+
+def around_table(path: Path) -> tuple[str, str]:
+    """The text of a Markdown file before and after the markers of the table.
+
+    Raises
+    ------
+    ValueError
+        It has none.
+    """
+    before, begin, rest = path.read_text().partition(_BEGIN)
+    _table, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise ValueError(f"{path} has no markers {_BEGIN} and {_END} to put the table between.")
+    return before, after
 
 
 def readme_lines(outcomes: Sequence[Outcome], where: dict[str, Any]) -> list[str]:
     """The table: a row for each task, a column for each engine, peers with their ratio to fastgru."""
     engines = list(dict.fromkeys(engine for outcome in outcomes for engine in outcome.engines))
     commit = f", commit {where['commit']}" if where["commit"] else ""
+    threads = counted(where["threads"], "thread")
     words = [
-        f"{where['cpu']}, {where['threads']} threads, Python {where['python']}, {where['date'][:10]}{commit}.",
-        "Medians of engines that took turns, every engine in its quickest way, fastgru in its plainest. In brackets:",
-        "how many times fastgru's time or memory, and for fastgru the share of the machine's `sgemm` rate.",
+        f"{where['cpu']}, {threads}, Python {where['python']}, {where['date'][:10]}{commit}.",
+        "Medians of engines that took turns, every engine in its quickest way, fastgru in its plainest; cold start and",
+        "memory were tried in one way only. In brackets: how many times fastgru's time or memory, and for fastgru the",
+        "share of the machine's `sgemm` rate; its least and most stand where they are more than a tenth apart.",
         "",
         "| | " + " | ".join(f"{title(engine)} {_version(outcomes, engine)}".strip() for engine in engines) + " |",
         "|---" + "|--:" * len(engines) + "|",
@@ -157,11 +174,14 @@ def readme_lines(outcomes: Sequence[Outcome], where: dict[str, Any]) -> list[str
     return words
 
 
-def _spread(result: Result, unit: str) -> str:
-    """From the least to the most, the unit once where it is the same."""
-    least, most = (amount(value, unit) for value in (min(result.values), max(result.values)))
-    number, _, name = least.partition(" ")
-    return f"{number if most.endswith(' ' + name) else least} to {most}"
+def _spread(result: Result, unit: str, after: str = "") -> str:
+    """From the least to the most; a unit that they, and the amount that stands before them, share is told once."""
+    least, most = (amount(value, unit).split() for value in (min(result.values), max(result.values)))
+    if least[1] == most[1]:
+        least.pop()
+        if after.endswith(" " + most[1]):
+            most.pop()
+    return f"{' '.join(least)} to {' '.join(most)}"
 
 
 def _cell(outcome: Outcome, task: str, engine: str) -> str:
@@ -171,15 +191,17 @@ def _cell(outcome: Outcome, task: str, engine: str) -> str:
     ratio, share = outcome.ratio(result), outcome.share(result)
     text = amount(result.median, outcome.unit)
     if engine == OWN:
-        return f"**{text}**" + (f" ({share:.0%})" if share else "")
-    return text + (f" ({ratio:.1f}x)" if ratio else "")
+        wide = max(result.values) - min(result.values) > 0.1 * result.median
+        spread = f", {_spread(result, outcome.unit, text)}" if wide else ""
+        return f"**{text}**{spread}" + (f" ({share:.0%})" if share else "")
+    return text + (f" ({times(ratio)}x)" if ratio else "")
 
 
 def _worst(outcome: Outcome, engine: str) -> str:
     ratios = outcome.ratios(engine)
     if engine == OWN or not ratios:
         return "-"
-    return f"{min(ratios.values()):.2f}x, {statistics.median(ratios.values()):.1f}x"
+    return f"{times(min(ratios.values()))}x, {times(statistics.median(ratios.values()))}x"
 
 
 def _version(outcomes: Sequence[Outcome], engine: str) -> str:

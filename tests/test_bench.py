@@ -20,7 +20,7 @@ sys.path.append(str(ROOT))
 
 from bench import chart, network, process, programs, race, report, shares  # noqa: E402
 from bench.jobs import cold, memory, scale  # noqa: E402
-from bench.outcome import Outcome, Result, Settings, amount, duration  # noqa: E402
+from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times  # noqa: E402
 
 WHERE = {"cpu": "A CPU", "threads": 2, "python": "3.12", "date": "2026-01-02T03:04:05", "commit": "abc"}
 
@@ -67,7 +67,13 @@ def test_peers_race_at_their_best_and_fastgru_as_it_comes() -> None:
     assert outcome.share(outcome.results[0]) == pytest.approx(0.8)
 
 
-def test_a_machine_that_slows_down_between_rounds_changes_no_ratio() -> None:
+def test_a_ratio_is_the_quotient_of_the_medians_beside_it() -> None:
+    outcome = Outcome("latency", "an image")
+    outcome.results = [Result("fastgru", "", "w", [1.0, 2.0, 4.0]), Result("openvino", "", "w", [4.0, 3.0, 2.0])]
+    assert outcome.ratios("openvino") == {"": 1.5}
+
+
+def test_a_machine_that_slows_down_changes_no_ratio() -> None:
     outcome = an_outcome()
     for result in outcome.results:
         result.values = [result.values[0], 2 * result.values[0], 2 * result.values[0]]
@@ -88,6 +94,15 @@ def test_the_closest_sizes_come_first() -> None:
 )
 def test_durations_are_told_in_three_digits(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(("ratio", "text"), [(1.03, "1.03"), (0.699, "0.70"), (9.996, "10.0"), (20.12, "20.1")])
+def test_a_ratio_tells_who_is_ahead(ratio: float, text: str) -> None:
+    assert times(ratio) == text
+
+
+def test_one_of_a_thing_takes_no_s() -> None:
+    assert [counted(number, "thread") for number in (1, 2, 10_000)] == ["1 thread", "2 threads", "10,000 threads"]
 
 
 def test_memory_is_told_in_mebibytes() -> None:
@@ -348,13 +363,41 @@ def test_a_run_that_is_ended_leaves_no_worker_behind(tmp_path: Path, name: str) 
 
 def test_the_readme_table_stands_between_its_markers(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\nafter\n")
+    readme.write_text("before\n<!-- bench:begin -->\nformer\n<!-- bench:end -->\nafter\n")
     report.write_readme(readme, [an_outcome()], WHERE)
     text = readme.read_text()
     assert text.startswith("before\n<!-- bench:begin -->\n") and text.endswith("\n<!-- bench:end -->\nafter\n")
-    assert "old" not in text
+    assert "former" not in text
     assert "| | fastgru 1.0 | Keras on JAX 3.0 |" in text
-    assert "| train: an epoch | **1 s** (80%) | 3 s (3.0x) |" in text
+    assert "| train: an epoch | **1 s**, 900 ms to 1.1 s (80%) | 3 s (3.00x) |" in text
+
+
+def readme_cell(values: list[float]) -> str:
+    outcome = Outcome("latency", "an image", results=[Result("fastgru", "", "w", values)])
+    return report.readme_lines([outcome], WHERE)[-1].split(" | ")[1].removesuffix(" |")
+
+
+def test_the_readme_tells_fastgru_s_spread_where_it_is_wide() -> None:
+    assert readme_cell([58e-6, 59e-6, 60e-6]) == "**59 us**"
+    assert readme_cell([58e-6, 59e-6, 83e-6]) == "**59 us**, 58 to 83"
+    assert readme_cell([980e-6, 1e-3, 1.2e-3]) == "**1 ms**, 980 us to 1.2 ms"
+
+
+def test_how_far_numbers_differ_is_told_before_and_after_updates(tmp_path: Path) -> None:
+    outcome = an_outcome()
+    outcome.differences = {"": {"fastgru": 0.0, "keras_jax": 3e-7}}
+    outcome.differences_trained = {"": {"fastgru": 0.0, "keras_jax": 2e-4}}
+    assert "numbers of all engines: equal within 3e-07, after updates within 0.0002" in list(report.lines(outcome))
+    report.write_json(tmp_path / "b.json", [outcome], WHERE)
+    assert (
+        json.loads((tmp_path / "b.json").read_text())["jobs"]["train"]["differences_trained"][""]["keras_jax"] == 2e-4
+    )
+
+
+def test_many_sizes_without_a_peer_are_all_told() -> None:
+    outcome = Outcome("scale", "sizes", results=[Result("fastgru", f"size {n}", "w", [1.0]) for n in range(8)])
+    assert [row[0] for row in report.rows(outcome)] == [f"size {n}" for n in range(8)]
+    assert list(report.lines(outcome)) == []
 
 
 def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
@@ -379,7 +422,7 @@ def test_many_sizes_are_told_by_the_five_worst() -> None:
         task = f"size {number}"
         outcome.results += [Result("fastgru", task, "w", [1.0]), Result("openvino", task, "w", [8.0 - number])]
     assert list(dict.fromkeys(row[0] for row in report.rows(outcome))) == [f"size {n}" for n in (7, 6, 5, 4, 3)]
-    assert "OpenVINO: 1.00 to 8.0, median 4.50, ahead at 0 of 8 sizes" in list(report.lines(outcome))
+    assert "OpenVINO: 1.00 to 8.00, median 4.50, ahead at 0 of 8 sizes" in list(report.lines(outcome))
 
 
 def test_the_chart_is_a_picture(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bench import network
 from bench.engines import ENGINES
 from bench.network import Arrays
-from bench.outcome import OWN, Outcome, Settings
+from bench.outcome import OWN, Outcome, Settings, times
 from bench.race import Race, Say, able
 from bench.ways import Way, inference, training_ways
 
@@ -130,7 +130,7 @@ def run(settings: Settings, say: Say) -> Outcome:
             outcome.work[task], outcome.samples[task] = work(size, arrays["lengths"]), len(arrays["x"])
             peers = [outcome.ratios(name) for name in names if name != OWN]
             closest = min((ratios[task] for ratios in peers if task in ratios), default=None)
-            say(f"{number} of {len(grid)}: {task}" + (f", closest peer {closest:.2f}" if closest else ""))
+            say(f"{number} of {len(grid)}: {task}" + (f", closest peer {times(closest)}" if closest else ""))
     outcome.title = f"{len(outcome.tasks)} sizes"
     outcome.notes += _growth(outcome)
     return outcome
