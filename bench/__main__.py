@@ -27,8 +27,10 @@ def main() -> int:
         "jobs", nargs="*", metavar="JOB", help=f"{', '.join(jobs.JOBS)} (default: all of them), or {_PROFILE} alone"
     )
     parser.add_argument("--engines", nargs="+", choices=engines.ENGINES, default=list(engines.ENGINES), metavar="NAME")
-    parser.add_argument("--rounds", type=int, help="turns of each engine (default: the job's)")
-    parser.add_argument("--threads", type=int, default=available_cpus(), help="of each engine (default: %(default)s)")
+    parser.add_argument("--rounds", type=_count, help="turns of each engine (default: the job's)")
+    parser.add_argument(
+        "--threads", type=_count, default=available_cpus(), help="of each engine (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="default: %(default)s")
     parser.add_argument("--plot", type=Path, help="a chart (default: the JSON file's name with .png)")
     parser.add_argument("--readme", type=Path, help="a Markdown file with markers to put the table between")
@@ -39,6 +41,17 @@ def main() -> int:
     for name in options.jobs:
         if name not in jobs.JOBS and options.jobs != [_PROFILE]:
             parser.error(f"unknown job {name!r}: choose from {', '.join(jobs.JOBS)}, or {_PROFILE} alone")
+    if options.threads > available_cpus():
+        parser.error(
+            f"argument --threads: {options.threads} are more than the {available_cpus()} that may be used here"
+        )
+    # each once, and fastgru's numbers first: the others are compared with them
+    options.engines = [name for name in engines.ENGINES if name in options.engines]
+    options.plot = options.plot or options.json.with_suffix(".png")
+    try:
+        _check_files(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
     # a file or a pipe is as wide as the tables need
     console = Console(width=None if sys.stdout.isatty() else 140)
     if hasattr(os, "sched_setaffinity"):
@@ -55,6 +68,23 @@ def main() -> int:
         return 130
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no positive whole number")
+    return int(text)
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Tell before a long race what could not be written after it."""
+    for path in filter(None, (options.json, options.plot, options.readme)):
+        if not path.resolve().parent.is_dir():
+            raise ValueError(f"there is no folder {path.parent} to write {path.name} into")
+    if options.json.resolve() == options.plot.resolve():
+        raise ValueError(f"the JSON file and the chart cannot both be {options.json}")
+    if options.readme:
+        report.around_table(options.readme)
+
+
 def _race(options: argparse.Namespace, console: Console) -> int:
     """Do the jobs; one that fails does not keep the others from being done."""
     settings = Settings(options.engines, options.threads, options.rounds, options.quick)
@@ -65,21 +95,23 @@ def _race(options: argparse.Namespace, console: Console) -> int:
         console.print(f"[bold]{name}: {jobs.load(name).TITLE}[/]; threads: {options.threads}", highlight=False)
         try:
             outcome = jobs.run(name, settings, lambda line: print(line, flush=True))
+            outcomes.append(outcome)
+            console.print(_table(outcome))
+            for line in report.lines(outcome):
+                console.print(line, highlight=False, markup=False)
+            # after each job, so that an interrupted one does not take those before it along
+            report.write_json(options.json, outcomes, where)
         except (RuntimeError, ValueError, OSError) as error:
             print(f"bench: {name}: {error}", file=sys.stderr)
             failed = True
-            continue
-        outcomes.append(outcome)
-        console.print(_table(outcome))
-        for line in report.lines(outcome):
-            console.print(line, highlight=False, markup=False)
+    if not outcomes:
+        return 1
     console.print(f"{where['cpu']}, {where['date']}, commit {where['commit'] or 'unknown'}", highlight=False)
     try:
-        report.write_json(options.json, outcomes, where)
         console.print(f"Saved: {options.json}", highlight=False)
         if options.readme:
             report.write_readme(options.readme, outcomes, where)
-        console.print(chart.draw(options.plot or options.json.with_suffix(".png"), outcomes, where), highlight=False)
+        console.print(chart.draw(options.plot, outcomes, where), highlight=False)
     except (ValueError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         failed = True

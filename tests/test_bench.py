@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # at the end, so that an installed fastgru comes first
 sys.path.append(str(ROOT))
 
+from bench import __main__ as main  # noqa: E402
 from bench import chart, network, process, programs, race, report, shares  # noqa: E402
 from bench.jobs import cold, memory, scale  # noqa: E402
 from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times  # noqa: E402
@@ -501,6 +502,74 @@ def test_an_unknown_job_is_told_with_the_choices() -> None:
     done = subprocess.run([sys.executable, "-m", "bench", "trian"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "unknown job 'trian': choose from train, small" in done.stderr
+
+
+def run_bench(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--rounds", "0"], "argument --rounds: 0 is no positive whole number"),
+        (["--threads", "two"], "argument --threads: two is no positive whole number"),
+        (["--threads", "4096"], "argument --threads: 4096 are more than the"),
+        (["--json", "missing/b.json"], "there is no folder missing to write b.json into"),
+        (["--plot", "missing/b.png"], "there is no folder missing to write b.png into"),
+        (["--json", "b.png"], "the JSON file and the chart cannot both be b.png"),
+        (["--readme", "CHANGELOG.md"], "CHANGELOG.md has no markers"),
+        (["--readme", "missing.md"], "missing.md"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_the_race(words: list[str], told: str) -> None:
+    done = run_bench("latency", *words)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_job_that_no_engine_can_do_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    done = run_bench("train", "--quick", "--engines", "onnxruntime", "--json", tmp_path / "b.json")
+    assert (done.returncode, done.stderr) == (1, "bench: train: nobody to race\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def main_here(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """`main` with words, in this process, whose CPUs and signals it leaves alone."""
+    monkeypatch.setattr(main.os, "sched_setaffinity", lambda *_cpus: None, raising=False)
+    monkeypatch.setattr(main.signal, "signal", lambda *_handler: None)
+
+    def call(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["bench", *words])
+        return main.main()
+
+    return call
+
+
+def test_a_job_that_is_interrupted_takes_no_other_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, main_here: Callable[..., int]
+) -> None:
+    def run(name: str, *_others: object) -> Outcome:
+        if name == "small":
+            raise KeyboardInterrupt
+        return an_outcome()
+
+    monkeypatch.setattr(main.jobs, "run", run)
+    file = tmp_path / "b.json"
+    assert main_here("train", "small", "--json", str(file)) == 130
+    assert list(json.loads(file.read_text())["jobs"]) == ["train"]
+
+
+def test_an_engine_named_twice_races_once_and_fastgru_first(
+    monkeypatch: pytest.MonkeyPatch, main_here: Callable[..., int]
+) -> None:
+    seen = []
+    monkeypatch.setattr(main, "_race", lambda options, console: seen.append(options.engines) or 0)
+    assert main_here("--engines", "pytorch", "fastgru", "pytorch") == 0
+    assert seen == [["fastgru", "pytorch"]]
 
 
 def test_the_installed_package_is_not_hidden_by_the_checkout(tmp_path: Path) -> None:
