@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.engines import ENGINES, title
-from bench.outcome import OWN, Outcome, Result, amount
+from bench.outcome import OWN, Outcome, Result, amount, counted, times
 
 _COLOURS = {
     OWN: "#c8102e",
@@ -18,6 +18,8 @@ _COLOURS = {
     "openvino": "#8172b3",
 }
 _INK, _FAINT = "#222222", "#999999"
+_SIZES = "scale"  # the job whose tasks are many: one panel for all of them
+_TIMES_THE_LEAST = 12
 
 
 def draw(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any]) -> str:
@@ -27,69 +29,83 @@ def draw(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any]) -> str:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    panels = [(outcome, task) for outcome in outcomes for task in _panel_tasks(outcome)]
-    if not panels:
-        return "No chart: nothing was measured"
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(6.6 * columns, 1 + 2.2 * rows), layout=ConstrainedLayoutEngine(hspace=0.08))
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, (outcome, task) in zip(axes, panels, strict=False):
-        if task is None:
-            _ratios(axis, outcome)
-        else:
-            _bars(axis, outcome, task)
-    for axis in axes[len(panels) :]:
-        axis.axis("off")
+    bars = [(outcome, task) for outcome in outcomes if outcome.job != _SIZES for task in outcome.tasks]
+    sizes = [outcome for outcome in outcomes if outcome.job == _SIZES and _peers(outcome)]
+    count = len(bars) + len(sizes)
+    if not count:
+        return "No chart: nothing to compare was measured"
+    columns = min(2, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(6.6 * columns, 1.2 + 2.2 * rows), layout=ConstrainedLayoutEngine(hspace=0.08))
+    grid = figure.add_gridspec(rows, columns)
+    # the last panel, the sizes where they were raced, takes the whole of its row if it is alone there
+    places = [grid[number // columns, number % columns] for number in range(count - 1)]
+    places.append(grid[rows - 1, (count - 1) % columns :])
+    axes = [figure.add_subplot(place) for place in places]
+    for axis, (outcome, task) in zip(axes, bars, strict=False):
+        _bars(axis, outcome, task)
+    for axis, outcome in zip(axes[len(bars) :], sizes, strict=True):
+        _ratios(axis, outcome)
     figure.suptitle(
-        f"fastgru and its peers: {where['cpu']}, {where['threads']} threads, {where['date'][:10]}\n"
-        "shorter is better; lines: all rounds; in brackets: times fastgru's own; each peer in its quickest way",
+        f"fastgru and its peers: {where['cpu']}, {counted(where['threads'], 'thread')}, {where['date'][:10]}\n"
+        "shorter is better; in brackets: times fastgru's own\n"
+        "each peer in its quickest way; in cold and memory in the one that was tried\n"
+        "lines: least to most of the rounds, with an arrow where that is further away",
         fontsize=11, color=_INK, x=0.01, ha="left",
     )  # fmt: skip
     figure.savefig(path, dpi=130, format="png")
     return f"Saved: {path}"
 
 
-def _panel_tasks(outcome: Outcome) -> list[str | None]:
-    """The tasks that get a panel each; one panel for all, None, where they are many."""
-    return [None] if outcome.job == "scale" else list(outcome.tasks)
+def _peers(outcome: Outcome) -> list[str]:
+    return [engine for engine in outcome.engines if engine != OWN and outcome.ratios(engine)]
 
 
 def _bars(axis: Any, outcome: Outcome, task: str) -> None:
     """A bar for each engine at its best, the range of the rounds as a line, its ratio to fastgru behind it."""
     found = [outcome.best(task, engine) for engine in outcome.engines]
     results: list[Result] = [result for result in found if result]
-    longest = max(result.median for result in results)
+    # bars are cut where one that is many times as long would leave nothing of the others
+    longest = min(max(result.median for result in results), _TIMES_THE_LEAST * min(r.median for r in results))
     for place, result in enumerate(results):
-        # a single slow round must not make all bars short
-        least, most = min(result.values), min(max(result.values), 1.2 * longest)
-        axis.barh(place, result.median, color=_COLOURS[result.engine], height=0.68)
-        axis.plot([least, most], [place, place], color=_INK, linewidth=1)
+        end = min(result.median, longest)
+        # nor must a single slow round make all bars short
+        least, most = min(result.values), min(max(result.values), 1.15 * longest)
+        axis.barh(place, end, color=_COLOURS[result.engine], height=0.68)
+        if result.median > longest:
+            _cut(axis, place, longest)
+        else:
+            axis.plot([least, most], [place, place], color=_INK, linewidth=1)
+            if max(result.values) > most:
+                axis.plot(most, place, marker=">", markersize=4, color=_INK)
+            end = max(end, most)
         ratio = outcome.ratio(result)
         text = amount(result.median, outcome.unit)
         if result.engine != OWN and ratio:
-            text += f"  ({ratio:.1f}x)"
+            text += f"  ({times(ratio)}x)"
         elif share := outcome.share(result):
             text += f"  ({share:.0%} of sgemm)"
         weight = "bold" if result.engine == OWN else "normal"
-        at = max(result.median, most) + 0.015 * longest
-        axis.text(at, place, text, va="center", fontsize=9, color=_INK, fontweight=weight)
+        axis.text(end + 0.025 * longest, place, text, va="center", fontsize=9, color=_INK, fontweight=weight)
     axis.set_yticks(range(len(results)), [title(result.engine) for result in results], fontsize=9)
     # bars are equally thick in all panels
     axis.set_ylim(len(ENGINES) - 0.4, -0.6)
     axis.set_xlim(0, 1.55 * longest)
     axis.spines["left"].set_bounds(len(results) - 0.5, -0.5)
     axis.set_xticks([])
-    axis.tick_params(length=0)
-    axis.spines[["top", "right", "bottom"]].set_visible(False)
-    axis.spines["left"].set_color(_FAINT)
-    text = f"{outcome.job}: {task or outcome.title}"
-    axis.set_title(text, fontsize=10, loc="left", color=_INK)
+    _plain(axis)
+    axis.set_title(f"{outcome.job}: {task or outcome.title}", fontsize=10, loc="left", color=_INK)
+
+
+def _cut(axis: Any, place: int, end: float) -> None:
+    """A white gap across a bar shortly before its end: it is longer than it is drawn."""
+    for start in (0.93 * end, 0.95 * end):
+        axis.plot([start, start + 0.01 * end], [place + 0.4, place - 0.4], color="white", linewidth=2)
 
 
 def _ratios(axis: Any, outcome: Outcome) -> None:
     """A dot for each size and peer at how many times fastgru's time the peer takes."""
-    peers = [engine for engine in outcome.engines if engine != OWN and outcome.ratios(engine)]
+    peers = _peers(outcome)
     axis.axvline(1, color=_COLOURS[OWN], linewidth=1.5)
     for place, engine in enumerate(peers):
         ratios = outcome.ratios(engine)
@@ -102,10 +118,16 @@ def _ratios(axis: Any, outcome: Outcome) -> None:
     ticks = [tick for tick in (0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if axis.get_xlim()[0] <= tick <= axis.get_xlim()[1]]
     axis.set_xticks(ticks, [f"{tick:g}x" for tick in ticks], fontsize=8)
     axis.minorticks_off()
-    axis.tick_params(length=0)
     axis.grid(axis="x", color="#e5e5e5", linewidth=0.8)
     axis.set_axisbelow(True)
+    _plain(axis)
+    axis.set_xlabel(
+        "a peer's time, in times of fastgru's: right of the red line fastgru is ahead", fontsize=9, color=_INK
+    )
+    axis.set_title(f"{outcome.job}: a dot for each of {outcome.title}", fontsize=10, loc="left", color=_INK)
+
+
+def _plain(axis: Any) -> None:
+    axis.tick_params(length=0)
     axis.spines[["top", "right", "bottom"]].set_visible(False)
     axis.spines["left"].set_color(_FAINT)
-    text = f"{outcome.job}: {outcome.title}, times of fastgru's time (right of the line: fastgru ahead)"
-    axis.set_title(text, fontsize=10, loc="left", color=_INK)

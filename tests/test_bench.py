@@ -436,6 +436,17 @@ def test_the_chart_is_a_picture(tmp_path: Path) -> None:
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
+def test_one_extreme_peer_leaves_the_other_bars_long_enough_to_see() -> None:
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    values = {"fastgru": 1.0, "pytorch": 2.0, "openvino": 1000.0}
+    outcome = Outcome("cold", "t", results=[Result(engine, "", "w", [value]) for engine, value in values.items()])
+    axis = figure.subplots()
+    chart._bars(axis, outcome, "")
+    own, _pytorch, extreme = (bar.get_width() for bar in axis.patches)
+    assert extreme == 12 * own
+    assert "1e+03 s  (1000.0x)" in [text.get_text() for text in axis.texts]
+
+
 def test_without_matplotlib_there_is_a_line_instead_of_a_chart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chart.importlib.util, "find_spec", lambda name: None)
     assert "matplotlib is not installed" in chart.draw(tmp_path / "b.png", [an_outcome()], WHERE)
