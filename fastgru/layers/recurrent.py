@@ -309,8 +309,12 @@ class Recurrent(Layer):
 
     def _run(self, waiting: list[tuple[Any, ...]]) -> None:
         """Run the layer's kernel for a call, or for two side by side."""
-        with threads.one_blas_thread(not config.multiplies_with_tiles()):
-            getattr(kernels.module(self.dtype), self._kernels[0])(waiting, threads.get_num_threads())
+        forward = getattr(kernels.module(self.dtype), self._kernels[0])
+        if config.multiplies_with_tiles():
+            forward(waiting, threads.get_num_threads())
+            return
+        with threads.one_blas_thread():
+            forward(waiting, threads.get_num_threads())
 
     def _end(self, call: Call) -> Any:
         """The outputs of a call that has run."""
