@@ -97,7 +97,7 @@ def _d_relu(
 
 
 def _leaky_relu(x: Array, negative_slope: float = 0.2) -> Array:
-    # arithmetic, here and below: np.where takes four times as long
+    # arithmetic: np.where takes four times as long
     return np.maximum(x, 0) + negative_slope * np.minimum(x, 0)
 
 

@@ -24,15 +24,17 @@ Y = RNG.integers(0, 2, 10)
 LENGTHS = np.array([6, 1, 3, 2, 6, 5, 4, 1, 2, 6], np.int32)
 MASK = np.arange(STEPS) < LENGTHS[:, None]
 
-PEERS = [
+PEERS = {
     # those that train take seconds to import, and more to compile
-    pytest.param(name, marks=[pytest.mark.slow] if entry.trains else [])
+    name: pytest.param(name, marks=[pytest.mark.slow] if entry.trains else [])
     for name, entry in engines.ENGINES.items()
     if name != "fastgru"
-]
+}
+TRAINING = [param for name, param in PEERS.items() if engines.ENGINES[name].trains]
+WITH_THREADS = [param for name, param in PEERS.items() if name != "keras_jax"]  # JAX has no setting for them
 
 
-@pytest.fixture(params=PEERS)
+@pytest.fixture(params=PEERS.values())
 def peer(request: pytest.FixtureRequest) -> Any:
     for package in engines.ENGINES[request.param].needs:
         pytest.importorskip(package)
@@ -57,12 +59,11 @@ def assert_agree(found: dict[str, Any], expected: Any, tolerance: float = TOLERA
         np.testing.assert_allclose(numbers, expected, rtol=0, atol=tolerance, err_msg=way)
 
 
-@pytest.mark.parametrize("kind", ["callers", "quick_callers"])
-def test_callers_agree(peer: Any, kind: str) -> None:
-    if not hasattr(peer, kind):
-        pytest.skip(f"has no {kind}")
-    ways = getattr(peer, kind)(NETWORK, STEPS, 2)
-    assert_agree({way: np.array(call(X)) for way, call in ways.items()}, first(own().callers(NETWORK, STEPS, 2))(X))
+def test_callers_agree(peer: Any) -> None:
+    expected = first(own().callers(NETWORK, STEPS, 2))(X)
+    for kind in ("callers", "quick_callers"):
+        if make := getattr(peer, kind, None):
+            assert_agree({way: np.array(call(X)) for way, call in make(NETWORK, STEPS, 2).items()}, expected)
 
 
 def test_batchers_agree_also_in_a_last_batch_that_is_smaller(peer: Any) -> None:
@@ -87,10 +88,9 @@ def test_both_directions_agree(peer: Any) -> None:
     assert_agree({way: np.array(call(X)) for way, call in ways.items()}, expected)
 
 
+@pytest.mark.parametrize("peer", TRAINING, indirect=True)
 @pytest.mark.parametrize("classes", [1, 2])
 def test_trainers_agree_before_and_after_updates(peer: Any, classes: int) -> None:
-    if not hasattr(peer, "trainers"):
-        pytest.skip("trains nothing")
     drawn = network.draw(3, 5, classes)
 
     def answers(make: Any) -> tuple[Any, Any]:
@@ -107,9 +107,8 @@ def test_trainers_agree_before_and_after_updates(peer: Any, classes: int) -> Non
     assert_agree({way: numbers for way, (_before, numbers) in found.items()}, after, TOLERANCE_TRAINED)
 
 
+@pytest.mark.parametrize("peer", WITH_THREADS, indirect=True)
 def test_one_thread_is_tried_beside_many(peer: Any) -> None:
-    if peer.__name__.endswith("keras_jax"):
-        pytest.skip("JAX has no setting for threads")
     ways = [peer.callers(NETWORK, STEPS, 2), peer.masked(NETWORK, STEPS, 2), peer.bidirectional(NETWORK, STEPS, 2)]
     if hasattr(peer, "trainers"):
         ways += [peer.trainers(NETWORK, STEPS, BATCH_SIZE, 2), peer.quick_trainers(NETWORK, STEPS, BATCH_SIZE, 2)]

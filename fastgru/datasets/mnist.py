@@ -70,8 +70,9 @@ def load_data(path: str = "mnist.npz") -> tuple[tuple[Array, Array], tuple[Array
 def find(path: str = "mnist.npz") -> Path | None:
     """Where MNIST is at hand without a download, or None."""
     candidates = [cache_file(path)]
-    if folder := os.environ.get("FASTGRU_DATA"):
-        candidates += [Path(folder).expanduser() / "mnist.npz", Path(folder).expanduser()]
+    if text := os.environ.get("FASTGRU_DATA"):
+        place = Path(text).expanduser()
+        candidates += [place / "mnist.npz", place]
     return next((file for file in candidates if file.is_file()), None)
 
 

@@ -232,7 +232,7 @@ cdef void gru_forward_shard(void *context, int shard) noexcept nogil:
 
 
 cdef inline bint shares_units(GRU *p) noexcept nogil:
-    cdef Py_ssize_t weights = 3 * p.seq.H * (p.seq.F + p.seq.H) * sizeof(real)
+    cdef Py_ssize_t weights = weights_numbers(&p.seq, 3 * p.seq.H) * sizeof(real)
     return fused(p) and p.seq.H >= 2 * SHARD_UNITS and (p.seq.B == 1 or p.seq.B < TILE_ROWS and weights > L2_BYTES)
 
 
@@ -362,32 +362,10 @@ cdef void gru_forward_together(GRU *p, int threads) noexcept nogil:
 # --- backward ---------------------------------------------------------------------------------------
 
 
-cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *h,
-                            real *dh, real *scratch) noexcept nogil:
-    """One time step of a shard backwards: [g z r q] become their gradients, dh that of the state before the step."""
+cdef void reset_gate_gradients_before(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *h,
+                                      real *dh, real *scratch) noexcept nogil:
+    """What follows from d(r h) without reset_after: dr of a shard's rows, and what it adds to dh."""
     cdef Py_ssize_t i, j, H = p.seq.H
-    cdef real *row
-    cdef bint wanted = step > 0 or p.dh0 != NULL  # whether anybody asks for the gradient of the state before
-    for i in range(R):
-        row = gates + i * 4 * H
-        if step > 0:  # the same row of the step that comes next
-            bring_row_near(4 * H, row - R * 4 * H)
-            bring_row_near(H, h + (i - R) * H)
-        if masked(&p.seq, first + i, step):
-            memset(row, 0, 4 * H * sizeof(real))
-            continue
-        candidate_gradients(p, h + i * H, row, dh + i * H)
-        if p.reset_after:
-            reset_gradients(p, row, row, row + 3 * H, row + 3 * H)
-    if p.reset_after:
-        # dh += [dz dr dq] U'
-        if not wanted:
-            pass
-        elif p.packed:
-            multiply_packed(R, H, 3 * H, gates + H, 4 * H, p.packed, True, dh, H)
-        else:
-            multiply(False, True, R, H, 3 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
-        return
     # d(r h) = dg Uh'
     if p.packed:
         multiply_packed(R, H, H, gates, 4 * H, p.packed + packed_numbers(2 * H, H), False, scratch, H)
@@ -399,13 +377,33 @@ cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
         reset_gradients(p, scratch + i * H, gates + i * 4 * H, h + i * H, scratch + i * H)
         for j in range(H):
             dh[i * H + j] += scratch[i * H + j]
-    # dh += [dz dr] [Uz Ur]'
-    if not wanted:
-        pass
-    elif p.packed:
-        multiply_packed(R, H, 2 * H, gates + H, 4 * H, p.packed, True, dh, H)
+
+
+cdef void gru_backward_step(GRU *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *h,
+                            real *dh, real *scratch) noexcept nogil:
+    """One time step of a shard backwards: [g z r q] become their gradients, dh that of the state before the step."""
+    cdef Py_ssize_t i, H = p.seq.H, columns = 3 * H if p.reset_after else 2 * H
+    cdef real *row
+    for i in range(R):
+        row = gates + i * 4 * H
+        if step > 0:  # the same row of the step that comes next
+            bring_row_near(4 * H, row - R * 4 * H)
+            bring_row_near(H, h + (i - R) * H)
+        if masked(&p.seq, first + i, step):
+            memset(row, 0, 4 * H * sizeof(real))
+            continue
+        candidate_gradients(p, h + i * H, row, dh + i * H)
+        if p.reset_after:
+            reset_gradients(p, row, row, row + 3 * H, row + 3 * H)
+    if not p.reset_after:
+        reset_gate_gradients_before(p, first, R, step, gates, h, dh, scratch)
+    if step == 0 and not p.dh0:
+        return  # nobody asks for the gradient of the state before
+    # dh += [dz dr dq] U', or [dz dr] [Uz Ur]' without reset_after
+    if p.packed:
+        multiply_packed(R, H, columns, gates + H, 4 * H, p.packed, True, dh, H)
     else:
-        multiply(False, True, R, H, 2 * H, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
+        multiply(False, True, R, H, columns, gates + H, 4 * H, p.recurrent_kernel, 3 * H, 1, dh, H)
 
 
 cdef void input_gradients(GRU *p, Py_ssize_t R, const real *gates, real *dx) noexcept nogil:
@@ -643,7 +641,7 @@ def gru_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, con
 cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
     """How the work is cut, and where the pieces of the workspace lie; returns how many numbers they take."""
     cdef Py_ssize_t numbers = whole_vectors(4 * p.seq.H), fitting
-    p.seq.rows = p.seq.B if shares_units(p) else shard_rows(p.seq.B, 3 * p.seq.H * (p.seq.F + p.seq.H) * p.seq.T)
+    p.seq.rows = p.seq.B if shares_units(p) else shard_rows(p.seq.B, weights_numbers(&p.seq, 3 * p.seq.H) * p.seq.T)
     p.few = fused(p) and p.seq.rows < TILE_ROWS
     fitting = BLOCK_NUMBERS // (p.seq.rows * 4 * p.seq.H)
     p.block = p.seq.T if p.keep or fitting > p.seq.T else fitting if fitting > 0 else 1
@@ -743,7 +741,7 @@ cdef class GRUForward:
         """What is left to do when the weights are packed and the biases added up."""
         cdef Tasks tasks = Tasks(gru_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
         if self.p.packed and self.p.keep:
-            run_tasks(pack_forward_task, &self.p, PACK_TASKS, worth(weights_numbers(&self.p.seq, 3 * self.p.seq.H), threads))
+            run_packing(pack_forward_task, &self.p, &self.p.seq, 3 * self.p.seq.H, threads)
         if not fused(&self.p):
             sum_biases(&self.p)
         if self.p.few:
@@ -799,7 +797,7 @@ def gru_backward(
             p.d_recurrent_bias = &d_bias[1, 0]
     with nogil:
         if p.packed:
-            run_tasks(pack_backward_task, &p, PACK_TASKS, worth(weights_numbers(&p.seq, 3 * p.seq.H), threads))
+            run_packing(pack_backward_task, &p, &p.seq, 3 * p.seq.H, threads)
         run_tasks(gru_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         bias_gradients(&p)
         if p.d.sums:

@@ -187,10 +187,10 @@ cdef void rnn_backward_step(RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t s
             multiply_derivative(p.activation, row, dh + i * H, H)
             memcpy(row, dh + i * H, H * sizeof(real))
         memset(dh + i * H, 0, H * sizeof(real))
-    # dh += ds U', where anybody asks for the gradient of the states before
     if step == 0 and not p.dh0:
-        pass
-    elif p.packed:
+        return  # nobody asks for the gradients of the states before
+    # dh += ds U'
+    if p.packed:
         multiply_packed(R, H, p.sums, gates, p.row, p.packed, True, dh, H)
     else:
         multiply(False, True, R, H, p.sums, gates, p.row, p.recurrent_kernel, p.sums, 1, dh, H)
@@ -318,7 +318,7 @@ def rnn_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, rea
 cdef Py_ssize_t rnn_lay_out(RNN *p, bint keep, real *memory) noexcept nogil:
     """Sizes, and where the pieces of the workspace lie, from B, T, F, H and N; returns how many numbers they take."""
     cdef Py_ssize_t numbers = 0, fitting, states
-    p.seq.rows = shard_rows(p.seq.B, p.sums * (p.seq.F + p.seq.H) * p.seq.T)
+    p.seq.rows = shard_rows(p.seq.B, weights_numbers(&p.seq, p.sums) * p.seq.T)
     p.lstm = p.sums != p.seq.H
     p.row = p.sums + p.seq.H if p.lstm else p.seq.H
     fitting = BLOCK_NUMBERS // (p.seq.rows * p.row)
@@ -413,7 +413,7 @@ cdef class RNNForward:
     cdef Tasks ready(self, int threads) noexcept nogil:
         """What is left to do when the weights are packed."""
         if self.stale:
-            run_tasks(rnn_pack_forward_task, &self.p, PACK_TASKS, worth(weights_numbers(&self.p.seq, self.p.sums), threads))
+            run_packing(rnn_pack_forward_task, &self.p, &self.p.seq, self.p.sums, threads)
         return Tasks(rnn_forward_shard, &self.p, <int>pieces(self.p.seq.B, self.p.seq.rows))
 
 
@@ -468,7 +468,7 @@ def rnn_backward(
         p.d_bias = &d_bias[0]
     with nogil:
         if p.packed:
-            run_tasks(rnn_pack_backward_task, &p, PACK_TASKS, worth(weights_numbers(&p.seq, p.sums), threads))
+            run_packing(rnn_pack_backward_task, &p, &p.seq, p.sums, threads)
         run_tasks(rnn_backward_shard, &p, <int>pieces(p.seq.B, p.seq.rows), threads)
         if p.d_bias:  # in the order of the shards, whichever was done first
             add_column_sums(pieces(p.seq.B, p.seq.rows), p.sums, p.bias_sums, p.sums, p.d_bias)

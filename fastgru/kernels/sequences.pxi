@@ -15,6 +15,13 @@ cdef inline Py_ssize_t weights_numbers(const Sequences *seq, Py_ssize_t columns)
     return (seq.F + seq.H) * columns
 
 
+cdef void run_packing(
+    task_function pack_part, void *context, const Sequences *seq, Py_ssize_t columns, int threads
+) noexcept nogil:
+    """All parts of the weights, on one thread where they are few."""
+    run_tasks(pack_part, context, PACK_TASKS, worth(weights_numbers(seq, columns), threads))
+
+
 cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexcept nogil:
     """`to` (n) = source, or zeros where there is none."""
     if source:

@@ -156,11 +156,12 @@ class Call:
         if array is None:
             size = math.prod(shape)
             memory = views.get(_WHOLE)
-            if memory is None or memory.size < size or len(views) > _VIEWS:
-                if memory is None or memory.size < size:
-                    memory = aligned_empty(size, dtype)
+            if memory is None or memory.size < size:
+                memory = aligned_empty(size, dtype)
                 views.clear()
-                views[_WHOLE] = memory
+            elif len(views) > _VIEWS:
+                views.clear()
+            views[_WHOLE] = memory
             array = views[shape] = memory[:size].reshape(shape)
         return array
 

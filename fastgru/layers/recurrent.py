@@ -310,7 +310,7 @@ class Recurrent(Layer):
     def _run(self, waiting: list[tuple[Any, ...]]) -> None:
         """Run the layer's kernel for a call, or for two side by side."""
         forward = getattr(kernels.module(self.dtype), self._kernels[0])
-        if config.multiplies_with_tiles():
+        if config.multiplies_with_tiles():  # even a context that does nothing takes a hundredth of a small model's call
             forward(waiting, threads.get_num_threads())
             return
         with threads.one_blas_thread():
