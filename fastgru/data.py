@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgru import random
+from fastgru import kernels, random, threads
 from fastgru.layers.layer import Array, Shape, real_numbers
 from fastgru.registry import suggestion
 
@@ -299,18 +299,17 @@ class Batches:
                 rows = slice(start, start + self.batch_size)
                 yield tuple([None if column is None else column[rows] for column in self._columns])
             return
-        order = self._order()
+        order, n_threads = self._order(), threads.get_num_threads()
+        whole = tuple(self._gathered)
         for start in starts:
             chosen = order[start : start + self.batch_size]
-            # "clip" spares numpy a buffer of its own; the indices are in range
-            yield tuple(
-                [
-                    None
-                    if column is None or memory is None
-                    else column.take(chosen, axis=0, out=memory[: len(chosen)], mode="clip")
-                    for column, memory in zip(self._columns, self._gathered, strict=True)
-                ]
-            )
+            batch = whole
+            if len(chosen) < self.batch_size:  # the last one
+                batch = tuple([None if memory is None else memory[: len(chosen)] for memory in whole])
+            for column, memory in zip(self._columns, batch, strict=True):
+                if memory is not None:
+                    kernels.take_rows(column, chosen, memory, n_threads)
+            yield batch
 
     def _order(self) -> Array:
         draw = random.stream().permutation

@@ -37,7 +37,7 @@ def _choose() -> str:
     return asked
 
 
-address = _runtime.address
+address, take_rows = _runtime.address, _runtime.take_rows
 isa: str = _choose()
 _modules: dict[Any, Kernels] = {}
 

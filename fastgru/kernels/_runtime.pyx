@@ -1,7 +1,8 @@
 # cython: language_level=3, freethreading_compatible=True
-"""What the compiled kernels stand on: the thread pool, and which instruction sets this CPU has."""
+"""What the compiled kernels stand on: the thread pool, bytes in memory, and which instruction sets this CPU has."""
 
-from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.string cimport memcpy
 
 cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
@@ -57,6 +58,45 @@ def address(memory) -> int:
     begin = <size_t>view.buf
     PyBuffer_Release(&view)
     return begin
+
+
+cdef enum:
+    TAKEN_BYTES = 32768  # that one task copies: a few us of work, from memory that no cache holds
+
+
+cdef struct Taking:
+    Py_ssize_t count, row  # rows to take, and how many bytes each has
+    Py_ssize_t rows        # of a task
+    const char *source
+    const long long *chosen
+    char *out
+
+
+cdef void take_some(void *context, int task) noexcept nogil:
+    cdef Taking *p = <Taking *>context
+    cdef Py_ssize_t i, first = task * p.rows, last = first + p.rows if first + p.rows < p.count else p.count
+    for i in range(first, last):
+        memcpy(p.out + i * p.row, p.source + p.chosen[i] * p.row, p.row)
+
+
+def take_rows(source, const long long[::1] chosen, out, int threads):
+    """out[i] = source[chosen[i]] for contiguous arrays of one type and rows of one shape, on several threads where there is
+    much to copy. The numbers of the rows are trusted."""
+    cdef Taking p
+    cdef Py_buffer read, written
+    p.count = chosen.shape[0]
+    if p.count == 0:
+        return
+    PyObject_GetBuffer(source, &read, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(out, &written, PyBUF_WRITABLE)
+        p.source, p.out, p.chosen, p.row = <const char *>read.buf, <char *>written.buf, &chosen[0], written.len // p.count
+        p.rows = 1 + TAKEN_BYTES // (p.row + 1)
+        with nogil:
+            run_tasks(take_some, &p, <int>((p.count + p.rows - 1) // p.rows), threads)
+        PyBuffer_Release(&written)
+    finally:
+        PyBuffer_Release(&read)
 
 
 def cpu_isas() -> list[str]:
