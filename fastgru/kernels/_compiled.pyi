@@ -35,6 +35,7 @@ class Kernels(Protocol):
         activation: int,
         y: Array,
         dy: Array,
+        d: Array,
         dx: Array | None,
         d_kernel: Array | None,
         d_bias: Array | None,

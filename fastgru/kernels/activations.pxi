@@ -169,13 +169,18 @@ cdef void multiply_derivative_rows(int kind, const real *y, real *dy, Py_ssize_t
         dy += columns
 
 
-def apply_activation(int kind, real[:, ::1] x):
+def apply_activation(int kind, ndarray x not None):
     """x (N, C) = f(x) for the activation of that number."""
+    cdef real *numbers = memory_of(x, 2)
+    cdef Py_ssize_t N = x.shape[0], C = x.shape[1]
     with nogil:
-        activate_rows(kind, &x[0, 0], x.shape[0], x.shape[1])
+        activate_rows(kind, numbers, N, C)
 
 
-def apply_derivative(int kind, const real[:, ::1] y, real[:, ::1] dy):
+def apply_derivative(int kind, ndarray y not None, ndarray dy not None):
     """dy (N, C) becomes the gradient before the activation of that number, whose output was y."""
+    cdef const real *outputs = numbers_of(y, 2)
+    cdef real *gradients = memory_of(dy, 2)
+    cdef Py_ssize_t N = y.shape[0], C = y.shape[1]
     with nogil:
-        multiply_derivative_rows(kind, &y[0, 0], &dy[0, 0], y.shape[0], y.shape[1])
+        multiply_derivative_rows(kind, outputs, gradients, N, C)

@@ -10,7 +10,8 @@ cdef struct Dense:
     const real *packed  # the kernel for tiles, transposed in the backward pass, or NULL: BLAS multiplies
     const real *bias    # (O,) or NULL
     real *y             # (N, O)
-    real *dy            # (N, O): gradient of y, becomes that of x W + b
+    const real *dy      # (N, O): gradient of y
+    real *d             # (N, O) and `slack`: that of x W + b
     real *dx            # (N, F) or NULL
     real *d_kernel      # (F, O), added to, or NULL
     real *d_bias        # (O,), added to, or NULL
@@ -34,26 +35,27 @@ cdef void dense_forward_shard(void *context, int shard) noexcept nogil:
 cdef void dense_backward_shard(void *context, int shard) noexcept nogil:
     cdef Dense *p = <Dense *>context
     cdef Py_ssize_t first = <Py_ssize_t>shard * SHARD_ROWS, n = smaller(SHARD_ROWS, p.N - first)
-    cdef real *dy = p.dy + first * p.O
-    multiply_derivative_rows(p.activation, p.y + first * p.O, dy, n, p.O)
+    cdef real *d = p.d + first * p.O
+    memcpy(d, p.dy + first * p.O, n * p.O * sizeof(real))
+    multiply_derivative_rows(p.activation, p.y + first * p.O, d, n, p.O)
     if p.dx:
-        # dx = dy W'
+        # dx = d W'
         if p.packed:
-            multiply_packed(n, p.F, p.O, dy, p.O, p.packed, False, p.dx + first * p.F, p.F)
+            multiply_packed(n, p.F, p.O, d, p.O, p.packed, False, p.dx + first * p.F, p.F)
         else:
-            multiply(False, True, n, p.F, p.O, dy, p.O, p.kernel, p.O, 0, p.dx + first * p.F, p.F)
+            multiply(False, True, n, p.F, p.O, d, p.O, p.kernel, p.O, 0, p.dx + first * p.F, p.F)
 
 
 cdef void dense_weights_shard(void *context, int shard) noexcept nogil:
     cdef Dense *p = <Dense *>context
     cdef Py_ssize_t first = <Py_ssize_t>shard * SHARD_COLUMNS, n = smaller(SHARD_COLUMNS, p.O - first)
-    # dW += x' dy
+    # dW += x' d
     if p.d_kernel and p.packed:
-        add_transposed(p.F, n, p.N, p.x, p.F, p.dy + first, p.O, p.d_kernel + first, p.O)
+        add_transposed(p.F, n, p.N, p.x, p.F, p.d + first, p.O, p.d_kernel + first, p.O)
     elif p.d_kernel:
-        multiply(True, False, p.F, n, p.N, p.x, p.F, p.dy + first, p.O, 1, p.d_kernel + first, p.O)
+        multiply(True, False, p.F, n, p.N, p.x, p.F, p.d + first, p.O, 1, p.d_kernel + first, p.O)
     if p.d_bias:
-        add_column_sums(p.N, n, p.dy + first, p.O, p.d_bias + first)
+        add_column_sums(p.N, n, p.d + first, p.O, p.d_bias + first)
 
 
 def dense_pack_size(Py_ssize_t F, Py_ssize_t O) -> int:
@@ -61,31 +63,36 @@ def dense_pack_size(Py_ssize_t F, Py_ssize_t O) -> int:
     return larger(packed_numbers(F, O), packed_numbers(O, F))
 
 
-def dense_pack(const real[:, ::1] kernel, real[::1] packed):
+def dense_pack(ndarray kernel not None, ndarray packed not None):
     """Pack kernel (F, O) for the tiles of `dense_forward`."""
     cdef Py_ssize_t F = kernel.shape[0], O = kernel.shape[1]
+    cdef const real *numbers = numbers_of(kernel, 2)
+    cdef real *out = memory_of(packed, 1)
     with nogil:
-        pack(0, 1, F, O, &kernel[0, 0], O, 0, &packed[0])
+        pack(0, 1, F, O, numbers, O, 0, out)
+
+
+cdef Dense dense_call(ndarray x, ndarray kernel, ndarray packed, int activation, ndarray y):
+    """What the forward and the backward pass share."""
+    cdef Dense p
+    memset(&p, 0, sizeof(p))
+    p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
+    p.x, p.kernel, p.packed, p.y = numbers_of(x, 2), numbers_of(kernel, 2), numbers_of(packed, 1), memory_of(y, 2)
+    if not p.packed:
+        fetch_blas()
+    return p
 
 
 def dense_forward(
-    const real[:, ::1] x, const real[:, ::1] kernel, const real[::1] packed, bint stale, const real[::1] bias,
-    int activation, real[:, ::1] y, int threads,
+    ndarray x not None, ndarray kernel not None, ndarray packed, bint stale, ndarray bias, int activation,
+    ndarray y not None, int threads,
 ):
     """y (N, O) = f(x (N, F) kernel (F, O) + bias (O,) or None).
 
     packed is what `dense_pack` made or, if that is `stale`, memory where it is made now; None for BLAS.
     """
-    cdef Dense p
-    memset(&p, 0, sizeof(p))
-    p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
-    p.x, p.kernel, p.y = &x[0, 0], &kernel[0, 0], &y[0, 0]
-    if packed is not None:
-        p.packed = &packed[0]
-    else:
-        fetch_blas()
-    if bias is not None:
-        p.bias = &bias[0]
+    cdef Dense p = dense_call(x, kernel, packed, activation, y)
+    p.bias = numbers_of(bias, 1)
     with nogil:
         if p.packed and stale:
             pack(0, 1, p.F, p.O, p.kernel, p.O, 0, <real *>p.packed)
@@ -93,26 +100,15 @@ def dense_forward(
 
 
 def dense_backward(
-    const real[:, ::1] x, const real[:, ::1] kernel, real[::1] packed, int activation, const real[:, ::1] y,
-    real[::1] dy, real[:, ::1] dx, real[:, ::1] d_kernel, real[::1] d_bias, int threads,
+    ndarray x not None, ndarray kernel not None, ndarray packed, int activation, ndarray y not None,
+    ndarray dy not None, ndarray d not None, ndarray dx, ndarray d_kernel, ndarray d_bias, int threads,
 ):
-    """Backward of `dense_forward`. packed is memory for the kernel as its tiles read it, None for BLAS; dy (N O + `slack`)
-    becomes the gradient before the activation, dx (N, F; None to skip) is written, d_kernel (F, O) and d_bias (O,) are
+    """Backward of `dense_forward`. packed is memory for the kernel as its tiles read it, None for BLAS; d (N O + `slack`)
+    receives the gradient before the activation, dx (N, F; None to skip) is written, d_kernel (F, O) and d_bias (O,) are
     added to where they are not None."""
-    cdef Dense p
-    memset(&p, 0, sizeof(p))
-    p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
-    p.x, p.kernel, p.y, p.dy = &x[0, 0], &kernel[0, 0], <real *>&y[0, 0], &dy[0]
-    if packed is not None:
-        p.packed = &packed[0]
-    else:
-        fetch_blas()
-    if d_kernel is not None:
-        p.d_kernel = &d_kernel[0, 0]
-    if dx is not None:
-        p.dx = &dx[0, 0]
-    if d_bias is not None:
-        p.d_bias = &d_bias[0]
+    cdef Dense p = dense_call(x, kernel, packed, activation, y)
+    p.dy, p.d, p.dx = numbers_of(dy, 2), memory_of(d, 1), memory_of(dx, 2)
+    p.d_kernel, p.d_bias = memory_of(d_kernel, 2), memory_of(d_bias, 1)
     with nogil:
         if p.packed and p.dx:
             pack_transposed(0, 1, p.O, p.F, p.kernel, p.O, 0, <real *>p.packed)

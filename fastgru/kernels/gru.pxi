@@ -622,15 +622,15 @@ def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
     return larger(forward, packed_numbers(3 * H, H) + packed_numbers(3 * H, F))
 
 
-def gru_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[:, ::1] bias, bint reset_after,
-             real[::1] packed):
+def gru_pack(
+    ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, bint reset_after, ndarray packed not None
+):
     """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H; may be None) for the tiles of `gru_forward`."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
     p.seq.F, p.seq.H, p.reset_after = kernel.shape[0], recurrent_kernel.shape[0], reset_after
-    p.kernel, p.recurrent_kernel, p.packed = &kernel[0, 0], &recurrent_kernel[0, 0], &packed[0]
-    if bias is not None:
-        p.biases = &bias[0, 0]
+    p.kernel, p.recurrent_kernel, p.biases = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(bias, 2)
+    p.packed = memory_of(packed, 1)
     with nogil:
         pack_forward(&p, 0, 1)
 
@@ -667,9 +667,8 @@ cdef Py_ssize_t lay_out(GRU *p, real *memory) noexcept nogil:
 
 
 cdef GRU gru_call(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
-    const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after,
-    bint go_backwards, bint zero_output_for_mask, bint keep, real[::1] memory,
+    ndarray x, ndarray kernel, ndarray recurrent_kernel, ndarray packed, ndarray h0, ndarray mask, int activation,
+    int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask, bint keep, ndarray memory,
 ):
     """What the forward and the backward pass share."""
     cdef GRU p
@@ -677,16 +676,11 @@ cdef GRU gru_call(
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
     p.reset_after, p.seq.go_backwards, p.seq.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
-    p.seq.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
-    if packed is not None:
-        p.packed = &packed[0]
-    else:
+    p.seq.x, p.seq.mask, p.h0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2)
+    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(packed, 1)
+    if not p.packed:
         fetch_blas()
-    if h0 is not None:
-        p.h0 = &h0[0, 0]
-    if mask is not None:
-        p.seq.mask = &mask[0, 0]
-    lay_out(&p, &memory[0])
+    lay_out(&p, memory_of(memory, 1))
     return p
 
 
@@ -724,18 +718,13 @@ cdef class GRUForward:
     cdef GRU p
 
     def __cinit__(
-        self, const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel,
-        const real[:, ::1] bias, const real[::1] packed, const real[:, ::1] h0, const unsigned char[:, ::1] mask,
-        int activation, int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask,
-        bint keep, real[::1] memory, real[:, :, ::1] y, real[:, ::1] last,
+        self, ndarray x not None, ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, ndarray packed,
+        ndarray h0, ndarray mask, int activation, int recurrent_activation, bint reset_after, bint go_backwards,
+        bint zero_output_for_mask, bint keep, ndarray memory not None, ndarray y, ndarray last not None,
     ):
         self.p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, keep, memory)
-        if bias is not None:
-            self.p.biases = &bias[0, 0]
-        if y is not None:
-            self.p.seq.y = &y[0, 0, 0]
-        self.p.last = &last[0, 0]
+        self.p.biases, self.p.seq.y, self.p.last = numbers_of(bias, 2), memory_of(y, 3), memory_of(last, 2)
 
     cdef Tasks ready(self, int threads) noexcept nogil:
         """What is left to do when the weights are packed and the biases added up."""
@@ -765,11 +754,10 @@ def gru_forward(list calls, int threads):
 
 
 def gru_backward(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, real[::1] packed,
-    const real[:, ::1] h0, const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint reset_after,
-    bint go_backwards, bint zero_output_for_mask, real[::1] memory, const real[:, :, ::1] dy, const real[:, ::1] d_last,
-    real[:, :, ::1] dx, real[:, ::1] dh0, real[:, ::1] d_kernel, real[:, ::1] d_recurrent_kernel, real[:, ::1] d_bias,
-    int threads,
+    ndarray x not None, ndarray kernel not None, ndarray recurrent_kernel not None, ndarray packed, ndarray h0,
+    ndarray mask, int activation, int recurrent_activation, bint reset_after, bint go_backwards,
+    bint zero_output_for_mask, ndarray memory not None, ndarray dy, ndarray d_last, ndarray dx, ndarray dh0,
+    ndarray d_kernel, ndarray d_recurrent_kernel, ndarray d_bias, int threads,
 ):
     """Backward of `gru_forward` with the same arguments and its memory, which is used up.
 
@@ -779,22 +767,11 @@ def gru_backward(
     """
     cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, True, memory)
-    if dy is not None:
-        p.seq.dy = &dy[0, 0, 0]
-    if d_last is not None:
-        p.d_last = &d_last[0, 0]
-    if dx is not None:
-        p.dx = &dx[0, 0, 0]
-    if dh0 is not None:
-        p.dh0 = &dh0[0, 0]
-    if d_kernel is not None:
-        p.d.kernel = &d_kernel[0, 0]
-    if d_recurrent_kernel is not None:
-        p.d.recurrent_kernel = &d_recurrent_kernel[0, 0]
-    if d_bias is not None:
-        p.d_bias = &d_bias[0, 0]
-        if reset_after:
-            p.d_recurrent_bias = &d_bias[1, 0]
+    p.seq.dy, p.d_last, p.dx, p.dh0 = numbers_of(dy, 3), numbers_of(d_last, 2), memory_of(dx, 3), memory_of(dh0, 2)
+    p.d.kernel, p.d.recurrent_kernel = memory_of(d_kernel, 2), memory_of(d_recurrent_kernel, 2)
+    p.d_bias = memory_of(d_bias, 2)
+    if p.d_bias and reset_after:
+        p.d_recurrent_bias = p.d_bias + 3 * p.seq.H
     with nogil:
         if p.packed:
             run_packing(pack_backward_task, &p, &p.seq, 3 * p.seq.H, threads)

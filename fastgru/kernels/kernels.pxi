@@ -6,6 +6,7 @@ Shapes are checked by the layers that call them.
 
 from fastgru.kernels._runtime cimport MEETING_NUMBERS, MEMBERS_AT_MOST, meet, run_tasks, run_together, task_function
 
+include "arrays.pxi"
 include "blas.pxi"
 include "shards.pxi"
 include "activations.pxi"

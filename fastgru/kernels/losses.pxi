@@ -7,66 +7,81 @@ from libc.math cimport log
 cdef real EPSILON = 1e-7
 
 
-def binary_crossentropy(const real[:, ::1] t, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient):
+def binary_crossentropy(ndarray t not None, ndarray p not None, ndarray losses not None, ndarray gradient not None):
     """Of N rows of C probabilities p with labels t (N, C):
 
     losses = -mean_j (t_j log p_j + (1 - t_j) log(1 - p_j)),   gradient_j = (p_j - t_j) / (p_j (1 - p_j) C)
     """
-    cdef Py_ssize_t i, j, C = p.shape[1]
+    cdef Py_ssize_t i, j, N = p.shape[0], C = p.shape[1]
+    cdef const real *label = numbers_of(t, 2)
+    cdef const real *row = numbers_of(p, 2)
+    cdef real *loss = memory_of(losses, 1)
+    cdef real *d = memory_of(gradient, 2)
     cdef double total
     cdef real q
     with nogil:
-        for i in range(p.shape[0]):
+        for i in range(N):
             total = 0
             for j in range(C):
-                q = clip(p[i, j], EPSILON, 1 - EPSILON)
-                total -= t[i, j] * log(q) + (1 - t[i, j]) * log(1 - q)
-                gradient[i, j] = (q - t[i, j]) / (q * (1 - q) * C) if q == p[i, j] else 0
-            losses[i] = <real>(total / C)
+                q = clip(row[j], EPSILON, 1 - EPSILON)
+                total -= label[j] * log(q) + (1 - label[j]) * log(1 - q)
+                d[j] = (q - label[j]) / (q * (1 - q) * C) if q == row[j] else 0
+            loss[i] = <real>(total / C)
+            label, row, d = label + C, row + C, d + C
 
 
-def categorical_crossentropy(const real[:, ::1] t, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient):
+def categorical_crossentropy(ndarray t not None, ndarray p not None, ndarray losses not None, ndarray gradient not None):
     """Of N rows of C probabilities p with labels t (N, C), after p was divided by its sum s:
 
     losses = -sum_j t_j log(p_j / s),   gradient_k = (sum_j t_j) / s - t_k / p_k, over the j that were not moved
     """
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, N = p.shape[0], C = p.shape[1]
+    cdef const real *label = numbers_of(t, 2)
+    cdef const real *row = numbers_of(p, 2)
+    cdef real *loss = memory_of(losses, 1)
+    cdef real *d = memory_of(gradient, 2)
     cdef real total, counted, q
     with nogil:
-        for i in range(p.shape[0]):
+        for i in range(N):
             total = 0
-            for j in range(p.shape[1]):
-                total += p[i, j]
-            losses[i] = counted = 0
-            for j in range(p.shape[1]):
-                q = clip(p[i, j] / total, EPSILON, 1 - EPSILON)
-                losses[i] -= <real>(t[i, j] * log(q))
-                gradient[i, j] = 0
-                if q == p[i, j] / total:
-                    counted += t[i, j]
-                    gradient[i, j] = -t[i, j] / (q * total)
-            for j in range(p.shape[1]):
-                gradient[i, j] += counted / total
+            for j in range(C):
+                total += row[j]
+            loss[i] = counted = 0
+            for j in range(C):
+                q = clip(row[j] / total, EPSILON, 1 - EPSILON)
+                loss[i] -= <real>(label[j] * log(q))
+                d[j] = 0
+                if q == row[j] / total:
+                    counted += label[j]
+                    d[j] = -label[j] / (q * total)
+            for j in range(C):
+                d[j] += counted / total
+            label, row, d = label + C, row + C, d + C
 
 
 def sparse_categorical_crossentropy(
-    const long long[::1] labels, const real[:, ::1] p, real[::1] losses, real[:, ::1] gradient
+    ndarray labels not None, ndarray p not None, ndarray losses not None, ndarray gradient not None
 ) -> bool:
     """`categorical_crossentropy` for the numbers (N,) of the classes; False where one is not from 0 to C - 1."""
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, N = p.shape[0], C = p.shape[1]
+    cdef const long long *label = labels_of(labels)
+    cdef const real *row = numbers_of(p, 2)
+    cdef real *loss = memory_of(losses, 1)
+    cdef real *d = memory_of(gradient, 2)
     cdef real total, slope, q
     with nogil:
-        for i in range(p.shape[0]):
-            if not 0 <= labels[i] < p.shape[1]:
+        for i in range(N):
+            if not 0 <= label[i] < C:
                 with gil:
                     return False
             total = 0
-            for j in range(p.shape[1]):
-                total += p[i, j]
-            q = clip(p[i, labels[i]] / total, EPSILON, 1 - EPSILON)
-            losses[i] = -<real>log(q)
-            slope = 1 / total if q == p[i, labels[i]] / total else 0
-            for j in range(p.shape[1]):
-                gradient[i, j] = slope
-            gradient[i, labels[i]] -= slope / q
+            for j in range(C):
+                total += row[j]
+            q = clip(row[label[i]] / total, EPSILON, 1 - EPSILON)
+            loss[i] = -<real>log(q)
+            slope = 1 / total if q == row[label[i]] / total else 0
+            for j in range(C):
+                d[j] = slope
+            d[label[i]] -= slope / q
+            row, d = row + C, d + C
     return True

@@ -109,50 +109,44 @@ cdef void adam_block(void *context, int block) noexcept nogil:
 
 
 def sgd(
-    real[::1] values, const real[::1] gradients, real[::1] momentums,
+    ndarray values not None, ndarray gradients not None, ndarray momentums,
     double rate, double momentum, bint nesterov, double decay, int threads,
 ):
     """SGD; momentums is None where the momentum is 0."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.size, p.w, p.g = values.shape[0], &values[0], &gradients[0]
+    p.size, p.w, p.g, p.m = values.shape[0], memory_of(values, 1), numbers_of(gradients, 1), memory_of(momentums, 1)
     p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
-    if momentums is not None:
-        p.m = &momentums[0]
     with nogil:
         run_tasks(sgd_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
 
 
 def rmsprop(
-    real[::1] values, const real[::1] gradients, real[::1] velocities, real[::1] momentums, real[::1] averages,
+    ndarray values not None, ndarray gradients not None, ndarray velocities not None, ndarray momentums, ndarray averages,
     double rate, double rho, double momentum, double epsilon, double decay, int threads,
 ):
     """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.size, p.w, p.g, p.v = values.shape[0], &values[0], &gradients[0], &velocities[0]
+    p.size, p.w, p.g = values.shape[0], memory_of(values, 1), numbers_of(gradients, 1)
+    p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(averages, 1)
     p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
     p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
-    if momentums is not None:
-        p.m = &momentums[0]
-    if averages is not None:
-        p.a = &averages[0]
     with nogil:
         run_tasks(rmsprop_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
 
 
 def adam(
-    real[::1] values, const real[::1] gradients, real[::1] momentums, real[::1] velocities, real[::1] maxima,
+    ndarray values not None, ndarray gradients not None, ndarray momentums not None, ndarray velocities not None,
+    ndarray maxima,
     double rate, double beta_1, double beta_2, double epsilon, double decay, int threads,
 ):
     """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.size, p.w, p.g = values.shape[0], &values[0], &gradients[0]
-    p.m, p.v = &momentums[0], &velocities[0]
+    p.size, p.w, p.g = values.shape[0], memory_of(values, 1), numbers_of(gradients, 1)
+    p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(maxima, 1)
     p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
     p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
-    if maxima is not None:
-        p.a = &maxima[0]
     with nogil:
         run_tasks(adam_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)

@@ -302,12 +302,12 @@ def rnn_pack_size(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N) -> int:
     return larger(packed_numbers(F, N) + packed_numbers(H, N), packed_numbers(N, H) + packed_numbers(N, F))
 
 
-def rnn_pack(const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, real[::1] packed):
+def rnn_pack(ndarray kernel not None, ndarray recurrent_kernel not None, ndarray packed not None):
     """Pack kernel (F, N) and recurrent_kernel (H, N) for the tiles of `rnn_forward`."""
     cdef RNN p
     memset(&p, 0, sizeof(p))
     p.seq.F, p.seq.H, p.sums = kernel.shape[0], recurrent_kernel.shape[0], kernel.shape[1]
-    p.kernel, p.recurrent_kernel, p.packed = &kernel[0, 0], &recurrent_kernel[0, 0], &packed[0]
+    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), memory_of(packed, 1)
     with nogil:
         rnn_pack_forward(&p, 0, 1)
 
@@ -345,9 +345,8 @@ cdef Py_ssize_t rnn_lay_out(RNN *p, bint keep, real *memory) noexcept nogil:
 
 
 cdef RNN rnn_call(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, const real[::1] packed,
-    const real[:, ::1] h0, const real[:, ::1] c0, const unsigned char[:, ::1] mask, int activation,
-    int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint keep, real[::1] memory,
+    ndarray x, ndarray kernel, ndarray recurrent_kernel, ndarray packed, ndarray h0, ndarray c0, ndarray mask,
+    int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint keep, ndarray memory,
 ):
     """What the forward and the backward pass share."""
     cdef RNN p
@@ -356,18 +355,11 @@ cdef RNN rnn_call(
     p.seq.H, p.sums = recurrent_kernel.shape[0], kernel.shape[1]
     p.seq.go_backwards, p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
-    p.seq.x, p.kernel, p.recurrent_kernel = &x[0, 0, 0], &kernel[0, 0], &recurrent_kernel[0, 0]
-    if packed is not None:
-        p.packed = &packed[0]
-    else:
+    p.seq.x, p.seq.mask, p.h0, p.c0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2), numbers_of(c0, 2)
+    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(packed, 1)
+    if not p.packed:
         fetch_blas()
-    if h0 is not None:
-        p.h0 = &h0[0, 0]
-    if c0 is not None:
-        p.c0 = &c0[0, 0]
-    if mask is not None:
-        p.seq.mask = &mask[0, 0]
-    rnn_lay_out(&p, keep, &memory[0])
+    rnn_lay_out(&p, keep, memory_of(memory, 1))
     return p
 
 
@@ -393,22 +385,15 @@ cdef class RNNForward:
     cdef bint stale  # the packed weights
 
     def __cinit__(
-        self, const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel,
-        const real[::1] bias, const real[::1] packed, const real[:, ::1] h0, const real[:, ::1] c0,
-        const unsigned char[:, ::1] mask, int activation, int recurrent_activation, bint go_backwards,
-        bint zero_output_for_mask, bint keep, real[::1] memory, real[:, :, ::1] y, real[:, ::1] last,
-        real[:, ::1] last_cell,
+        self, ndarray x not None, ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, ndarray packed,
+        ndarray h0, ndarray c0, ndarray mask, int activation, int recurrent_activation, bint go_backwards,
+        bint zero_output_for_mask, bint keep, ndarray memory not None, ndarray y, ndarray last not None, ndarray last_cell,
     ):
         self.p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
                           go_backwards, zero_output_for_mask, keep, memory)
         self.stale = keep and packed is not None
-        if bias is not None:
-            self.p.bias = &bias[0]
-        if y is not None:
-            self.p.seq.y = &y[0, 0, 0]
-        self.p.last = &last[0, 0]
-        if last_cell is not None:
-            self.p.last_cell = &last_cell[0, 0]
+        self.p.bias, self.p.seq.y = numbers_of(bias, 1), memory_of(y, 3)
+        self.p.last, self.p.last_cell = memory_of(last, 2), memory_of(last_cell, 2)
 
     cdef Tasks ready(self, int threads) noexcept nogil:
         """What is left to do when the weights are packed."""
@@ -430,12 +415,10 @@ def rnn_forward(list calls, int threads):
 
 
 def rnn_backward(
-    const real[:, :, ::1] x, const real[:, ::1] kernel, const real[:, ::1] recurrent_kernel, real[::1] packed,
-    const real[:, ::1] h0, const real[:, ::1] c0, const unsigned char[:, ::1] mask, int activation,
-    int recurrent_activation, bint go_backwards, bint zero_output_for_mask, real[::1] memory,
-    const real[:, :, ::1] dy, const real[:, ::1] d_last, const real[:, ::1] d_last_cell, real[:, :, ::1] dx,
-    real[:, ::1] dh0, real[:, ::1] dc0, real[:, ::1] d_kernel, real[:, ::1] d_recurrent_kernel, real[::1] d_bias,
-    int threads,
+    ndarray x not None, ndarray kernel not None, ndarray recurrent_kernel not None, ndarray packed, ndarray h0, ndarray c0,
+    ndarray mask, int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask,
+    ndarray memory not None, ndarray dy, ndarray d_last, ndarray d_last_cell, ndarray dx, ndarray dh0, ndarray dc0,
+    ndarray d_kernel, ndarray d_recurrent_kernel, ndarray d_bias, int threads,
 ):
     """Backward of `rnn_forward` with the same arguments and its memory, which is used up.
 
@@ -445,27 +428,12 @@ def rnn_backward(
     """
     cdef RNN p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
                           go_backwards, zero_output_for_mask, True, memory)
-    cdef Py_ssize_t shard, weights = 0
-    if dy is not None:
-        p.seq.dy = &dy[0, 0, 0]
-    if d_last is not None:
-        p.d_last = &d_last[0, 0]
-    if d_last_cell is not None:
-        p.d_last_cell = &d_last_cell[0, 0]
-    if dx is not None:
-        p.dx = &dx[0, 0, 0]
-    if dh0 is not None:
-        p.dh0 = &dh0[0, 0]
-    if dc0 is not None:
-        p.dc0 = &dc0[0, 0]
-    if d_recurrent_kernel is not None:
-        p.d.recurrent_kernel = &d_recurrent_kernel[0, 0]
-        weights += 1
-    if d_kernel is not None:
-        p.d.kernel = &d_kernel[0, 0]
-        weights += 1
-    if d_bias is not None:
-        p.d_bias = &d_bias[0]
+    cdef Py_ssize_t weights
+    p.seq.dy, p.d_last, p.d_last_cell = numbers_of(dy, 3), numbers_of(d_last, 2), numbers_of(d_last_cell, 2)
+    p.dx, p.dh0, p.dc0 = memory_of(dx, 3), memory_of(dh0, 2), memory_of(dc0, 2)
+    p.d.kernel, p.d.recurrent_kernel = memory_of(d_kernel, 2), memory_of(d_recurrent_kernel, 2)
+    p.d_bias = memory_of(d_bias, 1)
+    weights = (p.d.kernel != NULL) + (p.d.recurrent_kernel != NULL)
     with nogil:
         if p.packed:
             run_packing(rnn_pack_backward_task, &p, &p.seq, p.sums, threads)

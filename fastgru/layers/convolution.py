@@ -184,9 +184,9 @@ class Convolution(WindowLayer):
         )
         if in_kernel is None:
             dy = self.activation.backward(dy, saved["y"], saved["out"])
-        d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
         grouped = self._grouped(self._channels_last(dy))
-        np.copyto(d[: dy.size].reshape(grouped.shape), grouped)
+        d_sums = np.ascontiguousarray(grouped, self.dtype).reshape(sums.shape)
+        d = call.buffer("d", (sums[0].size + compiled.slack,), self.dtype)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None
         matrices = self._matrices()
         d_matrices = None
@@ -202,7 +202,8 @@ class Convolution(WindowLayer):
                     None if packed is None else packed[group],
                     _LINEAR if in_kernel is None else in_kernel,
                     sums[group],
-                    d[group * sums[0].size :],
+                    d_sums[group],
+                    d,
                     None if d_rows is None else d_rows[group],
                     None if d_matrices is None else d_matrices[group],
                     None if d_bias is None else d_bias[group],

@@ -124,13 +124,13 @@ class Dense(Layer):
             number = _LINEAR
             dy = self.activation.backward(dy, y.reshape(dy.shape), before.reshape(dy.shape))
         d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
-        np.copyto(d[: dy.size].reshape(dy.shape), dy)
+        d_rows = np.ascontiguousarray(dy, self.dtype).reshape(before.shape)
         dx = call.buffer("dx", rows.shape, self.dtype) if call.input_gradient else None
         packed = call.saved["packed"]
         d_bias = None if self.bias is None else self.bias.gradient
         with threads.one_blas_thread(packed is None):
             compiled.dense_backward(
-                rows, self.kernel.value, packed, number, before, d, dx, self.kernel.gradient, d_bias,
+                rows, self.kernel.value, packed, number, before, d_rows, d, dx, self.kernel.gradient, d_bias,
                 threads.get_num_threads(),
             )  # fmt: skip
         return None if dx is None else dx.reshape(*dy.shape[:-1], rows.shape[1])
