@@ -134,7 +134,8 @@ class Loss:
                 d_values if d_values.shape == shape else np.broadcast_to(d_values, values.shape).reshape(shape)
             )
         value = self._checked_sum(targets, values) * scale
-        return value, gradient.reshape(y_pred.shape).astype(y_pred.dtype, copy=False)
+        gradient = gradient.reshape(y_pred.shape)
+        return value, gradient if gradient.dtype == y_pred.dtype else gradient.astype(y_pred.dtype)
 
     def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
         """ValueError where labels do not fit predictions of this shape, are NaN or no class."""
@@ -207,6 +208,8 @@ class Loss:
 
 def as_float(x: npt.ArrayLike, dtype: Any = None) -> Array:
     """An array of `dtype`, else of its own, where that is float32 or float64; else of float32."""
+    if dtype is None and type(x) is np.ndarray and x.dtype in _FLOATS:
+        return x  # as every batch of training: numpy takes half a microsecond to find that nothing is to be done
     array = np.asarray(x)
     wanted = array.dtype if dtype is None else np.dtype(dtype)
     return array.astype(wanted if wanted in _FLOATS else "float32", copy=False)
@@ -252,6 +255,8 @@ def _classes_last(array: Array, axis: int) -> Array:
 def _rows_of_classes(array: Array, axis: int) -> Array:
     """An array as rows (N, classes), as the kernels read it."""
     array = _classes_last(array, axis)
+    if array.ndim == 2 and array.flags.c_contiguous:
+        return array
     return np.ascontiguousarray(array.reshape(-1, array.shape[-1]))
 
 

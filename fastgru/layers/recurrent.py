@@ -356,23 +356,29 @@ class Recurrent(Layer):
         """The arguments of the compiled forward pass, which fills the sequence "y" and the last states "lasts"."""
         saved = call.saved
         x = saved["x"]
-        saved["packed"] = packed = self._packed(call) if config.multiplies_with_tiles() else None
+        tiles = config.multiplies_with_tiles()
         # the packing stands for the layer, which a call inside it must not keep alive
-        room = self._packing, x.shape, packed is not None, call.differentiate, self.return_sequences
+        room = self._packing, x.shape, tiles, call.differentiate, self.return_sequences
         if saved.get("room") != room:
             saved["room"] = None  # an interrupt may come in between
             self._take_room(call, *room[1:])
             saved["room"] = room
+        if tiles and not call.differentiate:
+            saved["packed"] = self._packing.packed(self._weights, self._pack_size, self._pack)
         return (
-            x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), packed, *saved["states"],
+            x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), saved["packed"], *saved["states"],
             _bytes(call.mask), *self._kernel_options(), call.differentiate, saved["memory"], saved["y"],
             *self._padded(saved["lasts"]),
         )  # fmt: skip
 
-    def _take_room(self, call: Call, shape: tuple[int, int, int], packed: bool, keep: bool, sequences: bool) -> None:
-        """The memory of a compiled forward pass, which stays for calls of the same kind."""
+    def _take_room(self, call: Call, shape: tuple[int, int, int], tiles: bool, keep: bool, sequences: bool) -> None:
+        """The memory of a compiled forward pass, which stays for calls of the same kind.
+
+        In training that is also memory where the kernels pack the weights, which change with every batch.
+        """
         last = shape[0], self.units
-        size = self._memory_size(shape, packed, keep)
+        size = self._memory_size(shape, tiles, keep)
+        call.saved["packed"] = call.buffer("packed", (self._pack_size(),), self.dtype) if tiles and keep else None
         lasts: tuple[Array, ...] = (call.buffer("last", last, self.dtype),)
         if self.state_count == 2:
             lasts += (call.buffer("last_cell", last, self.dtype),)
@@ -395,12 +401,6 @@ class Recurrent(Layer):
                 *self._padded(d_states), *self._gradients(), threads.get_num_threads(),
             )  # fmt: skip
         return dx, *d_states
-
-    def _packed(self, call: Call) -> Array:
-        """The weights as the tiles of the forward pass read them, or memory where the kernel packs them."""
-        if call.differentiate:
-            return call.buffer("packed", (self._pack_size(),), self.dtype)
-        return self._packing.packed(self._weights, self._pack_size, self._pack)
 
     # what the next four methods say of rnn.pxi, a layer with kernels of its own says of those
 
