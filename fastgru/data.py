@@ -255,7 +255,7 @@ class Batches:
         shuffle: bool | str = False,
         steps: int | None = None,
     ) -> None:
-        self._columns = [None if column is None else np.ascontiguousarray(column) for column in columns]
+        self._columns = [None if column is None else kernels.contiguous(column) for column in columns]
         self.count = next(len(column) for column in self._columns if column is not None)
         self.batch_size = batch_size_of(batch_size, self.count, steps)
         self._shuffle = shuffle
@@ -300,12 +300,9 @@ class Batches:
                 yield tuple([None if column is None else column[rows] for column in self._columns])
             return
         order, n_threads = self._order(), threads.get_num_threads()
-        whole = tuple(self._gathered)
         for start in starts:
             chosen = order[start : start + self.batch_size]
-            batch = whole
-            if len(chosen) < self.batch_size:  # the last one
-                batch = tuple([None if memory is None else memory[: len(chosen)] for memory in whole])
+            batch = tuple([None if memory is None else memory[: len(chosen)] for memory in self._gathered])
             for column, memory in zip(self._columns, batch, strict=True):
                 if memory is not None:
                     kernels.take_rows(column, chosen, memory, n_threads)

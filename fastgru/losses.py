@@ -255,9 +255,7 @@ def _classes_last(array: Array, axis: int) -> Array:
 def _rows_of_classes(array: Array, axis: int) -> Array:
     """An array as rows (N, classes), as the kernels read it."""
     array = _classes_last(array, axis)
-    if array.ndim == 2 and array.flags.c_contiguous:
-        return array
-    return np.ascontiguousarray(array.reshape(-1, array.shape[-1]))
+    return kernels.contiguous(array if array.ndim == 2 else array.reshape(-1, array.shape[-1]))
 
 
 def _shaped(losses: Array, pull_rows: Pullback, shape: tuple[int, ...], axis: int) -> tuple[Array, Pullback]:
@@ -467,7 +465,7 @@ class SparseCategoricalCrossentropy(Loss):
         return None if self.ignore_class is None else targets != self.ignore_class
 
     def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
-        labels, rows = np.ascontiguousarray(y_true).reshape(-1), _rows_of_classes(y_pred, -1)
+        labels, rows = kernels.contiguous(y_true).reshape(-1), _rows_of_classes(y_pred, -1)
         counted = self._counted(labels, labels)
         if counted is not None:
             labels = np.where(counted, labels, 0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrangements import ARRANGEMENTS
 
 import fastgru
 from fastgru import callbacks, random
@@ -27,6 +28,23 @@ def inputs(rng: np.random.Generator) -> np.ndarray:
 def with_random_weights(model: Any, rng: np.random.Generator) -> Any:
     model.set_weights([rng.normal(size=w.shape).astype("float32") * 0.4 for w in model.get_weights()])
     return model
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("arrange", ARRANGEMENTS.values(), ids=ARRANGEMENTS)
+def test_data_may_lie_in_memory_as_they_like(rng: np.random.Generator, arrange: Any, shuffle: bool) -> None:
+    x, y = inputs(rng), rng.normal(size=(N, 2)).astype("float32")
+    weights, results = None, []
+    for form in (np.asarray, arrange):
+        fastgru.utils.set_random_seed(1)
+        model = Sequential([Input((T, F)), GRU(4), Dense(2)])
+        weights = weights or model.get_weights()
+        model.set_weights(weights)
+        model.compile("adam", "mse")
+        history = model.fit(form(x), form(y), 8, 2, shuffle=shuffle, verbose=0).history
+        results.append([history["loss"], model.predict(form(x), verbose=0), model.layers[0](form(x))])
+    for plain, arranged in zip(*results, strict=True):
+        np.testing.assert_array_equal(arranged, plain)
 
 
 # --- the same programs in both packages: `k` is fastgru or keras ------------------------------------

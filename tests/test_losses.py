@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from arrangements import ARRANGEMENTS
 
 from fastgru import kernels, losses
 from fastgru.kernels import reference_losses
@@ -292,6 +293,28 @@ def test_nan_predictions_are_not_an_error_of_the_labels():
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (4, 5, 3)])
+@pytest.mark.parametrize("arrange", ARRANGEMENTS.values(), ids=ARRANGEMENTS)
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_labels_and_predictions_may_lie_in_memory_as_they_like(rng, name, options, arrange, shape):
+    y_true, y_pred = example(rng, name, options, shape)
+    loss = getattr(losses, name)(**options)
+    value, gradient = loss.value_and_gradient(y_true, y_pred)
+    found, found_gradient = loss.value_and_gradient(arrange(y_true), arrange(y_pred))
+    assert found == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(found_gradient, gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_a_loss_computes_in_its_own_dtype_and_its_gradient_has_that_of_the_predictions(rng, name, options):
+    y_true, y_pred = example(rng, name, options, dtype="float32")
+    value, gradient = getattr(losses, name)(**options).value_and_gradient(y_true, y_pred.astype("float64"))
+    found, found_gradient = getattr(losses, name)(**options, dtype="float64").value_and_gradient(y_true, y_pred)
+    assert found == value
+    assert found_gradient.dtype == "float32"
+    np.testing.assert_array_equal(found_gradient, gradient.astype("float32"))
 
 
 @pytest.mark.parametrize("certain", [0.0, 1.0])

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrangements import ARRANGEMENTS
 
 from fastgru import Sequential
-from fastgru.layers import GRU, Input, Layer, TimeDistributed
+from fastgru.layers import GRU, LSTM, Conv1D, Dense, Input, Layer, TimeDistributed
 
 
 class Around(Layer):
@@ -119,3 +120,48 @@ def test_a_layer_that_was_called_goes_with_its_last_reference() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+class Passing(Layer):
+    """Passes everything on, but its gradients come as `form` makes them."""
+
+    def __init__(self, form: Any) -> None:
+        super().__init__()
+        self.form = form
+
+    def forward(self, call: Any, *inputs: Any) -> Any:
+        return inputs[0].copy()
+
+    def backward(self, call: Any, *d_outputs: Any) -> Any:
+        return self.form(d_outputs[0])
+
+
+@pytest.mark.parametrize("form", [*ARRANGEMENTS.values(), lambda d: d.astype("float64")])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dense(4, activation="tanh"),
+        lambda: Dense(4, activation="gelu"),
+        lambda: GRU(4, return_sequences=True),
+        lambda: LSTM(4, return_sequences=True),
+        lambda: Conv1D(4, 2),
+        lambda: Conv1D(4, 2, groups=2),
+        lambda: Conv1D(4, 2, data_format="channels_first"),
+    ],
+)
+def test_gradients_of_any_kind_train_the_layer_before(rng: np.random.Generator, make: Any, form: Any) -> None:
+    x = rng.normal(size=(6, 4, 4)).astype("float32")
+    y = rng.normal(size=make()(x).shape).astype("float32")
+    trained = []
+    first = None
+    for own in (lambda d: d, form):
+        model = Sequential([make(), Passing(own)])
+        model.compile("sgd", "mse")
+        model.predict(x, verbose=0)
+        first = first or model.get_weights()
+        model.set_weights(first)
+        model.fit(x, y, epochs=2, shuffle=False, verbose=0)
+        trained.append(model.get_weights())
+    for plain, formed, before in zip(*trained, first, strict=True):
+        np.testing.assert_array_equal(formed, plain)
+        assert not np.array_equal(plain, before)

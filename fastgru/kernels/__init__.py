@@ -7,6 +7,9 @@ import importlib.util
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+import numpy.typing as npt
+
 from fastgru.registry import suggestion
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ def _choose() -> str:
     return asked
 
 
+Array = npt.NDArray[Any]
+
 address, take_rows = _runtime.address, _runtime.take_rows
 isa: str = _choose()
 _modules: dict[Any, Kernels] = {}
@@ -48,6 +53,12 @@ def module(dtype: Any) -> Kernels:
     if found is None:
         found = _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}_{isa}"))
     return found
+
+
+def contiguous(x: Any, dtype: Any = None) -> Array:
+    """`x` as the kernels read it: its numbers one after the other, each where the processor wants it."""
+    array = np.ascontiguousarray(x, dtype)
+    return array if array.flags.aligned else array.copy()
 
 
 def show_config() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What every compiled module offers: `_float32_baseline`, `_float64_avx512` and so on, see setup.py.
 
-Arrays are C-contiguous and of the module's element type; `mask` is boolean, seen as uint8. The .pxi files give shapes.
+Arrays are C-contiguous, aligned and of the module's element type; `mask` is boolean, seen as uint8. The .pxi files give
+shapes.
 """
 
 from typing import Any, Protocol

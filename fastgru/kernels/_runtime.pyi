@@ -6,7 +6,10 @@ def address(memory: Any) -> int:
     """Where the bytes of a contiguous array begin."""
 
 def take_rows(source: Any, chosen: Any, out: Any, threads: int) -> None:
-    """out[i] = source[chosen[i]] for contiguous arrays of one type and rows of one shape."""
+    """out[i] = source[chosen[i]] for contiguous arrays of one type and rows of one shape.
+
+    IndexError for a row that is not there.
+    """
 
 def cpu_isas() -> list[str]:
     """The instruction sets that this CPU and operating system support, the plainest first."""

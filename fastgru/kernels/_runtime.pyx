@@ -79,22 +79,29 @@ cdef void take_some(void *context, int task) noexcept nogil:
         memcpy(p.out + i * p.row, p.source + p.chosen[i] * p.row, p.row)
 
 
-def take_rows(source, const long long[::1] chosen, out, int threads):
+def take_rows(source, const long long[::1] chosen not None, out, int threads):
     """out[i] = source[chosen[i]] for contiguous arrays of one type and rows of one shape, on several threads where there is
-    much to copy. The numbers of the rows are trusted."""
+    much to copy. An IndexError where a row is not there; that type and shape agree is trusted."""
     cdef Taking p
     cdef Py_buffer read, written
+    cdef Py_ssize_t i
     p.count = chosen.shape[0]
-    if p.count == 0:
-        return
     PyObject_GetBuffer(source, &read, PyBUF_SIMPLE)
     try:
         PyObject_GetBuffer(out, &written, PyBUF_WRITABLE)
-        p.source, p.out, p.chosen, p.row = <const char *>read.buf, <char *>written.buf, &chosen[0], written.len // p.count
-        p.rows = 1 + TAKEN_BYTES // (p.row + 1)
-        with nogil:
-            run_tasks(take_some, &p, <int>((p.count + p.rows - 1) // p.rows), threads)
-        PyBuffer_Release(&written)
+        try:
+            p.row = written.len // p.count if p.count else 0
+            if p.row == 0:
+                return
+            for i in range(p.count):
+                if not 0 <= chosen[i] < read.len // p.row:
+                    raise IndexError(f"take_rows: there are {read.len // p.row} rows, no row {chosen[i]}.")
+            p.source, p.out, p.chosen = <const char *>read.buf, <char *>written.buf, &chosen[0]
+            p.rows = 1 + TAKEN_BYTES // p.row
+            with nogil:
+                run_tasks(take_some, &p, <int>((p.count + p.rows - 1) // p.rows), threads)
+        finally:
+            PyBuffer_Release(&written)
     finally:
         PyBuffer_Release(&read)
 

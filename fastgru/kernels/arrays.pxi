@@ -1,5 +1,6 @@
-# What a kernel is handed: numpy arrays. Memoryviews in a signature would check the same, but each takes an eighth of a
-# microsecond to come and go, and the kernels of a small model's batch are handed fifty arrays.
+# What a kernel is handed: numpy arrays, checked before anything of them is used. Memoryviews in a signature would check
+# nearly the same, but each takes an eighth of a microsecond to come and go, and the kernels of a small model's batch are
+# handed fifty arrays.
 
 from numpy cimport (
     NPY_DOUBLE, NPY_FLOAT, NPY_INT64, NPY_UINT8, PyArray_DATA, PyArray_DescrFromType, PyArray_EquivTypenums,
@@ -13,8 +14,9 @@ cdef int REAL_TYPE = NPY_FLOAT if sizeof(real) == sizeof(float) else NPY_DOUBLE
 
 cdef int refuse(object array, int type, int axes, bint written) except -1:
     raise ValueError(
-        f"Kernels: expected a C-contiguous{' and writeable' if written else ''} array of {PyArray_DescrFromType(type)} "
-        f"with {axes} axes, got {array.dtype} of shape {array.shape} and strides {array.strides}."
+        f"Kernels: expected a C-contiguous, aligned{', writeable' if written else ''} array of "
+        f"{PyArray_DescrFromType(type)} with {axes} {'axis' if axes == 1 else 'axes'}, got {array.dtype} of shape {array.shape}, strides "
+        f"{array.strides}, aligned: {array.flags.aligned}, writeable: {array.flags.writeable}."
     )
 
 
@@ -23,7 +25,7 @@ cdef inline void *data_of(ndarray array, int type, int axes, bint written) excep
     if array is None:
         return NULL
     cdef bint fits = PyArray_ISCARRAY(array) if written else PyArray_ISCARRAY_RO(array)
-    if PyArray_TYPE(array) != type:  # the same type may have two numbers, as long and long long have
+    if PyArray_TYPE(array) != type:  # one type may have two codes, as long and long long do
         fits = fits and PyArray_EquivTypenums(PyArray_TYPE(array), type)
     if not fits or PyArray_NDIM(array) != axes:
         refuse(array, type, axes, written)
@@ -38,6 +40,18 @@ cdef inline const real *numbers_of(ndarray array, int axes) except? NULL:
 cdef inline real *memory_of(ndarray array, int axes) except? NULL:
     """The numbers of an array to write; NULL for None."""
     return <real *>data_of(array, REAL_TYPE, axes, True)
+
+
+cdef inline const real *packed_of(ndarray array, bint stale) except? NULL:
+    """Packed weights, or where they are `stale` the memory in which they are packed anew; NULL for None: BLAS multiplies."""
+    return <const real *>data_of(array, REAL_TYPE, 1, stale)
+
+
+cdef int check_workspace(ndarray memory, Py_ssize_t numbers) except -1:
+    """ValueError where a backward pass follows a forward pass that kept nothing for it, say."""
+    if memory.shape[0] < numbers:
+        raise ValueError(f"Kernels: expected a workspace of {numbers} numbers, got {memory.shape[0]}.")
+    return 0
 
 
 cdef inline const unsigned char *mask_of(ndarray array) except? NULL:

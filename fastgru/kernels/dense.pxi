@@ -65,19 +65,19 @@ def dense_pack_size(Py_ssize_t F, Py_ssize_t O) -> int:
 
 def dense_pack(ndarray kernel not None, ndarray packed not None):
     """Pack kernel (F, O) for the tiles of `dense_forward`."""
-    cdef Py_ssize_t F = kernel.shape[0], O = kernel.shape[1]
     cdef const real *numbers = numbers_of(kernel, 2)
     cdef real *out = memory_of(packed, 1)
+    cdef Py_ssize_t F = kernel.shape[0], O = kernel.shape[1]
     with nogil:
         pack(0, 1, F, O, numbers, O, 0, out)
 
 
-cdef Dense dense_call(ndarray x, ndarray kernel, ndarray packed, int activation, ndarray y):
+cdef Dense dense_call(ndarray x, ndarray kernel, ndarray packed, bint stale, int activation, ndarray y):
     """What the forward and the backward pass share."""
     cdef Dense p
     memset(&p, 0, sizeof(p))
+    p.x, p.kernel, p.packed, p.y = numbers_of(x, 2), numbers_of(kernel, 2), packed_of(packed, stale), memory_of(y, 2)
     p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
-    p.x, p.kernel, p.packed, p.y = numbers_of(x, 2), numbers_of(kernel, 2), numbers_of(packed, 1), memory_of(y, 2)
     if not p.packed:
         fetch_blas()
     return p
@@ -91,7 +91,7 @@ def dense_forward(
 
     packed is what `dense_pack` made or, if that is `stale`, memory where it is made now; None for BLAS.
     """
-    cdef Dense p = dense_call(x, kernel, packed, activation, y)
+    cdef Dense p = dense_call(x, kernel, packed, stale, activation, y)
     p.bias = numbers_of(bias, 1)
     with nogil:
         if p.packed and stale:
@@ -106,7 +106,7 @@ def dense_backward(
     """Backward of `dense_forward`. packed is memory for the kernel as its tiles read it, None for BLAS; d (N O + `slack`)
     receives the gradient before the activation, dx (N, F; None to skip) is written, d_kernel (F, O) and d_bias (O,) are
     added to where they are not None."""
-    cdef Dense p = dense_call(x, kernel, packed, activation, y)
+    cdef Dense p = dense_call(x, kernel, packed, True, activation, y)
     p.dy, p.d, p.dx = numbers_of(dy, 2), memory_of(d, 1), memory_of(dx, 2)
     p.d_kernel, p.d_bias = memory_of(d_kernel, 2), memory_of(d_bias, 1)
     with nogil:

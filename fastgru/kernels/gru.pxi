@@ -628,9 +628,9 @@ def gru_pack(
     """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H; may be None) for the tiles of `gru_forward`."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
-    p.seq.F, p.seq.H, p.reset_after = kernel.shape[0], recurrent_kernel.shape[0], reset_after
     p.kernel, p.recurrent_kernel, p.biases = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(bias, 2)
     p.packed = memory_of(packed, 1)
+    p.seq.F, p.seq.H, p.reset_after = kernel.shape[0], recurrent_kernel.shape[0], reset_after
     with nogil:
         pack_forward(&p, 0, 1)
 
@@ -673,14 +673,14 @@ cdef GRU gru_call(
     """What the forward and the backward pass share."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
+    p.seq.x, p.seq.mask, p.h0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2)
+    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), packed_of(packed, keep)
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
     p.reset_after, p.seq.go_backwards, p.seq.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
-    p.seq.x, p.seq.mask, p.h0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2)
-    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(packed, 1)
     if not p.packed:
         fetch_blas()
-    lay_out(&p, memory_of(memory, 1))
+    check_workspace(memory, lay_out(&p, memory_of(memory, 1)))
     return p
 
 

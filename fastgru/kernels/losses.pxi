@@ -12,11 +12,12 @@ def binary_crossentropy(ndarray t not None, ndarray p not None, ndarray losses n
 
     losses = -mean_j (t_j log p_j + (1 - t_j) log(1 - p_j)),   gradient_j = (p_j - t_j) / (p_j (1 - p_j) C)
     """
-    cdef Py_ssize_t i, j, N = p.shape[0], C = p.shape[1]
+    cdef Py_ssize_t i, j
     cdef const real *label = numbers_of(t, 2)
     cdef const real *row = numbers_of(p, 2)
     cdef real *loss = memory_of(losses, 1)
     cdef real *d = memory_of(gradient, 2)
+    cdef Py_ssize_t N = p.shape[0], C = p.shape[1]
     cdef double total
     cdef real q
     with nogil:
@@ -35,11 +36,12 @@ def categorical_crossentropy(ndarray t not None, ndarray p not None, ndarray los
 
     losses = -sum_j t_j log(p_j / s),   gradient_k = (sum_j t_j) / s - t_k / p_k, over the j that were not moved
     """
-    cdef Py_ssize_t i, j, N = p.shape[0], C = p.shape[1]
+    cdef Py_ssize_t i, j
     cdef const real *label = numbers_of(t, 2)
     cdef const real *row = numbers_of(p, 2)
     cdef real *loss = memory_of(losses, 1)
     cdef real *d = memory_of(gradient, 2)
+    cdef Py_ssize_t N = p.shape[0], C = p.shape[1]
     cdef real total, counted, q
     with nogil:
         for i in range(N):
@@ -63,11 +65,12 @@ def sparse_categorical_crossentropy(
     ndarray labels not None, ndarray p not None, ndarray losses not None, ndarray gradient not None
 ) -> bool:
     """`categorical_crossentropy` for the numbers (N,) of the classes; False where one is not from 0 to C - 1."""
-    cdef Py_ssize_t i, j, N = p.shape[0], C = p.shape[1]
+    cdef Py_ssize_t i, j
     cdef const long long *label = labels_of(labels)
     cdef const real *row = numbers_of(p, 2)
     cdef real *loss = memory_of(losses, 1)
     cdef real *d = memory_of(gradient, 2)
+    cdef Py_ssize_t N = p.shape[0], C = p.shape[1]
     cdef real total, slope, q
     with nogil:
         for i in range(N):

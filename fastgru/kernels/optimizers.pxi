@@ -115,7 +115,7 @@ def sgd(
     """SGD; momentums is None where the momentum is 0."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.size, p.w, p.g, p.m = values.shape[0], memory_of(values, 1), numbers_of(gradients, 1), memory_of(momentums, 1)
+    p.w, p.g, p.m, p.size = memory_of(values, 1), numbers_of(gradients, 1), memory_of(momentums, 1), values.shape[0]
     p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
     with nogil:
         run_tasks(sgd_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
@@ -128,7 +128,7 @@ def rmsprop(
     """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.size, p.w, p.g = values.shape[0], memory_of(values, 1), numbers_of(gradients, 1)
+    p.w, p.g, p.size = memory_of(values, 1), numbers_of(gradients, 1), values.shape[0]
     p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(averages, 1)
     p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
     p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
@@ -144,7 +144,7 @@ def adam(
     """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.size, p.w, p.g = values.shape[0], memory_of(values, 1), numbers_of(gradients, 1)
+    p.w, p.g, p.size = memory_of(values, 1), numbers_of(gradients, 1), values.shape[0]
     p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(maxima, 1)
     p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
     p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)

@@ -306,8 +306,8 @@ def rnn_pack(ndarray kernel not None, ndarray recurrent_kernel not None, ndarray
     """Pack kernel (F, N) and recurrent_kernel (H, N) for the tiles of `rnn_forward`."""
     cdef RNN p
     memset(&p, 0, sizeof(p))
-    p.seq.F, p.seq.H, p.sums = kernel.shape[0], recurrent_kernel.shape[0], kernel.shape[1]
     p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), memory_of(packed, 1)
+    p.seq.F, p.seq.H, p.sums = kernel.shape[0], recurrent_kernel.shape[0], kernel.shape[1]
     with nogil:
         rnn_pack_forward(&p, 0, 1)
 
@@ -351,15 +351,15 @@ cdef RNN rnn_call(
     """What the forward and the backward pass share."""
     cdef RNN p
     memset(&p, 0, sizeof(p))
+    p.seq.x, p.seq.mask, p.h0, p.c0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2), numbers_of(c0, 2)
+    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), packed_of(packed, keep)
     p.seq.B, p.seq.T, p.seq.F = x.shape[0], x.shape[1], x.shape[2]
     p.seq.H, p.sums = recurrent_kernel.shape[0], kernel.shape[1]
     p.seq.go_backwards, p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
-    p.seq.x, p.seq.mask, p.h0, p.c0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2), numbers_of(c0, 2)
-    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(packed, 1)
     if not p.packed:
         fetch_blas()
-    rnn_lay_out(&p, keep, memory_of(memory, 1))
+    check_workspace(memory, rnn_lay_out(&p, keep, memory_of(memory, 1)))
     return p
 
 

@@ -124,7 +124,7 @@ class Dense(Layer):
             number = _LINEAR
             dy = self.activation.backward(dy, y.reshape(dy.shape), before.reshape(dy.shape))
         d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
-        d_rows = np.ascontiguousarray(dy, self.dtype).reshape(before.shape)
+        d_rows = kernels.contiguous(dy, self.dtype).reshape(before.shape)
         dx = call.buffer("dx", rows.shape, self.dtype) if call.input_gradient else None
         packed = call.saved["packed"]
         d_bias = None if self.bias is None else self.bias.gradient

@@ -573,8 +573,8 @@ class Layer:
         return self.packed(self._first_node("output").outputs)
 
     def as_input(self, x: npt.ArrayLike) -> Array:
-        """`x` as the layer computes on it: C-contiguous and of its dtype; ValueError where it holds no real numbers."""
-        return np.ascontiguousarray(real_numbers(x, f"Layer {self.name!r}"), dtype=self.dtype)
+        """`x` of the layer's dtype, as the kernels read it; ValueError where it holds no real numbers."""
+        return kernels.contiguous(real_numbers(x, f"Layer {self.name!r}"), self.dtype)
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         """All inputs as the layer computes on them."""

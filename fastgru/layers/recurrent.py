@@ -389,6 +389,8 @@ class Recurrent(Layer):
     def _backward_compiled(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         """Gradients of the inputs and of the initial states, None where nobody wants them."""
         x, packed = call.saved["x"], call.saved["packed"]
+        # a layer of the user's may have made them
+        read = tuple([None if d is None else kernels.contiguous(d, self.dtype) for d in (d_y, *d_lasts)])
         dx = call.buffer("dx", x.shape, self.dtype) if call.input_gradient else None
         d_states: tuple[Array, ...] = ()
         if call.saved["has_state_input"]:
@@ -397,7 +399,7 @@ class Recurrent(Layer):
         with threads.one_blas_thread(packed is None):
             getattr(kernels.module(self.dtype), self._kernels[1])(
                 x, self.kernel.value, self.recurrent_kernel.value, packed, *call.saved["states"], _bytes(call.mask),
-                *self._kernel_options(), call.saved["memory"], d_y, *self._padded(d_lasts), dx,
+                *self._kernel_options(), call.saved["memory"], read[0], *self._padded(read[1:]), dx,
                 *self._padded(d_states), *self._gradients(), threads.get_num_threads(),
             )  # fmt: skip
         return dx, *d_states

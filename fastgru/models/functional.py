@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import kernels
 from fastgru.layers.input import InputLayer
 from fastgru.layers.layer import Array, Call, Layer, Shape, real_numbers, run_backward, run_forward
 from fastgru.layers.operations import Operation
@@ -174,10 +175,10 @@ class Functional(Model):
     # --- as a layer ---------------------------------------------------------------------------------
 
     def as_input(self, x: npt.ArrayLike) -> Array:
-        return np.ascontiguousarray(real_numbers(x, f"Model {self.name!r}"), self.inputs[0].dtype)
+        return kernels.contiguous(real_numbers(x, f"Model {self.name!r}"), self.inputs[0].dtype)
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
-        return [np.ascontiguousarray(array, own.dtype) for array, own in zip(arrays, self.inputs, strict=True)]
+        return [kernels.contiguous(array, own.dtype) for array, own in zip(arrays, self.inputs, strict=True)]
 
     def in_order(self, inputs: Any) -> list[Any]:
         if isinstance(inputs, Mapping):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import data, losses, metrics
+from fastgru import data, kernels, losses, metrics
 from fastgru.layers.layer import Array
 from fastgru.losses import Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
@@ -305,7 +305,7 @@ def _bound_targets(goal: Goal, y: Array | None, output_shape: Any, dtype: str) -
         return None
     # whole numbers that name classes stay whole; everything else is compared with the outputs
     names_classes = y.dtype.kind in "iu" and output_shape[-1] > 1 and y.shape != tuple(output_shape)
-    y = np.ascontiguousarray(y, dtype=np.int64 if names_classes else dtype)
+    y = kernels.contiguous(y, np.int64 if names_classes else dtype)
     if goal.loss is not None:
         goal.loss.check(y, output_shape)
     return y
