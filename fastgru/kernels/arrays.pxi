@@ -15,8 +15,8 @@ cdef int REAL_TYPE = NPY_FLOAT if sizeof(real) == sizeof(float) else NPY_DOUBLE
 cdef int refuse(object array, int type, int axes, bint written) except -1:
     raise ValueError(
         f"Kernels: expected a C-contiguous, aligned{', writeable' if written else ''} array of "
-        f"{PyArray_DescrFromType(type)} with {axes} {'axis' if axes == 1 else 'axes'}, got {array.dtype} of shape {array.shape}, strides "
-        f"{array.strides}, aligned: {array.flags.aligned}, writeable: {array.flags.writeable}."
+        f"{PyArray_DescrFromType(type)} with {axes} {'axis' if axes == 1 else 'axes'}, got {array.dtype} of shape "
+        f"{array.shape}, strides {array.strides}, aligned: {array.flags.aligned}, writeable: {array.flags.writeable}."
     )
 
 
@@ -48,7 +48,7 @@ cdef inline const real *packed_of(ndarray array, bint stale) except? NULL:
 
 
 cdef int check_workspace(ndarray memory, Py_ssize_t numbers) except -1:
-    """ValueError where a backward pass follows a forward pass that kept nothing for it, say."""
+    """ValueError where it is too small, as for a backward pass behind a forward pass that kept nothing for one."""
     if memory.shape[0] < numbers:
         raise ValueError(f"Kernels: expected a workspace of {numbers} numbers, got {memory.shape[0]}.")
     return 0
