@@ -166,7 +166,7 @@ class Bidirectional(SequenceWrapper):
 
     def _merged(self, call: Call, forward: Array, backward: Array) -> Any:
         if self.merge_mode is None:
-            return forward, _contiguous(call, "turned", backward)
+            return forward, call.contiguous("turned", backward)
         if self.merge_mode == "concat":
             shape = (*forward.shape[:-1], forward.shape[-1] + backward.shape[-1])
             return np.concatenate((forward, backward), axis=-1, out=call.buffer("y", shape, self.dtype))
@@ -208,23 +208,14 @@ class Bidirectional(SequenceWrapper):
         else:
             d_forward = d_backward = dy * 0.5 if self.merge_mode == "ave" else dy
         return (
-            None if d_forward is None else _contiguous(call, "d_forward", d_forward),
-            None if d_backward is None else _contiguous(call, "d_backward", self._turned(d_backward)),
+            None if d_forward is None else call.contiguous("d_forward", d_forward),
+            None if d_backward is None else call.contiguous("d_backward", self._turned(d_backward)),
         )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["layer"] = config.pop("forward_layer")  # the name of the argument
         return {**config, "merge_mode": self.merge_mode}
-
-
-def _contiguous(call: Call, name: str, x: Array) -> Array:
-    """`x` itself where its memory is in one piece and in order, else its copy."""
-    if x.flags.c_contiguous:
-        return x
-    copy = call.buffer(name, x.shape, str(x.dtype))
-    copy[...] = x
-    return copy
 
 
 def _halves(states: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -165,6 +165,14 @@ class Call:
             array = views[shape] = memory[:size].reshape(shape)
         return array
 
+    def contiguous(self, name: str, x: Array) -> Array:
+        """`x` itself where its memory is in one piece and in order, else its copy in memory of that name."""
+        if x.flags.c_contiguous:
+            return x
+        copy = self.buffer(name, x.shape, str(x.dtype))
+        copy[...] = x
+        return copy
+
     def child(self, index: int) -> Call:
         """The call of the index-th inner layer, running the way this one runs."""
         call = self._children.get(index)
