@@ -48,8 +48,8 @@ from fastgru.layers import (
     LSTMCell,
     SimpleRNNCell,
 )
-from fastgru.layers.operations import OPERATIONS
 from fastgru.models import Functional, Sequential, load_model, model_from_json
+from fastgru.ops.operation import OPERATIONS
 from fastgru.saving import ModelFileError, api, old_configs, old_operations
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
     """A method that draws an operation."""
 
     def draw(self: SymbolicTensor, *other: Any) -> Any:
-        from fastgru.layers.operations import operation  # operations are layers, which stand on this module
+        from fastgru.ops.operation import operation  # operations are layers, which stand on this module
 
         drawn = operation(name)()
         return drawn(*other, self) if swapped else drawn(self, *other)

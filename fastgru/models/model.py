@@ -9,9 +9,9 @@ from typing import Any
 
 from fastgru import registry, saving
 from fastgru.layers.layer import Array, Layer
-from fastgru.layers.operations import OPERATIONS, Operation
 from fastgru.models.summary import print_summary
-from fastgru.models.training import Trainer
+from fastgru.ops.operation import OPERATIONS, Operation
+from fastgru.training.trainer import Trainer
 
 Path = str | PathLike[str]
 

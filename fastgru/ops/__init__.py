@@ -1,0 +1,1 @@
+"""Keras's operations on tensors of a graph."""
