@@ -1,13 +1,14 @@
 """The layers, under Keras's names."""
 
-from fastgru.layers.activation import Activation
-from fastgru.layers.activation_layers import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from fastgru.layers.activations.activation import Activation
+from fastgru.layers.activations.rectifiers import ELU, LeakyReLU, PReLU, ReLU
+from fastgru.layers.activations.softmax import Softmax
 from fastgru.layers.attention import AdditiveAttention, Attention
 from fastgru.layers.convolutional.conv import Conv1D, Conv2D
 from fastgru.layers.convolutional.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from fastgru.layers.core.dense import Dense
 from fastgru.layers.core.embedding import Embedding
-from fastgru.layers.core.identity import ActivityRegularization, Identity
+from fastgru.layers.core.identity import Identity
 from fastgru.layers.core.input_layer import Input, InputLayer
 from fastgru.layers.core.masking import Masking
 from fastgru.layers.layer import Layer
@@ -41,6 +42,7 @@ from fastgru.layers.pooling import (
     MaxPooling2D,
 )
 from fastgru.layers.preprocessing import Normalization, Rescaling, UnitNormalization
+from fastgru.layers.regularization.activity_regularization import ActivityRegularization
 from fastgru.layers.regularization.dropout import Dropout
 from fastgru.layers.regularization.noise import (
     AlphaDropout,
@@ -59,6 +61,7 @@ from fastgru.layers.rnn.lstm import LSTM
 from fastgru.layers.rnn.rnn import RNN
 from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.rnn.time_distributed import TimeDistributed
+from fastgru.moved import attributes
 
 # Keras's other names
 AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
@@ -157,3 +160,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+__getattr__ = attributes(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations, random
-from fastgru.layers.activation import activate, derive
+from fastgru.layers.activations.activation import activate, derive
 from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
 from fastgru.layers.regularization.dropout import keep_mask
 from fastgru.registry import registered

@@ -1,1 +1,5 @@
-"""Keras's operations on tensors of a graph."""
+"""Keras's operations on the tensors of a graph."""
+
+from fastgru.ops.operation import operation
+
+__all__ = ["operation"]
