@@ -9,16 +9,17 @@ from __future__ import annotations
 import inspect
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru import initializers, kernels, registry, regularizers
 from fastgru.constraints import Constraint
+from fastgru.layers.options import RegularizerLike, declared
 from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
 from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
@@ -286,8 +287,8 @@ class Layer:
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
         batch_shape: Sequence[int | None] | None = None,
-        activity_regularizer: Any = None,
-        **unknown: Any,
+        activity_regularizer: RegularizerLike = None,
+        **unknown: NoReturn,
     ) -> None:
         if unknown:
             raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments {sorted(unknown)}.")
@@ -306,6 +307,17 @@ class Layer:
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
+
+    @property
+    def _where(self) -> str:
+        """How an error begins."""
+        return f"{type(self).__name__} {self.name!r}"
+
+    def _set_options(self, arguments: Mapping[str, Any]) -> None:
+        """Take the declared options out of a constructor's ``locals()``, each checked and converted."""
+        for name, option in declared(type(self)).items():
+            if name in arguments:
+                setattr(self, name, option.of(self, name, arguments[name]))
 
     # --- what a subclass writes -------------------------------------------------------------------
 
@@ -361,7 +373,8 @@ class Layer:
         config = {"name": self.name, "trainable": self.trainable, "dtype": policy}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
-        return config
+        options = {name: option for name, option in declared(type(self)).items() if option.in_config}
+        return {**config, **{name: option.to_config(getattr(self, name)) for name, option in options.items()}}
 
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.

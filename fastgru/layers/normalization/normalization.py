@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import constraints, initializers, regularizers
+from fastgru import checks
+from fastgru.constraints import Constraint
+from fastgru.initializers import Initializer
+from fastgru.layers import options
 from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
-from fastgru.registry import registered, serialize
+from fastgru.layers.options import ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
+from fastgru.registry import registered
+from fastgru.regularizers import Regularizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _TINY = 1e-7  # keras.backend.epsilon(), which Keras adds to the number of steps that a mask leaves
 
@@ -26,29 +34,15 @@ class Normalization(Layer):
     gamma: Weight | None = None
     beta: Weight | None = None
 
-    def __init__(
-        self,
-        epsilon: float,
-        center: bool,
-        scale: bool,
-        beta_initializer: Any,
-        gamma_initializer: Any,
-        beta_regularizer: Any,
-        gamma_regularizer: Any,
-        beta_constraint: Any,
-        gamma_constraint: Any,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.epsilon = float(epsilon)
-        self.center = bool(center)
-        self.scale = bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+    epsilon: float = options.number()
+    center: bool = options.flag()
+    scale: bool = options.flag()
+    beta_initializer: Initializer = options.initializer()
+    gamma_initializer: Initializer = options.initializer()
+    beta_regularizer: Regularizer | None = options.regularizer()
+    gamma_regularizer: Regularizer | None = options.regularizer()
+    beta_constraint: Constraint | None = options.constraint()
+    gamma_constraint: Constraint | None = options.constraint()
 
     def _add_gamma_and_beta(self, shape: tuple[int, ...], scale: bool, center: bool) -> None:
         if scale:
@@ -95,19 +89,15 @@ class Normalization(Layer):
         np.copyto(array.transpose(order), rows.reshape([shape[axis] for axis in order]))
         return array
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": serialize(self.beta_initializer),
-            "gamma_initializer": serialize(self.gamma_initializer),
-            "beta_regularizer": serialize(self.beta_regularizer),
-            "gamma_regularizer": serialize(self.gamma_regularizer),
-            "beta_constraint": serialize(self.beta_constraint),
-            "gamma_constraint": serialize(self.gamma_constraint),
-        }
+
+def _axis(value: Any, where: str, name: str) -> int:
+    """One axis; tf.keras 2 writes a list of one."""
+    return checks.integer(value[0] if isinstance(value, Sequence) and len(value) == 1 else value, where, name)
+
+
+def _no_renorm(value: Any, where: str, name: str) -> bool:
+    checks.not_supported(where, **{name: value or None})
+    return False
 
 
 @registered("keras.layers")
@@ -133,6 +123,15 @@ class BatchNormalization(Normalization):
         Accepted for Keras's sake and without effect.
     """
 
+    axis: int = options.option(_axis)
+    momentum: float = options.number()
+    moving_mean_initializer: Initializer = options.initializer()
+    moving_variance_initializer: Initializer = options.initializer()
+    synchronized: bool = options.flag()
+    renorm: bool = options.option(_no_renorm)
+    renorm_clipping: Any = options.option()
+    renorm_momentum: float = options.option()
+
     def __init__(
         self,
         axis: int | Sequence[int] = -1,
@@ -140,37 +139,22 @@ class BatchNormalization(Normalization):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        moving_mean_initializer: Any = "zeros",
-        moving_variance_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
         renorm: bool = False,
         renorm_clipping: Any = None,
         renorm_momentum: float = 0.99,
         synchronized: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
-        super().__init__(
-            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer,
-            beta_constraint, gamma_constraint, **kwargs,
-        )  # fmt: skip
-        if renorm:
-            raise ValueError(f"BatchNormalization {self.name!r}: renorm is not supported by fastgru.")
-        if isinstance(axis, Sequence) and len(axis) == 1:
-            (axis,) = axis  # as tf.keras 2 writes it
-        if not isinstance(axis, (int, np.integer)):
-            raise ValueError(f"BatchNormalization {self.name!r}: axis must be an integer, got {axis!r}.")
-        self.axis = int(axis)
-        self.momentum = float(momentum)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.renorm_clipping = renorm_clipping
-        self.renorm_momentum = renorm_momentum
-        self.synchronized = bool(synchronized)
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def build(self, input_shape: Shape) -> None:
         shape = self._sizes(input_shape, [self.axis])
@@ -266,19 +250,6 @@ class BatchNormalization(Normalization):
             np.multiply(d, s, out=dx)
         return self._as_input_was(call, "dx", dx, dy.shape, axes)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "momentum": self.momentum,
-            "moving_mean_initializer": serialize(self.moving_mean_initializer),
-            "moving_variance_initializer": serialize(self.moving_variance_initializer),
-            "synchronized": self.synchronized,
-            "renorm": False,
-            "renorm_clipping": self.renorm_clipping,
-            "renorm_momentum": self.renorm_momentum,
-        }
-
 
 @registered("keras.layers")
 class LayerNormalization(Normalization):
@@ -297,27 +268,26 @@ class LayerNormalization(Normalization):
         Keras's deprecated variant without mean and beta: ``x / sqrt(variance + epsilon) * gamma``.
     """
 
+    axis: int | list[int] = options.axes()
+    rms_scaling: bool = options.flag()
+
     def __init__(
         self,
         axis: int | Sequence[int] = -1,
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
         rms_scaling: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
-        super().__init__(
-            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer,
-            beta_constraint, gamma_constraint, **kwargs,
-        )  # fmt: skip
-        self.axis = axis if isinstance(axis, int) else list(axis)
-        self.rms_scaling = bool(rms_scaling)
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def build(self, input_shape: Shape) -> None:
         self.axis = axes = sorted(self._listed())  # a list from here on, as in Keras's config
@@ -381,9 +351,6 @@ class LayerNormalization(Normalization):
         dx *= inverse
         return self._as_input_was(call, "dx", dx, dy.shape, axes)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis, "rms_scaling": self.rms_scaling}
-
 
 @registered("keras.layers")
 class GroupNormalization(Normalization):
@@ -403,6 +370,9 @@ class GroupNormalization(Normalization):
     beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : optional
     """
 
+    groups: int = options.option(checks.integer)
+    axis: int = options.option(checks.integer)
+
     def __init__(
         self,
         groups: int = 32,
@@ -410,20 +380,16 @@ class GroupNormalization(Normalization):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
-        beta_regularizer: Any = None,
-        gamma_regularizer: Any = None,
-        beta_constraint: Any = None,
-        gamma_constraint: Any = None,
-        **kwargs: Any,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer: RegularizerLike = None,
+        gamma_regularizer: RegularizerLike = None,
+        beta_constraint: ConstraintLike = None,
+        gamma_constraint: ConstraintLike = None,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
-        super().__init__(
-            epsilon, center, scale, beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer,
-            beta_constraint, gamma_constraint, **kwargs,
-        )  # fmt: skip
-        self.groups = int(groups)
-        self.axis = int(axis)
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def build(self, input_shape: Shape) -> None:
         (channels,) = self._sizes(input_shape, [self.axis])
@@ -470,6 +436,3 @@ class GroupNormalization(Normalization):
         g = d * self._by_channel(self.gamma, 1)
         along = (g * normal).mean(axes, keepdims=True)
         return self._ungrouped((g - g.mean(axes, keepdims=True) - normal * along) * call.saved["inverse"])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups, "axis": self.axis}

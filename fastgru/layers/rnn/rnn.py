@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgru.layers import options
 from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.registry import registered
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -40,6 +45,13 @@ class RNN(SequenceWrapper):
     inner = ("cell",)
     zero_until_used = Recurrent.zero_until_used  # likewise, of the last cell's output
 
+    return_sequences: bool = options.flag()
+    return_state: bool = options.flag()
+    go_backwards: bool = options.flag()
+    stateful: bool = options.flag()
+    unroll: bool = options.flag()
+    zero_output_for_mask: bool = options.flag()
+
     def __init__(
         self,
         cell: Any,
@@ -49,7 +61,7 @@ class RNN(SequenceWrapper):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
@@ -59,12 +71,7 @@ class RNN(SequenceWrapper):
                 "cells of one's own are not supported."
             )
         self._settle_dtype(kwargs.get("dtype"))
-        self.return_sequences = bool(return_sequences)
-        self.return_state = bool(return_state)
-        self.go_backwards = bool(go_backwards)
-        self.stateful = bool(stateful)
-        self.unroll = bool(unroll)
-        self.zero_output_for_mask = bool(zero_output_for_mask)
+        self._set_options(locals())
         self.states: list[Array] | None = None
 
     def build(self, input_shape: Shape) -> None:
@@ -145,14 +152,3 @@ class RNN(SequenceWrapper):
             )
             for index, cell in enumerate(self.cell.cells)
         ]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-            "go_backwards": self.go_backwards,
-            "stateful": self.stateful,
-            "unroll": self.unroll,
-            "zero_output_for_mask": self.zero_output_for_mask,
-        }

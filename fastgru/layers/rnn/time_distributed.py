@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
 from fastgru.layers.core.wrapper import Wrapper
 from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.options import LayerOptions
 from fastgru.registry import registered
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -29,7 +33,7 @@ class TimeDistributed(Wrapper):
 
     inner = ("layer",)
 
-    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not isinstance(layer, Layer):
             raise ValueError(f"TimeDistributed {self.name!r}: expected a layer to wrap, got {layer!r}.")
