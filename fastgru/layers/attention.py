@@ -112,8 +112,7 @@ class Attention(Seeded):
         return (*shapes[0][:-1], shapes[1][-1])
 
     def check_inputs(self, *inputs: Array) -> None:
-        if any(x.size == 0 for x in inputs):
-            raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
+        self._check_not_empty(*inputs)
 
     def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
         return call.mask

@@ -342,8 +342,14 @@ class Layer:
             raise ValueError(
                 f"Layer {self.name!r}: expected one input, got {len(inputs)}; give mask and training by name."
             )
-        if inputs[0].size == 0:
+        self._check_not_empty(*inputs)
+
+    def _check_not_empty(self, *inputs: Array) -> None:
+        if all(x.size for x in inputs):
+            return
+        if len(inputs) == 1:
             raise ValueError(f"Layer {self.name!r}: the input is empty, its shape is {inputs[0].shape}.")
+        raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
 
     def forward(self, call: Call, *inputs: Array) -> Any:
         """Outputs for inputs: an array, or a tuple of arrays. Inputs are C-contiguous, of the layer's dtype, checked.

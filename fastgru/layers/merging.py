@@ -29,8 +29,7 @@ class Merge(Layer):
     takes_list = True
 
     def check_inputs(self, *inputs: Array) -> None:
-        if any(x.size == 0 for x in inputs):
-            raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
+        self._check_not_empty(*inputs)
 
     def _refuse(self, expected: str, shapes: Sequence[Shape]) -> None:
         raise ValueError(

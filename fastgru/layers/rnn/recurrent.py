@@ -18,6 +18,7 @@ from fastgru.layers.layer import Array, Call, Shape, Weight
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.packing import Packing
 from fastgru.layers.regularization.dropout import keep_mask
+from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.layers.seeded import Seeded
 from fastgru.regularizers import Regularizer
 
@@ -41,7 +42,7 @@ def _depth(value: Any) -> int:
     return len(getattr(value, "shape", ()))
 
 
-class Recurrent(Seeded):
+class Recurrent(SequenceLayer, Seeded):
     """Base of the layers that carry a state over sequences (B, T, F).
 
     A subclass says how many gates and states it has and where Keras keeps its weights. Its kernels are those of rnn.pxi
@@ -52,20 +53,12 @@ class Recurrent(Seeded):
     state_count: ClassVar[int] = 1
     cell_name: ClassVar[str]
     _kernels: ClassVar[tuple[str, str]] = ("rnn_forward", "rnn_backward")
-    # TensorFlow's rule: steps masked before the first used one put out 0, not the initial state
-    zero_until_used = False
     _absent: ClassVar[tuple[None, ...]] = (None, None)  # one for each state that the kernels take
     _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
         reference_rnn.rnn_forward,
         reference_rnn.rnn_backward,
     )
 
-    return_sequences: bool = options.flag()
-    return_state: bool = options.flag()
-    go_backwards: bool = options.flag()
-    stateful: bool = options.flag()
-    unroll: bool = options.flag()
-    zero_output_for_mask: bool = options.flag()
     units: int = options.size()
     activation: Activation = options.activation()
     use_bias: bool = options.flag()
@@ -85,7 +78,6 @@ class Recurrent(Seeded):
 
     def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        self.states: list[Array] | None = None
         self._packing = Packing()
 
     # --- weights and shapes -----------------------------------------------------------------------
@@ -95,20 +87,14 @@ class Recurrent(Seeded):
         features = input_shape[-1]
         if features is None:
             raise ValueError(f"{self._where}: the number of features must be known to build it, got {input_shape}.")
-        batch = input_shape[0]
-        if self.stateful and batch is None:
-            raise ValueError(
-                f"{self._where}: stateful=True needs a fixed batch size, got {input_shape}; "
-                "give batch_shape=(batch, timesteps, features)."
-            )
+        self._check_batch(input_shape)
         try:
             self._add_weights(features, self.gates * self.units)
         except Exception:
             if not self.built:  # the next attempt begins anew
                 self._weights.clear()
             raise
-        if self.stateful and batch is not None:
-            self.states = [np.zeros((batch, self.units), self.dtype) for _ in range(self.state_count)]
+        self._store_zeros(input_shape[0], [self.units] * self.state_count)
         self.built = True
 
     def _add_weights(self, features: int, width: int) -> None:
@@ -153,8 +139,7 @@ class Recurrent(Seeded):
     def check_inputs(self, *inputs: Array) -> None:
         x, states = inputs[0], inputs[1:]
         self._check_shape(x.shape)
-        if 0 in x.shape:
-            raise ValueError(f"{self._where}: the input is empty, its shape is {x.shape}.")
+        self._check_not_empty(x)
         shape = (x.shape[0], self.units)
         if states and (len(states) != self.state_count or any(state.shape != shape for state in states)):
             expected = "one initial state" if self.state_count == 1 else f"{self.state_count} initial states"
@@ -163,27 +148,10 @@ class Recurrent(Seeded):
             )
         self._check_rows(x)
 
-    def _check_rows(self, x: Array) -> None:
-        """ValueError where the stored states are of another number of rows: the kernels trust that they fit."""
-        if self.stateful and self.states is not None and len(self.states[0]) != x.shape[0]:
-            raise ValueError(
-                f"{self._where}: stateful=True was built for batches of {len(self.states[0])} rows, got {len(x)}."
-            )
-
     def compute_output_shape(self, input_shape: Shape) -> Any:
         last = (input_shape[0], self.units)
         output = (*input_shape[:2], self.units) if self.return_sequences else last
         return (output, *[last] * self.state_count) if self.return_state else output
-
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
-        return call.mask if self.return_sequences else None
-
-    def reset_states(self) -> None:
-        """Set the stored states of a stateful layer to zero."""
-        for state in self.states or []:
-            state[...] = 0
-
-    reset_state = reset_states
 
     def file_items(self) -> Any:
         return [("cell", self._weights)]
