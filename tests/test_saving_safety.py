@@ -37,11 +37,11 @@ def cheap() -> Iterator[None]:
     """The test takes neither long nor much memory through numpy and Python."""
     load_model(FILES / "reset_after.keras")  # what is imported late does not count
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()  # work, not waiting: how busy the machine is else does not count
     yield
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert peak < 100 * MEGABYTE
 
 
