@@ -15,7 +15,7 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"registry", "random", "threads", "kernels", "config"},
+    {"types", "checks", "registry", "naming", "random", "threads", "kernels", "config"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"layers", "parameters"},
     {"losses", "metrics", "optimizers", "callbacks", "data"},

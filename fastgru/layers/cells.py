@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.gru import GRU
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.lstm import LSTM
 from fastgru.layers.recurrent import Recurrent
 from fastgru.layers.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
+from fastgru.layers.workspace import Call
 from fastgru.layers.wrapper import Wrapper
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 _INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer")
 _THE_REST = (

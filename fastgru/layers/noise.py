@@ -9,8 +9,10 @@ import numpy as np
 
 from fastgru import random
 from fastgru.layers.dropout import Dropout
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 @registered("keras.layers")

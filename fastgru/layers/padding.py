@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.spatial import SpatialLayer, inside, whole_numbers
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 def pairs(value: Any, where: str) -> Sequence[tuple[int, ...]]:

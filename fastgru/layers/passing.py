@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.regularizers import L1L2
+from fastgru.types import Array
 
 
 @registered("keras.layers")

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.spatial import SpatialLayer, WindowLayer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 class Pooling(WindowLayer):

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from fastgru.layers.layer import Layer, Shape
+    from fastgru.layers.layer import Layer
+    from fastgru.types import Shape
 
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 

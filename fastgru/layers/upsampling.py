@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.spatial import SpatialLayer, whole_numbers
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 class UpSampling(SpatialLayer):
