@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from fastgru.layers import options
 from fastgru.layers.convolutional.windows import SpatialLayer, WindowLayer, Windows, padding, per_axis
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.options import LayerOptions, RegularizerLike, SharedOptions, Sizes
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

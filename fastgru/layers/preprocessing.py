@@ -10,9 +10,11 @@ import numpy as np
 
 from fastgru import checks
 from fastgru.layers import options
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -23,18 +25,18 @@ _TINY = 1e-7  # keras.backend.epsilon()
 class Affine(Layer):
     """y = x * scale + offset, with numbers that no training changes."""
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        scale, offset = self._scale_and_offset()
+        scale, offset = self._scale_and_offset(call)
         return np.asarray(x * scale + offset, self.dtype)
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
         assert dy is not None
-        return np.asarray(dy * self._scale_and_offset()[0], self.dtype)
+        return np.asarray(dy * self._scale_and_offset(call)[0], self.dtype)
 
 
 @registered("keras.layers")
@@ -54,7 +56,7 @@ class Rescaling(Affine):
         super().__init__(**kwargs)
         self._set_options(locals())
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
         return np.asarray(self.scale, self.dtype), np.asarray(self.offset, self.dtype)
 
 
@@ -131,11 +133,11 @@ class Normalization(Affine):
                 f"Normalization {self.name!r}: expected input that broadcasts with {self._kept}, got {inputs[0].shape}."
             )
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
-        given = (
-            (self.moving_mean.value, self.moving_variance.value) if self.mean is None else (self.mean, self.variance)
-        )
-        mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in given)
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
+        statistics = self.mean, self.variance
+        if self.mean is None:
+            statistics = call.value(self.moving_mean), call.value(self.moving_variance)
+        mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in statistics)
         deviation = np.maximum(np.sqrt(variance), np.asarray(_TINY, self.dtype))
         return (deviation, mean) if self.invert else (1 / deviation, -mean / deviation)
 

@@ -8,9 +8,11 @@ import numpy as np
 
 from fastgru import activations, kernels
 from fastgru.layers import options
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import ActivationLike, LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

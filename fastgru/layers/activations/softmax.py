@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations
+from fastgru.checks import real_numbers
 from fastgru.layers import options
 from fastgru.layers.activations.activation import ActivationLayer
-from fastgru.layers.layer import Array, Call, real_numbers
 from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

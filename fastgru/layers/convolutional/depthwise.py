@@ -13,10 +13,11 @@ from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer
 from fastgru.layers import options
 from fastgru.layers.convolutional.windows import CAUSAL, WindowLayer, Windows, padding, per_axis
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike, Sizes
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -85,8 +86,9 @@ class Depthwise(WindowLayer):
         counts, channels = windows.shape[: self.rank + 1], windows.shape[-1]
         found = call.buffer("filtered", (*counts, channels, self.depth_multiplier), self.dtype)
         found.fill(0)
+        kernel = call.value(self.kernel)
         for position in self.windows.positions:
-            found += windows[position][..., None] * self.kernel.value[position[1:-1]]
+            found += windows[position][..., None] * kernel[position[1:-1]]
         return found.reshape(*counts, -1)
 
     def _of_channels_back(self, call: Call, d: Array) -> Array | None:
@@ -100,7 +102,7 @@ class Depthwise(WindowLayer):
             return None
 
         def part(position: Any) -> Array:
-            found: Array = np.einsum("...cm,cm->...c", d, self.kernel.value[position[1:-1]])
+            found: Array = np.einsum("...cm,cm->...c", d, call.value(self.kernel)[position[1:-1]])
             return found
 
         return self._summed_windows(call, call.saved["shape"], part)
@@ -108,7 +110,7 @@ class Depthwise(WindowLayer):
     def _ended(self, call: Call, out: Array) -> Array:
         """The output of sums: bias, activation and the order of the axes."""
         if self.bias is not None:
-            out = out + self.bias.value
+            out = out + call.value(self.bias)
         y = self.activation(out)
         call.saved["out"], call.saved["y"] = out, y
         return y if self.data_format == "channels_last" else np.ascontiguousarray(np.moveaxis(y, -1, 1))
@@ -202,7 +204,7 @@ class SeparableConvolution(Depthwise):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         call.saved["filters"] = filtered = self._of_channels(call, inputs[0])
-        return self._ended(call, filtered @ self.pointwise.value.reshape(-1, self.filters))
+        return self._ended(call, filtered @ call.value(self.pointwise).reshape(-1, self.filters))
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
@@ -211,7 +213,7 @@ class SeparableConvolution(Depthwise):
         if self.pointwise.gradient is not None:
             rows = call.saved["filters"].reshape(-1, self.pointwise.shape[-2])
             self.pointwise.gradient += (rows.T @ d.reshape(-1, self.filters)).reshape(self.pointwise.shape)
-        return self._of_channels_back(call, d @ self.pointwise.value.reshape(-1, self.filters).T)
+        return self._of_channels_back(call, d @ call.value(self.pointwise).reshape(-1, self.filters).T)
 
 
 @registered("keras.layers")

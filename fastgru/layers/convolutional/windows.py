@@ -12,8 +12,10 @@ from numpy.lib.stride_tricks import as_strided
 
 from fastgru.checks import choice, integers
 from fastgru.layers import options
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import Option
+from fastgru.layers.workspace import Call
+from fastgru.types import Array, Shape
 
 CAUSAL = ("valid", "same", "causal")  # the paddings of a convolution over steps
 Margins = Sequence[tuple[int, ...]]  # for each spatial axis the cells before and after

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.checks import not_supported
+from fastgru.checks import not_supported, real_numbers
 from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer
 from fastgru.layers import options
-from fastgru.layers.layer import Array, Call, Layer, Shape, real_numbers
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import ConstraintLike, InitializerLike, RegularizerLike, SharedOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -125,7 +127,7 @@ class Embedding(Layer):
         call.saved["indices"] = indices
         y = call.buffer("y", (*indices.shape, self.output_dim), self.dtype)
         # the range is checked; "raise" would go through a copy of y
-        np.take(self.embeddings.value, indices, axis=0, out=y, mode="clip")
+        np.take(call.value(self.embeddings), indices, axis=0, out=y, mode="clip")
         return y
 
     def backward(self, call: Call, *d_outputs: Array | None) -> None:

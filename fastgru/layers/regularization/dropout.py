@@ -9,10 +9,11 @@ import numpy as np
 
 from fastgru import checks
 from fastgru.layers import options
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.seeded import Seeded
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from fastgru.checks import integers
 from fastgru.layers import options
 from fastgru.layers.convolutional.windows import Margins, SpatialLayer, inside
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -10,9 +10,11 @@ import numpy as np
 
 from fastgru import checks
 from fastgru.layers import options
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

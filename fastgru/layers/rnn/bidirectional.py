@@ -11,10 +11,13 @@ import numpy.typing as npt
 from fastgru import checks
 from fastgru.layers import options
 from fastgru.layers.core.wrapper import SequenceWrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape, activity_penalty, run_backward, run_forward
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
+from fastgru.layers.penalties import activity_penalty, run_backward, run_forward
 from fastgru.layers.rnn.recurrent import Recurrent, forward_side_by_side
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.core.wrapper import Wrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.gru import GRU
 from fastgru.layers.rnn.lstm import LSTM
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from fastgru.activations import Activation
 from fastgru.layers import options
-from fastgru.layers.layer import Array
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.registry import registered
+from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

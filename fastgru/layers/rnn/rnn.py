@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgru.layers.core.wrapper import SequenceWrapper
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

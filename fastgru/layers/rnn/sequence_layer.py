@@ -7,7 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from fastgru.layers import options
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
+from fastgru.types import Array, Shape
 
 
 class SequenceLayer(Layer):
