@@ -45,7 +45,20 @@ MODULES = {
 }
 
 # of each module that is still there the names that have left it, and where they are now
-NAMES: dict[str, dict[str, str]] = {}
+NAMES: dict[str, dict[str, str]] = {
+    "fastgru.layers.activations.rectifiers": {"Softmax": "fastgru.layers.activations.softmax"},
+    "fastgru.layers.core.identity": {
+        "ActivityRegularization": "fastgru.layers.regularization.activity_regularization",
+    },
+    "fastgru.layers.layer": {
+        "activity_penalty": "fastgru.layers.penalties",
+        "aligned_empty": "fastgru.layers.workspace",
+        "forget_names": "fastgru.naming",
+        "run_backward": "fastgru.layers.penalties",
+        "run_forward": "fastgru.layers.penalties",
+    },
+    "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
+}
 
 
 def _warn(old: str, new: str, stacklevel: int) -> None:

@@ -23,6 +23,7 @@ from fastgru.layers.options import RegularizerLike, declared
 from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
 from fastgru.layers.weight import Publication, Weight, capture, publish, published
 from fastgru.layers.workspace import Call, Workspaces
+from fastgru.moved import attributes
 from fastgru.naming import unique_name
 from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
@@ -131,6 +132,13 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_version"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        missing = {name: option for name, option in declared(type(self)).items() if name not in state}
+        for name, option in missing.items():
+            if option.before is not None:
+                setattr(self, name, option.before(self))
 
     # --- what a subclass writes -------------------------------------------------------------------
 
@@ -442,3 +450,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+__getattr__ = attributes(__name__)

@@ -65,19 +65,23 @@ class Option:
         What the layer keeps to what stands in the config.
     in_config : bool
         Whether the config has it.
+    before : callable, optional
+        Takes it from a layer that was pickled before the option was an attribute of its own.
     """
 
-    __slots__ = ("convert", "in_config", "serialize")
+    __slots__ = ("before", "convert", "in_config", "serialize")
 
     def __init__(
         self,
         convert: Callable[[Any, str, str], Any] = _as_it_is,
         serialize: Callable[[Any], Any] | None = None,
         in_config: bool = True,
+        before: Callable[[Any], Any] | None = None,
     ) -> None:
         self.convert = convert
         self.serialize = serialize
         self.in_config = in_config
+        self.before = before
 
     def of(self, layer: Any, name: str, value: Any) -> Any:
         """What a layer keeps of an argument."""

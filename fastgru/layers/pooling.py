@@ -40,8 +40,8 @@ class Pooling(WindowLayer):
     data_format : {"channels_last", "channels_first"}, optional
     """
 
-    pool_size: tuple[int, ...] = per_axis()
-    strides: tuple[int, ...] = per_axis()
+    pool_size: tuple[int, ...] = per_axis("size")
+    strides: tuple[int, ...] = per_axis("strides")
     padding: str = padding()
 
     def __init__(

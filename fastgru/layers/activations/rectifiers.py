@@ -15,6 +15,7 @@ from fastgru.layers.activations.activation import ActivationLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
 from fastgru.layers.workspace import Call
+from fastgru.moved import attributes
 from fastgru.registry import registered
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
@@ -197,3 +198,6 @@ class PReLU(Layer):
         dx *= ~positive
         dx += np.multiply(dy, positive, out=call.buffer("above", x.shape, self.dtype))
         return dx
+
+
+__getattr__ = attributes(__name__)

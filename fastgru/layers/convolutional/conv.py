@@ -51,10 +51,10 @@ class Convolution(WindowLayer):
     """
 
     filters: int = options.option(checks.integer_from_one)
-    kernel_size: tuple[int, ...] = per_axis()
-    strides: tuple[int, ...] = per_axis()
+    kernel_size: tuple[int, ...] = per_axis("size")
+    strides: tuple[int, ...] = per_axis("strides")
     padding: str = padding()
-    dilation_rate: tuple[int, ...] = per_axis()
+    dilation_rate: tuple[int, ...] = per_axis("dilation")
     groups: int = options.option(checks.integer_from_one)
     activation: Activation = options.activation()
     use_bias: bool = options.flag()

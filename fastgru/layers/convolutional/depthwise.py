@@ -27,10 +27,10 @@ class Depthwise(WindowLayer):
     """Base: each channel has `depth_multiplier` filters of its own; a subclass says what follows."""
 
     depth_multiplier: int = options.option(checks.integer_from_one)
-    kernel_size: tuple[int, ...] = per_axis()
-    strides: tuple[int, ...] = per_axis()
+    kernel_size: tuple[int, ...] = per_axis("size")
+    strides: tuple[int, ...] = per_axis("strides")
     padding: str = padding()
-    dilation_rate: tuple[int, ...] = per_axis()
+    dilation_rate: tuple[int, ...] = per_axis("dilation")
     activation: Activation = options.activation()
     use_bias: bool = options.flag()
     depthwise_initializer: Initializer = options.initializer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -100,12 +101,13 @@ class Padding(Option):
         return choice(value.lower() if isinstance(value, str) else value, layer.paddings, layer._where, name)
 
 
-def per_axis(**how: Any) -> Any:
-    return PerAxis(**how)
+def per_axis(of_windows: str | None = None, **how: Any) -> Any:
+    """`PerAxis`; layers of the last release have it in their `windows`, under this name."""
+    return PerAxis(before=None if of_windows is None else attrgetter(f"windows.{of_windows}"), **how)
 
 
 def padding() -> Any:
-    return Padding()
+    return Padding(before=attrgetter("windows.padding"))
 
 
 class SpatialLayer(Layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fastgru.checks import integers
@@ -93,7 +94,7 @@ class ZeroPadding2D(ZeroPadding):
 
     rank = 2
 
-    padding: Margins = options.option(ends_of_two)
+    padding: Margins = options.option(ends_of_two, before=attrgetter("margins"))
 
     def __init__(
         self, padding: EndsOfTwo = (1, 1), data_format: str | None = None, **kwargs: Unpack[LayerOptions]
@@ -169,7 +170,7 @@ class Cropping2D(Cropping):
 
     rank = 2
 
-    cropping: Margins = options.option(ends_of_two)
+    cropping: Margins = options.option(ends_of_two, before=attrgetter("margins"))
 
     def __init__(
         self, cropping: EndsOfTwo = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Unpack[LayerOptions]
