@@ -90,7 +90,7 @@ class LSTM(Recurrent):
         super().__init__(**kwargs)
         self._set_options(locals())
 
-    def _first_bias(self) -> Any:
+    def _whole_bias_initializer(self) -> Any:
         if not self.unit_forget_bias:
             return self.bias_initializer
 
