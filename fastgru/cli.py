@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru import __version__, threads
 from fastgru.datasets import digits, mnist
+from fastgru.types import Array
 
 # What loads the kernels is imported inside the commands: help is quick, and a wrong FASTGRU_ISA is told in a sentence.
 
-Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
 
 # The main job fetches MNIST only where that takes no longer than this.
