@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from fastgru.layers.weight import Weight, publish, published
+from fastgru.layers.weight import Weight, published, show
 from fastgru.types import Array
 
 
@@ -107,7 +107,12 @@ class Parameters:
         new, old = self._updated(), self._flat
         shown = new.shown()
         new.token = published.token
-        publish({**dict(zip(self.weights, shown, strict=True)), **self.others})
+        values = dict(zip(self.weights, shown, strict=True))
+        if self.others:
+            for value in self.others.values():
+                value.setflags(write=False)
+            values.update(self.others)
+        show(values)
         self.others.clear()
         captured = published.token is not old.token
         # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them

@@ -18,7 +18,7 @@ import pytest
 from fastgru import Model, Sequential, constraints, optimizers
 from fastgru.callbacks import Callback, LambdaCallback
 from fastgru.layers import GRU, LSTM, BatchNormalization, Conv1D, Dense, Embedding, Input, LayerNormalization
-from fastgru.layers.weight import Publication, Weight, capture, publish, published
+from fastgru.layers.weight import Publication, Weight, capture, publish, published, show
 from fastgru.layers.workspace import Call
 from fastgru.parameters import Parameters
 
@@ -430,7 +430,7 @@ def test_a_step_of_training_is_one_swap(rng: np.random.Generator, monkeypatch: p
     x = rng.normal(size=(8, 3)).astype("float32")
     model.train_on_batch(x, x)
     swaps: list[set[Weight]] = []
-    monkeypatch.setattr("fastgru.parameters.publish", lambda values: swaps.append(set(values)) or publish(values))
+    monkeypatch.setattr("fastgru.parameters.show", lambda values: swaps.append(set(values)) or show(values))
     expected = row.moving_mean.numpy()
     # the layer stands twice in the graph: the mean of what it has normalized is its offset
     for mean in (x.mean(axis=0), row.beta.numpy()):
