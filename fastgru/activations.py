@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import registry
-
-Array = npt.NDArray[Any]
+from fastgru.types import Array
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,7 @@ import numpy.typing as npt
 
 from fastgru import random, threads
 from fastgru.registry import registered, resolve
-
-Array = npt.NDArray[Any]
+from fastgru.types import Array
 
 KIND = "keras.initializers"
 

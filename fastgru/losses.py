@@ -18,11 +18,11 @@ from fastgru.layers.layer import DTYPES
 from fastgru.naming import unique_name
 from fastgru.registry import registered, snake_case
 from fastgru.registry import resolve as resolve_name
+from fastgru.types import Array
 
 if TYPE_CHECKING:
     from fastgru.kernels._compiled import Kernels
 
-Array = npt.NDArray[Any]
 #: turns the gradient of the sum of ``d * values`` by the values, d, into that by the predictions
 Pullback = Callable[[Any], Array]
 

@@ -14,8 +14,7 @@ from fastgru.losses import Loss, same_rank
 from fastgru.naming import unique_name
 from fastgru.registry import registered, snake_case
 from fastgru.registry import resolve as resolve_name
-
-Array = npt.NDArray[Any]
+from fastgru.types import Array
 
 KIND = "keras.metrics"
 

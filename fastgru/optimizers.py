@@ -147,8 +147,9 @@ class Optimizer:
         self._clip(parameters)
         decay = (self.weight_decay or 0.0) * self._learning_rate
         self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
-        for weight, view in zip(parameters.weights, parameters.updated_views, strict=True):
+        for index, weight in enumerate(parameters.weights):
             if weight.constraint is not None:
+                view = parameters.updated_views[index]
                 view[...] = weight.constraint(view)
         parameters.publish()
         self.iterations += 1

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru.registry import registered, resolve
-
-Array = npt.NDArray[Any]
+from fastgru.types import Array
 
 KIND = "keras.regularizers"
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from fastgru.types import Array
 
 _FILE = Path(__file__).with_name("digits.npz")
 _TRAIN = 1415

@@ -548,6 +548,7 @@ class Trainer(Layer):
         first, targets, weights = self._columns()
         call = Call(training=True, differentiate=True)
         call.input_gradient = False
+        call.version.updates = parameters.others
         regularized = _regularized(parameters.weights)
 
         def step(batch: tuple[Any, ...]) -> None:

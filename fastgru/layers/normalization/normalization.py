@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgru import constraints, initializers, regularizers
 from fastgru.layers.layer import Layer
-from fastgru.layers.weight import Weight, publish
+from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered, serialize
 from fastgru.types import Array, Shape
@@ -230,7 +230,8 @@ class BatchNormalization(Normalization):
         normal *= inverse
         call.saved.update(normal=normal, inverse=inverse, counts=counts, total=total)
         moved = ((self.moving_mean, mean), (self.moving_variance, variance))
-        publish({moving: moving.value * self.momentum + new * (1 - self.momentum) for moving, new in moved})
+        version, rest = call.version, 1 - self.momentum
+        version.update({moving: version.latest(moving) * self.momentum + new * rest for moving, new in moved})
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
