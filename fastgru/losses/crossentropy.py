@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from fastgru import activations, kernels
 from fastgru.losses.loss import KIND, Array, Loss, Pullback, _SameShape, _spread, as_float
-from fastgru.registry import registered, snake_case
+from fastgru.naming import snake_case
+from fastgru.registry import registered
 
 if TYPE_CHECKING:
     from fastgru.kernels._compiled import Kernels

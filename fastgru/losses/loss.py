@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.layer import DTYPES, unique_name
-from fastgru.registry import snake_case
+from fastgru.layers.layer import DTYPES
+from fastgru.naming import snake_case, unique_name
 
 Array = npt.NDArray[Any]
 #: turns the gradient of the sum of ``d * values`` by the values, d, into that by the predictions

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels, threads
-from fastgru.layers.layer import Weight, real_numbers, unique_name
+from fastgru.layers.layer import Weight, real_numbers
+from fastgru.naming import unique_name
 from fastgru.parameters import Parameters
 
 Array = npt.NDArray[Any]
