@@ -44,8 +44,19 @@ MODULES = {
     "fastgru.models.training": "fastgru.training.trainer",
 }
 
-# names that have left a module or package that is still there; a module's full name stands for the module itself
-NAMES: dict[str, dict[str, str]] = {}
+# names that have left a module or package that is still there: where they are, and behind a colon how they are called
+NAMES: dict[str, dict[str, str]] = {
+    "fastgru.callbacks": {"Logs": "fastgru.callbacks.callback"},
+    "fastgru.constraints": {"_Given": "fastgru.constraints:FunctionConstraint"},
+    "fastgru.initializers": {"_Given": "fastgru.initializers:ValuesInitializer"},
+    "fastgru.losses": {
+        "Pullback": "fastgru.losses.loss",
+        "REDUCTIONS": "fastgru.losses.loss",
+        "_Given": "fastgru.losses.loss:FunctionLoss",
+        "as_float": "fastgru.losses.loss",
+    },
+    "fastgru.regularizers": {"_Given": "fastgru.regularizers:FunctionRegularizer"},
+}
 
 
 def _warn(old: str, new: str, stacklevel: int) -> None:
@@ -83,11 +94,12 @@ def attributes(module: str) -> Callable[[str], Any]:
         old = f"{module}.{name}"
         if old in MODULES:
             return importlib.import_module(old)
-        home = NAMES.get(module, {}).get(name)
-        if home is None:
+        home, _, new_name = NAMES.get(module, {}).get(name, "").partition(":")
+        if not home:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(old, f"{home}.{name}", stacklevel=2)
-        return getattr(importlib.import_module(home), name)
+        new_name = new_name or name
+        _warn(old, f"{home}.{new_name}", stacklevel=2)
+        return getattr(importlib.import_module(home), new_name)
 
     return attribute
 

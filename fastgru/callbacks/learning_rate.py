@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from fastgru.callbacks.callback import Callback, Logs
-from fastgru.callbacks.monitors import _Monitor
+from fastgru.callbacks.monitors import Monitor
+
+__all__ = ["LearningRateScheduler", "ReduceLROnPlateau"]
 
 
 class LearningRateScheduler(Callback):
@@ -42,7 +44,7 @@ class LearningRateScheduler(Callback):
             logs["learning_rate"] = self.model.optimizer.learning_rate
 
 
-class ReduceLROnPlateau(_Monitor):
+class ReduceLROnPlateau(Monitor):
     """Lowers the learning rate when a number has stopped improving; adds ``learning_rate`` to the logs.
 
     Parameters

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["load_data"]
+
 Array = npt.NDArray[Any]
 
 _FILE = Path(__file__).with_name("digits.npz")
@@ -35,3 +37,7 @@ def load_data() -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     with np.load(_FILE, allow_pickle=False) as file:
         images, labels = file["images"], file["labels"]
     return (images[:_TRAIN], labels[:_TRAIN]), (images[_TRAIN:], labels[_TRAIN:])
+
+
+def __dir__() -> list[str]:
+    return __all__

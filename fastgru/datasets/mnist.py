@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["cache_file", "download", "find", "load_data"]
+
 Array = npt.NDArray[Any]
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -165,3 +167,7 @@ def _read(file: Path) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
             received = f"{arrays[name].shape} {arrays[name].dtype}"
             raise ValueError(f"{file} is not Keras's MNIST file: expected {name} {shape} uint8, got {received}.")
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,6 +9,8 @@ from fastgru.optimizers.optimizer import KIND, Optimizer
 from fastgru.parameters import Parameters
 from fastgru.registry import registered
 
+__all__ = ["Adam"]
+
 
 @registered(KIND)
 class Adam(Optimizer):

@@ -8,6 +8,8 @@ from fastgru.optimizers.optimizer import KIND, Optimizer
 from fastgru.parameters import Parameters
 from fastgru.registry import registered
 
+__all__ = ["SGD"]
+
 
 @registered(KIND)
 class SGD(Optimizer):
