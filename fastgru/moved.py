@@ -44,7 +44,7 @@ MODULES = {
     "fastgru.models.training": "fastgru.training.trainer",
 }
 
-# names that have left a module or package that is still there: where they are, and behind a colon how they are called
+# of each module that is still there the names that have left it: where they are, and behind a colon what they are now
 NAMES: dict[str, dict[str, str]] = {
     "fastgru.callbacks": {"Logs": "fastgru.callbacks.callback"},
     "fastgru.constraints": {"_Given": "fastgru.constraints:FunctionConstraint"},
@@ -92,14 +92,12 @@ def attributes(module: str) -> Callable[[str], Any]:
 
     def attribute(name: str) -> Any:
         old = f"{module}.{name}"
-        if old in MODULES:
-            return importlib.import_module(old)
         home, _, new_name = NAMES.get(module, {}).get(name, "").partition(":")
-        if not home:
+        new = f"{home}.{new_name or name}" if home else MODULES.get(old)
+        if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        new_name = new_name or name
-        _warn(old, f"{home}.{new_name}", stacklevel=2)
-        return getattr(importlib.import_module(home), new_name)
+        _warn(old, new, stacklevel=2)
+        return getattr(importlib.import_module(home), new_name or name) if home else importlib.import_module(new)
 
     return attribute
 

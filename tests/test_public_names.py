@@ -68,14 +68,6 @@ OLD_PATHS = {
     "optimizers": "Optimizer SGD RMSprop Adam",
     "activations": "Activation _relu _d_relu _sigmoid _d_sigmoid _gelu _d_gelu",
 }
-OLD_NAMES = {
-    "losses._Given": "FunctionLoss",
-    "losses.as_float": "as_float",
-    "callbacks.Logs": None,
-    "initializers._Given": "ValuesInitializer",
-    "regularizers._Given": "FunctionRegularizer",
-    "constraints._Given": "FunctionConstraint",
-}
 
 
 def unpickled(path: str) -> object:
@@ -88,13 +80,6 @@ def unpickled(path: str) -> object:
 @pytest.mark.filterwarnings("error")
 def test_old_pickles_find_what_moved_into_the_files_of_a_room(path: str) -> None:
     assert unpickled(path).__name__ == path.split(".")[1]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("old", OLD_NAMES)
-def test_old_names_lead_to_the_new_ones_with_a_warning(old: str) -> None:
-    with pytest.warns(DeprecationWarning, match=f"fastgru.{old} has moved to fastgru."):
-        member = unpickled(old)
-    assert getattr(member, "__name__", None) == OLD_NAMES[old]
 
 
 def test_a_name_that_never_was_is_an_error() -> None:
