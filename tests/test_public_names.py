@@ -71,12 +71,12 @@ OLD_PATHS = {
 
 
 def unpickled(path: str) -> object:
-    """What a pickle means by ``fastgru.room.name``."""
-    room, name = path.split(".")
-    return pickle.loads(f"cfastgru.{room}\n{name}\n.".encode())
+    """What a pickle means by ``fastgru.<path>``."""
+    module, name = path.split(".")
+    return pickle.loads(f"cfastgru.{module}\n{name}\n.".encode())
 
 
-@pytest.mark.parametrize("path", [f"{room}.{name}" for room, names in OLD_PATHS.items() for name in names.split()])
+@pytest.mark.parametrize("path", [f"{module}.{name}" for module, names in OLD_PATHS.items() for name in names.split()])
 @pytest.mark.filterwarnings("error")
 def test_old_pickles_find_what_moved_into_the_files_of_a_room(path: str) -> None:
     assert unpickled(path).__name__ == path.split(".")[1]  # type: ignore[attr-defined]
