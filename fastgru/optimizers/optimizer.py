@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels, threads
-from fastgru.layers.layer import Weight, real_numbers
+from fastgru.checks import real_numbers
+from fastgru.layers.weight import Weight
 from fastgru.naming import unique_name
 from fastgru.parameters import Parameters
+from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Array = npt.NDArray[Any]
 
 __all__ = ["KIND", "Optimizer"]
 
@@ -150,15 +150,12 @@ class Optimizer:
         self.build(parameters)
         self._clip(parameters)
         decay = (self.weight_decay or 0.0) * self._learning_rate
-        try:
-            self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
-            self.iterations += 1
-            for weight in parameters.weights:
-                if weight.constraint is not None:
-                    weight.value[...] = weight.constraint(weight.value)
-        finally:  # an interrupt comes right behind the kernel: whoever keeps a packed copy must know even then
-            for weight in parameters.weights:
-                weight.version += 1
+        self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
+        for weight, view in zip(parameters.weights, parameters.updated_views, strict=True):
+            if weight.constraint is not None:
+                view[...] = weight.constraint(view)
+        parameters.publish()
+        self.iterations += 1
 
     def _keeps(self, slot: str) -> bool:
         """Whether the options need this state."""

@@ -52,6 +52,7 @@ class RMSprop(Optimizer):
     def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
         compiled.rmsprop(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots["velocity"],
             self._slots.get("momentum"),

@@ -46,6 +46,7 @@ class SGD(Optimizer):
     def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
         compiled.sgd(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots.get("momentum"),
             self._learning_rate,
