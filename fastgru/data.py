@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgru import kernels, random, threads
 from fastgru.checks import real_numbers
-from fastgru.registry import suggestion
+from fastgru.naming import suggestion
 from fastgru.types import Array, Shape
 
 BATCH_SIZE = 32  # Keras's default

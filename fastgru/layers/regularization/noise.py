@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import random
+from fastgru import activations, random
 from fastgru.layers.layer import Layer
 from fastgru.layers.regularization.dropout import Dropout
 from fastgru.layers.workspace import Call
@@ -72,7 +72,7 @@ class SpatialDropout2D(Dropout):
 
 
 # what a dropped number becomes: SELU's lower limit
-_LIMIT = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+_LIMIT = -activations.SELU_ALPHA * activations.SELU_SCALE
 
 
 @registered("keras.layers")
