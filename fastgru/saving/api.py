@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fastgru.layers.core.masking import Masking
 from fastgru.layers.layer import Layer, unfilled_weights
-from fastgru.layers.masking import Masking
-from fastgru.layers.recurrent import Recurrent
-from fastgru.layers.rnn import RNN
+from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.rnn import RNN
 from fastgru.saving import (
     atomic,
     configs,
@@ -101,7 +101,7 @@ def opened(filepath: FilePath) -> Iterator[ModelFile]:
         with shards.opened(file, path) as weights:
             yield weights
     else:
-        with hdf5.opened(file, path, path.stat().st_size) as root:
+        with hdf5.opened(file, path) as root:
             yield _hdf5_file(root)
 
 
