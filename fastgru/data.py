@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgru import kernels, random, threads
-from fastgru.layers.layer import Array, Shape, real_numbers
+from fastgru.checks import real_numbers
 from fastgru.registry import suggestion
+from fastgru.types import Array, Shape
 
 BATCH_SIZE = 32  # Keras's default
 

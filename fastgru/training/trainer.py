@@ -12,14 +12,17 @@ from fastgru import config, data, losses, metrics, optimizers, registry, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches, Samples
 from fastgru.layers.core.embedding import Embedding
-from fastgru.layers.layer import Array, Call, Layer, Weight
+from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import is_symbolic
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
 from fastgru.optimizers import Optimizer
 from fastgru.parameters import Parameters
 from fastgru.regularizers import Regularizer
 from fastgru.training.hooks import Hook, Hooks
 from fastgru.training.objective import Objective
 from fastgru.training.progress import Progress, progress
+from fastgru.types import Array
 
 Step = Callable[[tuple[Any, ...]], None]
 
@@ -65,7 +68,7 @@ class Trainer(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         # what training makes again where it needs it
-        return {**self.__dict__, "_parameters": None, "_step": None}
+        return {**super().__getstate__(), "_parameters": None, "_step": None}
 
     # --- compile ------------------------------------------------------------------------------------
 
@@ -254,22 +257,22 @@ class Trainer(Layer):
         """Run a step on each batch of an epoch, until the attribute `stop` is set; returns the logs."""
         objective, done = self._objective, 0
         before_batch, after_batch = hooks
-        objective.reset()
-        for batch in batches.epoch():
-            for hook in before_batch:
-                hook(done, None)
-            step(batch)
-            if after_batch:
-                seen = objective.results()
-                for hook in after_batch:
-                    hook(done, seen)
-            done += 1
-            if perf_counter() >= bar.due:
-                bar.show(done, objective.count, objective.results())
-            if getattr(self, stop):
-                break
-        logs = objective.results()
-        bar.trained(done, objective.count, logs)
+        with objective.run():
+            for batch in batches.epoch():
+                for hook in before_batch:
+                    hook(done, None)
+                step(batch)
+                if after_batch:
+                    seen = objective.results()
+                    for hook in after_batch:
+                        hook(done, seen)
+                done += 1
+                if perf_counter() >= bar.due:
+                    bar.show(done, objective.count, objective.results())
+                if getattr(self, stop):
+                    break
+            logs = objective.results()
+            bar.trained(done, objective.count, logs)
         return logs
 
     def train_on_batch(
@@ -292,9 +295,10 @@ class Trainer(Layer):
             given = data.class_weighted(given, class_weight)
         (batch,) = self._batches("train_on_batch", given, given.size).epoch()
         step = self._training_step()
-        self._objective.reset()
-        step(batch)
-        return self._objective.results() if return_dict else self._objective.values()
+        with self._objective.run():
+            step(batch)
+            logs = self._objective.results()
+        return logs if return_dict else self._objective.in_order(logs)
 
     # --- evaluate -----------------------------------------------------------------------------------
 
@@ -336,15 +340,20 @@ class Trainer(Layer):
             bar.begin("Evaluate", len(batches))
             logs = self._evaluated(batches, hooks, bar)
             bar.end(logs)
-        return logs if return_dict else self._objective.values()
+        return logs if return_dict else self._objective.in_order(logs)
 
     def _evaluated(self, batches: Batches, hooks: Hooks, bar: Progress) -> dict[str, float]:
         batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
-        self.stop_evaluating = False
-        hooks.call("on_test_begin", None)
-        batches.restart()
-        logs = self._epoch(batches, self._evaluation_step(), batch_hooks, bar, "stop_evaluating")
-        hooks.call("on_test_end", logs)
+        stop, self.stop_evaluating = self.stop_evaluating, False
+        call = self._acquired_call()
+        try:
+            hooks.call("on_test_begin", None)
+            batches.restart()
+            logs = self._epoch(batches, self._evaluation_step(call), batch_hooks, bar, "stop_evaluating")
+            hooks.call("on_test_end", logs)
+        finally:
+            self._release(call)
+            self.stop_evaluating = stop  # that of an evaluation in whose middle this one ran
         return logs
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
@@ -352,7 +361,7 @@ class Trainer(Layer):
         given = self._samples(x, y, sample_weight)
         batches = self._batches("test_on_batch", given, given.size)
         logs = self._evaluated(batches, Hooks(self, None, {}), Progress())
-        return logs if return_dict else self._objective.values()
+        return logs if return_dict else self._objective.in_order(logs)
 
     # --- predict ------------------------------------------------------------------------------------
 
@@ -394,30 +403,35 @@ class Trainer(Layer):
             size = max(size, self._predict_rows(inputs))
         outputs: list[Array] = []
         bar = progress(verbose, lasting=False)
-        self.stop_predicting = False
-        with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
-            bar.begin("Predict", -(-count // size))
-            hooks.call("on_predict_begin", None)
-            for index, start in enumerate(range(0, count, size)):
-                rows = slice(start, min(start + size, count))
-                for hook in before_batch:
-                    hook(index, None)
-                found = self.forward(self._workspace(), *(column[rows] for column in inputs))
-                parts = found if isinstance(found, tuple) else (found,)
-                outputs = outputs or [np.empty((count, *part.shape[1:]), part.dtype) for part in parts]
-                for output, part in zip(outputs, parts, strict=True):
-                    output[rows] = part
-                if perf_counter() >= bar.due:
-                    bar.show(index + 1, rows.stop, {})
-                for hook in after_batch:
-                    batch = [output[rows] for output in outputs]
-                    hook(index, {"outputs": self.packed(batch)})
-                if self.stop_predicting:
-                    outputs = [output[: rows.stop] for output in outputs]
-                    break
-            bar.trained(-(-count // size), count, {})
-            hooks.call("on_predict_end", None)
-            bar.end({})
+        stop, self.stop_predicting = self.stop_predicting, False
+        call = self._acquired_call()
+        try:
+            with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+                bar.begin("Predict", -(-count // size))
+                hooks.call("on_predict_begin", None)
+                for index, start in enumerate(range(0, count, size)):
+                    rows = slice(start, min(start + size, count))
+                    for hook in before_batch:
+                        hook(index, None)
+                    found = self.forward(call, *(column[rows] for column in inputs))
+                    parts = found if isinstance(found, tuple) else (found,)
+                    outputs = outputs or [np.empty((count, *part.shape[1:]), part.dtype) for part in parts]
+                    for output, part in zip(outputs, parts, strict=True):
+                        output[rows] = part
+                    if perf_counter() >= bar.due:
+                        bar.show(index + 1, rows.stop, {})
+                    for hook in after_batch:
+                        batch = [output[rows] for output in outputs]
+                        hook(index, {"outputs": self.packed(batch)})
+                    if self.stop_predicting:
+                        outputs = [output[: rows.stop] for output in outputs]
+                        break
+                bar.trained(-(-count // size), count, {})
+                hooks.call("on_predict_end", None)
+                bar.end({})
+        finally:
+            self._release(call)
+            self.stop_predicting = stop  # that of a prediction in whose middle this one ran
         return self.packed(outputs)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -472,14 +486,6 @@ class Trainer(Layer):
             data.fitted(array, shape, "Model {!r}, input {!r}", self.name, name)
             for array, (name, shape) in zip(arrays, described, strict=True)
         ]
-
-    def _workspace(self) -> Call:
-        """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
-        call = self._workspaces.call
-        if call is None:
-            call = self._workspaces.call = Call()
-        call.training, call.masks = False, ()
-        return call
 
     def _samples(self, x: Any, y: Any, weight: Any) -> Samples:
         """The checked arrays of a data set for this model."""
@@ -561,13 +567,13 @@ class Trainer(Layer):
 
         return step
 
-    def _evaluation_step(self) -> Step:
+    def _evaluation_step(self, call: Call) -> Step:
         objective, forward, compute_mask = self._objective, self.forward, self.compute_mask
         first, targets, weights = self._columns()
-        penalty = self._weight_penalty()
+        penalty = sum(regularizer(call.value(weight)) for weight, regularizer in _regularized(self.trainable_weights))
 
         def step(batch: tuple[Any, ...]) -> None:
-            inputs, call = batch[:first], self._workspace()
+            inputs = batch[:first]
             outputs = forward(call, *inputs)
             masks = compute_mask(call, *inputs)
             objective.take(batch[targets], outputs, batch[weights], masks, penalty + call.saved["penalty"])
@@ -579,10 +585,6 @@ class Trainer(Layer):
         first = len(self.input_names or " ")
         last = first + len(self.output_names or " ")
         return first, slice(first, last), slice(last, None)
-
-    def _weight_penalty(self) -> float:
-        """What the regularizers of the trained weights add to the loss."""
-        return sum(regularizer(weight.value) for weight, regularizer in _regularized(self.trainable_weights))
 
     def _predict_rows(self, inputs: Iterable[Array]) -> int:
         """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
