@@ -56,6 +56,18 @@ NAMES: dict[str, dict[str, str]] = {
         "as_float": "fastgru.losses.loss",
     },
     "fastgru.regularizers": {"_Given": "fastgru.regularizers:FunctionRegularizer"},
+    "fastgru.layers.activations.rectifiers": {"Softmax": "fastgru.layers.activations.softmax"},
+    "fastgru.layers.core.identity": {
+        "ActivityRegularization": "fastgru.layers.regularization.activity_regularization",
+    },
+    "fastgru.layers.layer": {
+        "activity_penalty": "fastgru.layers.penalties",
+        "aligned_empty": "fastgru.layers.workspace",
+        "forget_names": "fastgru.naming",
+        "run_backward": "fastgru.layers.penalties",
+        "run_forward": "fastgru.layers.penalties",
+    },
+    "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
 }
 
 
