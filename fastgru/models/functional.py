@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastgru import kernels
 from fastgru.layers.core.input_layer import InputLayer
-from fastgru.layers.layer import Array, Call, Layer, Shape, real_numbers, run_backward, run_forward
+from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
 from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
 from fastgru.models.drawing import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model, deserialized_layer, serialized_layer
@@ -104,7 +104,7 @@ class Functional(Model):
             None if masks is None else tuple(None if mask is None else places[mask] for mask in masks),
             tuple(places.setdefault(tensor, len(places)) for tensor in node.outputs),
             not isinstance(layer, Operation)
-            and (type(layer).as_input is not Layer.as_input or any(t.dtype != layer.dtype for t in node.inputs)),
+            and (_casts_itself(layer) or any(tensor.dtype != layer.input_dtype for tensor in node.inputs)),
             len(inputs) > 1 and not layer.takes_list,
         )
 
@@ -174,8 +174,13 @@ class Functional(Model):
 
     # --- as a layer ---------------------------------------------------------------------------------
 
-    def as_input(self, x: npt.ArrayLike) -> Array:
-        return kernels.contiguous(real_numbers(x, f"Model {self.name!r}"), self.inputs[0].dtype)
+    @property
+    def input_dtype(self) -> str | None:
+        return self.inputs[0].dtype
+
+    @property
+    def input_dtypes(self) -> list[str | None]:
+        return [tensor.dtype for tensor in self.inputs]
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         return [kernels.contiguous(array, own.dtype) for array, own in zip(arrays, self.inputs, strict=True)]
@@ -350,6 +355,12 @@ def _names(tensors: Any) -> list[str]:
     if isinstance(tensors, dict) and all(isinstance(tensor, SymbolicTensor) for tensor in tensors.values()):
         return sorted(tensors)
     return [tensor.layer.name for tensor in flattened(tensors)]
+
+
+def _casts_itself(layer: Layer) -> bool:
+    """Whether its class says itself what is done to inputs."""
+    kind = type(layer)
+    return kind.as_input is not Layer.as_input or kind.as_inputs is not Layer.as_inputs
 
 
 def _is_regularized(layer: Layer) -> bool:

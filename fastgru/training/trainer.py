@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
@@ -10,8 +11,7 @@ import numpy as np
 
 from fastgru import config, data, losses, metrics, optimizers, registry, threads
 from fastgru.callbacks import History
-from fastgru.data import Batches, Samples
-from fastgru.layers.core.embedding import Embedding
+from fastgru.data import Batches, Column, Samples, Source
 from fastgru.layers.layer import Array, Call, Layer, Weight
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.optimizers import Optimizer
@@ -208,14 +208,14 @@ class Trainer(Layer):
         ValueError
             For data that do not fit the model; nothing is changed then, but a model without weights may have got them.
         """
-        given, held_out = self._samples(x, y, sample_weight), None
+        samples, held_out = self._samples(x, y, sample_weight), None
         if validation_data is not None:
             held_out = self._samples(*data.unpack(validation_data))
         elif validation_split:
-            given, held_out = data.split(given, validation_split)
+            samples, held_out = data.split(samples, validation_split)
         if class_weight is not None:
-            given = data.class_weighted(given, class_weight)
-        batches = self._batches("fit", given, batch_size, shuffle, steps_per_epoch)
+            samples = data.class_weighted(samples, class_weight)
+        batches = self._batches("fit", samples, batch_size, shuffle, steps_per_epoch)
         validation = None
         if held_out is not None:
             validation_size = batch_size if validation_batch_size is None else validation_batch_size
@@ -287,10 +287,10 @@ class Trainer(Layer):
         float, list of float or dict
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
-        given = self._samples(x, y, sample_weight)
+        samples = self._samples(x, y, sample_weight)
         if class_weight is not None:
-            given = data.class_weighted(given, class_weight)
-        (batch,) = self._batches("train_on_batch", given, given.size).epoch()
+            samples = data.class_weighted(samples, class_weight)
+        (batch,) = self._batches("train_on_batch", samples, samples.size).epoch()
         step = self._training_step()
         self._objective.reset()
         step(batch)
@@ -349,8 +349,8 @@ class Trainer(Layer):
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch, returned as by `train_on_batch`."""
-        given = self._samples(x, y, sample_weight)
-        batches = self._batches("test_on_batch", given, given.size)
+        samples = self._samples(x, y, sample_weight)
+        batches = self._batches("test_on_batch", samples, samples.size)
         logs = self._evaluated(batches, Hooks(self, None, {}), Progress())
         return logs if return_dict else self._objective.values()
 
@@ -387,7 +387,7 @@ class Trainer(Layer):
         count = count if steps is None else min(count, steps * size)
         self._check_batches(count, size)
         if callbacks is None and steps is None and count <= size and verbose in ("auto", 0):
-            return self._outputs(inputs)  # one batch that nobody watches
+            return self._outputs(self._arrays(inputs))  # one batch that nobody watches
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": -(-count // size)})
         before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
         if not (before_batch or after_batch or _stateful(self)):
@@ -398,12 +398,13 @@ class Trainer(Layer):
         with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
             bar.begin("Predict", -(-count // size))
             hooks.call("on_predict_begin", None)
+            columns = [Column(x[:count], dtype) for x, dtype in zip(inputs, self.input_dtypes, strict=True)]
             for index, start in enumerate(range(0, count, size)):
                 rows = slice(start, min(start + size, count))
                 for hook in before_batch:
                     hook(index, None)
-                found = self.forward(self._workspace(), *(column[rows] for column in inputs))
-                parts = found if isinstance(found, tuple) else (found,)
+                predictions = self.forward(self._workspace(), *(column.rows(rows) for column in columns))
+                parts = predictions if isinstance(predictions, tuple) else (predictions,)
                 outputs = outputs or [np.empty((count, *part.shape[1:]), part.dtype) for part in parts]
                 for output, part in zip(outputs, parts, strict=True):
                     output[rows] = part
@@ -444,34 +445,47 @@ class Trainer(Layer):
             return super().__call__(*inputs, mask=mask)
         if len(inputs) != 1 and self.input_names is None:
             raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
-        arrays = self._inputs(inputs[0] if len(inputs) == 1 else inputs)
+        arrays = self._arrays(self._inputs(inputs[0] if len(inputs) == 1 else inputs))
         self._check_batches(len(arrays[0]), len(arrays[0]))
         if mask is None:
             return self._outputs(arrays, bool(training))
         masks = mask if len(arrays) > 1 and isinstance(mask, (list, tuple)) else [mask]
-        found = [None if one is None else self.as_mask(one, x) for one, x in zip(masks, arrays, strict=False)]
-        return self._outputs(arrays, bool(training), tuple(found))
+        checked = [None if one is None else self.as_mask(one, x) for one, x in zip(masks, arrays, strict=False)]
+        return self._outputs(arrays, bool(training), tuple(checked))
 
     def _outputs(self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()) -> Any:
         """Outputs for one batch, in new arrays."""
-        found = self._new_outputs(arrays, training, masks)
-        return self.packed(found if isinstance(found, list) else [found])
+        outputs = self._new_outputs(arrays, training, masks)
+        return self.packed(outputs if isinstance(outputs, list) else [outputs])
 
     # --- what the loops share -----------------------------------------------------------------------
 
-    def _inputs(self, x: Any, rows: int | None = None) -> list[Array]:
-        """The inputs as `forward` takes them, the model built on them, for batches of `rows`, where it was not."""
+    @property
+    def input_dtypes(self) -> list[str | None]:
+        """The dtype of each input, None for tokens, which may be of any."""
+        return [self.input_dtype]
+
+    def _inputs(self, x: Any, rows: int | None = None) -> list[Source]:
+        """The inputs in the shapes that `forward` takes.
+
+        A model that was not is built on them, for batches of `rows`.
+        """
         if self.input_names is None:
-            array = self.as_input(data.array(x, "x"))
+            return self._fitted([data.source(x, "x")], rows)
+        return self._fitted(data.inputs(x, self.input_names), rows)
+
+    def _fitted(self, sources: Sequence[Source], rows: int | None) -> list[Source]:
+        if self.input_names is None:
+            (x,) = sources
             if not self.built:
-                self.build((min(rows or len(array), len(array)) if _stateful(self) else None, *array.shape[1:]))
-            return [data.fitted(array, self.input_shape, "Model {!r}", self.name)]
-        described = zip(self.input_names, data.shapes(self.input_shape), strict=True)
-        arrays = self.as_inputs(data.inputs(x, self.input_names))
-        return [
-            data.fitted(array, shape, "Model {!r}, input {!r}", self.name, name)
-            for array, (name, shape) in zip(arrays, described, strict=True)
-        ]
+                self.build((min(rows or len(x), len(x)) if _stateful(self) else None, *x.shape[1:]))
+            return [data.fitted(x, self.input_shape, "Model {!r}", self.name)]
+        described = zip(sources, self.input_names, data.shapes(self.input_shape), strict=True)
+        return [data.fitted(x, shape, "Model {!r}, input {!r}", self.name, name) for x, name, shape in described]
+
+    def _arrays(self, inputs: Sequence[Source]) -> list[Array]:
+        """All rows of the inputs as one batch."""
+        return [data.whole(x, dtype) for x, dtype in zip(inputs, self.input_dtypes, strict=True)]
 
     def _workspace(self) -> Call:
         """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
@@ -483,9 +497,9 @@ class Trainer(Layer):
 
     def _samples(self, x: Any, y: Any, weight: Any) -> Samples:
         """The checked arrays of a data set for this model."""
-        told = self._objective.with_loss
-        if isinstance(y, (list, tuple)) and len(y) == len(told) < len(self.output_names or ()):
-            y = dict(zip(told, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
+        names = self._objective.with_loss
+        if isinstance(y, (list, tuple)) and len(y) == len(names) < len(self.output_names or ()):
+            y = dict(zip(names, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
         return data.samples(x, y, weight, self.input_names, self.output_names)
 
     @property
@@ -497,17 +511,28 @@ class Trainer(Layer):
         )
 
     def _batches(
-        self, where: str, given: Samples, batch_size: int | None, shuffle: bool | str = False, steps: int | None = None
+        self,
+        where: str,
+        samples: Samples,
+        batch_size: int | None,
+        shuffle: bool | str = False,
+        steps: int | None = None,
     ) -> Batches:
-        """Checked data as batches of inputs, targets and weights."""
+        """Samples as batches of inputs, targets and weights."""
         if not self.compiled:
             raise ValueError(f"{where}: the model is not compiled; call compile(optimizer, loss) first.")
-        inputs = self._inputs(given.x, rows=data.batch_size_of(batch_size, given.size, steps))
+        inputs = self._fitted(samples.x, rows=data.batch_size_of(batch_size, samples.size, steps))
         shapes = [x.shape for x in inputs]
         outputs = data.shapes(self.compute_output_shape(shapes if len(shapes) > 1 else shapes[0]))
-        targets = self._objective.bind(where, given.y, outputs, self.dtype)
-        weights = [None if weight is None else np.asarray(weight, self.dtype) for weight in given.weight]
-        batches = Batches([*inputs, *targets, *weights], batch_size, shuffle, steps)
+        columns = [Column(x, dtype) for x, dtype in zip(inputs, self.input_dtypes, strict=True)]
+        targets = self._objective.bind(where, samples.y, outputs, self.dtype)
+        weights = [
+            None if weight is None else Column(weight, self.dtype, data.without_nan(label))
+            for weight, label in zip(
+                samples.weight, data.labels("sample_weight", self.output_names, "output"), strict=True
+            )
+        ]
+        batches = Batches([*columns, *targets, *weights], batch_size, shuffle, steps)
         self._check_batches(batches.count, batches.batch_size)
         return batches
 
@@ -584,12 +609,12 @@ class Trainer(Layer):
         """What the regularizers of the trained weights add to the loss."""
         return sum(regularizer(weight.value) for weight, regularizer in _regularized(self.trainable_weights))
 
-    def _predict_rows(self, inputs: Iterable[Array]) -> int:
+    def _predict_rows(self, inputs: Iterable[Source]) -> int:
         """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
         widest = max((weight.shape[-1] for weight in self.weights if weight.shape), default=1)
         # the last axis is one of features, or of tokens that get features of their own
         last = None if _embeds(self) else -1
-        size = max(max(int(np.prod(x.shape[1:last])) * widest, x[0].size) for x in inputs)
+        size = max(max(math.prod(x.shape[1:last]) * widest, math.prod(x.shape[1:])) for x in inputs)
         return min(PREDICT_ROWS, PREDICT_NUMBERS // size)
 
 
@@ -609,7 +634,7 @@ def _stateful(layer: Layer) -> bool:
 
 
 def _embeds(layer: Layer) -> bool:
-    return isinstance(layer, Embedding) or any(_embeds(inner) for inner in layer.sublayers)
+    return layer.takes_tokens or any(_embeds(inner) for inner in layer.sublayers)
 
 
 def _validation_epochs(frequency: Any) -> Callable[[int], bool]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru import constraints, initializers, regularizers
-from fastgru.layers.layer import Array, Call, Layer, Shape, real_numbers
+from fastgru.layers.layer import Array, Call, Layer, Shape
 from fastgru.registry import registered, serialize
 
 
@@ -37,6 +36,8 @@ class Embedding(Layer):
     ValueError
         In a call: an index is not whole or outside ``[0, input_dim)``.
     """
+
+    takes_tokens = True
 
     def __init__(
         self,
@@ -88,9 +89,6 @@ class Embedding(Layer):
     def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
         mask: Array | None = inputs[0] != 0 if self.mask_zero else None
         return mask
-
-    def as_input(self, x: npt.ArrayLike) -> Array:
-        return np.ascontiguousarray(self._indices(real_numbers(x, f"Layer {self.name!r}")))
 
     def _indices(self, x: Array) -> Array:
         if x.dtype.kind in "iu":
