@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgru.data.column import without_nan
 from fastgru.data.entries import Names, entries, labels
-from fastgru.data.source import Rows, Source, Stored, source
+from fastgru.data.source import Rows, Source, Stored, is_array, source
 from fastgru.layers.layer import Array
 
 
@@ -58,8 +58,9 @@ def samples(
     input_names, output_names : sequence of str, optional
         Absent for a model that does not name its only input and output.
     """
-    if output_names is not None and len(output_names) > 1 and hasattr(weight, "__array__"):
-        weight = [_samplewise(weight)] * len(output_names)
+    if output_names is not None and len(output_names) > 1 and is_array(weight):
+        _check_samplewise(weight)
+        weight = [weight] * len(output_names)
     parts: list[Any] = []
     labelled: list[tuple[str, Source | None]] = []
     for values, names, argument, port in (
@@ -83,15 +84,14 @@ def _check_lengths(labelled: Iterable[tuple[str, Source | None]]) -> None:
             raise ValueError(f"{first} and {label} must have equally many samples, got {len(x)} and {len(rows)}.")
 
 
-def _samplewise(weight: Any) -> Source:
-    """Weights that may stand for all of several outputs: one for each sample."""
-    rows = source(weight, "sample_weight")
-    if rows.ndim > 1 and rows.shape[1:] != (1,):
+def _check_samplewise(weight: Any) -> None:
+    """ValueError unless the weights may stand for all of several outputs: one for each sample."""
+    shape = source(weight, "sample_weight").shape
+    if len(shape) > 1 and shape[1:] != (1,):
         raise ValueError(
-            f"sample_weight: expected one weight for each sample, got shape {rows.shape}; "
+            f"sample_weight: expected one weight for each sample, got shape {shape}; "
             "give a list with an array for each output."
         )
-    return rows
 
 
 def unpack(data: Any) -> tuple[Any, Any, Any]:

@@ -80,7 +80,7 @@ def _same(rows: Rows, others: Rows) -> bool:
 Source = Array | Stored
 
 
-def _is_readable(values: Any) -> TypeGuard[Readable]:
+def is_readable(values: Any) -> TypeGuard[Readable]:
     """Whether its rows can be read although it is no array in memory.
 
     What computes with arrays, such as a column of pandas (in whose brackets stand labels, not rows), says with which
@@ -95,6 +95,11 @@ def _is_readable(values: Any) -> TypeGuard[Readable]:
     )
 
 
+def is_array(values: Any) -> bool:
+    """Whether it is one array, in memory or in a file, and no list of them."""
+    return hasattr(values, "__array__") or is_readable(values)
+
+
 def source(values: Any, name: str) -> Source:
     """Real numbers, with at least one sample, as a batch can be taken from them; ValueError otherwise.
 
@@ -103,11 +108,11 @@ def source(values: Any, name: str) -> Source:
     if (
         isinstance(values, (list, tuple))
         and len(values) == 1
-        and (isinstance(values[0], np.ndarray) or _is_readable(values[0]))
+        and (isinstance(values[0], np.ndarray) or is_readable(values[0]))
     ):
         values = values[0]
     rows: Source
-    if type(values) is not np.ndarray and _is_readable(values):
+    if type(values) is not np.ndarray and is_readable(values):
         rows = Stored(values)
         if rows.dtype.kind not in "fiub":
             raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {rows.dtype}.")
