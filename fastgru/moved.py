@@ -44,7 +44,7 @@ MODULES = {
     "fastgru.models.training": "fastgru.training.trainer",
 }
 
-# names that have left a module or package that is still there; a module's full name stands for the module itself
+# of each module that is still there the names that have left it, and where they are now
 NAMES: dict[str, dict[str, str]] = {}
 
 
@@ -81,13 +81,12 @@ def attributes(module: str) -> Callable[[str], Any]:
 
     def attribute(name: str) -> Any:
         old = f"{module}.{name}"
-        if old in MODULES:
-            return importlib.import_module(old)
         home = NAMES.get(module, {}).get(name)
-        if home is None:
+        new = MODULES.get(old) if home is None else f"{home}.{name}"
+        if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(old, f"{home}.{name}", stacklevel=2)
-        return getattr(importlib.import_module(home), name)
+        _warn(old, new, stacklevel=2)
+        return importlib.import_module(new) if home is None else getattr(importlib.import_module(home), name)
 
     return attribute
 

@@ -82,6 +82,8 @@ class Optimizer:
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(value is not None for value in clips.values()) > 1:
             raise ValueError(f"{type(self).__name__}: only one of clipnorm, clipvalue and global_clipnorm can be set.")
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"{type(self).__name__}: expected name to be a string, got {name!r}.")
         self.name = name or unique_name(type(self).__name__)
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay

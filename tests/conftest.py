@@ -18,6 +18,13 @@ from fastgru.layers import layer
 ENGINES = [(isa, "tiles") for isa in kernels.available()] + [(kernels.isa, "blas")]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not {"slow", "keras"} & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("fast")
+
+
 @pytest.fixture(autouse=True)
 def _same_start() -> None:
     random.seed_stream(0)

@@ -343,6 +343,7 @@ def test_a_worker_that_hangs_is_given_up(
         worker.ask("prepare", job="sgemm", data=str(tmp_path / "data.npz"), answers="", seconds=100)
 
 
+@pytest.mark.slow
 @on_linux
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
 def test_a_run_that_is_ended_leaves_no_worker_behind(tmp_path: Path, name: str) -> None:

@@ -43,4 +43,7 @@ def test_the_command_lines_are_understood() -> None:
 def test_the_files_the_readme_names_exist() -> None:
     for name in re.findall(r"^\| `([\w./]+)`", README, re.MULTILINE):
         assert (ROOT / name).exists(), name
-    assert os.access(ROOT / ".ci/run", os.X_OK)
+    for script in ("run", "slow"):
+        assert os.access(ROOT / ".ci" / script, os.X_OK)
+        assert script in re.findall(r"\.ci/(\w+)", README)
+        assert f"bash .ci/{script}" in "".join(file.read_text() for file in (ROOT / ".github/workflows").glob("*.yml"))

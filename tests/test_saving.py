@@ -13,6 +13,7 @@ import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -131,6 +132,29 @@ def windows(path: str) -> str:
 
 def keras_2_13(path: str) -> str:
     return path.replace("layers", "_layer_checkpoint_dependencies")
+
+
+class Interleaved(Layer):
+    """Weights that are trained stand between those that are not; all are of one shape."""
+
+    def build(self, input_shape: Any) -> None:
+        for index, name in enumerate("abcd"):
+            self.add_weight(name, (3,), trainable=index % 2 == 1)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+def test_within_a_layer_trained_weights_come_first_in_a_weight_file(tmp_path: Path) -> None:
+    model = Sequential([Input((3,)), Interleaved()])
+    model.set_weights([np.full(3, number) for number in range(4)])
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        assert [file[f"layers/interleaved/vars/{index}"][0] for index in range(4)] == [1, 3, 0, 2]
+    again = Sequential([Input((3,)), Interleaved()])
+    again.load_weights(tmp_path / "m.weights.h5")
+    assert_same(again.get_weights(), model.get_weights())
 
 
 def skipping_numbers(path: str) -> str:

@@ -230,3 +230,36 @@ def test_a_config_written_by_fastgru_is_that_of_keras(keras: Any) -> None:
             assert (
                 getattr(ours, name)(name="x").get_config().keys() == getattr(theirs, name)(name="x").get_config().keys()
             )
+
+
+def interleaved(layer: type) -> type:
+    """A layer whose trained weights stand between those that are not."""
+
+    class Interleaved(layer):  # type: ignore[misc]
+        def build(self, input_shape: Any) -> None:
+            for index, name in enumerate("abcd"):
+                self.add_weight(name=name, shape=(3,), trainable=index % 2 == 1)
+            self.built = True
+
+        def call(self, inputs: Any) -> Any:
+            return inputs
+
+        def compute_output_shape(self, input_shape: Any) -> Any:
+            return input_shape
+
+    return Interleaved
+
+
+@pytest.mark.parametrize("ending", [".weights.h5", ".keras", ".h5"])
+def test_interleaved_weights_are_read_by_their_names(keras: Any, ending: str, tmp_path: Path) -> None:
+    theirs, ours, again = (
+        library.Sequential([library.layers.Input((3,)), interleaved(library.layers.Layer)()])
+        for library in (keras, fastgru, keras)
+    )
+    theirs.set_weights([np.full(3, number) for number in range(4)])
+    for source, name, target in ((theirs, "keras", ours), (ours, "fastgru", again)):
+        path = tmp_path / f"{name}{ending}"
+        (source.save_weights if ending == ".weights.h5" else source.save)(path)
+        target.load_weights(path)
+        numbers = {weight.name: float(weight.numpy()[0]) for weight in target.weights}
+        assert numbers == {weight.name: float(weight.numpy()[0]) for weight in theirs.weights}

@@ -139,9 +139,10 @@ class Drawing:
         return {key: self._revived(entry) for key, entry in value.items()}
 
     def _tensor(self, name: str, node: int, index: int) -> SymbolicTensor:
-        try:
-            return self._layers[name].nodes[node].outputs[index]
-        except (KeyError, IndexError):
+        calls = self._layers[name].nodes if name in self._layers else []
+        outputs = calls[node].outputs if 0 <= node < len(calls) else ()
+        if not 0 <= index < len(outputs):
             raise ValueError(
                 f"{self._where}: layer {name!r} has no output {index} of a call {node}, which the config names."
-            ) from None
+            )
+        return outputs[index]

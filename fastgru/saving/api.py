@@ -101,7 +101,7 @@ def opened(filepath: FilePath) -> Iterator[ModelFile]:
         with shards.opened(file, path) as weights:
             yield weights
     else:
-        with hdf5.opened(file, path, path.stat().st_size) as root:
+        with hdf5.opened(file, path) as root:
             yield _hdf5_file(root)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import zipfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ MAX_UNPACKED = 1 << 28
 MAX_EXPANSION = 100
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY = 1 << 22
+MARGIN = 1 << 16  # more than zipfile unpacks at a time
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others reserve what memory a member asks for
 
 
@@ -46,7 +48,7 @@ def opened(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
 
 
 def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """A member, unpacked; ValueError, before that, where it would be too large."""
+    """A member, unpacked; ValueError where it would be too large, or unpacks to another size than the archive says."""
     if info.compress_type not in METHODS:
         raise ValueError(f"is packed by method {info.compress_type}; members are stored or deflated")
     if info.compress_size > archive.start_dir:
@@ -56,7 +58,15 @@ def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
             f"would unpack from {info.compress_size} to {info.file_size} bytes; at most {MAX_EXPANSION} times its "
             f"size or {MAX_UNPACKED} bytes are accepted"
         )
-    return archive.read(info)
+    # zipfile cuts a member at the size that it knows, without a word: it hears of a larger one
+    larger = copy.copy(info)
+    larger.file_size += MARGIN
+    with archive.open(larger) as member:
+        data = member.read(info.file_size + 1)
+    if len(data) != info.file_size:
+        more = "more" if len(data) > info.file_size else f"{len(data)}"
+        raise ValueError(f"is said to unpack to {info.file_size} bytes and unpacks to {more}")
+    return data
 
 
 def _leads_out(name: str) -> bool:

@@ -249,8 +249,7 @@ def renamed(value: Any, rename: Callable[[Reference], Reference]) -> Any:
 def _history(form: Config) -> Reference:
     config = form.get("config")
     found = config.get("keras_history") if isinstance(config, dict) else None
-    kinds = (str, int, int)
-    if not isinstance(found, list) or [type(entry) for entry in found] != list(kinds):
+    if not isinstance(found, list) or [type(entry) for entry in found] != [str, int, int] or min(found[1:]) < 0:
         raise ValueError(f"expected a tensor's keras_history to be [layer, node, tensor], got {found!r}")
     return found
 

@@ -5,12 +5,12 @@ Only what stands in the file itself is read: no soft or external links, no exter
 
 from __future__ import annotations
 
+import io
 import math
-import mmap
 import secrets
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ MAX_EXPANSION = 100
 MAX_CHUNKS = 100_000
 # gzip, or shuffle and gzip; HDF5 would load others as plugins from the folders that it is told
 FILTERS = ((), (1,), (2, 1))
+SUPERBLOCK_BYTES = 48
 NOWHERE = (1 << 64) - 1
 HEAP_START = b"GCOL\x01"
 REFERENCE = 16  # bytes of a reference to a text: its length, the heap's place, index
@@ -48,7 +49,7 @@ class Bounds:
 
     Attributes
     ----------
-    data : bytes-like
+    data : bytes
         The file.
     size : int
         Bytes of the file on disk.
@@ -56,7 +57,7 @@ class Bounds:
         For each attribute's name that was looked up, `_longest`.
     """
 
-    data: bytes | mmap.mmap
+    data: bytes
     size: int
     objects: int = 0
     declared: int = 0
@@ -149,6 +150,7 @@ class StoredArray:
         self._dataset = dataset
         self._bounds = bounds
         self._chunk = 0  # bytes of a compressed chunk
+        self._gzip = 0
         with reading(file, self.place):
             plan = dataset.id.get_create_plist()
             layout = plan.get_layout()
@@ -169,10 +171,13 @@ class StoredArray:
                 if filters not in FILTERS:
                     raise ValueError(f"went through filters {filters}; gzip, with shuffle or without, is what is read")
                 self._chunk = math.prod(chunk) * itemsize if filters else 0
+                self._gzip = 1 << len(filters) >> 1  # its bit in the mask of the filters that a chunk left out
             bounds.declare(declared, chunks)
 
     def read(self, dtype: npt.DTypeLike) -> Array:
         """The numbers. Compare `shape` with what is expected first: a small file can declare an array of any size."""
+        import h5py
+
         with reading(self.file, self.place):
             stored = self._dataset.dtype
             if self._chunk:
@@ -181,6 +186,8 @@ class StoredArray:
                 # bfloat16 is the upper half of a float32
                 halves = np.asarray(self._dataset[()]).view(np.uint16).astype(np.uint32)
                 return (halves << 16).view(np.float32).astype(dtype)
+            if h5py.check_enum_dtype(stored) is not None:
+                raise ValueError("expected an array of numbers, got an enumeration, whose numbers stand for names")
             if stored.kind not in "fiu":
                 raise ValueError(f"expected an array of numbers, got dtype {stored}")
             return np.asarray(self._dataset[()], dtype)
@@ -199,7 +206,7 @@ class StoredArray:
             if chunk.size > self._chunk + self._chunk // 8 + 1024:
                 raise ValueError(f"has a chunk of {self._chunk} bytes that takes {chunk.size}")
             _, packed = dataset.read_direct_chunk(chunk.chunk_offset)
-            if chunk.filter_mask == 0:
+            if not chunk.filter_mask & self._gzip:
                 unpacking = zlib.decompressobj()
                 if len(unpacking.decompress(packed, self._chunk + 1)) > self._chunk or not unpacking.eof:
                     raise ValueError(f"has a damaged chunk, which does not unpack to {self._chunk} bytes")
@@ -353,7 +360,7 @@ def _decoded(value: Any) -> str:
 
 
 @contextmanager
-def opened(file: str, source: Path | bytes, size: int) -> Iterator[Node]:
+def opened(file: str, source: Path | bytes, size: int | None = None) -> Iterator[Node]:
     """The root group of an HDF5 file on disk or in memory.
 
     Parameters
@@ -361,40 +368,36 @@ def opened(file: str, source: Path | bytes, size: int) -> Iterator[Node]:
     file : str
         Its name in error messages.
     source : path or bytes
-    size : int
-        Bytes of the file on disk, which in an archive may be packed.
+    size : int, optional
+        Bytes of the file on disk where it is an archive, in which the source may be packed.
     """
     import h5py
 
-    with ExitStack() as stack:
-        with reading(file):
-            data = stack.enter_context(_mapped(source)) if isinstance(source, Path) else source
-            _check_heaps(data)
-            try:
-                root = h5py.File(source if isinstance(source, Path) else h5py.h5f.open_file_image(source), "r")
-            except OSError as error:
-                raise ValueError(f"is damaged or cut short ({error})") from error
-        stack.enter_context(root)
-        yield Node(file, root, Bounds(data, size))
+    with reading(file):
+        # all at once: other programs may write the file meanwhile, and what is mapped then ends the process
+        data = source.read_bytes() if isinstance(source, Path) else source
+        _check_heaps(data)
+        try:
+            root = h5py.File(io.BytesIO(data), "r")  # which shares the bytes
+        except OSError as error:
+            raise ValueError(f"is damaged or cut short ({error})") from error
+    with root:
+        yield Node(file, root, Bounds(data, len(data) if size is None else size))
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    """The bytes of a file, read where they are looked at."""
-    with path.open("rb") as stream:
-        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _number(data: bytes | mmap.mmap, place: int, size: int) -> int:
+def _number(data: bytes, place: int, size: int) -> int:
     return int.from_bytes(data[place : place + size], "little")
 
 
-def _check_heaps(data: bytes | mmap.mmap) -> None:
+def _check_heaps(data: bytes) -> None:
     """ValueError where the HDF5 library would read the file for ever.
 
     Texts of any length stand in global heaps. The library walks through one from object to object: free space, index 0,
     of no bytes leads it nowhere, nor does an object of nearly 2**64 bytes.
     The format: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, section III.E.
     """
+    if len(data) < SUPERBLOCK_BYTES:
+        raise ValueError("is damaged or cut short")
     later = data[8] >= 2  # the version of the superblock
     offsets, base = (9, 12) if later else (13, 24)
     # addresses and lengths of 8 bytes each, counted from the file's first byte, no driver for several files

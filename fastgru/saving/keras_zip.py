@@ -63,7 +63,8 @@ class KerasFile:
 def opened(file: str, path: Path) -> Iterator[KerasFile]:
     """The `.keras` file at `path`, an archive or a folder; `file` is its name in error messages."""
     if path.is_dir():
-        entries = {entry.name: entry.lstat().st_size for entry in path.iterdir()}
+        with reading(file):
+            entries = {entry.name: entry.lstat().st_size for entry in path.iterdir()}
         with _with_members(file, set(entries), lambda name: _in_folder(path, name), sum(entries.values())) as found:
             yield found
         return

@@ -34,5 +34,5 @@ def opened(file: str, path: Path) -> Iterator[WeightsFile]:
             raise ValueError(f"names {len(names)} parts; at most {MAX_SHARDS} are accepted")
     with ExitStack() as stack:
         parts = [path.parent / name for name in sorted(names)]
-        roots = [stack.enter_context(hdf5.opened(str(part), part, part.stat().st_size)) for part in parts]
+        roots = [stack.enter_context(hdf5.opened(str(part), part)) for part in parts]
         yield WeightsFile(file, (found for root in roots for found in root.arrays()))

@@ -76,8 +76,8 @@ class Lines(Progress):
         self.rate = count / self.seconds if self.seconds else 0.0
 
     def end(self, logs: Mapping[str, float]) -> None:
-        told = [f"{name}: {number(value)}" for name, value in logs.items()]
-        print(" - ".join([self.title, duration(self.seconds), f"{self.rate:,.0f} samples/s", *told]), flush=True)
+        metrics = [f"{name}: {number(value)}" for name, value in logs.items()]
+        print(" - ".join([self.title, duration(self.seconds), f"{self.rate:,.0f} samples/s", *metrics]), flush=True)
 
 
 class Bar(Lines):
@@ -138,21 +138,16 @@ class Bar(Lines):
         from rich.text import Text
 
         width = self._console.width - 1  # a full line would wrap on some terminals
+        columns = width - len(self.title) - 1 - LEAST_BAR
         total = str(self.steps)
-        counted = f" {step:>{len(total)}}/{total}"
-        told = [f"{name} {number(value)}" for name, value in logs.items()]
-        metrics = "  ".join(told)
-        tails = [
-            f"{counted}  {left} left  {rate} samples/s  {metrics}",
-            f"{counted}  {left} left  {rate}/s  {metrics}",
-            f"{counted}  {left}  {rate}/s  {metrics}",
-            f"{counted}  {left}  {metrics}",
-        ]
-        room = width - len(self.title) - 1 - LEAST_BAR
-        tail = next((tail for tail in tails if len(tail) <= room), None)
-        below = ""
+        paces = (f"{left} left  {rate} samples/s", f"{left} left  {rate}/s", f"{left}  {rate}/s", left)
+        tails = [f" {step:>{len(total)}}/{total}  {pace}" for pace in paces]
+        entries = [f"{name} {number(value)}" for name, value in logs.items()]
+        beside, below = "  " + "  ".join(entries), ""
+        tail = next((tail + beside for tail in tails if len(tail + beside) <= columns), None)
         if tail is None:
-            tail, below = f"{counted}  {left} left  {rate} samples/s", "\n  " + "\n  ".join(rows(told, width - 2))
+            tail = next((tail for tail in tails if len(tail) <= columns), tails[-1])
+            below = "\n  " + "\n  ".join(rows(entries, width - 2))
         cells = max(0, min(WIDEST_BAR, width - len(self.title) - 1 - len(tail)))
         done = cells * step // self.steps
         return Text.assemble(
@@ -163,17 +158,17 @@ class Bar(Lines):
         """The line that stays: each metric with its validation value beside it, more lines on a narrow terminal."""
         from rich.text import Text
 
-        told = []
+        metrics = []
         for name, value in logs.items():
             if name.startswith("val_") and name.removeprefix("val_") in logs:
                 continue
-            beside = logs.get(f"val_{name}")
-            told.append(f"{name} {number(value)}" + ("" if beside is None else f" (val {number(beside)})"))
-        room = self._console.width - 1 - len(self.title) - 2
+            validation = logs.get(f"val_{name}")
+            metrics.append(f"{name} {number(value)}" + ("" if validation is None else f" (val {number(validation)})"))
+        columns = self._console.width - 1 - len(self.title) - 2
         seconds, rate = duration(self.seconds), f"{self.rate:,.0f} samples/s"
-        lines = rows([seconds, rate, *told], room)
+        lines = rows([seconds, rate, *metrics], columns)
         if len(lines) > 1:
-            lines = min(lines, rows([seconds, *told], room), key=len)
+            lines = min(lines, rows([seconds, *metrics], columns), key=len)
         indent = "\n" + " " * (len(self.title) + 2)
         return Text.assemble((self.title, "bold"), "  ", indent.join(lines))
 

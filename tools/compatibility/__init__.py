@@ -1,0 +1,1 @@
+"""Writes docs/compatibility.md: ``python -m tools.compatibility`` (see `__main__`)."""
