@@ -1,12 +1,13 @@
 """What a model is fed: checked once by `samples`, then cut, cast and gathered once, batch by batch, by `Batches`."""
 
-from fastgru.data.batches import Batches, batch_size_of
+from fastgru.data.batches import Batch, Batches, batch_size_of
 from fastgru.data.column import Column, without_nan
 from fastgru.data.entries import Names, entries, labels
 from fastgru.data.samples import Samples, class_weighted, inputs, samples, split, unpack
 from fastgru.data.source import Source, Stored, fitted, shapes, source, whole
 
 __all__ = [
+    "Batch",
     "Batches",
     "Column",
     "Names",

@@ -17,6 +17,14 @@ from fastgru.metrics import MeanMetricWrapper, Metric
 _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
+# in pickles of the last release
+_OLD_NAMES = {"_goals": "_outputs", "_told": "_reported", "_maskless": "_no_masks", "wanted": "metric_names"}
+
+
+def _set_state(self: Any, state: Mapping[str, Any]) -> None:
+    vars(self).update((_OLD_NAMES.get(name, name), value) for name, value in state.items())
+
+
 class OutputLoss:
     """Loss and metrics of one output.
 
@@ -49,6 +57,8 @@ class OutputLoss:
         self.weighted_metrics: list[Metric] = []
         self.total = 0.0
 
+    __setstate__ = _set_state
+
     @property
     def idle(self) -> bool:
         """Neither loss nor metrics: the output needs no targets."""
@@ -69,6 +79,9 @@ class OutputLoss:
             metric.update_state(y, prediction, *([mask] if isinstance(metric, MeanMetricWrapper) else []))
         for metric in self.weighted_metrics:
             metric.update_state(y, prediction, weighted if isinstance(metric, MeanMetricWrapper) else weight)
+
+
+Goal = OutputLoss  # its name in those pickles
 
 
 class Objective:
@@ -113,6 +126,12 @@ class Objective:
         self._bound = False
         self._total = 0.0
         self.count = 0
+
+    __setstate__ = _set_state
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self._outputs)
 
     @property
     def has_loss(self) -> bool:
