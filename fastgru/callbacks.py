@@ -457,8 +457,7 @@ class ReduceLROnPlateau(_Monitor):
         if current is None:
             return
         if self.cooldown_counter > 0:
-            self.cooldown_counter -= 1
-            self.wait = 0
+            self.cooldown_counter -= 1  # `wait` is 0 since the rate was lowered, and does not count meanwhile
         if self._improves(current, self.best):
             self.best = current
             self.wait = 0

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations, kernels
-from fastgru.layers.layer import DTYPES, unique_name
+from fastgru.layers.layer import DTYPES
+from fastgru.naming import unique_name
 from fastgru.registry import registered, snake_case
 from fastgru.registry import resolve as resolve_name
 

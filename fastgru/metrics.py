@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import losses
-from fastgru.layers.layer import unique_name
 from fastgru.losses import Loss, same_rank
+from fastgru.naming import unique_name
 from fastgru.registry import registered, snake_case
 from fastgru.registry import resolve as resolve_name
 

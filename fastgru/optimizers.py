@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels, threads
-from fastgru.layers.layer import Weight, real_numbers, unique_name
+from fastgru.checks import real_numbers
+from fastgru.layers.weight import Weight
+from fastgru.naming import unique_name
 from fastgru.parameters import Parameters
 from fastgru.registry import deserialize, known, registered
-
-Array = npt.NDArray[Any]
+from fastgru.types import Array
 
 KIND = "keras.optimizers"
 
@@ -145,15 +146,12 @@ class Optimizer:
         self.build(parameters)
         self._clip(parameters)
         decay = (self.weight_decay or 0.0) * self._learning_rate
-        try:
-            self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
-            self.iterations += 1
-            for weight in parameters.weights:
-                if weight.constraint is not None:
-                    weight.value[...] = weight.constraint(weight.value)
-        finally:  # an interrupt comes right behind the kernel: whoever keeps a packed copy must know even then
-            for weight in parameters.weights:
-                weight.version += 1
+        self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
+        for weight, view in zip(parameters.weights, parameters.updated_views, strict=True):
+            if weight.constraint is not None:
+                view[...] = weight.constraint(view)
+        parameters.publish()
+        self.iterations += 1
 
     def _keeps(self, slot: str) -> bool:
         """Whether the options need this state."""
@@ -276,6 +274,7 @@ class SGD(Optimizer):
     def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
         compiled.sgd(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots.get("momentum"),
             self._learning_rate,
@@ -330,6 +329,7 @@ class RMSprop(Optimizer):
     def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
         compiled.rmsprop(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots["velocity"],
             self._slots.get("momentum"),
@@ -394,6 +394,7 @@ class Adam(Optimizer):
         rate = self._learning_rate * math.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         compiled.adam(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots["momentum"],
             self._slots["velocity"],

@@ -88,6 +88,7 @@ def test_early_stopping_ends_where_keras_ends(keras, options):
         {"patience": 1, "min_lr": 0.01, "monitor": "loss"},
         {"patience": 2, "min_delta": 0.3},
         {"mode": "max", "monitor": "accuracy", "patience": 1},
+        {"patience": 2, "cooldown": 2, "min_delta": 10.0},
     ],
 )
 @pytest.mark.keras
@@ -103,6 +104,22 @@ def test_reduce_lr_on_plateau_lowers_the_rate_when_keras_does(keras, options):
         rates.append(seen)
     assert rates[0] == pytest.approx(rates[1], rel=1e-6)
     assert rates[0][-1] < 0.5
+
+
+@pytest.mark.parametrize(("patience", "cooldown"), [(2, 0), (2, 1), (2, 3), (3, 2), (1, 3)])
+def test_a_plateau_lowers_the_rate_again_when_cooldown_and_patience_are_over(patience, cooldown):
+    model = Model(SGD(1.0))
+    callback = callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=patience, cooldown=cooldown)
+    callback.set_model(model)
+    callback.on_train_begin()
+    rates = []
+    for epoch in range(20):
+        callback.on_epoch_end(epoch, {"loss": 1.0})
+        rates.append(model.optimizer.learning_rate)
+    lowered = [epoch for epoch in range(1, 20) if rates[epoch] < rates[epoch - 1]]
+    # the last epoch of a cooldown is the first to be waited again
+    assert lowered == list(range(patience, 20, max(cooldown - 1, 0) + patience))
+    assert len(lowered) >= 3
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_an_old_path_warns_where_it_is_imported() -> None:
     done = subprocess.run([sys.executable, "-W", "default", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "fastgru.layers.rnn.gru\n"
     assert "<string>:1: DeprecationWarning: fastgru.layers.gru has moved to fastgru.layers.rnn.gru" in done.stderr
-    assert "<string>:2: DeprecationWarning: fastgru.layers.recurrent has moved" in done.stderr
+    assert "<string>:2: DeprecationWarning: fastgru.layers.lstm has moved" in done.stderr
 
 
 def test_a_model_pickled_before_the_move_answers_as_it_did() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgru import random, threads
 from fastgru.data.column import Column
-from fastgru.layers.layer import Array
+from fastgru.types import Array
 
 Batch = tuple[Any, ...]  # an array, or None, for each column
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgru import kernels
 from fastgru.data.source import Source, Stored
-from fastgru.layers.layer import Array
+from fastgru.types import Array
 
 Check = Callable[[Array], None]  # of some rows: a ValueError that says what is wrong with them
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastgru.data.column import without_nan
 from fastgru.data.entries import Names, entries, labels
 from fastgru.data.source import Rows, Source, Stored, is_array, source
-from fastgru.layers.layer import Array
+from fastgru.types import Array
 
 
 class Samples(NamedTuple):

@@ -7,7 +7,8 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 
 from fastgru import kernels
-from fastgru.layers.layer import Array, Shape, real_numbers
+from fastgru.checks import real_numbers
+from fastgru.types import Array, Shape
 
 Rows = slice | Array  # of a data set: a slice with both ends, or increasing indices
 

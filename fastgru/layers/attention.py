@@ -9,9 +9,12 @@ import numpy as np
 
 from fastgru import activations, random
 from fastgru.layers.activations.activation import activate, derive
-from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
+from fastgru.layers.layer import Layer
 from fastgru.layers.regularization.dropout import keep_mask
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 _MASKED = 1e9  # what Keras takes off the score of a masked step
 
@@ -159,12 +162,12 @@ class Attention(Layer):
         """Fill `scores` (B, Tq, Tv)."""
         if self.score_mode == "concat":
             assert self.concat_score_weight is not None
-            sizes = np.full(query.shape[2], self.concat_score_weight.value, self.dtype)
+            sizes = np.full(query.shape[2], call.value(self.concat_score_weight), self.dtype)
             self._score_sums(call, query, key, sizes, self.scale, scores)
             return
         np.matmul(query, key.transpose(0, 2, 1), out=scores)
         if self.scale is not None:
-            scores *= self.scale.value
+            scores *= call.value(self.scale)
 
     def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:
         """Gradients of query and key from those of the scores; adds the weights' own."""
@@ -179,8 +182,8 @@ class Attention(Layer):
         if self.scale is not None:
             if self.scale.gradient is not None:
                 self.scale.gradient += np.vdot(d_query, query)
-            d_query *= self.scale.value
-            d_key *= self.scale.value
+            d_query *= call.value(self.scale)
+            d_key *= call.value(self.scale)
         return d_query, d_key
 
     # --- scores = sum over features of sizes * tanh(scale * (query + key)) --------------------------
@@ -191,7 +194,7 @@ class Attention(Layer):
         t = call.buffer("t", (*scores.shape, len(sizes)), self.dtype)
         np.add(query[:, :, None], key[:, None], out=t)
         if scale is not None:
-            t *= scale.value
+            t *= call.value(scale)
         activate(activations.tanh, t)
         np.matmul(t, sizes, out=scores)
         call.saved.update(t=t, sizes=sizes)
@@ -209,8 +212,8 @@ class Attention(Layer):
         if scale is not None:
             if scale.gradient is not None:
                 scale.gradient += np.vdot(d_query, query) + np.vdot(d_key, key)
-            d_query *= scale.value
-            d_key *= scale.value
+            d_query *= call.value(scale)
+            d_key *= call.value(scale)
         return d_query, d_key, d_sizes
 
     def get_config(self) -> dict[str, Any]:
@@ -253,7 +256,7 @@ class AdditiveAttention(Attention):
         self.built = True
 
     def _score(self, call: Call, query: Array, key: Array, scores: Array) -> None:
-        sizes = np.ones(query.shape[2], self.dtype) if self.scale is None else self.scale.value
+        sizes = np.ones(query.shape[2], self.dtype) if self.scale is None else call.value(self.scale)
         self._score_sums(call, query, key, sizes, None, scores)
 
     def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 _SMALLEST_NORM = 1e-7  # keras.backend.epsilon(): Dot divides by no less
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.convolutional.windows import SpatialLayer, WindowLayer
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 class Pooling(WindowLayer):

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 _TINY = 1e-7  # keras.backend.epsilon()
 
@@ -17,18 +19,18 @@ _TINY = 1e-7  # keras.backend.epsilon()
 class Affine(Layer):
     """y = x * scale + offset, with numbers that no training changes."""
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        scale, offset = self._scale_and_offset()
+        scale, offset = self._scale_and_offset(call)
         return np.asarray(x * scale + offset, self.dtype)
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
         assert dy is not None
-        return np.asarray(dy * self._scale_and_offset()[0], self.dtype)
+        return np.asarray(dy * self._scale_and_offset(call)[0], self.dtype)
 
 
 @registered("keras.layers")
@@ -46,7 +48,7 @@ class Rescaling(Affine):
         self.scale = scale
         self.offset = offset
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
         return np.asarray(self.scale, self.dtype), np.asarray(self.offset, self.dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -112,11 +114,11 @@ class Normalization(Affine):
                 f"Normalization {self.name!r}: expected input that broadcasts with {self._kept}, got {inputs[0].shape}."
             )
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
-        given = (
-            (self.moving_mean.value, self.moving_variance.value) if self.mean is None else (self.mean, self.variance)
-        )
-        mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in given)
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
+        statistics = self.mean, self.variance
+        if self.mean is None:
+            statistics = call.value(self.moving_mean), call.value(self.moving_variance)
+        mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in statistics)
         deviation = np.maximum(np.sqrt(variance), np.asarray(_TINY, self.dtype))
         return (deviation, mean) if self.invert else (1 / deviation, -mean / deviation)
 

@@ -10,12 +10,15 @@ import numpy.typing as npt
 
 from fastgru import kernels
 from fastgru.layers.core.input_layer import InputLayer
-from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.layer import Layer
+from fastgru.layers.penalties import run_backward, run_forward
 from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
+from fastgru.layers.workspace import Call
 from fastgru.models.drawing import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model, deserialized_layer, serialized_layer
 from fastgru.ops.operation import Operation
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 class Step(NamedTuple):

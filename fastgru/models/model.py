@@ -8,10 +8,11 @@ from os import PathLike
 from typing import Any
 
 from fastgru import registry, saving
-from fastgru.layers.layer import Array, Layer
+from fastgru.layers.layer import Layer
 from fastgru.models.summary import print_summary
 from fastgru.ops.operation import OPERATIONS, Operation
 from fastgru.training.trainer import Trainer
+from fastgru.types import Array
 
 Path = str | PathLike[str]
 

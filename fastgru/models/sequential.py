@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastgru.layers.core.input_layer import InputLayer
-from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.layer import Layer
+from fastgru.layers.penalties import run_backward, run_forward
 from fastgru.layers.symbolic import SymbolicTensor, flattened
+from fastgru.layers.workspace import Call
 from fastgru.models.model import Model, deserialized_layer, serialized_layer
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 @registered("keras.models")

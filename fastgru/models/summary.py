@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fastgru.layers.layer import Layer, Shape, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight
 from fastgru.saving.errors import printable
+from fastgru.types import Shape
 
 WIDTH = 88
 # right edges of the columns: layer, output shape, parameters

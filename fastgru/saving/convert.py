@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations
-from fastgru.layers.layer import Layer, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight
 from fastgru.saving.old_weights import leaves
 
 SCALE = 1.2

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.layer import Layer, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight, publish
 from fastgru.saving.errors import ModelFileError, Report, notice
 
 
@@ -103,8 +104,9 @@ def _refuse(reason: str, skip_mismatch: bool) -> None:
 def assign(found: Sequence[Pair]) -> None:
     """Read all arrays, then give them to the weights: a file that cannot be read leaves the weights as they were."""
     values = [array.read(weight.value.dtype) for weight, array in found]
-    for (weight, _), value in zip(found, values, strict=True):
-        weight.assign(value)
+    publish(
+        {weight: np.require(value, requirements=["C", "O"]) for (weight, _), value in zip(found, values, strict=True)}
+    )
 
 
 def read_optimizer(optimizer: Any, stored: Sequence[Stored]) -> list[npt.NDArray[Any]] | None:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastgru.layers.layer import Layer, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight
 from fastgru.registry import snake_case
 from fastgru.saving import matching
 from fastgru.saving.errors import notice

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastgru import losses, metrics, optimizers, registry
-from fastgru.layers.layer import Call, Layer
+from fastgru.layers.layer import Layer
 from fastgru.optimizers import Optimizer
 from fastgru.parameters import Parameters
 from fastgru.training.objective import Objective
@@ -46,7 +46,7 @@ class Compiled(Layer):
 
     def __getstate__(self) -> dict[str, Any]:
         # what training makes again where it needs it
-        return {**self.__dict__, "_parameters": None, "_step": None}
+        return {**super().__getstate__(), "_parameters": None, "_step": None}
 
     @property
     def input_shape(self) -> Any:
@@ -155,14 +155,6 @@ class Compiled(Layer):
     @property
     def _n_inputs(self) -> int:
         return len(self.input_names or " ")
-
-    def _workspace(self) -> Call:
-        """The calling thread's memory for a forward pass; asked for anew by each, as callbacks may have made others."""
-        call = self._workspaces.call
-        if call is None:
-            call = self._workspaces.call = Call()
-        call.training, call.masks = False, ()
-        return call
 
 
 def _restored(value: Any, get: Callable[[Any], Any]) -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 import numpy as np
 
 from fastgru import config, threads
 from fastgru.data import Batches
-from fastgru.layers.layer import Array
+from fastgru.layers.workspace import Call
 from fastgru.training.compiled import Compiled
 from fastgru.training.hooks import Hook, Hooks
 from fastgru.training.progress import Progress
 from fastgru.training.step import Step, evaluation_step
+from fastgru.types import Array
 
 Logs = dict[str, float]
 
@@ -63,13 +65,29 @@ def evaluate(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> 
 
 def _pass(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> Logs:
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
-    model.stop_evaluating = False
-    hooks.call("on_test_begin", None)
-    batches.restart()
-    step = evaluation_step(model, model._objective, model._workspace, model._n_inputs)
-    logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating")
-    hooks.call("on_test_end", logs)
+    with _workspace(model, "stop_evaluating") as call:
+        hooks.call("on_test_begin", None)
+        batches.restart()
+        step = evaluation_step(model, model._objective, call, model._n_inputs)
+        logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating")
+        hooks.call("on_test_end", logs)
     return logs
+
+
+@contextmanager
+def _workspace(model: Compiled, stop: str) -> Iterator[Call]:
+    """The model's memory for this thread, and its attribute `stop` unset.
+
+    Both are left as they were: this loop may run in the middle of another, out of a callback or a signal handler.
+    """
+    before = getattr(model, stop)
+    setattr(model, stop, False)
+    call = model._acquired_call()
+    try:
+        yield call
+    finally:
+        model._release(call)
+        setattr(model, stop, before)
 
 
 def _epoch(
@@ -78,22 +96,22 @@ def _epoch(
     """Run a step on each batch of an epoch, until the attribute `stop` is set; returns the logs."""
     objective, done = model._objective, 0
     before_batch, after_batch = hooks
-    objective.reset()
-    for batch in batches.epoch():
-        for hook in before_batch:
-            hook(done, None)
-        step(batch)
-        if after_batch:
-            logs = objective.results()
-            for hook in after_batch:
-                hook(done, logs)
-        done += 1
-        if perf_counter() >= bar.due:
-            bar.show(done, objective.count, objective.results())
-        if getattr(model, stop):
-            break
-    logs = objective.results()
-    bar.trained(done, objective.count, logs)
+    with objective.run():
+        for batch in batches.epoch():
+            for hook in before_batch:
+                hook(done, None)
+            step(batch)
+            if after_batch:
+                logs = objective.results()
+                for hook in after_batch:
+                    hook(done, logs)
+            done += 1
+            if perf_counter() >= bar.due:
+                bar.show(done, objective.count, objective.results())
+            if getattr(model, stop):
+                break
+        logs = objective.results()
+        bar.trained(done, objective.count, logs)
     return logs
 
 
@@ -102,14 +120,13 @@ def predict(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> l
     before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
     outputs: list[Array] = []
     stop = 0
-    model.stop_predicting = False
-    with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+    with _workspace(model, "stop_predicting") as call, threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
         bar.begin("Predict", len(batches))
         hooks.call("on_predict_begin", None)
         for index, inputs in enumerate(batches.epoch()):
             for hook in before_batch:
                 hook(index, None)
-            predictions = model.forward(model._workspace(), *inputs)
+            predictions = model.forward(call, *inputs)
             parts = predictions if isinstance(predictions, tuple) else (predictions,)
             outputs = outputs or [np.empty((batches.count, *part.shape[1:]), part.dtype) for part in parts]
             start, stop = stop, stop + len(inputs[0])

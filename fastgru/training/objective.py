@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import numpy as np
 
 from fastgru import data, losses, metrics
 from fastgru.data import Column, Names, Source
-from fastgru.layers.layer import Array
 from fastgru.losses import Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
+from fastgru.types import Array
 
 # names that stand for a different class depending on the shapes of targets and predictions
 _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
+_CHANGED = (np.ndarray, list, dict, set)  # values that may be changed in place
 
 # in pickles of the last release
 _OLD_NAMES = {"_goals": "_outputs", "_told": "_reported", "_maskless": "_no_masks", "wanted": "metric_names"}
@@ -97,10 +100,12 @@ class Objective:
     Attributes
     ----------
     names : list of str
-        Of the numbers in `values`; without the metrics until `bind`.
+        Of the numbers in `in_order`; without the metrics until `bind`.
     count : int
         Samples since the last `reset`.
     """
+
+    _running = False
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any, names: Names = None) -> None:
         self._names = names if names is not None and len(names) > 1 else None
@@ -126,6 +131,9 @@ class Objective:
         self._bound = False
         self._total = 0.0
         self.count = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_running"}  # a copy runs for itself
 
     __setstate__ = _set_state
 
@@ -191,6 +199,35 @@ class Objective:
         own = [metric.name for metric in self.metrics if metric.name in logs]
         self.names = ["loss", *own, *(name for name, _ in self._reported)]
         self.names += sorted(logs - set(self.names))
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Inside, batches are taken from the first on; a run in whose middle this one begins goes on as it was.
+
+        A callback or a signal handler may evaluate the model that trains or is evaluated.
+        """
+        outer = self._running_values() if self._running else None
+        try:
+            self._running = True
+            self.reset()
+            yield
+        finally:
+            self._running = outer is not None
+            if outer is not None:
+                self._total, self.count, totals, states = outer
+                for output, total in zip(self._outputs, totals, strict=True):
+                    output.total = total
+                for metric, state in states:
+                    vars(metric).clear()
+                    vars(metric).update(state)
+
+    def _running_values(self) -> tuple[float, int, list[float], list[tuple[Metric, dict[str, Any]]]]:
+        """What batches change; a metric of the user's may keep arrays and lists and change them in place."""
+        states = [
+            (metric, {name: copy(state) if isinstance(state, _CHANGED) else state for name, state in entries})
+            for metric, entries in ((metric, vars(metric).items()) for metric in self.metrics)
+        ]
+        return self._total, self.count, [output.total for output in self._outputs], states
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -260,9 +297,8 @@ class Objective:
             logs[name] = output.total / count
         return dict(sorted(logs.items()))
 
-    def values(self) -> float | list[float]:
+    def in_order(self, logs: Mapping[str, float]) -> float | list[float]:
         """The same as `evaluate` returns them: the loss alone, or a list in the order of `names`."""
-        logs = self.results()
         values = [logs[name] for name in self.names]
         return values[0] if len(values) == 1 else values
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fastgru.data import Batch
-from fastgru.layers.layer import Call, Layer, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
 from fastgru.optimizers import Optimizer
 from fastgru.parameters import Parameters
 from fastgru.regularizers import Regularizer
@@ -43,14 +45,14 @@ def training_step(
     return step
 
 
-def evaluation_step(model: Layer, objective: Objective, workspace: Callable[[], Call], n_inputs: int) -> Step:
+def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: int) -> Step:
     """Forward pass and loss."""
     forward, compute_mask = model.forward, model.compute_mask
     targets, weights = _behind(n_inputs, objective)
-    penalty = sum(regularizer(weight.value) for weight, regularizer in _regularized(model.trainable_weights))
+    penalty = sum(regularizer(call.value(weight)) for weight, regularizer in _regularized(model.trainable_weights))
 
     def step(batch: Batch) -> None:
-        inputs, call = batch[:n_inputs], workspace()
+        inputs = batch[:n_inputs]
         predictions = forward(call, *inputs)
         masks = compute_mask(call, *inputs)
         objective.take(batch[targets], predictions, batch[weights], masks, penalty + call.saved["penalty"])

@@ -10,12 +10,12 @@ import numpy as np
 from fastgru import data
 from fastgru.callbacks import History
 from fastgru.data import Batches
-from fastgru.layers.layer import Array
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding, loops
 from fastgru.training.compiled import Compiled
 from fastgru.training.hooks import Hooks
 from fastgru.training.progress import Progress, progress
+from fastgru.types import Array
 
 
 class Trainer(Compiled):
@@ -135,9 +135,10 @@ class Trainer(Compiled):
             samples = data.class_weighted(samples, class_weight)
         (batch,) = feeding.batches(self, "train_on_batch", samples, samples.size).epoch()
         step = self._training_step()
-        self._objective.reset()
-        step(batch)
-        return self._objective.results() if return_dict else self._objective.values()
+        with self._objective.run():
+            step(batch)
+            logs = self._objective.results()
+        return logs if return_dict else self._objective.in_order(logs)
 
     # --- evaluate -----------------------------------------------------------------------------------
 
@@ -177,14 +178,14 @@ class Trainer(Compiled):
         bar = progress(verbose)
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": len(batches)})
         logs = loops.evaluate(self, batches, hooks, bar)
-        return logs if return_dict else self._objective.values()
+        return logs if return_dict else self._objective.in_order(logs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch, returned as by `train_on_batch`."""
         samples = feeding.samples(self, x, y, sample_weight)
         batches = feeding.batches(self, "test_on_batch", samples, samples.size)
         logs = loops.evaluate(self, batches, Hooks(self, None, {}), Progress())
-        return logs if return_dict else self._objective.values()
+        return logs if return_dict else self._objective.in_order(logs)
 
     # --- predict ------------------------------------------------------------------------------------
 

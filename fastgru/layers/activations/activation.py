@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations, kernels
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
 
 
 def activate(activation: activations.Activation, y: Array) -> None:

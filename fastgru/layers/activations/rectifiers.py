@@ -9,8 +9,10 @@ import numpy as np
 
 from fastgru import activations, constraints, initializers, regularizers
 from fastgru.layers.activations.activation import ActivationLayer
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered, serialize
+from fastgru.types import Array, Shape
 
 
 def _not_negative(layer: Layer, argument: str, value: Any) -> None:
@@ -168,7 +170,7 @@ class PReLU(Layer):
         call.saved["x"] = x
         # y = max(x, 0) + alpha min(x, 0)
         y = np.minimum(x, 0, out=call.buffer("y", x.shape, self.dtype))
-        y *= self.alpha.value
+        y *= call.value(self.alpha)
         y += np.maximum(x, 0, out=call.buffer("above", x.shape, self.dtype))
         return y
 
@@ -183,7 +185,7 @@ class PReLU(Layer):
         if not call.input_gradient:
             return None
         positive = x > 0
-        dx = np.multiply(dy, alpha.value, out=call.buffer("dx", x.shape, self.dtype))
+        dx = np.multiply(dy, call.value(alpha), out=call.buffer("dx", x.shape, self.dtype))
         dx *= ~positive
         dx += np.multiply(dy, positive, out=call.buffer("above", x.shape, self.dtype))
         return dx

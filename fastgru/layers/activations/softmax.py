@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations
+from fastgru.checks import real_numbers
 from fastgru.layers.activations.activation import ActivationLayer
-from fastgru.layers.layer import Array, Call, real_numbers
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
 
 _MASKED = -1e9  # what Keras puts in place of a masked number before softmax
 

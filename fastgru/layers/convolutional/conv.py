@@ -8,9 +8,10 @@ import numpy as np
 
 from fastgru import activations, config, constraints, initializers, kernels, regularizers, threads
 from fastgru.layers.convolutional.windows import WindowLayer, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.packing import Packing
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered, serialize
+from fastgru.types import Array, Shape
 
 _LINEAR = 0  # the number under which the kernels leave the sums as they are
 # numpy copies runs of numbers; shorter ones cost less when each cell of the windows is copied for all windows at once
@@ -124,11 +125,9 @@ class Convolution(WindowLayer):
         """A view (groups, ..., C / groups) of x (..., C)."""
         return x[None] if self.groups == 1 else np.moveaxis(x.reshape(*x.shape[:-1], self.groups, -1), -2, 0)
 
-    def _matrices(self) -> Array:
+    def _matrices(self, kernel: Array) -> Array:
         """The kernel of each group: (groups, cells of a window and channels, filters / groups)."""
-        return np.ascontiguousarray(self._grouped(self.kernel.value)).reshape(
-            self.groups, -1, self.filters // self.groups
-        )
+        return np.ascontiguousarray(self._grouped(kernel)).reshape(self.groups, -1, self.filters // self.groups)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -141,8 +140,8 @@ class Convolution(WindowLayer):
         sums = products.reshape(self.groups, rows.shape[1], -1)
         # the kernels see the rows of a group, on which softmax would be another function
         in_kernel = self.activation.kernel_id if self._is_plain else None
-        matrices = self._matrices()
-        bias = None if self.bias is None else self._grouped(self.bias.value)
+        matrices = self._matrices(call.value(self.kernel))
+        bias = None if self.bias is None else self._grouped(call.value(self.bias))
         packed = self._packed(call, matrices) if config.multiplies_with_tiles() else None
         with threads.one_blas_thread(packed is None):
             for group in range(self.groups):
@@ -188,7 +187,7 @@ class Convolution(WindowLayer):
         d_sums = kernels.contiguous(grouped, self.dtype).reshape(sums.shape)
         d = call.buffer("d", (sums[0].size + compiled.slack,), self.dtype)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None
-        matrices = self._matrices()
+        matrices = self._matrices(call.value(self.kernel))
         d_matrices = None
         if self.kernel.gradient is not None:
             d_kernel = self._grouped(self.kernel.gradient)
@@ -226,11 +225,11 @@ class Convolution(WindowLayer):
         if call.differentiate:
             return call.buffer("packed", (self.groups, size), self.dtype)
 
-        def pack(packed: Array) -> None:
-            for matrix, part in zip(matrices, packed.reshape(self.groups, size), strict=True):
+        def pack(packed: Array, kernel: Array) -> None:
+            for matrix, part in zip(self._matrices(kernel), packed.reshape(self.groups, size), strict=True):
                 compiled.dense_pack(matrix, part)
 
-        packed = self._packing.packed([self.kernel], lambda: self.groups * size, pack)
+        _, packed = self._packing.read(call, (self.kernel,), lambda: self.groups * size, pack)
         return packed.reshape(self.groups, size)
 
     def get_config(self) -> dict[str, Any]:

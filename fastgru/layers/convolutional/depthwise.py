@@ -8,8 +8,9 @@ import numpy as np
 
 from fastgru import activations, constraints, initializers, regularizers
 from fastgru.layers.convolutional.windows import WindowLayer, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered, serialize
+from fastgru.types import Array, Shape
 
 
 class Depthwise(WindowLayer):
@@ -89,8 +90,9 @@ class Depthwise(WindowLayer):
         counts, channels = windows.shape[: self.rank + 1], windows.shape[-1]
         found = call.buffer("filtered", (*counts, channels, self.depth_multiplier), self.dtype)
         found.fill(0)
+        kernel = call.value(self.kernel)
         for position in self.windows.positions:
-            found += windows[position][..., None] * self.kernel.value[position[1:-1]]
+            found += windows[position][..., None] * kernel[position[1:-1]]
         return found.reshape(*counts, -1)
 
     def _of_channels_back(self, call: Call, d: Array) -> Array | None:
@@ -104,7 +106,7 @@ class Depthwise(WindowLayer):
             return None
 
         def part(position: Any) -> Array:
-            found: Array = np.einsum("...cm,cm->...c", d, self.kernel.value[position[1:-1]])
+            found: Array = np.einsum("...cm,cm->...c", d, call.value(self.kernel)[position[1:-1]])
             return found
 
         return self._summed_windows(call, call.saved["shape"], part)
@@ -112,7 +114,7 @@ class Depthwise(WindowLayer):
     def _ended(self, call: Call, out: Array) -> Array:
         """The output of sums: bias, activation and the order of the axes."""
         if self.bias is not None:
-            out = out + self.bias.value
+            out = out + call.value(self.bias)
         y = self.activation(out)
         call.saved["out"], call.saved["y"] = out, y
         return y if self.data_format == "channels_last" else np.ascontiguousarray(np.moveaxis(y, -1, 1))
@@ -230,7 +232,7 @@ class SeparableConvolution(Depthwise):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         call.saved["filters"] = filtered = self._of_channels(call, inputs[0])
-        return self._ended(call, filtered @ self.pointwise.value.reshape(-1, self.filters))
+        return self._ended(call, filtered @ call.value(self.pointwise).reshape(-1, self.filters))
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
@@ -239,7 +241,7 @@ class SeparableConvolution(Depthwise):
         if self.pointwise.gradient is not None:
             rows = call.saved["filters"].reshape(-1, self.pointwise.shape[-2])
             self.pointwise.gradient += (rows.T @ d.reshape(-1, self.filters)).reshape(self.pointwise.shape)
-        return self._of_channels_back(call, d @ self.pointwise.value.reshape(-1, self.filters).T)
+        return self._of_channels_back(call, d @ call.value(self.pointwise).reshape(-1, self.filters).T)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
+from fastgru.types import Array, Shape
 
 Margins = Sequence[tuple[int, ...]]  # for each spatial axis the cells before and after
 

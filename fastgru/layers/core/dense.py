@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations, config, constraints, initializers, kernels, regularizers, threads
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.packing import Packing
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered, serialize
+from fastgru.types import Array, Shape
 
 _LINEAR = 0  # the number under which the kernels leave the sums as they are, for an activation they do not know
 
@@ -97,13 +99,13 @@ class Dense(Layer):
         (x,) = inputs
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         y = call.buffer("y", (len(rows), self.units), self.dtype)
-        bias = None if self.bias is None else self.bias.value
         in_kernel = self.activation.kernel_id
         number = _LINEAR if in_kernel is None else in_kernel
-        packed = self._packed(call) if config.multiplies_with_tiles() else None
+        kernel, packed = self._kernel(call)
+        bias = None if self.bias is None else call.value(self.bias)
         with threads.one_blas_thread(packed is None):
             kernels.module(self.dtype).dense_forward(
-                rows, self.kernel.value, packed, call.differentiate, bias, number, y, threads.get_num_threads()
+                rows, kernel, packed, call.differentiate, bias, number, y, threads.get_num_threads()
             )
         saved = call.saved
         saved["rows"], saved["before"], saved["packed"] = rows, y, packed
@@ -130,22 +132,25 @@ class Dense(Layer):
         d_bias = None if self.bias is None else self.bias.gradient
         with threads.one_blas_thread(packed is None):
             compiled.dense_backward(
-                rows, self.kernel.value, packed, number, before, d_rows, d, dx, self.kernel.gradient, d_bias,
+                rows, call.value(self.kernel), packed, number, before, d_rows, d, dx, self.kernel.gradient, d_bias,
                 threads.get_num_threads(),
             )  # fmt: skip
         return None if dx is None else dx.reshape(*dy.shape[:-1], rows.shape[1])
 
-    def _packed(self, call: Call) -> Array:
-        """The kernel as the tiles of the forward pass read it, or memory where that packs it."""
+    def _kernel(self, call: Call) -> tuple[Array, Array | None]:
+        """The kernel, and how the tiles of the forward pass read it: packed, or memory where that packs it."""
+        if not config.multiplies_with_tiles():
+            return call.value(self.kernel), None
         if call.differentiate:
-            return call.buffer("packed", (self._pack_size(),), self.dtype)
-        return self._packing.packed(self._weights, self._pack_size, self._pack)
+            return call.value(self.kernel), call.buffer("packed", (self._pack_size(),), self.dtype)
+        (kernel,), packed = self._packing.read(call, (self.kernel,), self._pack_size, self._pack)
+        return kernel, packed
 
     def _pack_size(self) -> int:
-        return kernels.module(self.dtype).dense_pack_size(*self.kernel.value.shape)
+        return kernels.module(self.dtype).dense_pack_size(*self.kernel.shape)
 
-    def _pack(self, packed: Array) -> None:
-        kernels.module(self.dtype).dense_pack(self.kernel.value, packed)
+    def _pack(self, packed: Array, kernel: Array) -> None:
+        kernels.module(self.dtype).dense_pack(kernel, packed)
 
     def get_config(self) -> dict[str, Any]:
         return {

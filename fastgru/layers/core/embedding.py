@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from fastgru import constraints, initializers, regularizers
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered, serialize
+from fastgru.types import Array, Shape
 
 
 @registered("keras.layers")
@@ -110,7 +112,7 @@ class Embedding(Layer):
         call.saved["indices"] = indices
         y = call.buffer("y", (*indices.shape, self.output_dim), self.dtype)
         # the range is checked; "raise" would go through a copy of y
-        np.take(self.embeddings.value, indices, axis=0, out=y, mode="clip")
+        np.take(call.value(self.embeddings), indices, axis=0, out=y, mode="clip")
         return y
 
     def backward(self, call: Call, *d_outputs: Array | None) -> None:

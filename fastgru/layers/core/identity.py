@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
 
 
 @registered("keras.layers")

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from fastgru import registry
-from fastgru.layers.layer import Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import flattened
+from fastgru.types import Shape
 
 
 class Wrapper(Layer):

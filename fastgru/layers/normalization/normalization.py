@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from fastgru import constraints, initializers, regularizers
-from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight, publish
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered, serialize
+from fastgru.types import Array, Shape
 
 _TINY = 1e-7  # keras.backend.epsilon(), which Keras adds to the number of steps that a mask leaves
 
@@ -194,15 +197,15 @@ class BatchNormalization(Normalization):
         saved["of_batch"] = call.training and self.trainable
         if saved["of_batch"]:
             self._normalize_by_batch(call, rows, y, axes, x)
-            np.multiply(saved["normal"], 1 if self.gamma is None else self.gamma.value, out=y)
+            np.multiply(saved["normal"], 1 if self.gamma is None else call.value(self.gamma), out=y)
             if self.beta is not None:
-                y += self.beta.value
+                y += call.value(self.beta)
         else:
             # y = x s + (beta - mean s) with s = gamma / sqrt(variance + epsilon)
-            saved["rows"], saved["inverse"] = rows, 1 / np.sqrt(self.moving_variance.value + self.epsilon)
-            s = saved["inverse"] if self.gamma is None else saved["inverse"] * self.gamma.value
+            saved["rows"], saved["inverse"] = rows, 1 / np.sqrt(call.value(self.moving_variance) + self.epsilon)
+            s = saved["inverse"] if self.gamma is None else saved["inverse"] * call.value(self.gamma)
             np.multiply(rows, s, out=y)
-            y += (0 if self.beta is None else self.beta.value) - self.moving_mean.value * s
+            y += (0 if self.beta is None else call.value(self.beta)) - call.value(self.moving_mean) * s
         return self._as_input_was(call, "y", y, x.shape, axes)
 
     def _normalize_by_batch(self, call: Call, rows: Array, scratch: Array, axes: Sequence[int], x: Array) -> None:
@@ -226,8 +229,8 @@ class BatchNormalization(Normalization):
         inverse = 1 / np.sqrt(variance + self.epsilon)
         normal *= inverse
         call.saved.update(normal=normal, inverse=inverse, counts=counts, total=total)
-        for moving, new in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving.value * self.momentum + new * (1 - self.momentum))
+        moved = ((self.moving_mean, mean), (self.moving_variance, variance))
+        publish({moving: moving.value * self.momentum + new * (1 - self.momentum) for moving, new in moved})
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
@@ -243,7 +246,7 @@ class BatchNormalization(Normalization):
                 normal = saved["normal"]
             else:
                 normal = call.buffer("normal", d.shape, self.dtype)
-                np.subtract(saved["rows"], self.moving_mean.value, out=normal)
+                np.subtract(saved["rows"], call.value(self.moving_mean), out=normal)
                 normal *= inverse
             d_gamma = np.ones(len(d), self.dtype) @ np.multiply(d, normal, out=dx)
             if gamma is not None:
@@ -253,7 +256,7 @@ class BatchNormalization(Normalization):
             self.beta.gradient += d_beta
         if not call.input_gradient:
             return None
-        s = inverse if self.gamma is None else inverse * self.gamma.value
+        s = inverse if self.gamma is None else inverse * call.value(self.gamma)
         if of_batch:
             # dx = s (dy - (sum dy + x' sum(dy x')) / n), where x' is normalized; a masked step has no part in the sums
             np.multiply(normal, -d_gamma / saved["total"], out=dx)
@@ -350,9 +353,9 @@ class LayerNormalization(Normalization):
             scaled = np.multiply(rows, inverse, out=call.buffer("scaled", rows.shape, self.dtype))
         call.saved.update(normal=normal, inverse=inverse, scaled=scaled)
         y = call.buffer("y_rows", rows.shape, self.dtype)
-        np.multiply(scaled, 1 if self.gamma is None else self.gamma.value.ravel(), out=y)
+        np.multiply(scaled, 1 if self.gamma is None else call.value(self.gamma).ravel(), out=y)
         if self.beta is not None:
-            y += self.beta.value.ravel()
+            y += call.value(self.beta).ravel()
         return self._as_input_was(call, "y", y, x.shape, axes)
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
@@ -372,7 +375,7 @@ class LayerNormalization(Normalization):
         # with g = dy gamma and x' the normalized x: dx = (g - mean(g) - x' mean(g x')) / sqrt(variance + epsilon);
         # rms_scaling has no mean(g), and x / sqrt(variance + epsilon) in place of the second x'
         g = call.buffer("g", d.shape, self.dtype)
-        np.multiply(d, 1 if self.gamma is None else self.gamma.value.ravel(), out=g)
+        np.multiply(d, 1 if self.gamma is None else call.value(self.gamma).ravel(), out=g)
         columns = d.shape[1]
         np.multiply(normal, -np.einsum("rc,rc->r", g, scaled)[:, None] / columns, out=dx)
         dx += g
@@ -447,8 +450,8 @@ class GroupNormalization(Normalization):
     def _ungrouped(self, x: Array) -> Array:
         return np.ascontiguousarray(np.moveaxis(x.reshape(*x.shape[:-2], -1), -1, self.axis))
 
-    def _by_channel(self, weight: Weight | None, absent: float) -> Any:
-        return absent if weight is None else weight.value.reshape(self.groups, -1)
+    def _by_channel(self, call: Call, weight: Weight | None, absent: float) -> Any:
+        return absent if weight is None else call.value(weight).reshape(self.groups, -1)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         grouped = self._grouped(inputs[0])
@@ -457,7 +460,7 @@ class GroupNormalization(Normalization):
         inverse = 1 / np.sqrt(np.square(normal).mean(axes, keepdims=True) + np.asarray(self.epsilon, self.dtype))
         normal *= inverse
         call.saved["normal"], call.saved["inverse"] = normal, inverse
-        return self._ungrouped(normal * self._by_channel(self.gamma, 1) + self._by_channel(self.beta, 0))
+        return self._ungrouped(normal * self._by_channel(call, self.gamma, 1) + self._by_channel(call, self.beta, 0))
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
@@ -467,7 +470,7 @@ class GroupNormalization(Normalization):
         for weight, gradient in ((self.gamma, d * normal), (self.beta, d)):
             if weight is not None and weight.gradient is not None:
                 weight.gradient += gradient.sum(samples).ravel()
-        g = d * self._by_channel(self.gamma, 1)
+        g = d * self._by_channel(call, self.gamma, 1)
         along = (g * normal).mean(axes, keepdims=True)
         return self._ungrouped((g - g.mean(axes, keepdims=True) - normal * along) * call.saved["inverse"])
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastgru import random
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
 
 
 def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: str) -> Array:

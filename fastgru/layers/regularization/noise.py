@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from fastgru import random
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.regularization.dropout import Dropout
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 @registered("keras.layers")

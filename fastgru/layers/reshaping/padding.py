@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastgru.layers.convolutional.windows import SpatialLayer, inside, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 def pairs(value: Any, where: str) -> Sequence[tuple[int, ...]]:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastgru.layers.convolutional.windows import SpatialLayer, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 class UpSampling(SpatialLayer):

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.core.wrapper import SequenceWrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape, activity_penalty, run_backward, run_forward
+from fastgru.layers.layer import Layer
+from fastgru.layers.penalties import activity_penalty, run_backward, run_forward
 from fastgru.layers.rnn.recurrent import Recurrent, forward_side_by_side
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 SAME = ("stateful", "return_sequences", "return_state")

@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.core.wrapper import Wrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.rnn.gru import GRU
 from fastgru.layers.rnn.lstm import LSTM
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 _INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer")
 _THE_REST = (

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastgru import activations, kernels
 from fastgru.kernels import reference
-from fastgru.layers.layer import Array
 from fastgru.layers.rnn.recurrent import Dropped, Recurrent
 from fastgru.registry import registered
+from fastgru.types import Array
 
 
 @registered("keras.layers")
@@ -130,11 +130,11 @@ class GRU(Recurrent):
         return bias if self.reset_after else bias[None]
 
     def _pack_size(self) -> int:
-        return kernels.module(self.dtype).gru_pack_size(self.kernel.value.shape[0], self.units, self.reset_after)
+        return kernels.module(self.dtype).gru_pack_size(self.kernel.shape[0], self.units, self.reset_after)
 
-    def _pack(self, packed: Array) -> None:
-        kernel, recurrent_kernel = self.kernel.value, self.recurrent_kernel.value
-        kernels.module(self.dtype).gru_pack(kernel, recurrent_kernel, self._bias_read(), self.reset_after, packed)
+    def _pack(self, packed: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None) -> None:
+        shaped = None if bias is None else self._shaped(bias)
+        kernels.module(self.dtype).gru_pack(kernel, recurrent_kernel, shaped, self.reset_after, packed)
 
     def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
         return kernels.module(self.dtype).gru_memory(*shape, self.units, self.reset_after, packed, keep)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations
-from fastgru.layers.layer import Array
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.registry import registered
+from fastgru.types import Array
 
 
 @registered("keras.layers")

@@ -10,10 +10,13 @@ import numpy.typing as npt
 
 from fastgru import activations, config, constraints, initializers, kernels, random, regularizers, threads
 from fastgru.kernels import reference_rnn
-from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
+from fastgru.layers.layer import Layer
 from fastgru.layers.packing import Packing
 from fastgru.layers.regularization.dropout import keep_mask
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
 from fastgru.registry import serialize
+from fastgru.types import Array, Shape
 
 # the activations that the kernels do not know, or, as softmax, not one number at a time
 _IN_NUMPY = (None, activations.softmax.kernel_id)
@@ -183,7 +186,7 @@ class Recurrent(Layer):
         return self.bias_initializer
 
     def _check_shape(self, shape: Shape) -> None:
-        features = self.kernel.value.shape[0] if self.built else None
+        features = self.kernel.shape[0] if self.built else None
         if len(shape) != 3 or (features is not None and shape[2] != features):
             expected = f"(batch, timesteps, {'features' if features is None else features})"
             raise ValueError(f"{self._where}: expected input of shape {expected}, got {tuple(shape)}.")
@@ -364,9 +367,11 @@ class Recurrent(Layer):
             self._take_room(call, *room[1:])
             saved["room"] = room
         if tiles and not call.differentiate:
-            saved["packed"] = self._packing.packed(self._weights, self._pack_size, self._pack)
+            weights, saved["packed"] = self._packing.read(call, self._weights, self._pack_size, self._pack)
+        else:
+            weights = tuple([call.value(weight) for weight in self._weights])
         return (
-            x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), saved["packed"], *saved["states"],
+            x, *self._shaped_weights(weights), saved["packed"], *saved["states"],
             _bytes(call.mask), *self._kernel_options(), call.differentiate, saved["memory"], saved["y"],
             *self._padded(saved["lasts"]),
         )  # fmt: skip
@@ -398,8 +403,8 @@ class Recurrent(Layer):
             d_states = tuple(call.buffer(name, (len(x), self.units), self.dtype) for name in names)
         with threads.one_blas_thread(packed is None):
             getattr(kernels.module(self.dtype), self._kernels[1])(
-                x, self.kernel.value, self.recurrent_kernel.value, packed, *call.saved["states"], _bytes(call.mask),
-                *self._kernel_options(), call.saved["memory"], read[0], *self._padded(read[1:]), dx,
+                x, call.value(self.kernel), call.value(self.recurrent_kernel), packed, *call.saved["states"],
+                _bytes(call.mask), *self._kernel_options(), call.saved["memory"], read[0], *self._padded(read[1:]), dx,
                 *self._padded(d_states), *self._gradients(), threads.get_num_threads(),
             )  # fmt: skip
         return dx, *d_states
@@ -407,11 +412,11 @@ class Recurrent(Layer):
     # what the next four methods say of rnn.pxi, a layer with kernels of its own says of those
 
     def _pack_size(self) -> int:
-        features, columns = self.kernel.value.shape
+        features, columns = self.kernel.shape
         return kernels.module(self.dtype).rnn_pack_size(features, self.units, columns)
 
-    def _pack(self, packed: Array) -> None:
-        kernels.module(self.dtype).rnn_pack(self.kernel.value, self.recurrent_kernel.value, packed)
+    def _pack(self, packed: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None) -> None:
+        kernels.module(self.dtype).rnn_pack(kernel, recurrent_kernel, packed)
 
     def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
         return kernels.module(self.dtype).rnn_memory(*shape, self.units, self.gates * self.units, keep)
@@ -424,8 +429,9 @@ class Recurrent(Layer):
         """The bias, or its gradient, in the shape in which the kernels read it."""
         return bias
 
-    def _bias_read(self) -> Array | None:
-        return None if self.bias is None else self._shaped(self.bias.value)
+    def _shaped_weights(self, weights: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
+        """Kernel, recurrent kernel and, where there is one, bias, as the kernels read them."""
+        return weights[0], weights[1], self._shaped(weights[2]) if self.use_bias else None
 
     def _gradients(self) -> tuple[Array | None, Array | None, Array | None]:
         """Where the gradients of the weights go: None for a frozen one."""
@@ -434,18 +440,19 @@ class Recurrent(Layer):
 
     def _forward_in_numpy(self, call: Call) -> None:
         x, states, masks = (call.saved[name] for name in ("x", "states", "dropout"))
+        weights = tuple([call.value(weight) for weight in self._weights])
         with threads.one_blas_thread():
             y, *lasts, call.saved["steps"] = self._twin[0](
-                x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), *states, call.mask,
-                self._options(masks),
+                x, *self._shaped_weights(weights), *states, call.mask, self._options(masks)
             )  # fmt: skip
         call.saved.update(y=y, lasts=tuple(lasts[: self.state_count]), room=None)
 
     def _backward_in_numpy(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         steps, options = call.saved.pop("steps"), self._options(call.saved["dropout"])
         with threads.one_blas_thread():
+            kernel, recurrent_kernel = call.value(self.kernel), call.value(self.recurrent_kernel)
             dx, *d_states, d_kernel, d_recurrent_kernel, d_bias = self._twin[1](
-                self.kernel.value, self.recurrent_kernel.value, options, steps, d_y, *self._padded(d_lasts)
+                kernel, recurrent_kernel, options, steps, d_y, *self._padded(d_lasts)
             )
         for gradient, new in zip(self._gradients(), (d_kernel, d_recurrent_kernel, d_bias), strict=True):
             if gradient is not None:

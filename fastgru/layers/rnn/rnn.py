@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from fastgru.layers.core.wrapper import SequenceWrapper
-from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.rnn.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
 from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 @registered("keras.layers")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastgru.layers.core.wrapper import Wrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.layer import Layer
+from fastgru.layers.penalties import run_backward, run_forward
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 @registered("keras.layers")
