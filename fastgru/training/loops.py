@@ -44,7 +44,7 @@ def train(
             bar.begin(f"Epoch {epoch + 1:>{len(str(epochs.stop))}}/{epochs.stop}", len(batches))
             logs = _epoch(model, batches, step, batch_hooks, bar, "stop_training")
             if validation is not None and is_validated(epoch + 1):
-                validation_logs = _pass(model, validation, hooks, Progress())
+                validation_logs = evaluate(model, validation, hooks, Progress())
                 logs.update((f"val_{name}", value) for name, value in validation_logs.items())
             logs = dict(sorted(logs.items()))
             hooks.call("on_epoch_end", epoch, logs)
@@ -55,15 +55,7 @@ def train(
 
 
 def evaluate(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> Logs:
-    """One pass over the data without training, with a bar of its own."""
-    with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
-        bar.begin("Evaluate", len(batches))
-        logs = _pass(model, batches, hooks, bar)
-        bar.end(logs)
-    return logs
-
-
-def _pass(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> Logs:
+    """One pass over the data without training."""
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
     with _workspace(model, "stop_evaluating") as call:
         hooks.call("on_test_begin", None)

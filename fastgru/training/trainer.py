@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import data
+from fastgru import config, data, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches
 from fastgru.layers.symbolic import is_symbolic
@@ -177,7 +177,10 @@ class Trainer(Compiled):
         batches = feeding.batches(self, "evaluate", samples, batch_size, steps=steps)
         bar = progress(verbose)
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": len(batches)})
-        logs = loops.evaluate(self, batches, hooks, bar)
+        with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+            bar.begin("Evaluate", len(batches))
+            logs = loops.evaluate(self, batches, hooks, bar)
+            bar.end(logs)
         return logs if return_dict else self._objective.in_order(logs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
