@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import pickle
 import subprocess
 import sys
@@ -57,11 +56,3 @@ def test_a_model_pickled_before_the_move_answers_as_it_did() -> None:
     np.testing.assert_allclose(model.predict(x, verbose=0), y, rtol=1e-5)
     model.fit(x, np.zeros(6), batch_size=3, verbose=0)  # its optimizer goes on, too
     assert model.optimizer.iterations == 6
-
-
-def test_layers_pickled_before_their_options_were_declared_have_the_same_config() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        layers = pickle.loads((FILES / "pickled_layers.pickle").read_bytes())
-    configs = json.loads((FILES / "pickled_layers.json").read_text())
-    assert json.loads(json.dumps([layer.get_config() for layer in layers])) == configs

@@ -176,3 +176,7 @@ __all__ = [
 ]
 
 __getattr__ = attributes(__name__)
+
+
+def __dir__() -> list[str]:
+    return __all__

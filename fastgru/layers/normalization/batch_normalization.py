@@ -12,7 +12,6 @@ from fastgru.initializers import Initializer
 from fastgru.layers import options
 from fastgru.layers.normalization.normalizer import Normalizer
 from fastgru.layers.options import ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
-from fastgru.layers.weight import publish
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
@@ -144,7 +143,8 @@ class BatchNormalization(Normalizer):
         normal *= inverse
         call.saved.update(normal=normal, inverse=inverse, counts=counts, total=total)
         moved = ((self.moving_mean, mean), (self.moving_variance, variance))
-        publish({moving: moving.value * self.momentum + new * (1 - self.momentum) for moving, new in moved})
+        version, rest = call.version, 1 - self.momentum
+        version.update({moving: version.latest(moving) * self.momentum + new * rest for moving, new in moved})
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs

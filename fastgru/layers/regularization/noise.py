@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks
+from fastgru import activations, checks
 from fastgru.layers import options
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.regularization.dropout import Dropout
@@ -81,7 +81,7 @@ class SpatialDropout2D(Dropout):
 
 
 # what a dropped number becomes: SELU's lower limit
-_LIMIT = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+_LIMIT = -activations.SELU_ALPHA * activations.SELU_SCALE
 
 
 @registered("keras.layers")
