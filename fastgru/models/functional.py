@@ -180,7 +180,7 @@ class Functional(Model):
         return [arranged(self.input, iter(inputs))], {}
 
     def compute_mask(self, call: Call, *inputs: Array) -> Any:
-        return call.saved["mask"]
+        return call.output_mask
 
     # --- the two passes -----------------------------------------------------------------------------
 
@@ -216,11 +216,11 @@ class Functional(Model):
                     masks[place] = part
             else:
                 values[outputs[0]], masks[outputs[0]] = results, mask
-        call.saved["penalty"], call.saved["values"] = total, values
+        call.penalty, call.saved["values"] = total, values
         if len(self._ends) == 1:
-            call.saved["mask"] = masks[self._ends[0]]
+            call.output_mask = masks[self._ends[0]]
             return values[self._ends[0]]
-        call.saved["mask"] = tuple([masks[place] for place in self._ends])
+        call.output_mask = tuple([masks[place] for place in self._ends])
         return tuple([values[place] for place in self._ends])
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:

@@ -166,7 +166,8 @@ class Bidirectional(SequenceWrapper):
             found, penalty = (ran[0][0], ran[1][0]), ran[0][1] + ran[1][1]
         forward, backward = self._split(found[0]), self._split(found[1])
         saved = call.saved
-        saved["penalty"], saved["given"] = penalty, len(inputs) > 1
+        call.penalty = penalty
+        saved["given"] = len(inputs) > 1
         saved["states"] = len(forward[1]), len(backward[1])
         saved["outputs"] = both = forward[0], self._turned(backward[0])
         return self._outputs(forward, backward, self._merged(call, *both))

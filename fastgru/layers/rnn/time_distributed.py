@@ -74,7 +74,7 @@ class TimeDistributed(Wrapper):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        y, call.saved["penalty"] = run_forward(self.layer, call.child(0), _rows(x))
+        y, call.penalty = run_forward(self.layer, call.child(0), _rows(x))
         output: Array = y.reshape(*x.shape[:2], *y.shape[1:])
         call.saved["shape"] = x.shape
         return output
