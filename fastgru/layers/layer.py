@@ -31,11 +31,11 @@ from fastgru.types import Array, Shape
 
 DTYPES = ("float32", "float64")
 _filled = ContextVar("filled", default=True)
-_room: ContextVar[list[int] | None] = ContextVar("room", default=None)
+_capacity: ContextVar[list[int] | None] = ContextVar("capacity", default=None)
 
 
 def _unique(weights: list[Weight]) -> list[Weight]:
-    """Each weight where it is met first: a layer may stand in two models, one inside the other."""
+    """Each weight once, where it comes first: a layer may stand in two models, one inside the other."""
     return list({id(weight): weight for weight in weights}.values())
 
 
@@ -45,12 +45,12 @@ def unfilled_weights(limit: int | None = None) -> Iterator[None]:
 
     ValueError, before memory is taken, where the new weights are more than `limit` numbers in all.
     """
-    before = _filled.set(False), _room.set(None if limit is None else [limit])
+    before = _filled.set(False), _capacity.set(None if limit is None else [limit])
     try:
         yield
     finally:
         _filled.reset(before[0])
-        _room.reset(before[1])
+        _capacity.reset(before[1])
 
 
 def dtype_name(dtype: Any) -> str:
@@ -152,7 +152,7 @@ class Layer:
         return input_shape
 
     def compute_mask(self, call: Call, *inputs: Array) -> Any:
-        """The mask of the first output (a tuple of masks for a model with several), asked for after `forward`.
+        """The mask of the first output (a tuple of masks for a model with several), which is read after `forward`.
 
         A layer that treats every step alike passes its input's on; one whose output has other steps returns None.
         """
@@ -184,7 +184,7 @@ class Layer:
         )
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
-        """Gradients of the inputs, given those of the outputs; adds the weights' own into `Weight.gradient`.
+        """Gradients of the inputs from those of the outputs; adds those of the weights to `Weight.gradient`.
 
         Returns an array for one input, a tuple for several; may be None where `call.input_gradient` is False.
         """
@@ -207,7 +207,7 @@ class Layer:
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.
 
-        ``("", weights)`` are the layer's own; an inner layer (``("forward_layer", layer)``) or a list of them
+        ``("", weights)`` are those of the layer itself; an inner layer (``("forward_layer", layer)``) or a list of them
         (``("layers", layers)``) describes itself further.
         """
         return [("", self._weights)]
@@ -226,10 +226,10 @@ class Layer:
         """Create a weight, in the order in which Keras lists them; ValueError once the layer is built."""
         if self.built:
             raise ValueError(f"Layer {self.name!r} is built already and takes no further weight {name!r}.")
-        room = _room.get()
-        if room is not None:
-            room[0] -= math.prod(shape)
-            if room[0] < 0:
+        capacity = _capacity.get()
+        if capacity is not None:
+            capacity[0] -= math.prod(shape)
+            if capacity[0] < 0:
                 raise ValueError(
                     f"Layer {self.name!r}: its weight {name!r} of shape {shape} is larger than what the file holds."
                 )
@@ -263,8 +263,8 @@ class Layer:
     def trainable_weights(self) -> list[Weight]:
         if not self.trainable:
             return []
-        own = [weight for weight in self._weights if weight.trainable]
-        return _unique(own + [weight for layer in self.sublayers for weight in layer.trainable_weights])
+        trained = [weight for weight in self._weights if weight.trainable]
+        return _unique(trained + [weight for layer in self.sublayers for weight in layer.trainable_weights])
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
@@ -277,20 +277,20 @@ class Layer:
 
     def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
         """Replace all weights, or none where a number or a shape does not fit."""
-        own = self.weights
+        targets = self.weights
         weights = list(weights)
-        if len(weights) != len(own):
-            raise ValueError(f"Layer {self.name!r}: expected {len(own)} weight arrays, got {len(weights)}.")
+        if len(weights) != len(targets):
+            raise ValueError(f"Layer {self.name!r}: expected {len(targets)} weight arrays, got {len(weights)}.")
         arrays = [
             real_numbers(new, f"Layer {self.name!r}, weight {weight.name!r}")
-            for weight, new in zip(own, weights, strict=True)
+            for weight, new in zip(targets, weights, strict=True)
         ]
-        for weight, new in zip(own, arrays, strict=True):
+        for weight, new in zip(targets, arrays, strict=True):
             if new.shape != weight.shape:
                 raise ValueError(
                     f"Layer {self.name!r}, weight {weight.name!r}: expected shape {weight.shape}, got {new.shape}."
                 )
-        publish({weight: np.array(new, weight.dtype, order="C") for weight, new in zip(own, arrays, strict=True)})
+        publish({weight: np.array(new, weight.dtype, order="C") for weight, new in zip(targets, arrays, strict=True)})
 
     def count_params(self) -> int:
         """Number of numbers in the weights."""
@@ -333,12 +333,12 @@ class Layer:
             shapes = [array.shape for array in arrays]
             self.build(shapes if self.takes_list else shapes[0])
         self.check_inputs(*arrays)
-        given: tuple[Array | None, ...] = ()
+        as_read: tuple[Array | None, ...] = ()
         if mask is not None:
             masks = mask if isinstance(mask, (list, tuple)) and self.takes_list else [mask]
             pairs = zip(masks, arrays, strict=False)
-            given = tuple([None if one is None else self.as_mask(one, array) for one, array in pairs])
-        return self._new_outputs(arrays, bool(training), given)
+            as_read = tuple([None if one is None else self.as_mask(one, array) for one, array in pairs])
+        return self._new_outputs(arrays, bool(training), as_read)
 
     def _new_outputs(self, arrays: Sequence[Array], training: bool, masks: tuple[Array | None, ...]) -> Any:
         """Outputs in new arrays, a list where `forward` returns several."""
@@ -375,10 +375,10 @@ class Layer:
         """The outputs of a new node."""
         tensors = [*self.in_order(inputs), *more]
         masks: Masks = None if mask is None else tuple(self.in_order(mask))
-        for given in (*tensors, *(one for one in masks or () if one is not None)):
-            if not isinstance(given, SymbolicTensor):
+        for tensor in (*tensors, *(one for one in masks or () if one is not None)):
+            if not isinstance(tensor, SymbolicTensor):
                 raise ValueError(
-                    f"Layer {self.name!r}: expected symbolic tensors, got {type(given).__name__}; give the layer "
+                    f"Layer {self.name!r}: expected symbolic tensors, got {type(tensor).__name__}; give the layer "
                     "either these or arrays."
                 )
         if not self.built:
@@ -388,22 +388,22 @@ class Layer:
         self.check_inputs(*stand_ins(tensors))
         if masks is None and more and not self.takes_list:
             masks = ()
-        return self.packed(Node(self, tensors, masks, self.compute_output_spec(*tensors)).outputs)
+        return self.as_structure(Node(self, tensors, masks, self.compute_output_spec(*tensors)).outputs)
 
     def in_order(self, inputs: Any) -> list[Any]:
         """The inputs, as users nest them, in the order in which `forward` takes them."""
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
-    def packed(self, outputs: Sequence[Any]) -> Any:
+    def as_structure(self, outputs: Sequence[Any]) -> Any:
         """The outputs as users get them: one, or a list of several."""
         return list(outputs) if len(outputs) > 1 else outputs[0]
 
     def compute_output_spec(self, *inputs: SymbolicTensor) -> list[tuple[Shape, str]]:
         """Shape and dtype of each output for symbolic inputs."""
         shapes = [tensor.shape for tensor in inputs]
-        found = self.compute_output_shape(shapes if self.takes_list else shapes[0])
-        several = found and isinstance(found[0], (tuple, list))
-        return [(tuple(shape), self.dtype) for shape in (found if several else [found])]
+        computed = self.compute_output_shape(shapes if self.takes_list else shapes[0])
+        several = computed and isinstance(computed[0], (tuple, list))
+        return [(tuple(shape), self.dtype) for shape in (computed if several else [computed])]
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments, by position and by name, with which Keras's layer is called for these inputs."""
@@ -430,7 +430,7 @@ class Layer:
     @property
     def output(self) -> Any:
         """What the layer's first application in a graph puts out: a symbolic tensor or a list of them."""
-        return self.packed(self._first_node("output").outputs)
+        return self.as_structure(self._first_node("output").outputs)
 
     def as_input(self, x: npt.ArrayLike) -> Array:
         """`x` of the layer's dtype, as the kernels read it; ValueError where it holds no real numbers."""
@@ -447,12 +447,12 @@ class Layer:
 
     def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
         """The mask of `x` as the layers read it: bool and C-contiguous; ValueError where its shape is not (B, T)."""
-        found = real_numbers(mask, f"Layer {self.name!r}, mask")
-        if found.shape != x.shape[:2]:
+        array = real_numbers(mask, f"Layer {self.name!r}, mask")
+        if array.shape != x.shape[:2]:
             raise ValueError(
-                f"Layer {self.name!r}: expected a mask of shape {x.shape[:2]} (batch, timesteps), got {found.shape}."
+                f"Layer {self.name!r}: expected a mask of shape {x.shape[:2]} (batch, timesteps), got {array.shape}."
             )
-        return np.ascontiguousarray(found, dtype=bool)
+        return np.ascontiguousarray(array, dtype=bool)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

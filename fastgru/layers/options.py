@@ -107,7 +107,7 @@ def _object(get: Callable[[Any], Any], serialize: Callable[[Any], Any]) -> Any:
 
 # typed as what the attribute holds in a layer, as `dataclasses.field` is
 def option(convert: Callable[[Any, str, str], Any] = _as_it_is, **how: Any) -> Any:
-    """An option that is checked and converted as is said here."""
+    """An option with a check and a form in the config."""
     return Option(convert, **how)
 
 

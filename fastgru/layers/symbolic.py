@@ -106,7 +106,7 @@ class Node:
     inputs : tuple of SymbolicTensor
         In the order in which `Layer.forward` takes them; none for an `InputLayer`.
     masks : tuple or None
-        The tensors given as masks, one or None for each input; None: the masks that the inputs carry. Empty: the layer
+        The tensors passed as masks, one or None for each input; None: the masks that the inputs carry. Empty: the layer
         sees no mask, but its output carries on that of the first input.
     outputs : tuple of SymbolicTensor
     index : int
@@ -163,14 +163,14 @@ def is_symbolic(inputs: Any) -> bool:
 def stand_ins(tensors: Sequence[SymbolicTensor]) -> list[npt.NDArray[Any]]:
     """Arrays of the tensors' shapes, for checks of shapes; they take no memory.
 
-    An axis of free length has that of another tensor where one is known.
+    An axis of free length has that of another tensor where there is one.
     """
-    known = {axis: size for tensor in tensors for axis, size in enumerate(tensor.shape) if size is not None}
-    zero = {0: 1, **known}
+    fixed = {axis: size for tensor in tensors for axis, size in enumerate(tensor.shape) if size is not None}
+    sizes = {0: 1, **fixed}
     return [
         np.broadcast_to(
             np.zeros((), tensor.dtype),
-            [zero.get(axis, _ANY_SIZE) if size is None else size for axis, size in enumerate(tensor.shape)],
+            [sizes.get(axis, _ANY_SIZE) if size is None else size for axis, size in enumerate(tensor.shape)],
         )
         for tensor in tensors
     ]

@@ -173,8 +173,8 @@ class Functional(Model):
             return [inputs[name] for name in self.input_names]
         return flattened(inputs)
 
-    def packed(self, outputs: Sequence[Any]) -> Any:
-        return arranged(self.output, iter(outputs)) if isinstance(self.output, dict) else super().packed(outputs)
+    def as_structure(self, outputs: Sequence[Any]) -> Any:
+        return arranged(self.output, iter(outputs)) if isinstance(self.output, dict) else super().as_structure(outputs)
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         return [arranged(self.input, iter(inputs))], {}

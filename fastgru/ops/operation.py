@@ -20,7 +20,7 @@ from fastgru.types import Array, Shape
 
 OPERATIONS = "keras.src.ops"  # where Keras has them
 
-# the gradient of an argument, given that of the output, the output, and all arguments
+# the gradient of an argument, from that of the output, the output, and all arguments
 Gradient = Callable[..., Array]
 
 
@@ -39,25 +39,25 @@ class Operation(Layer):
     takes_list = True
     module = f"{OPERATIONS}.numpy"
     options: ClassVar[dict[str, Any]] = {}
-    listed: ClassVar[bool] = False  # its tensors are given as one list
+    listed: ClassVar[bool] = False  # its tensors come as one list
 
     def __init__(self, *arguments: Any, name: str | None = None, **options: Any) -> None:
-        given = {**dict(zip(self.options, arguments, strict=False)), **options}
-        super().__init__(name=name, **{key: value for key, value in given.items() if key not in self.options})
+        named = {**dict(zip(self.options, arguments, strict=False)), **options}
+        super().__init__(name=name, **{key: value for key, value in named.items() if key not in self.options})
         self.settings: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in {**self.options, **given}.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in {**self.options, **named}.items()
         }
         self._constants: dict[int, Any] = {}
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Draw the operation: its tensors and constants in the order of Keras's call."""
-        given = [*arguments, *named.values()]
+        operands = [*arguments, *named.values()]
         if self.listed:
-            given = list(given[0])
-        tensors = [one for one in given if isinstance(one, SymbolicTensor)]
+            operands = list(operands[0])
+        tensors = [one for one in operands if isinstance(one, SymbolicTensor)]
         if self.nodes or not tensors:
             raise ValueError(f"Operation {self.name!r}: expected to be called once, and on symbolic tensors.")
-        self._constants = {place: one for place, one in enumerate(given) if not isinstance(one, SymbolicTensor)}
+        self._constants = {place: one for place, one in enumerate(operands) if not isinstance(one, SymbolicTensor)}
         return super().__call__(tensors)
 
     def arguments(self, inputs: Sequence[Any]) -> list[Any]:
@@ -80,12 +80,14 @@ class Operation(Layer):
         raise NotImplementedError
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """That of the output: here, of a view, found with two sizes for what is free."""
-        found = []
+        """That of the output: here, of a view, from two sizes for what is free."""
+        shapes_of_y = []
         for free in (24, 48):
             sizes = [[free if size is None else size for size in shape] for shape in shapes]
-            found.append(self.compute(*self.arguments([np.broadcast_to(np.zeros(()), size) for size in sizes])).shape)
-        return tuple(one if one == other else None for one, other in zip(*found, strict=True))
+            shapes_of_y.append(
+                self.compute(*self.arguments([np.broadcast_to(np.zeros(()), size) for size in sizes])).shape
+            )
+        return tuple(one if one == other else None for one, other in zip(*shapes_of_y, strict=True))
 
     def output_dtype(self, *dtypes: str) -> np.dtype[Any]:
         """That of the output as numpy has it: here, of a view."""
@@ -120,9 +122,9 @@ class Operation(Layer):
     def forward(self, call: Call, *inputs: Array) -> Array:
         y = self.compute(*self.arguments(inputs))
         if y.dtype.name != self.dtype or not y.flags.c_contiguous:
-            kept = call.buffer("y", y.shape, self.dtype)
-            np.copyto(kept, y, casting="same_kind")
-            y = kept
+            converted = call.buffer("y", y.shape, self.dtype)
+            np.copyto(converted, y, casting="same_kind")
+            y = converted
         call.saved["inputs"], call.saved["y"] = inputs, y
         return y
 
@@ -131,11 +133,11 @@ class Operation(Layer):
         inputs = call.saved["inputs"]
         if d_y is None:
             return (None,) * len(inputs)
-        found = self.gradients(d_y, call.saved["y"], *self.arguments(inputs))
-        own = (gradient for place, gradient in enumerate(found) if place not in self._constants)
+        gradients = self.gradients(d_y, call.saved["y"], *self.arguments(inputs))
+        of_inputs = (gradient for place, gradient in enumerate(gradients) if place not in self._constants)
         return tuple(
             None if gradient is None else np.ascontiguousarray(gradient, x.dtype)
-            for gradient, x in zip(own, inputs, strict=True)
+            for gradient, x in zip(of_inputs, inputs, strict=True)
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -173,17 +175,17 @@ class Elementwise(Operation):
 
 
 def _broadcast(sizes: Sequence[int | None]) -> int | None:
-    known = {size for size in sizes if size not in (1, None)}
-    if len(known) > 1:
-        raise ValueError(f"axes of the sizes {sorted(size for size in known if size)} do not go together")
-    return known.pop() if known else None if None in sizes else 1
+    fixed = {size for size in sizes if size not in (1, None)}
+    if len(fixed) > 1:
+        raise ValueError(f"axes of the sizes {sorted(size for size in fixed if size)} do not go together")
+    return fixed.pop() if fixed else None if None in sizes else 1
 
 
 def _summed(gradient: Array, shape: tuple[int, ...]) -> Array:
     """The gradient of what was broadcast from `shape`."""
     added = tuple(range(gradient.ndim - len(shape)))
-    kept = tuple(len(added) + axis for axis, size in enumerate(shape) if size == 1)
-    return gradient.sum(added + kept).reshape(shape) if added or kept else gradient
+    repeated = tuple(len(added) + axis for axis, size in enumerate(shape) if size == 1)
+    return gradient.sum(added + repeated).reshape(shape) if added or repeated else gradient
 
 
 def _none(d: Array, *_: Any) -> Array:
@@ -244,14 +246,14 @@ class Reduction(Operation):
 
     def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
         (x,) = arguments
-        kept = [1 if axis in self._axes(x.ndim) else size for axis, size in enumerate(x.shape)]
-        return [type(self).derivative(d_y.reshape(kept), y.reshape(kept), x)]
+        with_axes = [1 if axis in self._axes(x.ndim) else size for axis, size in enumerate(x.shape)]
+        return [type(self).derivative(d_y.reshape(with_axes), y.reshape(with_axes), x)]
 
     def _axes(self, rank: int) -> set[int]:
         """The axes that are reduced, counted from the first."""
         axis = self.settings["axis"]
-        given = range(rank) if axis is None else np.atleast_1d(axis)
-        return {int(axis) + rank if axis < 0 else int(axis) for axis in given}
+        axes = range(rank) if axis is None else np.atleast_1d(axis)
+        return {int(axis) + rank if axis < 0 else int(axis) for axis in axes}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
@@ -268,8 +270,8 @@ class Reduction(Operation):
 
 def _of_extremes(d: Array, y: Array, x: Array) -> Array:
     """Equals share the gradient, as in JAX."""
-    found = (x == y).astype(d.dtype)
-    return found * d / found.sum(tuple(axis for axis, size in enumerate(y.shape) if size == 1), keepdims=True)
+    extreme = (x == y).astype(d.dtype)
+    return extreme * d / extreme.sum(tuple(axis for axis, size in enumerate(y.shape) if size == 1), keepdims=True)
 
 
 _REDUCTIONS: dict[str, tuple[Any, ...]] = {
@@ -293,7 +295,7 @@ for _name, (_function, _derivative, *_more) in _REDUCTIONS.items():
 
 
 class Likeness(Operation):
-    """An array of the argument's shape, with `dtype` if one is given."""
+    """An array of the argument's shape, with `dtype` if there is one."""
 
     options: ClassVar = {"dtype": None}
     function: ClassVar[Callable[..., Array]]
@@ -309,7 +311,7 @@ class Likeness(Operation):
 
 
 class Conversion(Likeness):
-    """The argument itself, with `dtype` if one is given."""
+    """The argument itself, with `dtype` if there is one."""
 
     module = f"{OPERATIONS}.core"
     function = staticmethod(np.asarray)
@@ -371,9 +373,9 @@ class Transpose(Operation):
         return np.transpose(arguments[0], self.settings["axes"])
 
     def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
-        given = self.settings["axes"]
-        axes = None if given is None else np.argsort([axis % d_y.ndim for axis in given]).tolist()
-        return [np.transpose(d_y, axes)]
+        axes = self.settings["axes"]
+        inverse = None if axes is None else np.argsort([axis % d_y.ndim for axis in axes]).tolist()
+        return [np.transpose(d_y, inverse)]
 
 
 @registered(OPERATIONS)
@@ -415,9 +417,9 @@ class Concatenate(Operation):
         sizes = [[*along] for along in zip(*shapes, strict=True)]
         axis = range(len(sizes))[self.settings["axis"]]
         joined = sizes[axis]
-        found = [_broadcast(along) for along in sizes[:axis] + sizes[axis + 1 :]]
-        found.insert(axis, None if None in joined else sum(size for size in joined if size is not None))
-        return tuple(found)
+        shape = [_broadcast(along) for along in sizes[:axis] + sizes[axis + 1 :]]
+        shape.insert(axis, None if None in joined else sum(size for size in joined if size is not None))
+        return tuple(shape)
 
 
 @registered(OPERATIONS)

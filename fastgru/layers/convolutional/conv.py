@@ -198,7 +198,7 @@ class Convolution(WindowLayer):
         )
         if in_kernel is None:
             dy = self.activation.backward(dy, saved["y"], saved["out"])
-        grouped = call.contiguous("turned", self._grouped(self._channels_last(dy)))
+        grouped = call.contiguous("d_products", self._grouped(self._channels_last(dy)))
         d_sums = kernels.contiguous(grouped, self.dtype).reshape(sums.shape)
         d = call.buffer("d", (sums[0].size + compiled.slack,), self.dtype)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None

@@ -106,7 +106,7 @@ def Input(
     Raises
     ------
     ValueError
-        The shape is no tuple of sizes, or one of the last four is given.
+        The shape is no tuple of sizes, or one of the last four is not None.
     """
     layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name)
     return layer.nodes[0].outputs[0]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @registered("keras.layers")
 class LayerNormalization(Normalizer):
-    """Normalize each sample by its own mean and variance along the given axes.
+    """Normalize each sample by its own mean and variance along some axes.
 
     Parameters
     ----------

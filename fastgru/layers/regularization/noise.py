@@ -76,8 +76,8 @@ class SpatialDropout2D(Dropout):
 
     def get_config(self) -> dict[str, Any]:
         # Keras's constructor takes no others
-        own = {"rate": self.rate, "seed": self.seed, "data_format": self.data_format}
-        return {**own, "name": self.name, "dtype": self.dtype}
+        settings = {"rate": self.rate, "seed": self.seed, "data_format": self.data_format}
+        return {**settings, "name": self.name, "dtype": self.dtype}
 
 
 # what a dropped number becomes: SELU's lower limit
@@ -100,10 +100,10 @@ class AlphaDropout(Dropout):
         if not call.training or self.rate == 0:
             return x
         shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
-        kept = self._generator.random(shape, np.float32) >= self.rate
+        survives = self._generator.random(shape, np.float32) >= self.rate
         a = ((1 - self.rate) * (1 + self.rate * _LIMIT**2)) ** -0.5
-        call.saved["mask"] = np.multiply(kept, a, dtype=self.dtype)
-        return np.asarray(np.where(kept, x, _LIMIT) * a - a * _LIMIT * self.rate, self.dtype)
+        call.saved["mask"] = np.multiply(survives, a, dtype=self.dtype)
+        return np.asarray(np.where(survives, x, _LIMIT) * a - a * _LIMIT * self.rate, self.dtype)
 
 
 class Gaussian(Seeded):

@@ -39,8 +39,8 @@ class ZeroPadding(SpatialLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
-        found = [None if one is None else one + sum(more) for one, more in zip(sizes, self.margins, strict=True)]
-        return self._joined(input_shape[0], found, channels)
+        padded = [None if one is None else one + sum(more) for one, more in zip(sizes, self.margins, strict=True)]
+        return self._joined(input_shape[0], padded, channels)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -112,12 +112,12 @@ class Cropping(SpatialLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
-        found = [None if one is None else one - sum(less) for one, less in zip(sizes, self.margins, strict=True)]
-        if any(one is not None and one <= 0 for one in found):
+        cropped = [None if one is None else one - sum(less) for one, less in zip(sizes, self.margins, strict=True)]
+        if any(one is not None and one <= 0 for one in cropped):
             raise ValueError(
                 f"{self._where}: cropping {self.cropping} leaves nothing of input of shape {tuple(input_shape)}."
             )
-        return self._joined(input_shape[0], found, channels)
+        return self._joined(input_shape[0], cropped, channels)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs

@@ -95,12 +95,12 @@ class Reshape(Reshaping):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, *sizes = input_shape
-        known = math.prod(size for size in self.target_shape if size != -1)
+        fixed = math.prod(size for size in self.target_shape if size != -1)
         if None in sizes:
             return (batch, *(None if size == -1 else size for size in self.target_shape))
         total = math.prod(size for size in sizes if size is not None)
-        rest = total // known if known else 0
-        if known * (rest if -1 in self.target_shape else 1) != total:
+        rest = total // fixed if fixed else 0
+        if fixed * (rest if -1 in self.target_shape else 1) != total:
             raise ValueError(
                 f"Reshape {self.name!r}: input of shape {tuple(input_shape)} has {total} numbers in each sample, which "
                 f"do not fit target_shape {self.target_shape}."

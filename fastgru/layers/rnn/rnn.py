@@ -98,10 +98,10 @@ class RNN(SequenceLayer, SequenceWrapper):
         layers = call.saved["layers"] = self._layers()
         for index in range(len(layers)):
             call.child(index).mask = call.mask
-        if self.go_backwards and call.mask is not None:  # only the first layer meets the steps in their own order
-            turned = np.ascontiguousarray(call.mask[:, ::-1])
+        if self.go_backwards and call.mask is not None:  # the first layer alone reads the steps in their order
+            reversed_mask = np.ascontiguousarray(call.mask[:, ::-1])
             for index in range(1, len(layers)):
-                call.child(index).mask = turned
+                call.child(index).mask = reversed_mask
         call.saved["returns"] = len(inputs)
         output, *states = forward_in_row(call, self.cell.cells, layers, inputs[0], inputs[1:] or self.states or ())
         if self.states is not None:
