@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks
-from fastgru.config import epsilon
+from fastgru import checks, config
 from fastgru.layers import options
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
@@ -142,7 +141,7 @@ class Normalization(Affine):
         if self.mean is None:
             statistics = call.value(self.moving_mean), call.value(self.moving_variance)
         mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in statistics)
-        deviation = np.maximum(np.sqrt(variance), np.asarray(epsilon(), self.dtype))
+        deviation = np.maximum(np.sqrt(variance), np.asarray(config.epsilon(), self.dtype))
         return (deviation, mean) if self.invert else (1 / deviation, -mean / deviation)
 
     def _beside_input(self, statistics: Array) -> Array:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks
-from fastgru.config import epsilon
+from fastgru import checks, config
 from fastgru.initializers import Initializer
 from fastgru.layers import options
 from fastgru.layers.normalization.normalizer import Normalizer
@@ -127,7 +126,8 @@ class BatchNormalization(Normalizer):
         if call.mask is not None:
             mask = call.mask.reshape(call.mask.shape + (1,) * (x.ndim - call.mask.ndim))
             counts = self._rows(call, "counts", np.broadcast_to(mask, x.shape), axes)
-            total = (counts.sum(axis=0) + epsilon()).astype(self.dtype)
+            # Keras adds its epsilon to the number of steps that a mask leaves
+            total = (counts.sum(axis=0) + config.epsilon()).astype(self.dtype)
         ones = call.buffer("ones", (len(rows),), self.dtype)
         ones.fill(1)
         normal = call.buffer("normal", rows.shape, self.dtype)
