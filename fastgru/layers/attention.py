@@ -21,6 +21,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["AdditiveAttention", "Attention"]
+
 _MASKED = 1e9  # what Keras takes off the score of a masked step
 
 

@@ -29,6 +29,8 @@ from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
+__all__ = ["Layer", "dtype_name", "unfilled_weights"]
+
 _filled = ContextVar("filled", default=True)
 _capacity: ContextVar[list[int] | None] = ContextVar("capacity", default=None)
 

@@ -20,6 +20,30 @@ from typing import Any, TypedDict
 
 from fastgru import activations, checks, constraints, initializers, registry, regularizers
 
+__all__ = [
+    "ActivationLike",
+    "ConstraintLike",
+    "InitializerLike",
+    "LayerOptions",
+    "Option",
+    "PlainOptions",
+    "RegularizerLike",
+    "SharedOptions",
+    "Sizes",
+    "activation",
+    "axes",
+    "constraint",
+    "data_format",
+    "declared",
+    "flag",
+    "initializer",
+    "number",
+    "option",
+    "regularizer",
+    "seed",
+    "size",
+]
+
 # what stands for an object of the package: its name, its config, its class, itself, or a function that does the same
 ActivationLike = str | Mapping[str, Any] | Callable[..., Any] | None
 InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | None

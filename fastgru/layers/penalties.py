@@ -8,6 +8,8 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
+__all__ = ["activity_penalty", "run_backward", "run_forward"]
+
 
 def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
     """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""

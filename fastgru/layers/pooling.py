@@ -18,6 +18,24 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "AveragePooling",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "GlobalAveragePooling",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalPooling",
+    "MaxPooling",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "Pooling",
+    "PoolingOptions",
+]
+
 
 class PoolingOptions(SharedOptions, total=False):
     """The keyword arguments of a layer that names its `name` itself."""

@@ -20,6 +20,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Affine", "Normalization", "Rescaling"]
+
 
 class Affine(Layer):
     """y = x * scale + offset, with numbers that no training changes."""

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import fastgru
 from fastgru.types import Shape
 
+__all__ = ["Drawn", "Masks", "Node", "SymbolicTensor", "arranged", "flattened", "is_symbolic", "stand_ins"]
+
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 
 Masks = tuple["SymbolicTensor | None", ...] | None

@@ -14,6 +14,8 @@ from fastgru import kernels
 from fastgru.layers.weight import Weight, publish
 from fastgru.types import Array
 
+__all__ = ["Call", "Version", "Workspaces", "aligned_empty"]
+
 _WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
 _VIEWS = 64  # of one memory that a call keeps
 

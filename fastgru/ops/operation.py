@@ -18,6 +18,26 @@ from fastgru.layers.workspace import Call
 from fastgru.registry import lookup, registered
 from fastgru.types import Array, Shape
 
+__all__ = [
+    "OPERATIONS",
+    "Concatenate",
+    "Conversion",
+    "Elementwise",
+    "ExpandDims",
+    "GetItem",
+    "Gradient",
+    "Likeness",
+    "Operation",
+    "Reduction",
+    "Reshape",
+    "Reshaping",
+    "Squeeze",
+    "Stack",
+    "Tile",
+    "Transpose",
+    "operation",
+]
+
 OPERATIONS = "keras.src.ops"  # where Keras has them
 
 # the gradient of an argument, from that of the output, the output, and all arguments

@@ -23,6 +23,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU"]
+
 
 def _limit(value: Any, where: str, name: str) -> Any:
     return None if value is None else checks.not_negative(value, where, name)

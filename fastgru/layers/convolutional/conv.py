@@ -22,6 +22,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Conv1D", "Conv2D", "Convolution"]
+
 _LINEAR = 0  # the number under which the kernels leave the sums as they are
 # numpy copies runs of numbers; shorter ones cost less when each cell of the windows is copied for all windows at once
 _SHORT_RUN = 8

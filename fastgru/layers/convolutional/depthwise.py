@@ -22,6 +22,16 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "Depthwise",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "DepthwiseConvolution",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution",
+]
+
 
 class Depthwise(WindowLayer):
     """Base: each channel has `depth_multiplier` filters of its own; a subclass says what follows."""

@@ -13,6 +13,8 @@ from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
 
+__all__ = ["Input", "InputLayer"]
+
 
 def _axes(shape: Any, argument: str) -> Shape:
     """A shape as a tuple of sizes, None where a size is free; ValueError for anything else."""

@@ -18,6 +18,8 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Masking"]
+
 
 def _mask_value(value: Any, where: str, name: str) -> Any:
     """A number, which Keras writes as ``{"class_name": ..., "config": {"value": ...}}`` where it is one of numpy's."""

@@ -13,6 +13,8 @@ from fastgru.layers.options import declared
 from fastgru.layers.symbolic import flattened
 from fastgru.types import Shape
 
+__all__ = ["SequenceWrapper", "Wrapper", "inner_layer"]
+
 
 class Wrapper(Layer):
     """Base of the layers that run other layers, which are its attributes.

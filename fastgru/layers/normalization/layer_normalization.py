@@ -17,6 +17,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["LayerNormalization"]
+
 
 @registered("keras.layers")
 class LayerNormalization(Normalizer):

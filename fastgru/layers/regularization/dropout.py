@@ -18,6 +18,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Dropout", "keep_mask"]
+
 
 def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: str) -> Array:
     """0 with probability `rate`, else 1 / (1 - rate)."""

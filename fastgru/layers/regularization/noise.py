@@ -19,6 +19,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["AlphaDropout", "Gaussian", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
+
 
 @registered("keras.layers")
 class SpatialDropout1D(Dropout):

@@ -16,6 +16,18 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "Cropping",
+    "Cropping1D",
+    "Cropping2D",
+    "EndsOfTwo",
+    "ZeroPadding",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ends",
+    "ends_of_two",
+]
+
 EndsOfTwo = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 

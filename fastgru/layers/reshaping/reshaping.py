@@ -19,6 +19,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Flatten", "Permute", "RepeatVector", "Reshape", "Reshaping"]
+
 
 class Reshaping(Layer):
     """What they share. `compute_output_shape` refuses a shape that does not fit, and `forward` asks it."""

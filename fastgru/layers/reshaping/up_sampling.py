@@ -16,6 +16,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["UpSampling", "UpSampling1D", "UpSampling2D"]
+
 
 def _only_nearest(value: Any, where: str, name: str) -> str:
     if value != "nearest":

@@ -22,6 +22,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["MERGE_MODES", "SAME", "Bidirectional"]
+
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 SAME = ("stateful", "return_sequences", "return_state")
 

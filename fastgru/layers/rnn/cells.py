@@ -25,6 +25,17 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "Cell",
+    "GRUCell",
+    "LSTMCell",
+    "SimpleRNNCell",
+    "StackedRNNCells",
+    "Step",
+    "backward_in_row",
+    "forward_in_row",
+]
+
 _OF_SEQUENCES = frozenset(  # the arguments of a layer that mean nothing to a single step
     {
         *("activity_regularizer", "return_sequences", "return_state", "go_backwards", "stateful", "unroll"),

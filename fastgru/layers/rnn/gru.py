@@ -17,6 +17,8 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["GRU"]
+
 
 @registered("keras.layers")
 class GRU(Recurrent):

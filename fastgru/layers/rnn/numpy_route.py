@@ -12,6 +12,8 @@ from fastgru.layers.rnn.run import DropoutMasks, Run
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
+__all__ = ["NumpyRoute"]
+
 # the activations that the kernels do not know, or, as softmax, not one number at a time
 _IN_NUMPY = (None, activations.softmax.kernel_id)
 

@@ -14,6 +14,8 @@ from fastgru.layers.rnn.run import DropoutMasks, Run
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
+__all__ = ["Recurrent", "forward_side_by_side"]
+
 
 def _depth(value: Any) -> int:
     """Axes of an array, or of the array that nested lists would make."""

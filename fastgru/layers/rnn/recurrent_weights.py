@@ -15,6 +15,8 @@ from fastgru.layers.weight import Weight
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
+__all__ = ["RecurrentWeights"]
+
 
 class RecurrentWeights(SequenceLayer, Seeded):
     """Base of `Recurrent`.

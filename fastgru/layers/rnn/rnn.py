@@ -17,6 +17,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["RNN"]
+
 
 @registered("keras.layers")
 class RNN(SequenceLayer, SequenceWrapper):

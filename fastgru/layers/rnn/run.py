@@ -7,6 +7,8 @@ from typing import Any
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
+__all__ = ["DropoutMasks", "Run"]
+
 DropoutMasks = tuple[Array | None, Array | None]  # what multiplies the inputs and the state of the gates
 
 

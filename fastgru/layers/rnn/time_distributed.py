@@ -15,6 +15,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["TimeDistributed"]
+
 
 @registered("keras.layers")
 class TimeDistributed(Wrapper):
