@@ -7,21 +7,18 @@ runs the layer (one to each thread that calls it), so a layer can be used by sev
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import initializers, kernels, regularizers
+from fastgru import kernels, regularizers
 from fastgru.checks import real_numbers
-from fastgru.constraints import Constraint
 from fastgru.layers.options import RegularizerLike, declared
-from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
-from fastgru.layers.weight import Publication, Weight, capture, publish, published
+from fastgru.layers.symbolic import Node, SymbolicTensor, draw, is_symbolic
+from fastgru.layers.weight import Publication, Weight, capture, published
+from fastgru.layers.weighted import Weighted
 from fastgru.layers.workspace import Call, Workspaces
 from fastgru.moved import attributes
 from fastgru.naming import unique_name
@@ -29,29 +26,7 @@ from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
-__all__ = ["Layer", "dtype_name", "unfilled_weights"]
-
-_filled = ContextVar("filled", default=True)
-_capacity: ContextVar[list[int] | None] = ContextVar("capacity", default=None)
-
-
-def _unique(weights: list[Weight]) -> list[Weight]:
-    """Each weight once, where it comes first: a layer may stand in two models, one inside the other."""
-    return list({id(weight): weight for weight in weights}.values())
-
-
-@contextmanager
-def unfilled_weights(limit: int | None = None) -> Iterator[None]:
-    """Inside, new weights are zeros and nothing is drawn from the random stream: their numbers come from a file.
-
-    ValueError, before memory is taken, where the new weights are more than `limit` numbers in all.
-    """
-    before = _filled.set(False), _capacity.set(None if limit is None else [limit])
-    try:
-        yield
-    finally:
-        _filled.reset(before[0])
-        _capacity.reset(before[1])
+__all__ = ["Layer", "dtype_name"]
 
 
 def dtype_name(dtype: Any) -> str:
@@ -64,7 +39,7 @@ def dtype_name(dtype: Any) -> str:
     return name
 
 
-class Layer:
+class Layer(Weighted):
     """Base of all layers.
 
     A subclass writes `build`, `forward`, `backward`, `compute_output_shape` and `get_config`. One that merges several
@@ -215,91 +190,10 @@ class Layer:
 
     # --- what every layer has ---------------------------------------------------------------------
 
-    def add_weight(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Any = "glorot_uniform",
-        regularizer: Regularizer | None = None,
-        constraint: Constraint | None = None,
-        trainable: bool = True,
-    ) -> Weight:
-        """Create a weight, in the order in which Keras lists them; ValueError once the layer is built."""
-        if self.built:
-            raise ValueError(f"Layer {self.name!r} is built already and takes no further weight {name!r}.")
-        capacity = _capacity.get()
-        if capacity is not None:
-            capacity[0] -= math.prod(shape)
-            if capacity[0] < 0:
-                raise ValueError(
-                    f"Layer {self.name!r}: its weight {name!r} of shape {shape} is larger than what the file holds."
-                )
-        first = initializers.get(initializer if _filled.get() else "zeros")
-        value = np.asarray(first(shape, dtype=self.dtype), order="C")
-        weight = Weight(value, name, f"{self.name}/{name}", trainable, regularizer, constraint)
-        self._weights.append(weight)
-        return weight
-
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for layer in self.sublayers:
-            layer.trainable = self._trainable
-
     @property
     def sublayers(self) -> list[Layer]:
         """The layers inside this one (none, but for models and wrappers)."""
         return []
-
-    @property
-    def weights(self) -> list[Weight]:
-        """All weights in Keras's order, each once."""
-        return _unique(self._weights + [weight for layer in self.sublayers for weight in layer.weights])
-
-    @property
-    def trainable_weights(self) -> list[Weight]:
-        if not self.trainable:
-            return []
-        trained = [weight for weight in self._weights if weight.trainable]
-        return _unique(trained + [weight for layer in self.sublayers for weight in layer.trainable_weights])
-
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        trained = {id(weight) for weight in self.trainable_weights}
-        return [weight for weight in self.weights if id(weight) not in trained]
-
-    def get_weights(self) -> list[Array]:
-        """Copies of all weights, of one version."""
-        return [value.copy() for value in capture(self.weights)[1].values()]
-
-    def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
-        """Replace all weights, or none where a number or a shape does not fit."""
-        targets = self.weights
-        weights = list(weights)
-        if len(weights) != len(targets):
-            raise ValueError(f"Layer {self.name!r}: expected {len(targets)} weight arrays, got {len(weights)}.")
-        arrays = [
-            real_numbers(new, f"Layer {self.name!r}, weight {weight.name!r}")
-            for weight, new in zip(targets, weights, strict=True)
-        ]
-        for weight, new in zip(targets, arrays, strict=True):
-            if new.shape != weight.shape:
-                raise ValueError(
-                    f"Layer {self.name!r}, weight {weight.name!r}: expected shape {weight.shape}, got {new.shape}."
-                )
-        publish({weight: np.array(new, weight.dtype, order="C") for weight, new in zip(targets, arrays, strict=True)})
-
-    def count_params(self) -> int:
-        """Number of numbers in the weights."""
-        if not self.built:
-            raise ValueError(
-                f"Layer {self.name!r} is not built yet and has no weights to count; call it on data or build it."
-            )
-        return sum(weight.value.size for weight in self.weights)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -326,7 +220,7 @@ class Layer:
         ndarray or SymbolicTensor, or a list of them where the layer has several outputs.
         """
         if type(inputs) is not np.ndarray and is_symbolic(inputs):
-            return self._drawn(inputs, more, mask)
+            return draw(self, inputs, more, mask)
         if self.takes_list and isinstance(inputs, (list, tuple)):
             inputs, more = inputs[0], tuple(inputs[1:])
         arrays = self.as_inputs((inputs, *more))
@@ -371,25 +265,6 @@ class Layer:
         self._workspaces.call = call
 
     # --- graphs -------------------------------------------------------------------------------------
-
-    def _drawn(self, inputs: Any, more: Sequence[Any], mask: Any) -> Any:
-        """The outputs of a new node."""
-        tensors = [*self.in_order(inputs), *more]
-        masks: Masks = None if mask is None else tuple(self.in_order(mask))
-        for tensor in (*tensors, *(one for one in masks or () if one is not None)):
-            if not isinstance(tensor, SymbolicTensor):
-                raise ValueError(
-                    f"Layer {self.name!r}: expected symbolic tensors, got {type(tensor).__name__}; give the layer "
-                    "either these or arrays."
-                )
-        if not self.built:
-            shapes = [tensor.shape for tensor in tensors]
-            self.build(shapes if self.takes_list else shapes[0])
-        # the layer may be built for other shapes, and the kernels trust what was checked here
-        self.check_inputs(*stand_ins(tensors))
-        if masks is None and more and not self.takes_list:
-            masks = ()
-        return self.as_structure(Node(self, tensors, masks, self.compute_output_spec(*tensors)).outputs)
 
     def in_order(self, inputs: Any) -> list[Any]:
         """The inputs, as users nest them, in the order in which `forward` takes them."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import fastgru
 from fastgru.types import Shape
 
-__all__ = ["Drawn", "Masks", "Node", "SymbolicTensor", "arranged", "flattened", "is_symbolic", "stand_ins"]
+__all__ = ["Drawn", "Masks", "Node", "SymbolicTensor", "arranged", "draw", "flattened", "is_symbolic", "stand_ins"]
 
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 
@@ -176,3 +176,23 @@ def stand_ins(tensors: Sequence[SymbolicTensor]) -> list[npt.NDArray[Any]]:
         )
         for tensor in tensors
     ]
+
+
+def draw(layer: Any, inputs: Any, more: Sequence[Any], mask: Any) -> Any:
+    """Apply a layer to symbolic tensors: the outputs of a new node, as `Layer.as_structure` gives them."""
+    tensors = [*layer.in_order(inputs), *more]
+    masks: Masks = None if mask is None else tuple(layer.in_order(mask))
+    for tensor in (*tensors, *(one for one in masks or () if one is not None)):
+        if not isinstance(tensor, SymbolicTensor):
+            raise ValueError(
+                f"Layer {layer.name!r}: expected symbolic tensors, got {type(tensor).__name__}; give the layer "
+                "either these or arrays."
+            )
+    if not layer.built:
+        shapes = [tensor.shape for tensor in tensors]
+        layer.build(shapes if layer.takes_list else shapes[0])
+    # the layer may be built for other shapes, and the kernels trust what was checked here
+    layer.check_inputs(*stand_ins(tensors))
+    if masks is None and more and not layer.takes_list:
+        masks = ()
+    return layer.as_structure(Node(layer, tensors, masks, layer.compute_output_spec(*tensors)).outputs)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from fastgru.layers.core.masking import Masking
-from fastgru.layers.layer import Layer, unfilled_weights
+from fastgru.layers.layer import Layer
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.rnn import RNN
+from fastgru.layers.weighted import unfilled_weights
 from fastgru.saving import (
     atomic,
     configs,

@@ -31,7 +31,7 @@ __all__ = [
     "LSTMCell",
     "SimpleRNNCell",
     "StackedRNNCells",
-    "Step",
+    "StepLayer",
     "backward_in_row",
     "forward_in_row",
 ]
@@ -44,7 +44,7 @@ _OF_SEQUENCES = frozenset(  # the arguments of a layer that mean nothing to a si
 )
 
 
-class Step(Layer):
+class StepLayer(Layer):
     """Base of what makes one time step: inputs and states go in, an output and new states come out."""
 
     @property
@@ -97,7 +97,7 @@ class Step(Layer):
         return output, arranged(states, iter(new))
 
 
-class Cell(Step):
+class Cell(StepLayer):
     """Base of the cells.
 
     A subclass names the layer of which it is one step: its arguments are the layer's that are not of whole sequences,
@@ -187,7 +187,7 @@ class SimpleRNNCell(Cell):
 
 
 @registered("keras.layers")
-class StackedRNNCells(Step, Wrapper):
+class StackedRNNCells(StepLayer, Wrapper):
     """Cells of which each reads the output of the one before; `RNN` makes it of a list of cells.
 
     Parameters

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.options import LayerOptions
-from fastgru.layers.rnn.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
+from fastgru.layers.rnn.cells import StackedRNNCells, StepLayer, backward_in_row, forward_in_row
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
@@ -59,7 +59,7 @@ class RNN(SequenceLayer, SequenceWrapper):
     ) -> None:
         super().__init__(**kwargs)
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
-        if not isinstance(self.cell, Step):
+        if not isinstance(self.cell, StepLayer):
             raise ValueError(
                 f"RNN {self.name!r}: expected a cell of fastgru or a list of them, got {cell!r}; "
                 "cells of one's own are not supported."
