@@ -42,8 +42,18 @@ def dtype_name(dtype: Any) -> str:
 class Layer(Weighted):
     """Base of all layers.
 
-    A subclass writes `build`, `forward`, `backward`, `compute_output_shape` and `get_config`. One that merges several
-    inputs sets `takes_list`: its `build` and `compute_output_shape` get a list of shapes, and users may give it a list.
+    A layer of your own defines (docs/own-layers.md has an example):
+
+    - ``build(input_shape)``, if it has weights: makes them with `add_weight` and sets `built`
+    - ``compute_output_shape(input_shape)``, if it is not the input's
+    - ``forward(call, *inputs)``: the outputs, with the weights as ``call.value(weight)`` reads them; what the backward
+      pass needs goes into ``call.saved``, see `fastgru.layers.workspace.Call`
+    - ``backward(call, *d_outputs)``, for training: the gradients of the inputs; those of the weights are added to
+      `Weight.gradient`, which is None for a weight that is not trained
+    - ``get_config()``, if it has options and is saved
+
+    One that merges several inputs sets `takes_list`: its `build` and `compute_output_shape` get a list of shapes, and
+    users may give it a list.
 
     Parameters
     ----------
