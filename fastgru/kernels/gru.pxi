@@ -614,23 +614,38 @@ cdef void pack_backward_task(void *context, int part) noexcept nogil:
         pack_transposed(part, PACK_TASKS, 3 * H, p.seq.F, p.kernel, 3 * H, 2 * H, out + packed_numbers(3 * H, H))
 
 
-def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
-    """Numbers of the packed weights, whether for the forward or the backward pass."""
+cdef Py_ssize_t gru_packed_numbers(Py_ssize_t F, Py_ssize_t H, bint reset_after) noexcept nogil:
     cdef Py_ssize_t forward = packed_numbers(F, 3 * H) + packed_numbers(H, 2 * H) + packed_numbers(H, H)
     if reset_after:
         forward = (4 + 3 * (F + H)) * whole_vectors(H)
     return larger(forward, packed_numbers(3 * H, H) + packed_numbers(3 * H, F))
 
 
+def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
+    """Numbers of the packed weights, whether for the forward or the backward pass."""
+    return gru_packed_numbers(F, H, reset_after)
+
+
+cdef int take_weights(GRU *p, ndarray kernel, ndarray recurrent_kernel) except -1:
+    """kernel (F, 3H) and recurrent_kernel (H, 3H), which says what H is."""
+    cdef Py_ssize_t H = size_of(recurrent_kernel, 0)
+    p.seq.H = H
+    p.kernel = matrix_of(kernel, "kernel", p.seq.F, 3 * H)
+    p.recurrent_kernel = matrix_of(recurrent_kernel, "recurrent_kernel", H, 3 * H)
+    return check_not_empty(recurrent_kernel, "recurrent_kernel")
+
+
 def gru_pack(
     ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, bint reset_after, ndarray packed not None
 ):
-    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H; may be None) for the tiles of `gru_forward`."""
+    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H) with reset_after, (1, 3H) without, or None, for the
+    tiles of `gru_forward`."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
-    p.kernel, p.recurrent_kernel, p.biases = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(bias, 2)
-    p.packed = memory_of(packed, 1)
-    p.seq.F, p.seq.H, p.reset_after = kernel.shape[0], recurrent_kernel.shape[0], reset_after
+    p.seq.F, p.reset_after = size_of(kernel, 0), reset_after
+    take_weights(&p, kernel, recurrent_kernel)
+    p.biases = matrix_of(bias, "bias", 2 if reset_after else 1, 3 * p.seq.H)
+    p.packed = vector_into(packed, "packed", gru_packed_numbers(p.seq.F, p.seq.H, reset_after))
     with nogil:
         pack_forward(&p, 0, 1)
 
@@ -673,14 +688,15 @@ cdef GRU gru_call(
     """What the forward and the backward pass share."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
-    p.seq.x, p.seq.mask, p.h0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2)
-    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), packed_of(packed, keep)
-    p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
+    take_sequences(&p.seq, x, mask)
+    take_weights(&p, kernel, recurrent_kernel)
+    p.h0 = matrix_of(h0, "h0", p.seq.B, p.seq.H)
+    p.packed, p.keep = packed_of(packed, gru_packed_numbers(p.seq.F, p.seq.H, reset_after), keep), keep
     p.reset_after, p.seq.go_backwards, p.seq.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
     if not p.packed:
-        fetch_blas()
-    check_workspace(memory, lay_out(&p, memory_of(memory, 1)))
+        fetch_blas(largest_size(&p.seq, 4 * p.seq.H))
+    check_workspace(memory, lay_out(&p, vector_into(memory, "memory", size_of(memory, 0))))
     return p
 
 
@@ -689,6 +705,7 @@ def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint rese
     needs, `gru_backward` reads the same memory."""
     cdef GRU p
     cdef real anything
+    check_positive((B, T, F, H))
     memset(&p, 0, sizeof(p))
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep, p.reset_after = B, T, F, H, keep, reset_after
     p.packed = &anything if packed else NULL
@@ -724,7 +741,9 @@ cdef class GRUForward:
     ):
         self.p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, keep, memory)
-        self.p.biases, self.p.seq.y, self.p.last = numbers_of(bias, 2), memory_of(y, 3), memory_of(last, 2)
+        cdef Py_ssize_t B = self.p.seq.B, H = self.p.seq.H
+        self.p.biases = matrix_of(bias, "bias", 2 if reset_after else 1, 3 * H)
+        self.p.seq.y, self.p.last = sequences_into(y, "y", B, self.p.seq.T, H), matrix_into(last, "last", B, H)
 
     cdef Tasks ready(self, int threads) noexcept nogil:
         """What is left to do when the weights are packed and the biases added up."""
@@ -767,9 +786,12 @@ def gru_backward(
     """
     cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, True, memory)
-    p.seq.dy, p.d_last, p.dx, p.dh0 = numbers_of(dy, 3), numbers_of(d_last, 2), memory_of(dx, 3), memory_of(dh0, 2)
-    p.d.kernel, p.d.recurrent_kernel = memory_of(d_kernel, 2), memory_of(d_recurrent_kernel, 2)
-    p.d_bias = memory_of(d_bias, 2)
+    cdef Py_ssize_t B = p.seq.B, T = p.seq.T, F = p.seq.F, H = p.seq.H
+    p.seq.dy, p.d_last = sequences_of(dy, "dy", B, T, H), matrix_of(d_last, "d_last", B, H)
+    p.dx, p.dh0 = sequences_into(dx, "dx", B, T, F), matrix_into(dh0, "dh0", B, H)
+    p.d.kernel = matrix_into(d_kernel, "d_kernel", F, 3 * H)
+    p.d.recurrent_kernel = matrix_into(d_recurrent_kernel, "d_recurrent_kernel", H, 3 * H)
+    p.d_bias = matrix_into(d_bias, "d_bias", 2 if reset_after else 1, 3 * H)
     if p.d_bias and reset_after:
         p.d_recurrent_bias = p.d_bias + 3 * p.seq.H
     with nogil:

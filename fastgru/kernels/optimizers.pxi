@@ -115,7 +115,9 @@ def sgd(
     """SGD; momentums is None where the momentum is 0."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.g, p.m, p.size = memory_of(values, 1), numbers_of(gradients, 1), memory_of(momentums, 1), values.shape[0]
+    p.size = size_of(values, 0)
+    p.w, p.g = vector_into(values, "values", p.size), vector_of(gradients, "gradients", p.size)
+    p.m = vector_into(momentums, "momentums", p.size)
     p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
     with nogil:
         run_tasks(sgd_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
@@ -128,8 +130,10 @@ def rmsprop(
     """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.g, p.size = memory_of(values, 1), numbers_of(gradients, 1), values.shape[0]
-    p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(averages, 1)
+    p.size = size_of(values, 0)
+    p.w, p.g = vector_into(values, "values", p.size), vector_of(gradients, "gradients", p.size)
+    p.v, p.m = vector_into(velocities, "velocities", p.size), vector_into(momentums, "momentums", p.size)
+    p.a = vector_into(averages, "averages", p.size)
     p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
     p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
     with nogil:
@@ -144,8 +148,10 @@ def adam(
     """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.g, p.size = memory_of(values, 1), numbers_of(gradients, 1), values.shape[0]
-    p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(maxima, 1)
+    p.size = size_of(values, 0)
+    p.w, p.g = vector_into(values, "values", p.size), vector_of(gradients, "gradients", p.size)
+    p.m, p.v = vector_into(momentums, "momentums", p.size), vector_into(velocities, "velocities", p.size)
+    p.a = vector_into(maxima, "maxima", p.size)
     p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
     p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
     with nogil:
