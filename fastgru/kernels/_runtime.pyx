@@ -7,8 +7,8 @@ from libc.string cimport memcpy
 cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
     void pool_run(pool_task task, void *context, int n, int threads)
-    void pool_run_together(pool_task task, void *context, int threads, int *members)
-    void pool_meet(int *arrivals, int member, int members, int count)
+    void pool_run_team(pool_task task, void *context, int threads, int *members)
+    void pool_barrier_wait "barrier_wait"(int *barrier, int member, int members, int turn)
     void pool_forked()
 
 cdef extern from *:
@@ -30,7 +30,7 @@ cdef extern from *:
 
 cdef extern from *:
     """
-    _Static_assert(POOL_MEMBERS == 16 && POOL_ARRIVALS == 18 * 32, "the numbers of _runtime.pxd are those of pool.h");
+    _Static_assert(TEAM_MEMBERS == 16 && BARRIER_NUMBERS == 18 * 32, "the numbers of _runtime.pxd are those of pool.h");
     """
 
 cdef extern from "<pthread.h>":
@@ -43,12 +43,12 @@ cdef void run_tasks(task_function task, void *context, int n, int threads) noexc
     pool_run(<pool_task>task, context, n, threads)
 
 
-cdef void run_together(task_function task, void *context, int threads, int *members) noexcept nogil:
-    pool_run_together(<pool_task>task, context, threads, members)
+cdef void run_team(task_function task, void *context, int threads, int *members) noexcept nogil:
+    pool_run_team(<pool_task>task, context, threads, members)
 
 
-cdef void meet(int *arrivals, int member, int members, int count) noexcept nogil:
-    pool_meet(arrivals, member, members, count)
+cdef void barrier_wait(int *barrier, int member, int members, int turn) noexcept nogil:
+    pool_barrier_wait(barrier, member, members, turn)
 
 
 def address(memory) -> int:

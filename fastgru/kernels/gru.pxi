@@ -55,7 +55,7 @@ cdef struct GRU:
     real *states
     int threads                    # that may share the units of a shard
     int members                    # those that do
-    int[MEETING_NUMBERS] arrivals
+    int *barrier                   # that they wait at after every step
     Py_ssize_t begun               # steps that they have done, and the states before the next
     const real *h
     real *products                 # (B, 3H): h U of a step, or the states of the rows that are not masked at it; in the
@@ -115,7 +115,8 @@ cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, Py_s
                     bring_near(h_next + row * H + j)
                     for slot in range(4):
                         bring_near(gates + (4 * row + slot) * H + j)
-            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if at_rest else H, h + i * H, H, NULL, fused_block(p, j), planes)
+            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if at_rest else H, h + i * H, H, NULL, 0, fused_block(p, j),
+                       planes)
             gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
             i += rows
@@ -251,7 +252,7 @@ cdef void project_units(
             while s < steps:
                 rows = smaller(TILE_ROWS, steps - s)
                 x = p.seq.x + ((first + i) * p.seq.T + time_index(&p.seq, start + s)) * F
-                tile_gates(<int>rows, F, x, -F if p.seq.go_backwards else F, 0, NULL, H, NULL, fused_block(p, j),
+                tile_gates(<int>rows, F, x, -F if p.seq.go_backwards else F, 0, NULL, H, NULL, 0, fused_block(p, j),
                            planes)
                 for slot in range(3):
                     put_planes(planes + slot * rows * LANES, 1, rows, H - j, False,
@@ -275,7 +276,7 @@ cdef const real *gru_steps_of_few(
     cdef const real *now
     cdef real *h_next
     cdef real *row
-    cdef int meetings = 0
+    cdef int turn = 0
     for step in range(begun, end):
         now = h if h else states
         if skips_masked(p) and rows_there(&p.seq, first, R, step, there) == 0:
@@ -294,7 +295,8 @@ cdef const real *gru_steps_of_few(
         for block in range(first_block, end_block):
             # to and fro: a step begins with the weights with which the last one ended, which are nearest
             j = (block if step % 2 == 0 else first_block + end_block - 1 - block) * LANES
-            tile_gates(<int>R, p.seq.F, NULL, 0, H if h else 0, now, H, row + j, fused_block(p, j), planes)
+            tile_gates(<int>R, p.seq.F, NULL, 0, H if h else 0, now, H, row + j, smaller(LANES, H - j), fused_block(p, j),
+                       planes)
             for slot in range(1, 4):
                 put_planes(planes + slot * R * LANES, 1, R, H - j, False, row + slot * H + j, 4 * H)
         # the activations of all its units at once: of a single vector they would take their latency, not their work
@@ -303,8 +305,8 @@ cdef const real *gru_steps_of_few(
             if masked(&p.seq, first + i, step):
                 memcpy(h_next + i * H + begin, now + i * H + begin, units * sizeof(real))
         if members > 1:
-            meetings += 1
-            meet(p.arrivals, member, members, meetings)
+            turn += 1
+            barrier_wait(p.barrier, member, members, turn)
         h = h_next
         if p.seq.y and member == 0:
             put_step(&p.seq, first, R, step, h)
@@ -334,24 +336,26 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
         p.h = h
 
 
-cdef void gru_forward_together(GRU *p, int threads) noexcept nogil:
+cdef void gru_forward_team(GRU *p, int threads) noexcept nogil:
     """All steps of a single shard, whose units the threads share, where that is quicker than one thread.
 
     A thread that slept takes as long to come as many a step takes. So the first block of steps does not wait for it, and
     before the next it is looked for again.
     """
-    cdef int wanted = <int>smaller(smaller(threads, MEMBERS_AT_MOST), p.seq.H // SHARD_UNITS)
+    cdef int[BARRIER_NUMBERS] barrier
+    cdef int wanted = <int>smaller(smaller(threads, TEAM_MEMBERS), p.seq.H // SHARD_UNITS)
     cdef uint64_t kind = (<uint64_t>p.seq.H << 40) + (<uint64_t>p.seq.F << 16) + (p.seq.B << 8) + wanted
     cdef int alone = 1 if wanted <= 1 else pace_way(kind)
     cdef bint complete = True
     cdef double begin = pace_now()
-    p.threads = 1 if alone else wanted
+    p.threads, p.barrier = 1 if alone else wanted, barrier
     p.h = begin_states(p, 0, p.seq.B)
     if p.keep:
         gather_inputs(&p.seq, 0, p.seq.B, 0, p.seq.T, p.xs)
     while p.begun < p.seq.T:
-        memset(p.arrivals, 0, sizeof(p.arrivals))
-        run_together(gru_forward_units, p, p.threads, &p.members)
+        if not alone:
+            memset(barrier, 0, sizeof(barrier))
+        run_team(gru_forward_units, p, p.threads, &p.members)
         complete = complete and p.members == p.threads
         p.begun = end_of_units(p)
     copy_or_clear(p.last, p.h, p.seq.B * p.seq.H)
@@ -767,7 +771,7 @@ def gru_forward(list calls, int threads):
         if second is not None:
             tasks[1] = second.ready(threads)
         if tasks[1].count == 0 and shares_units(&first.p):
-            gru_forward_together(&first.p, threads)
+            gru_forward_team(&first.p, threads)
         else:
             run_both(tasks, threads)
 

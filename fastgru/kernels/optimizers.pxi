@@ -1,7 +1,13 @@
 # The optimizers' updates, each one pass over flat arrays of all parameters. Every update first shrinks the weights:
-# w -= decay w, with decay = weight_decay * learning_rate.
+# w -= decay w, with decay = weight_decay * learning_rate. Denormals count as zero: what an optimizer remembers of gradients
+# that have become zero, as of the words of an embedding that no longer occur, decays into them and would stay there.
 
 from libc.math cimport sqrt as sqrt_real
+from libc.stdint cimport uint64_t
+
+cdef extern from "denormals.h" nogil:
+    uint64_t flush_denormals()
+    void restore_denormals(uint64_t before)
 
 cdef enum:
     UPDATE_BLOCK = 32768  # numbers in one task: some 10 us of work, fewer are not worth waking a thread
@@ -9,6 +15,7 @@ cdef enum:
 
 
 cdef struct Update:
+    task_function block  # of a task
     Py_ssize_t size
     real *w              # weights
     const real *g        # gradients
@@ -108,6 +115,17 @@ cdef void adam_block(void *context, int block) noexcept nogil:
             w[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(v[i]) + epsilon)
 
 
+cdef void update_block(void *context, int block) noexcept nogil:
+    cdef uint64_t before = flush_denormals()
+    (<Update *>context).block(context, block)  # by its address: no compiler takes a part of it out from in between
+    restore_denormals(before)
+
+
+cdef void run_update(Update *p, task_function block, int threads) noexcept nogil:
+    p.block = block
+    run_tasks(update_block, p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+
+
 def sgd(
     ndarray values not None, ndarray gradients not None, ndarray momentums,
     double rate, double momentum, bint nesterov, double decay, int threads,
@@ -120,7 +138,7 @@ def sgd(
     p.m = vector_into(momentums, "momentums", p.size)
     p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
     with nogil:
-        run_tasks(sgd_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+        run_update(&p, sgd_block, threads)
 
 
 def rmsprop(
@@ -137,7 +155,7 @@ def rmsprop(
     p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
     p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
     with nogil:
-        run_tasks(rmsprop_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+        run_update(&p, rmsprop_block, threads)
 
 
 def adam(
@@ -155,4 +173,4 @@ def adam(
     p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
     p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
     with nogil:
-        run_tasks(adam_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+        run_update(&p, adam_block, threads)
