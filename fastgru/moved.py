@@ -44,8 +44,31 @@ MODULES = {
     "fastgru.models.training": "fastgru.training.trainer",
 }
 
-# of each module that is still there the names that have left it, and where they are now
-NAMES: dict[str, dict[str, str]] = {}
+# of each module that is still there the names that have left it: where they are, and behind a colon what they are now
+NAMES: dict[str, dict[str, str]] = {
+    "fastgru.callbacks": {"Logs": "fastgru.callbacks.callback"},
+    "fastgru.constraints": {"_Given": "fastgru.constraints:FunctionConstraint"},
+    "fastgru.initializers": {"_Given": "fastgru.initializers:ValuesInitializer"},
+    "fastgru.losses": {
+        "Pullback": "fastgru.losses.loss",
+        "REDUCTIONS": "fastgru.losses.loss",
+        "_Given": "fastgru.losses.loss:FunctionLoss",
+        "as_float": "fastgru.losses.loss",
+    },
+    "fastgru.regularizers": {"_Given": "fastgru.regularizers:FunctionRegularizer"},
+    "fastgru.layers.activations.rectifiers": {"Softmax": "fastgru.layers.activations.softmax"},
+    "fastgru.layers.core.identity": {
+        "ActivityRegularization": "fastgru.layers.regularization.activity_regularization",
+    },
+    "fastgru.layers.layer": {
+        "activity_penalty": "fastgru.layers.penalties",
+        "aligned_empty": "fastgru.layers.workspace",
+        "forget_names": "fastgru.naming",
+        "run_backward": "fastgru.layers.penalties",
+        "run_forward": "fastgru.layers.penalties",
+    },
+    "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
+}
 
 
 def _warn(old: str, new: str, stacklevel: int) -> None:
@@ -81,12 +104,12 @@ def attributes(module: str) -> Callable[[str], Any]:
 
     def attribute(name: str) -> Any:
         old = f"{module}.{name}"
-        home = NAMES.get(module, {}).get(name)
-        new = MODULES.get(old) if home is None else f"{home}.{name}"
+        home, _, new_name = NAMES.get(module, {}).get(name, "").partition(":")
+        new = f"{home}.{new_name or name}" if home else MODULES.get(old)
         if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         _warn(old, new, stacklevel=2)
-        return importlib.import_module(new) if home is None else getattr(importlib.import_module(home), name)
+        return getattr(importlib.import_module(home), new_name or name) if home else importlib.import_module(new)
 
     return attribute
 

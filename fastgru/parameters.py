@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from fastgru.layers.weight import Weight, publish, published
+from fastgru.layers.weight import Weight, published, show
 from fastgru.types import Array
 
 
@@ -56,6 +56,8 @@ class Parameters:
     weights : list of Weight
     values, gradients : (n,) ndarray
         Numbers and gradients of all weights, one weight after the other.
+    others : dict
+        New arrays of weights that are not among these, for the next `publish`.
 
     Raises
     ------
@@ -63,7 +65,7 @@ class Parameters:
         The weights are not all of one dtype.
     """
 
-    __slots__ = ("_flat", "_gradient_views", "_next", "_shown", "gradients", "weights")
+    __slots__ = ("_flat", "_gradient_views", "_next", "_shown", "gradients", "others", "weights")
 
     def __init__(self, weights: Iterable[Weight]) -> None:
         self.weights = list(dict.fromkeys(weights))
@@ -73,6 +75,7 @@ class Parameters:
         size = sum(weight.value.size for weight in self.weights)
         self.gradients = np.zeros(size, dtypes[0] if dtypes else "float32")
         self._gradient_views = self.views(self.gradients)
+        self.others: dict[Weight, Array] = {}
         self._next: _Flat | None = None
         self._flat = self._updated()
         self._shown = self._flat.shown()
@@ -100,17 +103,24 @@ class Parameters:
         return self._next
 
     def publish(self) -> None:
-        """Show in all weights what was written into `updated`."""
+        """Show in all weights what was written into `updated`, and `others` with it."""
         new, old = self._updated(), self._flat
         shown = new.shown()
         new.token = published.token
-        publish(dict(zip(self.weights, shown, strict=True)))
+        values = dict(zip(self.weights, shown, strict=True))
+        if self.others:
+            for value in self.others.values():
+                value.setflags(write=False)
+            values.update(self.others)
+        show(values)
+        self.others.clear()
         captured = published.token is not old.token
         # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them
         self._next, self._flat, self._shown = None if captured else old, new, shown
 
     def take(self) -> None:
         """Move in what is not here: at first everything, later what was assigned or another model took over."""
+        self.others.clear()  # of a step that was interrupted
         for weight, value, gradient in zip(self.weights, self._shown, self._gradient_views, strict=True):
             weight.gradient = gradient
             if weight.value is not value:

@@ -16,7 +16,7 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "registry", "naming", "random", "threads", "kernels", "config", "moved"},
+    {"types", "checks", "naming", "registry", "random", "threads", "kernels", "config", "moved"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"layers", "parameters"},
     {"ops"},

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import Sequential, constraints, optimizers
+from fastgru import Model, Sequential, constraints, optimizers
 from fastgru.callbacks import Callback, LambdaCallback
 from fastgru.layers import GRU, LSTM, BatchNormalization, Conv1D, Dense, Embedding, Input, LayerNormalization
-from fastgru.layers.weight import Publication, Weight, capture, publish, published
+from fastgru.layers.weight import Publication, Weight, capture, publish, published, show
 from fastgru.layers.workspace import Call
 from fastgru.parameters import Parameters
 
@@ -158,8 +158,9 @@ def test_a_prediction_beside_a_thread_that_changes_weights_sees_one_setting(
 
 
 def test_a_prediction_beside_fit_sees_the_weights_of_one_batch(rng: np.random.Generator) -> None:
-    model = classifier(optimizer=optimizers.Adam(0.01))
-    model.layers[1].kernel.constraint = constraints.MaxNorm(1.0)
+    gru = GRU(8, kernel_constraint=constraints.MaxNorm(1.0))
+    model = Sequential([Input((T, F)), gru, BatchNormalization(momentum=0.5), Dense(3, activation="softmax")])
+    model.compile(optimizers.Adam(0.01), "categorical_crossentropy")
     x, y = data_set(rng, 32)
     history, outputs = [model.get_weights()], list[Any]()
     record = LambdaCallback(on_train_batch_end=lambda batch, logs: history.append(model.get_weights()))
@@ -419,6 +420,24 @@ def test_a_layer_of_ones_own_reads_what_the_weight_shows(rng: np.random.Generato
     before = model.predict(x, verbose=0)
     model.layers[1].factor.assign(2.0)
     np.testing.assert_array_equal(model.predict(x, verbose=0), 2 * before)
+
+
+def test_a_step_of_training_is_one_swap(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = BatchNormalization()
+    inputs = Input((3,))
+    model = Model(inputs, Dense(3)(row(row(inputs))))
+    model.compile("sgd", "mse")
+    x = rng.normal(size=(8, 3)).astype("float32")
+    model.train_on_batch(x, x)
+    swaps: list[set[Weight]] = []
+    monkeypatch.setattr("fastgru.parameters.show", lambda values: swaps.append(set(values)) or show(values))
+    expected = row.moving_mean.numpy()
+    # the layer stands twice in the graph: the mean of what it has normalized is its offset
+    for mean in (x.mean(axis=0), row.beta.numpy()):
+        expected = expected * row.momentum + mean * (1 - row.momentum)
+    model.train_on_batch(x, x)
+    assert swaps == [set(model.weights)]
+    np.testing.assert_allclose(row.moving_mean.value, expected, atol=1e-6)
 
 
 def test_batch_normalization_shows_both_statistics_at_once(rng: np.random.Generator) -> None:

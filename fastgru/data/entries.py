@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastgru.registry import suggestion
+from fastgru.naming import suggestion
 
 Names = Sequence[str] | None
 

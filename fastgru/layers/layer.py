@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,11 @@ import numpy.typing as npt
 from fastgru import initializers, kernels, regularizers
 from fastgru.checks import real_numbers
 from fastgru.constraints import Constraint
+from fastgru.layers.options import RegularizerLike, declared
 from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
 from fastgru.layers.weight import Publication, Weight, capture, publish, published
 from fastgru.layers.workspace import Call, Workspaces
+from fastgru.moved import attributes
 from fastgru.naming import unique_name
 from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
@@ -97,8 +99,8 @@ class Layer:
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
         batch_shape: Sequence[int | None] | None = None,
-        activity_regularizer: Any = None,
-        **unknown: Any,
+        activity_regularizer: RegularizerLike = None,
+        **unknown: NoReturn,
     ) -> None:
         if unknown:
             raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments {sorted(unknown)}.")
@@ -118,8 +120,26 @@ class Layer:
             batch_shape = (None, *input_shape)
         self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
 
+    @property
+    def _where(self) -> str:
+        """How an error begins."""
+        return f"{type(self).__name__} {self.name!r}"
+
+    def _set_options(self, arguments: Mapping[str, Any]) -> None:
+        """Take the declared options out of a constructor's ``locals()``, each checked and converted."""
+        for name, option in declared(type(self)).items():
+            if name in arguments:
+                setattr(self, name, option.of(self, name, arguments[name]))
+
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_version"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        missing = {name: option for name, option in declared(type(self)).items() if name not in state}
+        for name, option in missing.items():
+            if option.before is not None:
+                setattr(self, name, option.before(self))
 
     # --- what a subclass writes -------------------------------------------------------------------
 
@@ -144,8 +164,14 @@ class Layer:
             raise ValueError(
                 f"Layer {self.name!r}: expected one input, got {len(inputs)}; give mask and training by name."
             )
-        if inputs[0].size == 0:
+        self._check_not_empty(*inputs)
+
+    def _check_not_empty(self, *inputs: Array) -> None:
+        if all(x.size for x in inputs):
+            return
+        if len(inputs) == 1:
             raise ValueError(f"Layer {self.name!r}: the input is empty, its shape is {inputs[0].shape}.")
+        raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
 
     def forward(self, call: Call, *inputs: Array) -> Any:
         """Outputs for inputs: an array, or a tuple of arrays. Inputs are C-contiguous, of the layer's dtype, checked.
@@ -175,7 +201,8 @@ class Layer:
         config = {"name": self.name, "trainable": self.trainable, "dtype": policy}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
-        return config
+        options = {name: option for name, option in declared(type(self)).items() if option.in_config}
+        return {**config, **{name: option.to_config(getattr(self, name)) for name, option in options.items()}}
 
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.
@@ -429,3 +456,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+__getattr__ = attributes(__name__)

@@ -156,9 +156,14 @@ def publish(values: Mapping[Weight, Array]) -> None:
     The arrays are C-contiguous, of the weights' shapes and dtypes, and read-only from here on; nobody writes into their
     memory any more.
     """
-    publication = Publication(values)
     for value in values.values():
         value.setflags(write=False)
+    show(values)
+
+
+def show(values: Mapping[Weight, Array]) -> None:
+    """`publish` for arrays that are read-only already."""
+    publication = Publication(values)
     with _writers:
         # a single call that runs no Python code: an interrupt comes before the swap or behind the last slot
         names = chain(("current",), repeat("_value"))

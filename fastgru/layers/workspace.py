@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels
-from fastgru.layers.weight import Weight
+from fastgru.layers.weight import Weight, publish
 from fastgru.types import Array
 
 _WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
@@ -33,12 +33,27 @@ class Version:
     ----------
     values : mapping or None
         One version of the weights; None for what each weight shows when it is asked, as training reads it.
+    updates : dict or None
+        Where a layer's new statistics wait for the optimizer's new weights, to be shown with them; None shows them at
+        once.
     """
 
-    __slots__ = ("values",)
+    __slots__ = ("updates", "values")
 
     def __init__(self) -> None:
         self.values: Mapping[Weight, Array] | None = None
+        self.updates: dict[Weight, Array] | None = None
+
+    def latest(self, weight: Weight) -> Array:
+        """What the next update of a weight goes on from."""
+        return weight.value if self.updates is None else self.updates.get(weight, weight.value)
+
+    def update(self, values: Mapping[Weight, Array]) -> None:
+        """Show new arrays of these weights, as `publish` does, with those of the training step where there is one."""
+        if self.updates is None:
+            publish(values)
+        else:
+            self.updates.update(values)
 
 
 class Call:

@@ -9,3 +9,7 @@ from fastgru.saving import load_model, model_from_json, save_model
 __all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 
 __getattr__ = attributes(__name__)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,3 +14,7 @@ __all__ = [
     "save_model",
     "save_weights",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

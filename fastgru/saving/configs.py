@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastgru import activations, constraints, initializers, registry, regularizers
+from fastgru.naming import snake_case
 from fastgru.ops.operation import OPERATIONS
 from fastgru.saving import graphs
 from fastgru.saving.errors import Report, notice, reading, sentence
@@ -32,8 +33,6 @@ COUNTED = ("layers", "inbound_nodes", "cells")
 INNER = ("layer", "backward_layer", "forward_layer", "cell")
 WITH_MODULE = ("Attention",)  # without it Keras takes its option "dot" for the function of that name
 
-_registered: dict[str, Any] = {}
-
 
 def register(name: str, layer: Any) -> None:
     """Make a class (or a function) known to all loading under the name that stands in files.
@@ -47,7 +46,7 @@ def register(name: str, layer: Any) -> None:
     """
     if not isinstance(name, str) or not callable(layer):
         raise ValueError(f"register: expected a name and a class or a function, got {name!r} and {layer!r}.")
-    _registered[name] = layer
+    registry.registrations[name] = layer
 
 
 def version(text: str | None) -> Version:
@@ -114,7 +113,7 @@ class Builder:
     def __init__(self, file: str, custom_objects: Mapping[str, Any] | None, report: Report) -> None:
         importlib.import_module("fastgru.models")  # makes the models known, which stand above this room
         self.file = file
-        self.custom_objects = {**_registered, **(custom_objects or {})}
+        self.custom_objects = {**registry.registrations, **(custom_objects or {})}
         self.report = report
         self.unknown: list[str] = []
         self.entries: dict[int, list[Entry]] = {}
@@ -131,9 +130,7 @@ class Builder:
                 model = graph.from_config(config, self.custom_objects, make_layer=self._make)
             built = {layer.name: layer for layer in model.layers}
             stored = spec.get("stored_layers") or []
-            self.entries[id(model)] = [
-                (registry.snake_case(name), inside, built.get(layer)) for name, layer, inside in stored
-            ]
+            self.entries[id(model)] = [(snake_case(name), inside, built.get(layer)) for name, layer, inside in stored]
             if "trainable" in config and config["trainable"] is False:
                 model.trainable = False
             return model
@@ -171,7 +168,7 @@ class Builder:
 
     def _for_inference(self, cls: Any, config: Config) -> Config:
         """The config with objects in the place of their configs, without what is unknown and of no account."""
-        found = {}
+        found: Config = {}
         accepted = _arguments(cls)
         for key, value in config.items():
             get = next((get for ending, get in FROM_NAMES.items() if key.endswith(ending)), None)
@@ -340,7 +337,7 @@ def legacy_model(spec: Mapping[str, Any]) -> Config:
         config["layers"] = [legacy_model(layer) for layer in config["layers"]]
     module = ("module",) if spec["class_name"] in WITH_MODULE or str(spec.get("module")).startswith(OPERATIONS) else ()
     kept = {key: spec[key] for key in (*module, "name", "inbound_nodes") if key in spec}
-    return {"class_name": spec["class_name"], "config": config, **kept}
+    return {"class_name": spec.get("registered_name") or spec["class_name"], "config": config, **kept}
 
 
 def legacy_training(training: Mapping[str, Any]) -> Config:
@@ -350,7 +347,7 @@ def legacy_training(training: Mapping[str, Any]) -> Config:
     if isinstance(config["loss"], str):
         # Keras 3 does not open its own legacy files where the loss goes by a short name such as "mse"
         with contextlib.suppress(ValueError):
-            config["loss"] = registry.snake_case(registry.lookup("keras.losses", config["loss"]).__name__)
+            config["loss"] = snake_case(registry.lookup("keras.losses", config["loss"]).__name__)
     return config
 
 

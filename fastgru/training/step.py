@@ -25,6 +25,7 @@ def training_step(
     targets, weights = _behind(n_inputs, objective)
     call = Call(training=True, differentiate=True)
     call.input_gradient = False
+    call.version.updates = parameters.others
     regularized = _regularized(parameters.weights)
 
     def step(batch: Batch) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastgru import registry
 from fastgru.layers.layer import Layer
+from fastgru.layers.options import declared
 from fastgru.layers.symbolic import flattened
 from fastgru.types import Shape
 
@@ -66,7 +67,6 @@ class Wrapper(Layer):
             model: dict[str, Any] = layer.serialized()
             return model
         form = registry.serialize(layer)
-        assert form is not None
         if id(layer) in self._shapes and type(layer).build is not Layer.build:
             form["build_config"] = {"input_shape": self._shapes[id(layer)]}
         return form
@@ -76,7 +76,9 @@ class Wrapper(Layer):
             attribute: [self._serialized(layer) for layer in item] if isinstance(item, list) else self._serialized(item)
             for attribute, item in self.file_items()
         }
-        return {**super().get_config(), **forms}
+        config = super().get_config()
+        options = {name: config.pop(name) for name in declared(type(self)) if name in config}
+        return {**config, **forms, **options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:

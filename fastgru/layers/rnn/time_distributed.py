@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.core.wrapper import Wrapper
 from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.penalties import run_backward, run_forward
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -30,7 +34,7 @@ class TimeDistributed(Wrapper):
 
     inner = ("layer",)
 
-    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not isinstance(layer, Layer):
             raise ValueError(f"TimeDistributed {self.name!r}: expected a layer to wrap, got {layer!r}.")

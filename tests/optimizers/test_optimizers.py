@@ -75,8 +75,8 @@ def test_state_of_keras_continues_here(keras, rng, name, options):
     variables = [keras.Variable(weight.numpy()) for weight in parameters.weights]
     theirs = getattr(keras.optimizers, name)(**options)
     gradients = [random_gradients(rng) for _ in range(4)]
-    for given in gradients[:3]:
-        theirs.apply([keras.ops.convert_to_tensor(gradient) for gradient in given], variables)
+    for step_gradients in gradients[:3]:
+        theirs.apply([keras.ops.convert_to_tensor(gradient) for gradient in step_gradients], variables)
     ours = optimizers.get(keras.optimizers.serialize(theirs))
     ours.build(parameters)
     ours.set_variables([numpy_of(variable) for variable in theirs.variables])
@@ -150,13 +150,28 @@ def test_the_number_of_threads_changes_no_bit(rng, name):
                 assert np.array_equal(ours, theirs)
 
 
-def test_set_num_threads_is_what_updates_use(rng):
-    threads.set_num_threads(1)
+class Recorder:
+    """A module of kernels that notes which one is called, and its last argument, the number of threads."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.calls.append((name, arguments[-1]))
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam"])
+def test_set_num_threads_is_what_updates_use(rng, name, monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(kernels, "module", lambda dtype: recorder)
+    optimizer, parameters = getattr(optimizers, name)(), make_parameters(rng)
     try:
-        parameters = make_parameters(rng)
-        step(optimizers.Adam(), parameters, random_gradients(rng))
+        for count in (1, 3):
+            threads.set_num_threads(count)
+            step(optimizer, parameters, random_gradients(rng))
     finally:
         threads.set_num_threads(None)
+    assert recorder.calls == [(name.lower(), 1), (name.lower(), 3)]
 
 
 @pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam"])

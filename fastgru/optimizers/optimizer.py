@@ -1,4 +1,4 @@
-"""SGD, RMSprop and Adam as Keras has them: its names, defaults, configs and saved variables.
+"""What all optimizers share: options, clipping, the state and its way into files.
 
 All parameters of a model are one flat array, and so is each kind of state an optimizer keeps, so an update is one
 compiled pass over them (`fastgru/kernels/optimizers.pxi`).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,12 @@ from fastgru.checks import real_numbers
 from fastgru.layers.weight import Weight
 from fastgru.naming import unique_name
 from fastgru.parameters import Parameters
-from fastgru.registry import deserialize, known, registered
 from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["KIND", "Optimizer"]
 
 KIND = "keras.optimizers"
 
@@ -38,7 +42,7 @@ class Optimizer:
     clipvalue : float, optional
         Largest absolute value in a gradient.
     global_clipnorm : float, optional
-        Longest gradient of all weights together. Only one of the three can be set.
+        Longest gradient of all weights as one vector. Only one of the three can be set.
     use_ema, loss_scale_factor, gradient_accumulation_steps
         Refused when set: not supported.
     ema_momentum, ema_overwrite_frequency
@@ -147,8 +151,9 @@ class Optimizer:
         self._clip(parameters)
         decay = (self.weight_decay or 0.0) * self._learning_rate
         self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
-        for weight, view in zip(parameters.weights, parameters.updated_views, strict=True):
+        for index, weight in enumerate(parameters.weights):
             if weight.constraint is not None:
+                view = parameters.updated_views[index]
                 view[...] = weight.constraint(view)
         parameters.publish()
         self.iterations += 1
@@ -184,11 +189,11 @@ class Optimizer:
 
     def set_variables(self, values: Sequence[npt.ArrayLike]) -> None:
         """Replace the state by arrays in the order of `variables`, or nothing where one does not fit (ValueError)."""
-        own = self.variables()
+        variables = self.variables()
         arrays = [real_numbers(value, f"Optimizer {self.name!r}, a variable") for value in values]
-        if len(arrays) != len(own):
-            raise ValueError(f"Optimizer {self.name!r}: expected {len(own)} variables, got {len(arrays)}.")
-        for (name, value), array in zip(own, arrays, strict=True):
+        if len(arrays) != len(variables):
+            raise ValueError(f"Optimizer {self.name!r}: expected {len(variables)} variables, got {len(arrays)}.")
+        for (name, value), array in zip(variables, arrays, strict=True):
             if array.shape != value.shape:
                 raise ValueError(
                     f"Optimizer {self.name!r}, variable {name!r}: expected shape {value.shape}, got {array.shape}."
@@ -229,7 +234,7 @@ class Optimizer:
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The optimizer that `get_config` described."""
         return cls(**config)
 
@@ -237,202 +242,3 @@ class Optimizer:
 def _norm(gradient: Array) -> float:
     # not np.dot: BLAS may cut it by the number of threads, and the bits with it
     return math.sqrt(float(np.square(gradient).sum()))
-
-
-@registered(KIND)
-class SGD(Optimizer):
-    """Gradient descent::
-
-        w -= learning_rate g                                  momentum 0
-        m  = momentum m - learning_rate g;  w += m            with momentum
-        m  as above;  w += momentum m - learning_rate g       with Nesterov's
-
-    Parameters
-    ----------
-    learning_rate : float
-    momentum : float
-        From 0 to 1.
-    nesterov : bool
-    **kwargs
-        See `Optimizer`.
-    """
-
-    _slot_groups = (("momentum",),)
-
-    def __init__(
-        self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False, *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(learning_rate, *args, **kwargs)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"SGD: expected a momentum from 0 to 1, got {momentum!r}.")
-        self.momentum = float(momentum)
-        self.nesterov = nesterov
-
-    def _keeps(self, slot: str) -> bool:
-        return self.momentum != 0
-
-    def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
-        compiled.sgd(
-            parameters.values,
-            parameters.updated,
-            parameters.gradients,
-            self._slots.get("momentum"),
-            self._learning_rate,
-            self.momentum,
-            self.nesterov,
-            decay,
-            n_threads,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
-
-
-@registered(KIND, "rmsprop")
-class RMSprop(Optimizer):
-    """Steps divided by the root of a running mean of squared gradients (Hinton, 2012)::
-
-        v  = rho v + (1 - rho) g^2
-        a  = rho a + (1 - rho) g                                   centered; else a = 0
-        m  = momentum m + learning_rate g / sqrt(v - a^2 + epsilon)
-        w -= m
-
-    Parameters
-    ----------
-    learning_rate, rho, momentum, epsilon : float
-    centered : bool
-    **kwargs
-        See `Optimizer`.
-    """
-
-    _slot_groups = (("velocity",), ("momentum",), ("average_gradient",))
-
-    def __init__(
-        self,
-        learning_rate: float = 0.001,
-        rho: float = 0.9,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
-        centered: bool = False,
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(learning_rate, *args, **kwargs)
-        self.rho = rho
-        self.momentum = momentum
-        self.epsilon = epsilon
-        self.centered = centered
-
-    def _keeps(self, slot: str) -> bool:
-        return {"velocity": True, "momentum": self.momentum > 0, "average_gradient": self.centered}[slot]
-
-    def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
-        compiled.rmsprop(
-            parameters.values,
-            parameters.updated,
-            parameters.gradients,
-            self._slots["velocity"],
-            self._slots.get("momentum"),
-            self._slots.get("average_gradient"),
-            self._learning_rate,
-            self.rho,
-            self.momentum,
-            self.epsilon,
-            decay,
-            n_threads,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }
-
-
-@registered(KIND)
-class Adam(Optimizer):
-    """Running means of gradients and their squares, with their bias taken out (Kingma and Ba, 2014)::
-
-        m += (1 - beta_1) (g - m)
-        v += (1 - beta_2) (g^2 - v)                       amsgrad: the largest v so far below
-        w -= learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)
-
-    Parameters
-    ----------
-    learning_rate, beta_1, beta_2, epsilon : float
-    amsgrad : bool
-    **kwargs
-        See `Optimizer`.
-    """
-
-    _slot_groups = (("momentum", "velocity"), ("velocity_hat",))
-
-    def __init__(
-        self,
-        learning_rate: float = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(learning_rate, *args, **kwargs)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.amsgrad = amsgrad
-
-    def _keeps(self, slot: str) -> bool:
-        return slot != "velocity_hat" or self.amsgrad
-
-    def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
-        step = self.iterations + 1
-        rate = self._learning_rate * math.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
-        compiled.adam(
-            parameters.values,
-            parameters.updated,
-            parameters.gradients,
-            self._slots["momentum"],
-            self._slots["velocity"],
-            self._slots.get("velocity_hat"),
-            rate,
-            self.beta_1,
-            self.beta_2,
-            self.epsilon,
-            decay,
-            n_threads,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "amsgrad": self.amsgrad,
-        }
-
-
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
-    """The optimizer for a Keras name (in any case), config, class, or itself.
-
-    Raises
-    ------
-    ValueError
-        The name is unknown (the message has the nearest), or it is something else.
-    """
-    if isinstance(identifier, str):
-        identifier = {"class_name": identifier}
-    if isinstance(identifier, Mapping):
-        name = identifier.get("class_name")
-        exact = {name.lower(): name for name in known(KIND)}.get(str(name).lower(), name)
-        identifier = deserialize({**identifier, "class_name": exact}, KIND, custom_objects)
-    if isinstance(identifier, type):
-        identifier = identifier()
-    if not isinstance(identifier, Optimizer):
-        raise ValueError(f"Optimizer: expected a name, a config or an Optimizer, got {identifier!r}.")
-    return identifier
