@@ -64,6 +64,7 @@ class Stored:
     def read(self, rows: Rows) -> Array:
         """Some of the rows, in memory: read once where class weights need the same labels as the targets."""
         if self._latest is None or not _same(self._latest[0], rows):
+            self._latest = None  # so that its memory is free for the next
             if isinstance(rows, slice):
                 count = rows.stop - rows.start
                 place: Rows = slice(self._first + rows.start, self._first + rows.stop) if self._first else rows
