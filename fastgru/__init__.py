@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from fastgru import moved
+
 if TYPE_CHECKING:
     from fastgru import (
         activations,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        ops,
         optimizers,
         regularizers,
         saving,
@@ -52,6 +55,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "ops",
     "optimizers",
     "regularizers",
     "saving",
@@ -71,6 +75,8 @@ _HOMES = {
     "set_num_threads": "threads",
     "show_config": "kernels",
 }
+
+moved.install()
 
 
 def __getattr__(name: str) -> Any:

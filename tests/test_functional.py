@@ -11,10 +11,10 @@ from layer_checks import gradients_hold, random_weights
 import fastgru
 from fastgru.layers import GRU, Activation, Add, Concatenate, Dense, Dropout, Embedding, Input, Layer, Masking
 from fastgru.layers.layer import Call
-from fastgru.layers.operations import operation
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.models import Functional, Model, Sequential, clone_model
 from fastgru.models.model import deserialized_layer
+from fastgru.ops.operation import operation
 
 F64 = {"dtype": "float64"}
 STEPS, FEATURES = 4, 3

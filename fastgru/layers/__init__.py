@@ -1,20 +1,17 @@
 """The layers, under Keras's names."""
 
-from fastgru.layers.activation import Activation
-from fastgru.layers.advanced_activations import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from fastgru.layers.activations.activation import Activation
+from fastgru.layers.activations.rectifiers import ELU, LeakyReLU, PReLU, ReLU
+from fastgru.layers.activations.softmax import Softmax
 from fastgru.layers.attention import AdditiveAttention, Attention
-from fastgru.layers.bidirectional import Bidirectional
-from fastgru.layers.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
-from fastgru.layers.convolution import Conv1D, Conv2D
-from fastgru.layers.dense import Dense
-from fastgru.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
-from fastgru.layers.dropout import Dropout
-from fastgru.layers.embedding import Embedding
-from fastgru.layers.gru import GRU
-from fastgru.layers.input import Input, InputLayer
+from fastgru.layers.convolutional.conv import Conv1D, Conv2D
+from fastgru.layers.convolutional.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
+from fastgru.layers.core.dense import Dense
+from fastgru.layers.core.embedding import Embedding
+from fastgru.layers.core.identity import Identity
+from fastgru.layers.core.input_layer import Input, InputLayer
+from fastgru.layers.core.masking import Masking
 from fastgru.layers.layer import Layer
-from fastgru.layers.lstm import LSTM
-from fastgru.layers.masking import Masking
 from fastgru.layers.merging import (
     Add,
     Average,
@@ -33,10 +30,7 @@ from fastgru.layers.merging import (
     multiply,
     subtract,
 )
-from fastgru.layers.noise import AlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
-from fastgru.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
-from fastgru.layers.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
-from fastgru.layers.passing import ActivityRegularization, Identity
+from fastgru.layers.normalization.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from fastgru.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -47,12 +41,27 @@ from fastgru.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
-from fastgru.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
-from fastgru.layers.rnn import RNN
-from fastgru.layers.scaling import Normalization, Rescaling, UnitNormalization
-from fastgru.layers.simple_rnn import SimpleRNN
-from fastgru.layers.time_distributed import TimeDistributed
-from fastgru.layers.upsampling import UpSampling1D, UpSampling2D
+from fastgru.layers.preprocessing import Normalization, Rescaling, UnitNormalization
+from fastgru.layers.regularization.activity_regularization import ActivityRegularization
+from fastgru.layers.regularization.dropout import Dropout
+from fastgru.layers.regularization.noise import (
+    AlphaDropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
+from fastgru.layers.reshaping.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from fastgru.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
+from fastgru.layers.reshaping.up_sampling import UpSampling1D, UpSampling2D
+from fastgru.layers.rnn.bidirectional import Bidirectional
+from fastgru.layers.rnn.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from fastgru.layers.rnn.gru import GRU
+from fastgru.layers.rnn.lstm import LSTM
+from fastgru.layers.rnn.rnn import RNN
+from fastgru.layers.rnn.simple_rnn import SimpleRNN
+from fastgru.layers.rnn.time_distributed import TimeDistributed
+from fastgru.moved import attributes
 
 # Keras's other names
 AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
@@ -151,3 +160,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+__getattr__ = attributes(__name__)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations, random
-from fastgru.layers.activation import activate, derive
-from fastgru.layers.dropout import keep_mask
+from fastgru.layers.activations.activation import activate, derive
 from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
+from fastgru.layers.regularization.dropout import keep_mask
 from fastgru.registry import registered
 
 _MASKED = 1e9  # what Keras takes off the score of a masked step

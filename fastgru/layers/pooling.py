@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.layers.convolutional.windows import SpatialLayer, WindowLayer
 from fastgru.layers.layer import Array, Call, Shape
-from fastgru.layers.spatial import SpatialLayer, WindowLayer
 from fastgru.registry import registered
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from fastgru.layers.layer import Layer, Shape
+import fastgru
+
+Shape = tuple[int | None, ...]
 
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 
@@ -20,12 +21,18 @@ def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
     """A method that draws an operation."""
 
     def draw(self: SymbolicTensor, *other: Any) -> Any:
-        from fastgru.layers.operations import operation  # operations are layers, which stand on this module
-
-        drawn = operation(name)()
-        return drawn(*other, self) if swapped else drawn(self, *other)
+        # through the package's lazy door: operations are layers, which stand on this module
+        operation = fastgru.ops.operation(name)()
+        return operation(*other, self) if swapped else operation(self, *other)
 
     return draw
+
+
+class Drawn(Protocol):
+    """What a graph knows of a layer."""
+
+    name: str
+    nodes: list[Node]
 
 
 class SymbolicTensor:
@@ -54,7 +61,7 @@ class SymbolicTensor:
         self.index = index
 
     @property
-    def layer(self) -> Layer:
+    def layer(self) -> Any:
         """The layer that puts it out."""
         return self.node.layer
 
@@ -110,9 +117,9 @@ class Node:
     __slots__ = ("index", "inputs", "layer", "masks", "outputs")
 
     def __init__(
-        self, layer: Layer, inputs: Sequence[SymbolicTensor], masks: Masks, outputs: Sequence[tuple[Shape, str]]
+        self, layer: Drawn, inputs: Sequence[SymbolicTensor], masks: Masks, outputs: Sequence[tuple[Shape, str]]
     ) -> None:
-        self.layer = layer
+        self.layer: Any = layer
         self.inputs = tuple(inputs)
         self.masks = masks
         self.outputs = tuple(SymbolicTensor(shape, dtype, self, index) for index, (shape, dtype) in enumerate(outputs))

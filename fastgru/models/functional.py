@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels
-from fastgru.layers.input import InputLayer
+from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Array, Call, Layer, Shape, real_numbers, run_backward, run_forward
-from fastgru.layers.operations import Operation
 from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
 from fastgru.models.drawing import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model, deserialized_layer, serialized_layer
+from fastgru.ops.operation import Operation
 from fastgru.registry import registered
 
 

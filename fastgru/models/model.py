@@ -9,9 +9,9 @@ from typing import Any
 
 from fastgru import registry, saving
 from fastgru.layers.layer import Array, Layer
-from fastgru.layers.operations import OPERATIONS, Operation
 from fastgru.models.summary import print_summary
-from fastgru.models.training import Trainer
+from fastgru.ops.operation import OPERATIONS, Operation
+from fastgru.training.trainer import Trainer
 
 Path = str | PathLike[str]
 
@@ -33,9 +33,9 @@ class Model(Trainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
-            from fastgru.models.functional import Functional  # a subclass, which stands on this module
-
-            return super().__new__(Functional)
+            return super().__new__(
+                registry.lookup("keras.models", "Functional")
+            )  # a subclass, defined on top of this one
         return super().__new__(cls)
 
     def __init__(

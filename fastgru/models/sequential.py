@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fastgru.layers.input import InputLayer
+from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
 from fastgru.layers.symbolic import SymbolicTensor, flattened
 from fastgru.models.model import Model, deserialized_layer, serialized_layer

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fastgru.layers.core.masking import Masking
 from fastgru.layers.layer import Layer, unfilled_weights
-from fastgru.layers.masking import Masking
-from fastgru.layers.recurrent import Recurrent
-from fastgru.layers.rnn import RNN
+from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.rnn import RNN
 from fastgru.saving import (
     atomic,
     configs,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastgru import activations, constraints, initializers, registry, regularizers
-from fastgru.layers.operations import OPERATIONS
+from fastgru.ops.operation import OPERATIONS
 from fastgru.saving import graphs
 from fastgru.saving.errors import Report, notice, reading, sentence
 from fastgru.saving.matching import Entry

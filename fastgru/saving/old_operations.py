@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.layers.operations import OPERATIONS
+from fastgru.ops.operation import OPERATIONS
 from fastgru.saving.errors import Report
 
 Config = dict[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from fastgru import activations, registry, saving
-from fastgru.layers.operations import OPERATIONS
+from fastgru.ops.operation import OPERATIONS
 from fastgru.saving import api, old_configs, old_operations
 
 from .decisions import DECISIONS

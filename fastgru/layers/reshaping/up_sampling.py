@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastgru.layers.convolutional.windows import SpatialLayer, whole_numbers
 from fastgru.layers.layer import Array, Call, Shape
-from fastgru.layers.spatial import SpatialLayer, whole_numbers
 from fastgru.registry import registered
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastgru import random
-from fastgru.layers.dropout import Dropout
 from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.regularization.dropout import Dropout
 from fastgru.registry import registered
 
 

@@ -11,15 +11,15 @@ import numpy as np
 from fastgru import config, data, losses, metrics, optimizers, registry, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches, Samples
-from fastgru.layers.embedding import Embedding
+from fastgru.layers.core.embedding import Embedding
 from fastgru.layers.layer import Array, Call, Layer, Weight
 from fastgru.layers.symbolic import is_symbolic
-from fastgru.models.hooks import Hook, Hooks
-from fastgru.models.objective import Objective
-from fastgru.models.progress import Progress, progress
 from fastgru.optimizers import Optimizer
 from fastgru.parameters import Parameters
 from fastgru.regularizers import Regularizer
+from fastgru.training.hooks import Hook, Hooks
+from fastgru.training.objective import Objective
+from fastgru.training.progress import Progress, progress
 
 Step = Callable[[tuple[Any, ...]], None]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.layers.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
+from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.layer import Array, Call, Shape
-from fastgru.layers.recurrent import Recurrent
-from fastgru.layers.wrapper import SequenceWrapper
+from fastgru.layers.rnn.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
+from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.registry import registered
 
 

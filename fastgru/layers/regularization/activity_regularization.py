@@ -1,23 +1,12 @@
-"""Layers that pass their input on as it is."""
+"""A layer that adds the size of its input to the loss."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.core.identity import Identity
 from fastgru.registry import registered
 from fastgru.regularizers import L1L2
-
-
-@registered("keras.layers")
-class Identity(Layer):
-    """The input itself."""
-
-    def forward(self, call: Call, *inputs: Array) -> Array:
-        return inputs[0]
-
-    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
-        return d_outputs[0]
 
 
 @registered("keras.layers")

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from fastgru import activations, config, constraints, initializers, kernels, random, regularizers, threads
 from fastgru.kernels import reference_rnn
-from fastgru.layers.dropout import keep_mask
 from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
 from fastgru.layers.packing import Packing
+from fastgru.layers.regularization.dropout import keep_mask
 from fastgru.registry import serialize
 
 # the activations that the kernels do not know, or, as softmax, not one number at a time

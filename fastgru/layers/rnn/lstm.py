@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastgru import activations
 from fastgru.layers.layer import Array
-from fastgru.layers.recurrent import Recurrent
+from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.registry import registered
 
 

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.gru import GRU
+from fastgru.layers.core.wrapper import Wrapper
 from fastgru.layers.layer import Array, Call, Layer, Shape
-from fastgru.layers.lstm import LSTM
-from fastgru.layers.recurrent import Recurrent
-from fastgru.layers.simple_rnn import SimpleRNN
+from fastgru.layers.rnn.gru import GRU
+from fastgru.layers.rnn.lstm import LSTM
+from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
-from fastgru.layers.wrapper import Wrapper
 from fastgru.registry import registered
 
 _INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.layers.recurrent import Recurrent
+from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.registry import registered
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from fastgru.layers.core.wrapper import Wrapper
 from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
-from fastgru.layers.wrapper import Wrapper
 from fastgru.registry import registered
 
 

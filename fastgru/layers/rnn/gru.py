@@ -7,7 +7,7 @@ from typing import Any
 from fastgru import activations, kernels
 from fastgru.kernels import reference
 from fastgru.layers.layer import Array
-from fastgru.layers.recurrent import Dropped, Recurrent
+from fastgru.layers.rnn.recurrent import Dropped, Recurrent
 from fastgru.registry import registered
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations, config, constraints, initializers, kernels, regularizers, threads
+from fastgru.layers.convolutional.windows import WindowLayer, whole_numbers
 from fastgru.layers.layer import Array, Call, Shape
 from fastgru.layers.packing import Packing
-from fastgru.layers.spatial import WindowLayer, whole_numbers
 from fastgru.registry import registered, serialize
 
 _LINEAR = 0  # the number under which the kernels leave the sums as they are

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.layer import Array, Call, Layer, Shape, activity_penalty, run_backward, run_forward
-from fastgru.layers.recurrent import Recurrent, forward_side_by_side
-from fastgru.layers.wrapper import SequenceWrapper
+from fastgru.layers.rnn.recurrent import Recurrent, forward_side_by_side
 from fastgru.registry import registered
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)

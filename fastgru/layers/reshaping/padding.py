@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fastgru.layers.convolutional.windows import SpatialLayer, inside, whole_numbers
 from fastgru.layers.layer import Array, Call, Shape
-from fastgru.layers.spatial import SpatialLayer, inside, whole_numbers
 from fastgru.registry import registered
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations, constraints, initializers, regularizers
+from fastgru.layers.convolutional.windows import WindowLayer, whole_numbers
 from fastgru.layers.layer import Array, Call, Shape
-from fastgru.layers.spatial import WindowLayer, whole_numbers
 from fastgru.registry import registered, serialize
 
 

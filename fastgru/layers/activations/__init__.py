@@ -1,0 +1,1 @@
+"""An activation as a layer of its own, with options or weights."""

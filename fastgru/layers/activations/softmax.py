@@ -1,0 +1,60 @@
+"""Softmax as a layer, which knows masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru import activations
+from fastgru.layers.activations.activation import ActivationLayer
+from fastgru.layers.layer import Array, Call, real_numbers
+from fastgru.registry import registered
+
+_MASKED = -1e9  # what Keras puts in place of a masked number before softmax
+
+
+@registered("keras.layers")
+class Softmax(ActivationLayer):
+    """Shares that add up to 1 along an axis; what the input's mask leaves out gets none.
+
+    Parameters
+    ----------
+    axis : int or list of int
+        A mask, as in Keras, is broadcast to the input from the last axis on.
+    """
+
+    activation = activations.softmax
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis if isinstance(axis, int) else list(axis)
+
+    def options(self) -> dict[str, Any]:
+        if self.axis in (-1, [-1]):
+            return {}
+        return {"axis": self.axis if isinstance(self.axis, int) else tuple(self.axis)}
+
+    def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
+        return np.ascontiguousarray(real_numbers(mask, f"Layer {self.name!r}, mask"), dtype=bool)
+
+    def forward(self, call: Call, *inputs: Array) -> Array:
+        (x,) = inputs
+        mask = call.mask
+        if mask is None:
+            return super().forward(call, x)
+        ends = zip(mask.shape[::-1], x.shape[::-1], strict=False)
+        if mask.ndim > x.ndim or any(size not in (1, of_x) for size, of_x in ends):
+            raise ValueError(
+                f"Softmax {self.name!r}: expected a mask that can be broadcast to the input's shape {x.shape}, "
+                f"got {mask.shape}."
+            )
+        y = super().forward(call, np.where(mask, x, x.dtype.type(_MASKED)))
+        # where the mask leaves out a whole axis, softmax has made equal shares of nothing
+        np.copyto(y, 0, where=~mask)
+        return y
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}

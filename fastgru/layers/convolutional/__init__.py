@@ -1,0 +1,1 @@
+"""Convolutions over steps and over images."""

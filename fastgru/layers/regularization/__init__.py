@@ -1,0 +1,1 @@
+"""Layers that work against overfitting: dropout, noise, a penalty for outputs."""

@@ -1,0 +1,97 @@
+"""Old import paths of what has moved: for one release they lead to the new place, with a warning.
+
+Pickled models name the modules of their classes, so they come this way, too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+MODULES = {
+    "fastgru.layers.activation": "fastgru.layers.activations.activation",
+    "fastgru.layers.advanced_activations": "fastgru.layers.activations.rectifiers",
+    "fastgru.layers.bidirectional": "fastgru.layers.rnn.bidirectional",
+    "fastgru.layers.cells": "fastgru.layers.rnn.cells",
+    "fastgru.layers.convolution": "fastgru.layers.convolutional.conv",
+    "fastgru.layers.dense": "fastgru.layers.core.dense",
+    "fastgru.layers.depthwise": "fastgru.layers.convolutional.depthwise",
+    "fastgru.layers.dropout": "fastgru.layers.regularization.dropout",
+    "fastgru.layers.embedding": "fastgru.layers.core.embedding",
+    "fastgru.layers.gru": "fastgru.layers.rnn.gru",
+    "fastgru.layers.input": "fastgru.layers.core.input_layer",
+    "fastgru.layers.lstm": "fastgru.layers.rnn.lstm",
+    "fastgru.layers.masking": "fastgru.layers.core.masking",
+    "fastgru.layers.noise": "fastgru.layers.regularization.noise",
+    "fastgru.layers.operations": "fastgru.ops.operation",
+    "fastgru.layers.padding": "fastgru.layers.reshaping.padding",
+    "fastgru.layers.passing": "fastgru.layers.core.identity",
+    "fastgru.layers.recurrent": "fastgru.layers.rnn.recurrent",
+    "fastgru.layers.scaling": "fastgru.layers.preprocessing",
+    "fastgru.layers.simple_rnn": "fastgru.layers.rnn.simple_rnn",
+    "fastgru.layers.spatial": "fastgru.layers.convolutional.windows",
+    "fastgru.layers.time_distributed": "fastgru.layers.rnn.time_distributed",
+    "fastgru.layers.upsampling": "fastgru.layers.reshaping.up_sampling",
+    "fastgru.layers.wrapper": "fastgru.layers.core.wrapper",
+    "fastgru.models.hooks": "fastgru.training.hooks",
+    "fastgru.models.objective": "fastgru.training.objective",
+    "fastgru.models.progress": "fastgru.training.progress",
+    "fastgru.models.training": "fastgru.training.trainer",
+}
+
+# names that have left a module or package that is still there; a module's full name stands for the module itself
+NAMES: dict[str, dict[str, str]] = {}
+
+
+def _warn(old: str, new: str, stacklevel: int) -> None:
+    warnings.warn(
+        f"{old} has moved to {new}; the old path goes with the next release.",
+        DeprecationWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+class MovedModules:
+    """The finder and loader of the modules that have moved; it comes last, so that others pay nothing for it."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(name, MovedModules) if name in MODULES else None  # type: ignore[arg-type]
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> ModuleType:
+        _warn(spec.name, MODULES[spec.name], stacklevel=2)
+        module = importlib.import_module(MODULES[spec.name])
+        spec.loader_state = module.__spec__  # the import system is about to put this one in its place
+        return module
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        module.__spec__ = module.__spec__.loader_state
+
+
+def attributes(module: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a module or package that names or modules have left."""
+
+    def attribute(name: str) -> Any:
+        old = f"{module}.{name}"
+        if old in MODULES:
+            return importlib.import_module(old)
+        home = NAMES.get(module, {}).get(name)
+        if home is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        _warn(old, f"{home}.{name}", stacklevel=2)
+        return getattr(importlib.import_module(home), name)
+
+    return attribute
+
+
+def install() -> None:
+    """Let `import` see the old paths."""
+    sys.meta_path.append(MovedModules)

@@ -1,0 +1,5 @@
+"""Keras's operations on the tensors of a graph."""
+
+from fastgru.ops.operation import operation
+
+__all__ = ["operation"]
