@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import registry
+from fastgru.naming import suggestion
 
 Array = npt.NDArray[Any]
 
@@ -431,9 +432,7 @@ def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Act
     if isinstance(identifier, str):
         found = (custom_objects or {}).get(identifier, _BY_NAME.get(identifier))
         if found is None:
-            raise ValueError(
-                f"Activation {identifier!r} is not known to fastgru; {registry.suggestion(identifier, _BY_NAME)}"
-            )
+            raise ValueError(f"Activation {identifier!r} is not known to fastgru; {suggestion(identifier, _BY_NAME)}")
         identifier = found
     if isinstance(identifier, Activation):
         return identifier

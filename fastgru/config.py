@@ -6,7 +6,7 @@ import os
 import platform
 
 from fastgru import kernels
-from fastgru.registry import suggestion
+from fastgru.naming import suggestion
 
 PRODUCTS = ("auto", "tiles", "blas")
 _products: str | None = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgru import kernels, random, threads
 from fastgru.layers.layer import Array, Shape, real_numbers
-from fastgru.registry import suggestion
+from fastgru.naming import suggestion
 
 BATCH_SIZE = 32  # Keras's default
 

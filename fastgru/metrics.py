@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import losses
-from fastgru.layers.layer import unique_name
 from fastgru.losses import Loss, same_rank
-from fastgru.registry import registered, snake_case
+from fastgru.naming import snake_case, unique_name
+from fastgru.registry import registered
 from fastgru.registry import resolve as resolve_name
 
 Array = npt.NDArray[Any]

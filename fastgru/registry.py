@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+
+from fastgru.naming import snake_case, suggestion
 
 _T = TypeVar("_T")
 _classes: dict[str, dict[str, type]] = {}
 _aliases: dict[str, dict[str, type]] = {}
-
-
-def snake_case(name: str) -> str:
-    """Keras's lower-case form of a class name: ``glorot_uniform``, ``conv1d``, ``gru_cell``."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def registered(kind: str, *aliases: str) -> Callable[[type[_T]], type[_T]]:
@@ -35,15 +29,6 @@ def registered(kind: str, *aliases: str) -> Callable[[type[_T]], type[_T]]:
 def known(kind: str) -> dict[str, type]:
     """The classes registered under a Keras module, by name."""
     return dict(_classes.get(kind, {}))
-
-
-def suggestion(name: object, choices: Iterable[str]) -> str:
-    """The end of an error sentence: the nearest known name, or all of them."""
-    choices = sorted(choices)
-    near = difflib.get_close_matches(str(name).lower(), [c.lower() for c in choices], n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {next(c for c in choices if c.lower() == near[0])!r}?"
-    return f"known: {', '.join(choices)}."
 
 
 def lookup(kind: str, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import random
-from fastgru.layers.layer import forget_names
+from fastgru.naming import forget_names
 
 __all__ = ["clear_session", "set_random_seed", "to_categorical"]
 

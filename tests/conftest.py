@@ -12,8 +12,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # small models run once: compiling is what takes time
 
-from fastgru import config, kernels, random
-from fastgru.layers import layer
+from fastgru import config, kernels, naming, random
 
 ENGINES = [(isa, "tiles") for isa in kernels.available()] + [(kernels.isa, "blas")]
 
@@ -28,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _same_start() -> None:
     random.seed_stream(0)
-    layer.forget_names()
+    naming.forget_names()
 
 
 @pytest.fixture

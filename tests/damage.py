@@ -26,7 +26,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fastgru import cli, layers, random, saving
+from fastgru import cli, layers, naming, random, saving
 from fastgru.models import Functional, Sequential, load_model
 from fastgru.saving import keras_zip
 
@@ -84,7 +84,7 @@ def sources() -> dict[str, bytes]:
     found = {name: (FILES / name).read_bytes() for name in names}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        layers.layer.forget_names()
+        naming.forget_names()
         random.seed_stream(0)
         for name, model in _models().items():
             for ending in (".keras", ".h5", ".weights.h5"):

@@ -16,7 +16,7 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"registry", "random", "threads", "kernels", "config", "moved"},
+    {"naming", "registry", "random", "threads", "kernels", "config", "moved"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"layers", "parameters"},
     {"ops"},

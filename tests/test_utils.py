@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastgru import random, utils
-from fastgru.layers.layer import unique_name
+from fastgru.naming import unique_name
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.registry import suggestion
+from fastgru.naming import suggestion
 
 if TYPE_CHECKING:
     from fastgru.kernels._compiled import Kernels

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import initializers, kernels, registry, regularizers
+from fastgru import initializers, kernels, regularizers
 from fastgru.constraints import Constraint
 from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
+from fastgru.naming import unique_name
 from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
 
@@ -27,7 +28,6 @@ Array = npt.NDArray[Any]
 Shape = tuple[int | None, ...]
 
 DTYPES = ("float32", "float64")
-_names: dict[str, int] = {}
 _WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
 _VIEWS = 64  # of one memory that a call keeps
 _filled = ContextVar("filled", default=True)
@@ -213,19 +213,6 @@ def real_numbers(values: Any, where: str) -> Array:
 def _unique(weights: list[Weight]) -> list[Weight]:
     """Each weight where it is met first: a layer may stand in two models, one inside the other."""
     return list({id(weight): weight for weight in weights}.values())
-
-
-def unique_name(class_name: str) -> str:
-    """Keras's automatic name: ``gru``, ``gru_1``, ... in the order of creation."""
-    stem = registry.snake_case(class_name)
-    count = _names.get(stem, 0)
-    _names[stem] = count + 1
-    return f"{stem}_{count}" if count else stem
-
-
-def forget_names() -> None:
-    """Let the automatic names start anew (Keras's `clear_session`)."""
-    _names.clear()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from fastgru import registry, saving
 from fastgru.layers.layer import Array, Layer
 from fastgru.models.summary import print_summary
+from fastgru.naming import suggestion
 from fastgru.ops.operation import OPERATIONS, Operation
 from fastgru.training.trainer import Trainer
 
@@ -105,7 +106,7 @@ class Model(Trainer):
                 return layer
         raise ValueError(
             f"get_layer: model {self.name!r} has no layer {name!r}; "
-            + registry.suggestion(name, (layer.name for layer in layers))
+            + suggestion(name, (layer.name for layer in layers))
         )
 
     def summary(

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastgru import activations, constraints, initializers, registry, regularizers
+from fastgru.naming import snake_case
 from fastgru.ops.operation import OPERATIONS
 from fastgru.saving import graphs
 from fastgru.saving.errors import Report, notice, reading, sentence
@@ -131,9 +132,7 @@ class Builder:
                 model = graph.from_config(config, self.custom_objects, make_layer=self._make)
             built = {layer.name: layer for layer in model.layers}
             stored = spec.get("stored_layers") or []
-            self.entries[id(model)] = [
-                (registry.snake_case(name), inside, built.get(layer)) for name, layer, inside in stored
-            ]
+            self.entries[id(model)] = [(snake_case(name), inside, built.get(layer)) for name, layer, inside in stored]
             if "trainable" in config and config["trainable"] is False:
                 model.trainable = False
             return model
@@ -350,7 +349,7 @@ def legacy_training(training: Mapping[str, Any]) -> Config:
     if isinstance(config["loss"], str):
         # Keras 3 does not open its own legacy files where the loss goes by a short name such as "mse"
         with contextlib.suppress(ValueError):
-            config["loss"] = registry.snake_case(registry.lookup("keras.losses", config["loss"]).__name__)
+            config["loss"] = snake_case(registry.lookup("keras.losses", config["loss"]).__name__)
     return config
 
 

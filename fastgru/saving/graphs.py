@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fastgru.registry import suggestion
+from fastgru.naming import suggestion
 
 Config = dict[str, Any]
 Node = tuple[str, int]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.layer import Layer, Weight
-from fastgru.registry import snake_case
+from fastgru.naming import snake_case
 from fastgru.saving import matching
 from fastgru.saving.errors import notice
 from fastgru.saving.matching import Entry, Matching, Pair, Stored

@@ -1,0 +1,116 @@
+"""Callbacks that change the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fastgru.callbacks.callback import Callback, Logs
+from fastgru.callbacks.monitors import _Monitor
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before each epoch; adds ``learning_rate`` to the logs.
+
+    Parameters
+    ----------
+    schedule : callable
+        ``schedule(epoch, learning_rate) -> float``, or ``schedule(epoch) -> float``.
+    verbose : int
+        1 says so.
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        self.schedule = schedule
+        self.verbose = verbose
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        optimizer = self.model.optimizer
+        try:
+            rate = self.schedule(epoch, optimizer.learning_rate)
+        except TypeError:
+            rate = self.schedule(epoch)
+        if not isinstance(rate, float | np.floating):
+            raise ValueError(f"LearningRateScheduler: expected a float from the schedule, got {rate!r}.")
+        optimizer.learning_rate = rate
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = self.model.optimizer.learning_rate
+
+
+class ReduceLROnPlateau(_Monitor):
+    """Lowers the learning rate when a number has stopped improving; adds ``learning_rate`` to the logs.
+
+    Parameters
+    ----------
+    monitor, mode
+        What to watch and which way is better ("auto", "min", "max").
+    factor : float
+        Less than 1: the new rate is the old one times it.
+    patience : int
+        Epochs without improvement before that.
+    verbose : int
+        1 says so.
+    min_delta : float
+        An improvement by no more than this is none.
+    cooldown : int
+        Epochs after a change in which nothing is counted.
+    min_lr : float
+        The rate does not fall below it.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta=min_delta)
+        if factor >= 1.0:
+            raise ValueError(f"ReduceLROnPlateau: expected a factor less than 1, got {factor}.")
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self._start()
+
+    def _start(self) -> None:
+        self.best = None
+        self.cooldown_counter = 0
+        self.wait = 0
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._start()
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        optimizer = self.model.optimizer
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = optimizer.learning_rate
+        current = self._value(logs)
+        if current is None:
+            return
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._improves(current, self.best):
+            self.best = current
+            self.wait = 0
+        elif self.cooldown_counter == 0:
+            self.wait += 1
+            if self.wait >= self.patience and optimizer.learning_rate > np.float32(self.min_lr):
+                rate = max(optimizer.learning_rate * self.factor, self.min_lr)
+                optimizer.learning_rate = rate
+                self.cooldown_counter = self.cooldown
+                self.wait = 0
+                if self.verbose > 0:
+                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")

@@ -1,0 +1,74 @@
+"""Keras's losses, each with the gradient by the predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastgru.losses.crossentropy import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+    binary_crossentropy,
+    categorical_crossentropy,
+    sparse_categorical_crossentropy,
+)
+from fastgru.losses.loss import KIND, Loss, _Given, same_rank
+from fastgru.losses.regression import MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error
+from fastgru.registry import resolve as resolve_name
+
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "get",
+    "kind_of_classes",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "resolve",
+    "same_rank",
+    "sparse_categorical_crossentropy",
+]
+
+
+def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss | None:
+    """The loss for a Keras name, config, class, function ``(y_true, y_pred)``, or itself; None for None."""
+    if isinstance(identifier, Mapping) and isinstance(identifier.get("config"), str):
+        identifier = identifier["config"]
+    by_function = _FUNCTIONS.get(identifier) if callable(identifier) else None
+    found = resolve_name(by_function or identifier, KIND, custom_objects)
+    return found if found is None or isinstance(found, Loss) else _Given(found)
+
+
+_FUNCTIONS: dict[Any, type[Loss]] = {
+    mean_squared_error: MeanSquaredError,
+    mean_absolute_error: MeanAbsoluteError,
+    binary_crossentropy: BinaryCrossentropy,
+    categorical_crossentropy: CategoricalCrossentropy,
+    sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+}
+
+
+def kind_of_classes(y_true_shape: tuple[int, ...], y_pred_shape: tuple[int, ...]) -> str:
+    """Keras's guess from the shapes: "binary", "sparse_categorical" or "categorical"."""
+    if y_pred_shape[-1] == 1:
+        return "binary"
+    sparse = len(y_true_shape) < len(y_pred_shape) or y_true_shape[-1] == 1
+    return "sparse_categorical" if sparse else "categorical"
+
+
+def resolve(
+    identifier: Any,
+    y_true_shape: tuple[int, ...],
+    y_pred_shape: tuple[int, ...],
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Loss | None:
+    """`get`, and for "crossentropy" or "ce" the form that fits the shapes of labels and predictions."""
+    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+        identifier = f"{kind_of_classes(y_true_shape, y_pred_shape)}_crossentropy"
+    return get(identifier, custom_objects)

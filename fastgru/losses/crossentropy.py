@@ -1,0 +1,247 @@
+"""Losses of classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru import activations, kernels
+from fastgru.losses.loss import KIND, Array, Loss, Pullback, _SameShape, _spread, as_float
+from fastgru.naming import snake_case
+from fastgru.registry import registered
+
+if TYPE_CHECKING:
+    from fastgru.kernels._compiled import Kernels
+
+
+def _kernels(predictions: Array) -> Kernels:
+    return kernels.module(predictions.dtype)
+
+
+def _classes_last(array: Array, axis: int) -> Array:
+    return array if axis == -1 else np.moveaxis(array, axis, -1)
+
+
+def _rows_of_classes(array: Array, axis: int) -> Array:
+    """An array as rows (N, classes), as the kernels read it."""
+    array = _classes_last(array, axis)
+    return kernels.contiguous(array if array.ndim == 2 else array.reshape(-1, array.shape[-1]))
+
+
+def _shaped(losses: Array, pull_rows: Pullback, shape: tuple[int, ...], axis: int) -> tuple[Array, Pullback]:
+    """Losses of rows and their pullback; `shape` is that of the predictions with their classes last."""
+
+    def pull(d: Any) -> Array:
+        if not isinstance(d, float):
+            d = np.asarray(d, losses.dtype).reshape(-1, 1)
+        gradient = pull_rows(d).reshape(shape)
+        return gradient if axis == -1 else np.moveaxis(gradient, -1, axis)
+
+    return losses.reshape(shape[:-1]), pull
+
+
+class _Crossentropy(_SameShape):
+    """What the cross-entropies with a label for each prediction share: their options."""
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name or snake_case(type(self).__name__), reduction, dtype)
+        self.from_logits = from_logits
+        self.label_smoothing = label_smoothing
+        self.axis = axis
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "from_logits": self.from_logits,
+            "label_smoothing": self.label_smoothing,
+            "axis": self.axis,
+        }
+
+
+@registered(KIND, "bce", "BCE")
+class BinaryCrossentropy(_Crossentropy):
+    """``-mean(t log p + (1 - t) log(1 - p))`` over an axis, with labels t of 0 or 1.
+
+    Parameters
+    ----------
+    from_logits : bool
+        The predictions are logits, p = sigmoid(y_pred).
+    label_smoothing : float
+        From 0 to 1: labels are moved towards 1/2 by that part.
+    axis : int
+    reduction, name, dtype
+        See `Loss`.
+    """
+
+    def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
+        axis = self.axis
+        t = y_true * (1 - self.label_smoothing) + 0.5 * self.label_smoothing if self.label_smoothing else y_true
+        if self.from_logits:
+            # -log sigmoid(x) = softplus(x) - x
+            n = y_pred.shape[axis]
+            losses = activations.softplus(y_pred) - t * y_pred
+            return losses.sum(axis=axis) / n, lambda d: (activations.sigmoid(y_pred) - t) * _spread(1 / n * d, axis)
+        rows = _rows_of_classes(y_pred, axis)
+        losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
+        _kernels(rows).binary_crossentropy(_rows_of_classes(t, axis), rows, losses, gradient)
+        return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
+
+
+@registered(KIND)
+class CategoricalCrossentropy(_Crossentropy):
+    """``-sum(t log p)`` over the classes, with a label t for each class (one-hot).
+
+    Parameters
+    ----------
+    from_logits : bool
+        The predictions are logits, p = softmax(y_pred); else they are divided by their sum.
+    label_smoothing : float
+        From 0 to 1: labels are moved towards 1 / classes by that part.
+    axis : int
+        Of the classes.
+    reduction, name, dtype
+        See `Loss`.
+    """
+
+    def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
+        axis = self.axis
+        t = y_true
+        if self.label_smoothing:
+            t = t * (1 - self.label_smoothing) + self.label_smoothing / t.shape[-1]
+        if self.from_logits:
+            log_p = activations.log_softmax(y_pred, axis=axis)
+            return -(t * log_p).sum(
+                axis=axis
+            ), lambda d: (np.exp(log_p) * t.sum(axis=axis, keepdims=True) - t) * _spread(d, axis)
+        rows = _rows_of_classes(y_pred, axis)
+        losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
+        _kernels(rows).categorical_crossentropy(_rows_of_classes(t, axis), rows, losses, gradient)
+        return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
+
+
+@registered(KIND)
+class SparseCategoricalCrossentropy(Loss):
+    """``-log p[y_true]`` with class numbers from 0 as labels.
+
+    Parameters
+    ----------
+    from_logits : bool
+        The predictions are logits, p = softmax(y_pred); else they are divided by their sum.
+    ignore_class : int, optional
+        Labels that do not count.
+    reduction : str or None
+        See `Loss`.
+    axis : int
+        Of the classes.
+    name, dtype
+        See `Loss`.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str | None = "sparse_categorical_crossentropy",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name, reduction, dtype)
+        self.from_logits = from_logits
+        self.ignore_class = ignore_class
+        self.axis = axis
+
+    def _as_pair(self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
+        """Class numbers of shape (...), and predictions (..., classes)."""
+        predictions = _classes_last(as_float(y_pred, self.dtype), self.axis)
+        labels = np.asarray(y_true)
+        if labels.ndim == predictions.ndim:
+            labels = _classes_last(labels, self.axis)
+            labels = labels[..., 0] if labels.shape[-1] == 1 else labels
+        if labels.shape != predictions.shape[:-1]:
+            raise ValueError(
+                f"Loss {self.name!r}: expected one class number for each prediction, shape {predictions.shape[:-1]}, "
+                f"got {labels.shape}."
+            )
+        self._refuse_nan(labels)
+        return labels.astype(np.int64, copy=False), predictions
+
+    def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
+        labels, predictions = self._as_pair(y_true, np.broadcast_to(np.float32(0), y_pred_shape))
+        counted = self._counted(labels, labels)
+        self._refuse_unknown(labels if counted is None else labels[counted], predictions.shape[-1])
+
+    def _refuse_unknown(self, labels: Array, classes: int) -> None:
+        wrong = labels[(labels < 0) | (labels >= classes)]
+        if wrong.size:
+            raise ValueError(f"Loss {self.name!r}: expected labels from 0 to {classes - 1}, got {wrong.flat[0]}.")
+
+    def _counted(self, targets: Array, values: Array) -> Array | None:
+        return None if self.ignore_class is None else targets != self.ignore_class
+
+    def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
+        labels, rows = kernels.contiguous(y_true).reshape(-1), _rows_of_classes(y_pred, -1)
+        counted = self._counted(labels, labels)
+        if counted is not None:
+            labels = np.where(counted, labels, 0)
+        if self.from_logits:
+            self._refuse_unknown(labels, rows.shape[1])
+            log_p = activations.log_softmax(rows)
+            picked = (np.arange(len(labels)), labels)
+            losses, gradient = -log_p[picked], np.exp(log_p)
+            gradient[picked] -= 1
+        else:
+            losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
+            if not _kernels(rows).sparse_categorical_crossentropy(labels, rows, losses, gradient):
+                self._refuse_unknown(labels, rows.shape[1])
+        if counted is not None:
+            losses = np.where(counted, losses, 0)
+            gradient *= counted[:, np.newaxis]
+        return _shaped(losses, lambda d: gradient * d, y_pred.shape, self.axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "from_logits": self.from_logits, "ignore_class": self.ignore_class}
+
+
+def binary_crossentropy(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Array:
+    """`BinaryCrossentropy` of every sample."""
+    return BinaryCrossentropy(from_logits, label_smoothing, axis).call(np.asarray(y_true), np.asarray(y_pred))
+
+
+def categorical_crossentropy(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
+) -> Array:
+    """`CategoricalCrossentropy` of every sample."""
+    return CategoricalCrossentropy(from_logits, label_smoothing, axis).call(np.asarray(y_true), np.asarray(y_pred))
+
+
+def sparse_categorical_crossentropy(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    from_logits: bool = False,
+    ignore_class: int | None = None,
+    axis: int = -1,
+) -> Array:
+    """`SparseCategoricalCrossentropy` of every sample."""
+    loss = SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis)
+    return loss.call(np.asarray(y_true), np.asarray(y_pred))

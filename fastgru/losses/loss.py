@@ -1,0 +1,267 @@
+"""What all losses share: labels and predictions made comparable, values reduced to a number, and the way back.
+
+A loss first gives one value for each sample (and time step), then the values are weighted and reduced to a number. The
+gradient goes the same way back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.layers.layer import DTYPES
+from fastgru.naming import snake_case, unique_name
+
+Array = npt.NDArray[Any]
+#: turns the gradient of the sum of ``d * values`` by the values, d, into that by the predictions
+Pullback = Callable[[Any], Array]
+
+KIND = "keras.losses"
+_FLOATS = tuple(np.dtype(name) for name in DTYPES)
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+
+class Loss:
+    """Base of all losses.
+
+    A loss of your own defines ``call(y_true, y_pred)``, the value of each sample; to be trained with, it defines
+    ``with_pullback`` instead.
+
+    Parameters
+    ----------
+    name : str, optional
+    reduction : {"sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none"} or None
+        How the values become a number; "mean" is another name of "sum_over_batch_size".
+    dtype : {"float32", "float64"}, optional
+        To compute in; that of the predictions where absent.
+    """
+
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        if reduction not in REDUCTIONS:
+            choices = ", ".join(map(repr, REDUCTIONS))
+            raise ValueError(f"{type(self).__name__}: expected one of {choices} as reduction, got {reduction!r}.")
+        self.name = name or unique_name(type(self).__name__)
+        self.reduction = reduction
+        self.dtype = dtype
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        """The loss of every sample."""
+        if type(self).with_pullback is Loss.with_pullback:
+            raise NotImplementedError(f"{type(self).__name__} does not define call.")
+        return self.with_pullback(*self._as_pair(y_true, y_pred))[0]
+
+    def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
+        """The loss of every sample, and the function that pulls a gradient by them back to the predictions.
+
+        `y_true` and `y_pred` are of one float dtype, and of one shape unless the loss takes class numbers.
+        """
+
+        def no_gradient(d_values: Any) -> Array:
+            raise ValueError(f"Loss {self.name!r} has no gradient and cannot be trained with; define with_pullback.")
+
+        return np.asarray(self.call(y_true, y_pred)), no_gradient
+
+    def __call__(
+        self,
+        y_true: npt.ArrayLike,
+        y_pred: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | None = None,
+    ) -> Any:
+        """The reduced loss.
+
+        Parameters
+        ----------
+        y_true, y_pred : array_like
+        sample_weight : array_like, optional
+            Multiplies the values; one axis less than them means the same weight along the last.
+        mask : bool array_like, optional
+            True where a value counts.
+
+        Returns
+        -------
+        float, or the ndarray of values for the reduction "none".
+
+        Raises
+        ------
+        ValueError
+            Shapes that do not fit, or labels that are NaN or no class.
+        """
+        targets, predictions = self._as_pair(y_true, y_pred)
+        values, _ = self.with_pullback(targets, predictions)
+        weights = self._weights(targets, values, sample_weight, mask)
+        if weights is not None:
+            values = values * weights
+        if self.reduction in (None, "none"):
+            self._checked_sum(targets, values)
+            return values
+        return self._checked_sum(targets, values) * self._scale(values, weights)
+
+    def value_and_gradient(
+        self,
+        y_true: npt.ArrayLike,
+        y_pred: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | None = None,
+    ) -> tuple[float, Array]:
+        """The reduced loss and its gradient by `y_pred`, of the shape and dtype of `y_pred`; see `__call__`."""
+        if self.reduction in (None, "none"):
+            raise ValueError(f"Loss {self.name!r}: reduction {self.reduction!r} gives no single number to train with.")
+        y_pred = as_float(y_pred)
+        targets, predictions = self._as_pair(y_true, y_pred)
+        values, pull = self.with_pullback(targets, predictions)
+        weights = self._weights(targets, values, sample_weight, mask)
+        if weights is None:
+            scale = self._scale(values, None)
+            gradient = pull(scale)
+        else:
+            shape = values.shape
+            values = values * weights
+            scale = self._scale(values, weights)
+            d_values = weights * scale
+            gradient = pull(
+                d_values if d_values.shape == shape else np.broadcast_to(d_values, values.shape).reshape(shape)
+            )
+        value = self._checked_sum(targets, values) * scale
+        gradient = gradient.reshape(y_pred.shape)
+        return value, gradient if gradient.dtype == y_pred.dtype else gradient.astype(y_pred.dtype)
+
+    def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
+        """ValueError where labels do not fit predictions of this shape, are NaN or no class."""
+        self._as_pair(y_true, np.broadcast_to(np.float32(0), y_pred_shape))
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras 3's config."""
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The loss that `get_config` described."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}>"
+
+    # --- labels and predictions -------------------------------------------------------------------
+
+    def _as_pair(self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
+        """Labels and predictions in one float dtype."""
+        predictions = as_float(y_pred, self.dtype)
+        return np.asarray(y_true, predictions.dtype), predictions
+
+    def _refuse_nan(self, labels: Array) -> None:
+        if labels.dtype.kind == "f" and np.isnan(labels).any():
+            raise ValueError(f"Loss {self.name!r}: the labels contain NaN.")
+
+    # --- reduction --------------------------------------------------------------------------------
+
+    def _counted(self, targets: Array, values: Array) -> Array | None:
+        """Which values count by their labels; None for all."""
+        return None
+
+    def _weights(
+        self, targets: Array, values: Array, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None
+    ) -> Array | None:
+        """What the values are multiplied by: sample weights and masks together."""
+        counted = self._counted(targets, values)
+        if sample_weight is None and mask is None and counted is None:
+            return None
+        if mask is not None:
+            counted = np.asarray(mask, bool) if counted is None else counted & np.asarray(mask, bool)
+        weights = None if sample_weight is None else np.asarray(sample_weight, values.dtype)
+        if counted is not None:
+            factor = counted.astype(values.dtype)
+            if self.reduction in ("sum_over_batch_size", "mean"):
+                # dividing by all values is then dividing by those that count
+                factor *= counted.size / (int(np.count_nonzero(counted)) or 1)
+            weights = factor if weights is None else factor * _fitting(weights, factor, self.name)
+        assert weights is not None
+        return _fitting(weights, values, self.name)
+
+    def _scale(self, values: Array, weights: Array | None) -> float:
+        """What the sum of the weighted values is multiplied by."""
+        if self.reduction == "sum" or values.ndim == 0:
+            return 1.0
+        if self.reduction == "mean_with_sample_weight" and weights is not None:
+            divisor = float(weights.sum())
+        else:
+            divisor = float(values.size)
+        return 1 / divisor if divisor else 0.0
+
+    def _checked_sum(self, targets: Array, values: Array) -> float:
+        total = float(values.sum())
+        if math.isnan(total):
+            self._refuse_nan(targets)
+        return total
+
+
+def as_float(x: npt.ArrayLike, dtype: Any = None) -> Array:
+    """An array of `dtype`, else of its own, where that is float32 or float64; else of float32."""
+    if dtype is None and type(x) is np.ndarray and x.dtype in _FLOATS:
+        return x  # as every batch of training: numpy takes half a microsecond to find that nothing is to be done
+    array = np.asarray(x)
+    wanted = array.dtype if dtype is None else np.dtype(dtype)
+    return array.astype(wanted if wanted in _FLOATS else "float32", copy=False)
+
+
+def same_rank(a: Array, b: Array) -> tuple[Array, Array]:
+    """Keras's rule: where one array has one axis more and that is of length 1, drop it, or give it to a vector."""
+    if a.ndim == b.ndim + 1 and a.shape[-1] == 1:
+        return (a, b[:, np.newaxis]) if b.ndim == 1 else (a[..., 0], b)
+    if b.ndim == a.ndim + 1 and b.shape[-1] == 1:
+        return (a[:, np.newaxis], b) if a.ndim == 1 else (a, b[..., 0])
+    return a, b
+
+
+def _fitting(weights: Array, values: Array, name: str) -> Array:
+    """Weights that can be multiplied with values: as many axes, each of the same length or 1."""
+    if weights.shape == values.shape or weights.ndim == 0:
+        return weights
+    if weights.ndim == values.ndim + 1 and weights.shape[-1] == 1:
+        weights = weights[..., 0]
+    fitted = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
+    axes: zip[tuple[int, int]] = zip(fitted.shape, values.shape, strict=False)
+    if fitted.ndim != values.ndim or not all(length in (1, expected) for length, expected in axes):
+        raise ValueError(
+            f"Loss {name!r}: expected sample weights of shape {values.shape} or its first axes, got {weights.shape}."
+        )
+    return fitted
+
+
+def _spread(d_values: Any, axis: int) -> Any:
+    """A gradient by values that were taken along an axis, so that it multiplies what they were taken from."""
+    return d_values if np.ndim(d_values) == 0 else np.expand_dims(d_values, axis)
+
+
+class _SameShape(Loss):
+    """A loss whose labels have the predictions' shape."""
+
+    def _as_pair(self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
+        targets, predictions = same_rank(*super()._as_pair(y_true, y_pred))
+        if targets.shape != predictions.shape:
+            raise ValueError(
+                f"Loss {self.name!r}: expected labels of the shape of the predictions, {predictions.shape}, "
+                f"got {targets.shape}."
+            )
+        return targets, predictions
+
+    def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
+        super().check(y_true, y_pred_shape)
+        self._refuse_nan(np.asarray(y_true))
+
+
+class _Given(Loss):
+    """A user's function ``(y_true, y_pred) -> values`` in the place of a loss; it has no gradient."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(snake_case(getattr(function, "__name__", type(function).__name__)))
+        self.function = function
+
+    def call(self, y_true: Array, y_pred: Array) -> Array:
+        return np.asarray(self.function(*same_rank(y_true, y_pred)))

@@ -1,0 +1,39 @@
+"""Names: those that Keras makes up for objects, its spelling of a class's name, and the nearest of several."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+__all__ = ["forget_names", "snake_case", "suggestion", "unique_name"]
+
+_counts: dict[str, int] = {}
+
+
+def snake_case(name: str) -> str:
+    """Keras's lower-case form of a class name: ``glorot_uniform``, ``conv1d``, ``gru_cell``."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def unique_name(class_name: str) -> str:
+    """Keras's automatic name: ``gru``, ``gru_1``, ... in the order of creation."""
+    stem = snake_case(class_name)
+    count = _counts.get(stem, 0)
+    _counts[stem] = count + 1
+    return f"{stem}_{count}" if count else stem
+
+
+def forget_names() -> None:
+    """Let the automatic names start anew (Keras's `clear_session`)."""
+    _counts.clear()
+
+
+def suggestion(name: object, choices: Iterable[str]) -> str:
+    """The end of an error sentence: the nearest of the choices, or all of them."""
+    choices = sorted(choices)
+    near = difflib.get_close_matches(str(name).lower(), [choice.lower() for choice in choices], n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {next(choice for choice in choices if choice.lower() == near[0])!r}?"
+    return f"known: {', '.join(choices)}."
