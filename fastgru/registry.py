@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar, overload
 
 from fastgru.naming import snake_case, suggestion
+
+__all__ = [
+    "custom_object",
+    "deserialize",
+    "deserialize_nested",
+    "known",
+    "lookup",
+    "registered",
+    "registered_name",
+    "registrations",
+    "resolve",
+    "serialize",
+    "serialize_nested",
+]
 
 _T = TypeVar("_T")
 _classes: dict[str, dict[str, type]] = {}
 _aliases: dict[str, dict[str, type]] = {}
+_modules: dict[type, str] = {}  # Keras's public module of each class of this package
+#: classes and functions of users by the names that stand in files, see `fastgru.saving.register`
+registrations: dict[str, Any] = {}
 
 
 def registered(kind: str, *aliases: str) -> Callable[[type[_T]], type[_T]]:
     """Class decorator: make a class known under Keras's public module, e.g. ``"keras.layers"``.
 
-    It is found by its name, by that in snake case, and by the aliases.
+    It is known by its name, by that in snake case, and by the aliases. A class from outside this package is known, too,
+    but its JSON form names its own module.
     """
 
     def add(cls: type[_T]) -> type[_T]:
         _classes.setdefault(kind, {})[cls.__name__] = cls
         _aliases.setdefault(kind, {}).update(dict.fromkeys((snake_case(cls.__name__), *aliases), cls))
+        if cls.__module__.split(".")[0] == __name__.split(".")[0]:
+            _modules[cls] = kind
         return cls
 
     return add
@@ -59,25 +79,79 @@ def resolve(identifier: Any, kind: str, custom_objects: Mapping[str, Any] | None
     return identifier
 
 
+# --- objects of users -------------------------------------------------------------------------------------------------
+
+
+def registered_name(custom: Any) -> str:
+    """The name under which a user's class or function was registered last, else that which Python gives it."""
+    names = (name for name in reversed(registrations) if registrations[name] is custom)
+    return next(names, None) or str(getattr(custom, "__name__", type(custom).__name__))
+
+
+def custom_object(form: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> Any:
+    """The user's class for a JSON form, whose names may follow a package and a ``>``; None where there is none."""
+    return next((custom_objects[name] for name in _names(form) if name in custom_objects), None)
+
+
+def _names(form: Mapping[str, Any]) -> Iterator[str]:
+    names = [name for name in (form.get("class_name"), form.get("registered_name")) if isinstance(name, str)]
+    yield from names
+    yield from (name.rsplit(">", 1)[-1] for name in names)
+
+
+# --- Keras's JSON -----------------------------------------------------------------------------------------------------
+
+
+@overload
+def serialize(obj: None) -> None: ...
+@overload
+def serialize(obj: Any) -> dict[str, Any]: ...
 def serialize(obj: Any) -> dict[str, Any] | None:
-    """Keras 3's JSON form of an object that has `get_config`; None stays None."""
+    """Keras 3's JSON form of an object that has `get_config`; None stays None.
+
+    A class of a user's keeps its own module, whatever its name is, as in Keras.
+    """
     if obj is None:
         return None
     cls = type(obj)
-    kind = next((kind for kind, classes in _classes.items() if classes.get(cls.__name__) is cls), None)
-    return {
-        "module": kind,
-        "class_name": cls.__name__,
-        "config": obj.get_config(),
-        "registered_name": None if kind else cls.__name__,
-    }
+    module, name = _modules.get(cls), None
+    if module is None:
+        # as in Keras, which writes no module for a class of the program itself
+        module, name = None if cls.__module__ == "__main__" else cls.__module__, registered_name(cls)
+    return {"module": module, "class_name": cls.__name__, "config": obj.get_config(), "registered_name": name}
 
 
-def deserialize(spec: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The object that ``{"class_name": ..., "config": ...}`` describes."""
-    name, config = (spec.get("class_name"), spec.get("config") or {}) if isinstance(spec, Mapping) else (None, None)
+def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The object that ``{"class_name": ..., "config": ...}`` describes, of a user's class or of one of `kind`."""
+    name, config = (form.get("class_name"), form.get("config") or {}) if isinstance(form, Mapping) else (None, None)
     if not isinstance(name, str) or not isinstance(config, Mapping):
         raise ValueError(
-            f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {spec!r}."
+            f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {form!r}."
         )
-    return lookup(kind, name, custom_objects).from_config(dict(config))
+    cls = custom_object(form, {**registrations, **(custom_objects or {})})
+    return (lookup(kind, name) if cls is None else cls).from_config(dict(config))
+
+
+def serialize_nested(value: Any) -> Any:
+    """`serialize` for all objects and functions in lists, tuples and mappings; numbers and texts stay what they are."""
+    if isinstance(value, Mapping):
+        return {key: serialize_nested(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [serialize_nested(entry) for entry in value]
+    if hasattr(value, "get_config"):
+        return serialize(value)
+    if callable(value):
+        name = registered_name(value)
+        return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
+    return value
+
+
+def deserialize_nested(value: Any, get: Callable[[Any], Any]) -> Any:
+    """What `serialize_nested` was handed, with `get` of a form in the place of each form."""
+    if isinstance(value, Mapping):
+        if "class_name" in value:
+            return get(value)
+        return {key: deserialize_nested(entry, get) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [deserialize_nested(entry, get) for entry in value]
+    return value

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 import pytest
 
-from fastgru import saving
+from fastgru import registry, saving
 from fastgru.layers import GRU, Activation, BatchNormalization, Bidirectional, Conv1D, Dense, Input, Layer
 from fastgru.models import Functional, Sequential, load_model, model_from_json
 from fastgru.saving import ModelFileError
@@ -169,7 +169,7 @@ def test_a_custom_layer_can_be_registered_for_all_files(tmp_path: Path, monkeypa
     model.save(tmp_path / "m.keras")
     with pytest.raises(ModelFileError, match=r"\(Halved\) is not known to fastgru.*outputs=\['gru'\]"):
         load_model(tmp_path / "m.keras")
-    monkeypatch.setattr(saving.configs, "_registered", {})
+    monkeypatch.setattr(registry, "registrations", {})
     saving.register("Halved", Halved)
     x = RNG.normal(size=(2, 4, 3)).astype("float32")
     np.testing.assert_array_equal(load_model(tmp_path / "m.keras").predict(x, verbose=0), model.predict(x, verbose=0))

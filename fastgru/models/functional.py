@@ -288,8 +288,10 @@ class Functional(Model):
     # --- config -------------------------------------------------------------------------------------
 
     def serialized(self) -> dict[str, Any]:
-        form = {**super().serialized(), "module": "keras.src.models.functional", "registered_name": "Functional"}
-        return {**form, "build_config": {"input_shape": None}}
+        form = {**super().serialized(), "build_config": {"input_shape": None}}
+        if form["registered_name"] is None:
+            form |= {"module": "keras.src.models.functional", "registered_name": "Functional"}
+        return form
 
     def get_config(self) -> dict[str, Any]:
         kept = {layer: [node for node in layer.nodes if node in self._nodes] for layer in self._operations}

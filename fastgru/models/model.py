@@ -188,8 +188,9 @@ class Model(Trainer):
     def serialized(self) -> dict[str, Any]:
         """Keras 3's JSON form of the model: class, config, and what it was built and compiled with."""
         form = _serialized(self, getattr(self, "input_shape", None))
-        # models are public at the top of Keras, layers in keras.layers
-        return {**form, "module": "keras", "compile_config": self.get_compile_config() or {}}
+        if form["registered_name"] is None:  # models are public at the top of Keras, layers in keras.layers
+            form["module"] = "keras"
+        return {**form, "compile_config": self.get_compile_config() or {}}
 
     def to_json(self, **kwargs: Any) -> str:
         """The model without its weights as JSON, which `model_from_json` reads.
@@ -204,7 +205,6 @@ class Model(Trainer):
 
 def _serialized(layer: Layer, input_shape: Any) -> dict[str, Any]:
     form = registry.serialize(layer)
-    assert form is not None
     if input_shape is not None and type(layer).build is not Layer.build:
         form["build_config"] = {"input_shape": input_shape}
     return form

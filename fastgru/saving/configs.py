@@ -33,8 +33,6 @@ COUNTED = ("layers", "inbound_nodes", "cells")
 INNER = ("layer", "backward_layer", "forward_layer", "cell")
 WITH_MODULE = ("Attention",)  # without it Keras takes its option "dot" for the function of that name
 
-_registered: dict[str, Any] = {}
-
 
 def register(name: str, layer: Any) -> None:
     """Make a class (or a function) known to all loading under the name that stands in files.
@@ -48,7 +46,7 @@ def register(name: str, layer: Any) -> None:
     """
     if not isinstance(name, str) or not callable(layer):
         raise ValueError(f"register: expected a name and a class or a function, got {name!r} and {layer!r}.")
-    _registered[name] = layer
+    registry.registrations[name] = layer
 
 
 def version(text: str | None) -> Version:
@@ -115,7 +113,7 @@ class Builder:
     def __init__(self, file: str, custom_objects: Mapping[str, Any] | None, report: Report) -> None:
         importlib.import_module("fastgru.models")  # makes the models known, which stand above this room
         self.file = file
-        self.custom_objects = {**_registered, **(custom_objects or {})}
+        self.custom_objects = {**registry.registrations, **(custom_objects or {})}
         self.report = report
         self.unknown: list[str] = []
         self.entries: dict[int, list[Entry]] = {}
@@ -339,7 +337,7 @@ def legacy_model(spec: Mapping[str, Any]) -> Config:
         config["layers"] = [legacy_model(layer) for layer in config["layers"]]
     module = ("module",) if spec["class_name"] in WITH_MODULE or str(spec.get("module")).startswith(OPERATIONS) else ()
     kept = {key: spec[key] for key in (*module, "name", "inbound_nodes") if key in spec}
-    return {"class_name": spec["class_name"], "config": config, **kept}
+    return {"class_name": spec.get("registered_name") or spec["class_name"], "config": config, **kept}
 
 
 def legacy_training(training: Mapping[str, Any]) -> Config:

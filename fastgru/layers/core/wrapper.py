@@ -65,7 +65,6 @@ class Wrapper(Layer):
             model: dict[str, Any] = layer.serialized()
             return model
         form = registry.serialize(layer)
-        assert form is not None
         if id(layer) in self._shapes and type(layer).build is not Layer.build:
             form["build_config"] = {"input_shape": self._shapes[id(layer)]}
         return form
