@@ -322,38 +322,3 @@ def _arguments(cls: Any) -> frozenset[str] | None:
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             return frozenset(found)
     return None
-
-
-# --- Keras 3's config in the form of its legacy files -----------------------------------------------------------------
-
-
-def legacy_model(spec: Mapping[str, Any]) -> Config:
-    """A model's config as a legacy file has it: no modules, no build or compile configs.
-
-    Some layers keep their module: Keras leaves it out, and then cannot open its own file.
-    """
-    config = dict(spec["config"])
-    if "layers" in config:
-        config["layers"] = [legacy_model(layer) for layer in config["layers"]]
-    module = ("module",) if spec["class_name"] in WITH_MODULE or str(spec.get("module")).startswith(OPERATIONS) else ()
-    kept = {key: spec[key] for key in (*module, "name", "inbound_nodes") if key in spec}
-    return {"class_name": spec.get("registered_name") or spec["class_name"], "config": config, **kept}
-
-
-def legacy_training(training: Mapping[str, Any]) -> Config:
-    """A `compile_config` as the `training_config` of a legacy file."""
-    config = {name: _legacy_function(value) for name, value in training.items()}
-    config["optimizer_config"] = config.pop("optimizer")
-    if isinstance(config["loss"], str):
-        # Keras 3 does not open its own legacy files where the loss goes by a short name such as "mse"
-        with contextlib.suppress(ValueError):
-            config["loss"] = snake_case(registry.lookup("keras.losses", config["loss"]).__name__)
-    return config
-
-
-def _legacy_function(spec: Any) -> Any:
-    if isinstance(spec, (list, tuple)):
-        return [_legacy_function(entry) for entry in spec]
-    if isinstance(spec, Mapping) and "class_name" in spec:
-        return {"class_name": spec["class_name"], "config": spec["config"]}
-    return spec
