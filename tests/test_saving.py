@@ -22,7 +22,8 @@ import pytest
 from fastgru import random, saving
 from fastgru.layers import GRU, Activation, Dense, Dropout, Input, Layer
 from fastgru.models import Sequential, load_model
-from fastgru.saving import ModelFileError, archives
+from fastgru.saving import ModelFileError
+from fastgru.saving.formats import zip_archive
 
 FILES = Path(__file__).parent / "files"
 WHOLE = sorted(
@@ -677,7 +678,7 @@ def test_a_dangerous_dataset_is_refused(
 
 
 def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_UNPACKED", 1 << 16)
+    monkeypatch.setattr(zip_archive, "MAX_UNPACKED", 1 << 16)
     with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", b" " * (1 << 20))
     with pytest.raises(ModelFileError, match=r"bomb\.keras, config\.json: would unpack"):

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import atomic
+
 Array = npt.NDArray[Any]
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
@@ -102,8 +104,6 @@ def download(path: str = "mnist.npz", seconds: float | None = None) -> Path:
 
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from fastgru.saving import atomic
 
     target = cache_file(path)
     deadline = time.monotonic() + (float("inf") if seconds is None else seconds)

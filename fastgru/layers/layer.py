@@ -263,6 +263,10 @@ class Layer:
 
     takes_list = False
     stateful = False  # whether the layer itself goes on from the state that the last batch left
+    input_rank = 3  # axes of a batch of inputs, where a layer takes several numbers of them the usual one
+    takes_tokens = False  # whether the last axis of the inputs is one of tokens, not of features
+    homogeneous = False  # whether the outputs have a factor that the inputs have
+    linear_in_weights = False  # whether the weights' factor is one of what goes into the activation
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from fastgru import kernels
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Array, Call, Layer, Shape, real_numbers, run_backward, run_forward
 from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
-from fastgru.models.drawing import Drawing, MakeLayer, call_form
+from fastgru.models.graph_config import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model, deserialized_layer, serialized_layer
 from fastgru.ops.operation import Operation
 from fastgru.registry import registered

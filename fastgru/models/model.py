@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from fastgru import registry, saving
+import fastgru
+from fastgru import registry
 from fastgru.layers.layer import Array, Layer
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
@@ -155,7 +156,7 @@ class Model(Trainer):
         **kwargs
             For `fastgru.saving.save_model`.
         """
-        saving.save_model(self, filepath, overwrite, zipped, **kwargs)
+        fastgru.saving.save_model(self, filepath, overwrite, zipped, **kwargs)
 
     def save_weights(self, filepath: Path, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         """Write the weights alone, to a ``.weights.h5`` file.
@@ -170,7 +171,7 @@ class Model(Trainer):
         """
         if max_shard_size is not None:
             raise ValueError(f"save_weights: max_shard_size={max_shard_size!r} is not supported by fastgru.")
-        saving.save_weights(self, filepath, overwrite=overwrite)
+        fastgru.saving.save_weights(self, filepath, overwrite=overwrite)
 
     def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights from ``.weights.h5``, ``.keras`` or legacy ``.h5``; the model stays as it was where that fails.
@@ -183,7 +184,7 @@ class Model(Trainer):
         by_name : bool
             Match the layers of a legacy file by name.
         """
-        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        fastgru.saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def serialized(self) -> dict[str, Any]:
         """Keras 3's JSON form of the model: class, config, and what it was built and compiled with."""

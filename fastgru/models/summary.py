@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fastgru.layers.layer import Layer, Shape, Weight
-from fastgru.saving.errors import printable
+from fastgru.text import printable
 
 WIDTH = 88
 # right edges of the columns: layer, output shape, parameters

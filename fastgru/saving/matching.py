@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastgru.layers.layer import Layer, Weight
-from fastgru.saving import legacy
+from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
 from fastgru.saving.formats.weights_h5 import Entry, places
+from fastgru.saving.legacy import weights as legacy_weights
 from fastgru.saving.report import ModelFileError, Report, notice
 from fastgru.saving.stored import Array, StoredArray, StoredModel
 
@@ -51,13 +52,15 @@ def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pai
     """By the paths of attributes that lead to the owners of weights."""
     file = stored.weights_file
     if how.by_name:
-        raise ValueError(f"{file}: by_name=True is for legacy HDF5 files only; this one names its groups after classes.")
+        raise ValueError(
+            f"{file}: by_name=True is for legacy HDF5 files only; this one names its groups after classes."
+        )
     matched: list[Pair] = []
     visited = set()
     for path, layer, weights in places(model, stored.arrays, how.entries):
         visited.add(path)
         arrays = stored.arrays.get(path, [])
-        matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, f"{file}, {path or '/'}", how.skip_mismatch)
+        matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, path or "/", how.skip_mismatch)
     rest = ", ".join(sorted(path for path in stored.layer_arrays if path not in visited))
     if rest and how.made_for:
         how.report.decide(f"The model does without the weights at {rest}")
@@ -70,12 +73,14 @@ def _pairs_by_layer(model: Any, stored: StoredModel, how: Matching) -> list[Pair
     """By the order of the layers or by their names."""
     file = stored.weights_file
     matched: list[Pair] = []
+    origin = legacy_weights.Origin.of(stored, decides=how.made_for)
     for layer, name in _layers_with_names(model, stored, how):
-        weights, arrays = legacy.weights_and_arrays(layer, stored, name, how.made_for, how.report)
-        where = f"{file}, {stored.place.rstrip('/')}/{name}"
-        matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, where, how.skip_mismatch)
-    where = f"{file}, {legacy.OF_THE_MODEL}"
-    return matched + _pairs_of(f"model {model.name!r}", [], stored.model_arrays, where, how.skip_mismatch)
+        arrays = legacy_weights.arranged(layer, stored.arrays[name], origin, how.report)
+        weights = legacy_weights.in_order(layer)
+        place = f"{stored.place.rstrip('/')}/{name}"
+        matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, place, how.skip_mismatch)
+    model_arrays = stored.model_arrays
+    return matched + _pairs_of(f"model {model.name!r}", [], model_arrays, file, OF_THE_MODEL, how.skip_mismatch)
 
 
 def _layers_with_names(model: Any, stored: StoredModel, how: Matching) -> list[tuple[Layer, str]]:
@@ -99,7 +104,12 @@ def _layers_with_names(model: Any, stored: StoredModel, how: Matching) -> list[t
 
 
 def _pairs_of(
-    owner: str, weights: Sequence[Weight], arrays: Sequence[StoredArray], where: str, skip_mismatch: bool
+    owner: str,
+    weights: Sequence[Weight],
+    arrays: Sequence[StoredArray],
+    file: str,
+    place: str,
+    skip_mismatch: bool,
 ) -> list[Pair]:
     """The weights of one owner, each with its array in the file.
 
@@ -109,14 +119,14 @@ def _pairs_of(
         Who the weights belong to, for error messages.
     weights, arrays : sequence
         In the same order.
-    where : str
-        File and place of the arrays, for error messages.
+    file, place : str
+        Where the arrays stand, for error messages.
     skip_mismatch : bool
         Warn and leave out what does not fit, instead of raising.
     """
     if len(weights) != len(arrays):
         _refuse(
-            f"{where}: {owner} expects {len(weights)} arrays ({', '.join(w.name for w in weights) or 'none'}), "
+            f"{file}, {place}: {owner} expects {len(weights)} arrays ({', '.join(w.name for w in weights) or 'none'}), "
             f"the file holds {len(arrays)}",
             skip_mismatch,
         )
@@ -127,7 +137,7 @@ def _pairs_of(
             matched.append((weight, array))
         else:
             _refuse(
-                f"{where.partition(', ')[0]}, {array.place}: {owner} expects shape {weight.shape} for its weight "
+                f"{file}, {array.place}: {owner} expects shape {weight.shape} for its weight "
                 f"{weight.name!r}, the file holds {array.shape}",
                 skip_mismatch,
             )

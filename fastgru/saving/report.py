@@ -7,7 +7,18 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastgru.text import printable, shown
+from fastgru.text import printable
+
+MAX_SENTENCE = 2000
+
+
+def shown(text: str) -> str:
+    """`printable`, with the middle left out of what is too long to be read."""
+    text = printable(text)
+    if len(text) <= MAX_SENTENCE:
+        return text
+    half = MAX_SENTENCE // 2
+    return f"{text[:half]} [...] {text[-half:]}"
 
 
 class ModelFileError(ValueError):

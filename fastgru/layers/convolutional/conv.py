@@ -40,6 +40,8 @@ class Convolution(WindowLayer):
     kernel_constraint, bias_constraint : optional
     """
 
+    linear_in_weights = True
+
     def __init__(
         self,
         filters: int,
@@ -266,3 +268,4 @@ class Conv2D(Convolution):
     """Convolution over the rows and columns of (B, H, W, C); arguments as in `Convolution`."""
 
     rank = 2
+    input_rank = 4

@@ -31,6 +31,9 @@ class Dense(Layer):
     kernel_constraint, bias_constraint : optional
     """
 
+    input_rank = 2
+    linear_in_weights = True
+
     def __init__(
         self,
         units: int,

@@ -38,6 +38,9 @@ class Embedding(Layer):
         In a call: an index is not whole or outside ``[0, input_dim)``.
     """
 
+    input_rank = 2
+    takes_tokens = True
+
     def __init__(
         self,
         input_dim: int,

@@ -34,6 +34,8 @@ class Dropout(Layer):
         For a stream of the layer's own.
     """
 
+    homogeneous = True
+
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:

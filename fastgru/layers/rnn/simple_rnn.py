@@ -27,6 +27,7 @@ class SimpleRNN(Recurrent):
     """
 
     gates = 1
+    activation_gates = (0,)
     cell_name = "simple_rnn_cell"
 
     def __init__(

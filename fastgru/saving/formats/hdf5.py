@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.saving.formats.hdf5_limits import MAX_DEPTH, MAX_OBJECTS, MAX_STRINGS, MAX_TEXT, Bounds, check_heaps
+from fastgru.saving.formats import hdf5_limits as limits
 from fastgru.saving.report import ModelFileError, reading
 from fastgru.saving.stored import Array
 
@@ -39,7 +39,7 @@ class Dataset:
     shape : tuple of int
     """
 
-    def __init__(self, file: str, dataset: h5py.Dataset, bounds: Bounds) -> None:
+    def __init__(self, file: str, dataset: h5py.Dataset, bounds: limits.Bounds) -> None:
         from h5py import h5d
 
         self.file = file
@@ -112,7 +112,7 @@ class Dataset:
 class Node:
     """A group of an HDF5 file."""
 
-    def __init__(self, file: str, group: h5py.Group, bounds: Bounds) -> None:
+    def __init__(self, file: str, group: h5py.Group, bounds: limits.Bounds) -> None:
         self.file = file
         self.place = str(group.name)
         self._group = group
@@ -149,8 +149,8 @@ class Node:
             names, group = stack.pop()
             place = "/".join([self.place.rstrip("/"), *names]) or "/"
             with reading(self.file, place):
-                if len(names) > MAX_DEPTH:
-                    raise ValueError(f"is nested deeper than {MAX_DEPTH}")
+                if len(names) > limits.MAX_DEPTH:
+                    raise ValueError(f"is nested deeper than {limits.MAX_DEPTH}")
                 self._bounds.count_objects(len(group))
                 members = list(group)
             for name in members:
@@ -174,8 +174,8 @@ class Node:
         """A whole number as attribute; None where there is none."""
         with reading(self.file, f"attribute {attribute!r} of {self.place}"):
             value = int(self._value(attribute)) if attribute in self._group.attrs else None
-            if value is not None and not 0 <= value <= MAX_OBJECTS:
-                raise ValueError(f"expected a number from 0 to {MAX_OBJECTS}, got {value}")
+            if value is not None and not 0 <= value <= limits.MAX_OBJECTS:
+                raise ValueError(f"expected a number from 0 to {limits.MAX_OBJECTS}, got {value}")
             return value
 
     def strings(self, attribute: str) -> list[str] | None:
@@ -195,8 +195,8 @@ class Node:
 
     def _list(self, attribute: str) -> list[str]:
         shape = self._group.attrs.get_id(attribute).shape
-        if shape is None or len(shape) != 1 or shape[0] > MAX_STRINGS:
-            raise ValueError(f"expected a list of at most {MAX_STRINGS} texts, its shape is {shape}")
+        if shape is None or len(shape) != 1 or shape[0] > limits.MAX_STRINGS:
+            raise ValueError(f"expected a list of at most {limits.MAX_STRINGS} texts, its shape is {shape}")
         return [_decoded(text) for text in self._value(attribute)]
 
     def _value(self, attribute: str) -> Any:
@@ -206,8 +206,10 @@ class Node:
         names = path.split("/")
         with reading(self.file, self.place):
             self._bounds.count_objects(len(names))
-            if len(names) > MAX_DEPTH:
-                raise ValueError(f"refers to an array at a depth of {len(names)}; at most {MAX_DEPTH} is accepted")
+            if len(names) > limits.MAX_DEPTH:
+                raise ValueError(
+                    f"refers to an array at a depth of {len(names)}; at most {limits.MAX_DEPTH} is accepted"
+                )
         item: Any = self._group
         place = self.place
         for name in names:
@@ -232,20 +234,22 @@ class Node:
         return f"{self.place.rstrip('/')}/{path}"
 
 
-def _value(attributes: h5py.AttributeManager, name: str, bounds: Bounds) -> Any:
+def _value(attributes: h5py.AttributeManager, name: str, bounds: limits.Bounds) -> Any:
     """An attribute, if its size is acceptable."""
     import h5py
 
     stored = attributes.get_id(name)
-    if stored.dtype.kind not in "SiufbO" or (stored.dtype.kind == "O" and h5py.check_string_dtype(stored.dtype) is None):
+    if stored.dtype.kind not in "SiufbO" or (
+        stored.dtype.kind == "O" and h5py.check_string_dtype(stored.dtype) is None
+    ):
         raise ValueError(f"expected text or numbers, got dtype {stored.dtype}")
     count = math.prod(stored.shape or ())
-    if count > MAX_STRINGS:
-        raise ValueError(f"declares {count} texts or numbers; at most {MAX_STRINGS} are accepted")
+    if count > limits.MAX_STRINGS:
+        raise ValueError(f"declares {count} texts or numbers; at most {limits.MAX_STRINGS} are accepted")
     if stored.dtype.kind == "O":
         bounds.count_text(name, count)
-    elif stored.dtype.itemsize * count > MAX_TEXT:
-        raise ValueError(f"declares {stored.dtype.itemsize * count} bytes; at most {MAX_TEXT} are accepted")
+    elif stored.dtype.itemsize * count > limits.MAX_TEXT:
+        raise ValueError(f"declares {stored.dtype.itemsize * count} bytes; at most {limits.MAX_TEXT} are accepted")
     return attributes[name]
 
 
@@ -273,13 +277,13 @@ def opened(file: str, source: Path | bytes, size: int | None = None) -> Iterator
     with reading(file):
         # all at once: other programs may write the file meanwhile, and what is mapped then ends the process
         data = source.read_bytes() if isinstance(source, Path) else source
-        check_heaps(data)
+        limits.check_heaps(data)
         try:
             root = h5py.File(io.BytesIO(data), "r")  # which shares the bytes
         except OSError as error:
             raise ValueError(f"is damaged or cut short ({error})") from error
     with root:
-        yield Node(file, root, Bounds(data, len(data) if size is None else size))
+        yield Node(file, root, limits.Bounds(data, len(data) if size is None else size))
 
 
 def image(fill: Callable[[h5py.File], None]) -> bytes:

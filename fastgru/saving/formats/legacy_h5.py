@@ -46,7 +46,8 @@ def stored_model(root: Node) -> StoredModel:
     return StoredModel(
         file=root.file,
         format="legacy HDF5",
-        written_by=f"Keras {keras_version or '1 or older (it left no version)'}" + (f" on {backend}" if backend else ""),
+        written_by=f"Keras {keras_version or '1 or older (it left no version)'}"
+        + (f" on {backend}" if backend else ""),
         arrays={name: _arrays(weights.node(name)) for name in _layer_names(weights)},
         by_layer=True,
         version=json_text.version(keras_version),

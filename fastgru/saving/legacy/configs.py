@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fastgru.saving import old_operations
-from fastgru.saving.errors import Report
-from fastgru.saving.graphs import input_layer, tensor
+from fastgru.models.graph_config import input_form, leaves, tensor_form
+from fastgru.saving.legacy import operations
+from fastgru.saving.report import Report
+from fastgru.saving.stored import KERAS_3, Config, Version
 
-Config = dict[str, Any]
-Version = tuple[int, int]
-
-KERAS_3 = (3, 0)
 MODELS = ("Sequential", "Functional", "Model")
 PRUNING = "PruneLowMagnitude"
+ZERO_UNTIL_USED = "zero_until_used"  # an option that no Keras writes
 CONSTANT = "_CONSTANT_VALUE"  # stands in the place of a layer's name where a call has a constant
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -152,7 +150,7 @@ def version_of_words(spec: Any) -> Version:
     return (1, 0) if any(word in text for word in first) else (2, 0)
 
 
-def modern(spec: Any, version: Version, report: Report) -> Config:
+def modern(spec: Any, version: Version, tensorflow: bool, report: Report) -> Config:
     """A model's config, whatever version wrote it, in the form of Keras 3.
 
     Parameters
@@ -161,6 +159,9 @@ def modern(spec: Any, version: Version, report: Report) -> Config:
         A JSON object with ``class_name`` and ``config``.
     version : tuple of int
         Of the Keras that wrote it.
+    tensorflow : bool
+        Whether TensorFlow computed, whose recurrent layers put out 0 before the first step that is not masked: they get
+        the option ``zero_until_used``.
     report : Report
         Gets the decisions that were taken.
 
@@ -170,12 +171,13 @@ def modern(spec: Any, version: Version, report: Report) -> Config:
         Each model in it has ``stored_layers`` besides: for every layer its class in the file, its name, and the
         attribute under which the file has it in a wrapper that was taken off.
     """
-    return _Translation(version, report).layer(spec)
+    return _Translation(version, tensorflow, report).layer(spec)
 
 
 class _Translation:
-    def __init__(self, version: Version, report: Report) -> None:
+    def __init__(self, version: Version, tensorflow: bool, report: Report) -> None:
         self.version = version
+        self.tensorflow = tensorflow
         self.report = report
         self.old = version < KERAS_3
 
@@ -196,6 +198,8 @@ class _Translation:
             new_name = CLASSES.get(name, name)
             config = self._layer_config(name, new_name, config)
             name = new_name if new_name != "Merge" else self._merge(config)
+        if self.tensorflow and (name in (*RECURRENT, "RNN") or "return_sequences" in config):
+            config[ZERO_UNTIL_USED] = True
         self._dtype(config, config.get("name"))
         for inner in ("layer", "backward_layer", "cell", "attention_layer"):
             if isinstance(config.get(inner), dict) and "class_name" in config[inner]:
@@ -208,16 +212,16 @@ class _Translation:
 
     def _inside(self, spec: Any) -> Config:
         """A layer in a wrapper, which gets its shape from that."""
-        found = self.layer(spec)
-        if not is_model(found["class_name"], found["config"]):
-            found["config"].pop("batch_shape", None)
-        return found
+        form = self.layer(spec)
+        if not is_model(form["class_name"], form["config"]):
+            form["config"].pop("batch_shape", None)
+        return form
 
     def _without_pruning(self, config: Config, outside: Config) -> Config:
         inner = self.layer(config["layer"])
-        given = config.get("batch_input_shape", config.get("batch_shape"))
-        if given is not None:
-            inner["config"].setdefault("batch_shape", given)
+        shape = config.get("batch_input_shape", config.get("batch_shape"))
+        if shape is not None:
+            inner["config"].setdefault("batch_shape", shape)
         # the graph around it knows the wrapper's name
         inner["config"]["name"] = config.get("name", inner["config"].get("name"))
         self.report.decide("PruneLowMagnitude is taken off, its masks and thresholds are not read", config.get("name"))
@@ -227,42 +231,42 @@ class _Translation:
         """The options of a layer in Keras 3's words."""
         layer = config.get("name")
         names = {**RENAMED, **RENAMED_IN.get(new_class, {})}
-        found: Config = {}
+        options: Config = {}
         for key, value in config.items():
             name = names.get(key, key)
-            if name not in found or key == name:
-                found[name] = value
-        if found.get("time_major"):
+            if name not in options or key == name:
+                options[name] = value
+        if options.get("time_major"):
             raise ValueError("time_major=True is not supported by fastgru; put a Permute before and after the layer")
-        if "time_major" in found:
+        if "time_major" in options:
             self.report.decide("time_major=False is what fastgru always does and is ignored", layer)
-        self._shape_of_sample(new_class, found)
+        self._shape_of_sample(new_class, options)
         ignored = IGNORED | IGNORED_IN.get(new_class, set())
-        found = {key: value for key, value in found.items() if key not in ignored}
+        options = {key: value for key, value in options.items() if key not in ignored}
         for before, name, absent in DEFAULTS:
             if name == new_class and self.version < before and old_class not in CUDNN:
                 for key, value in absent.items():
-                    if key not in found:
-                        found[key] = value
+                    if key not in options:
+                        options[key] = value
                         self.report.decide(f"{key} is absent and means {value}, the default of that version", layer)
         if old_class in CUDNN:
-            found.update(CUDNN[old_class])
+            options.update(CUDNN[old_class])
             self.report.decide(f"{old_class} is read as {new_class}, its weights are converted", layer)
-        if "axis" in found and isinstance(found["axis"], list) and new_class == "BatchNormalization":
-            (found["axis"],) = found["axis"]
+        if "axis" in options and isinstance(options["axis"], list) and new_class == "BatchNormalization":
+            (options["axis"],) = options["axis"]
         if new_class == "BatchNormalization" and config.get("mode", 0) != 0:
             raise ValueError(f"mode={config['mode']!r} of Keras 1's BatchNormalization is not supported by fastgru")
-        if new_class == "Attention" and found.pop("causal", False):
+        if new_class == "Attention" and options.pop("causal", False):
             raise ValueError("causal=True is not supported by fastgru as an option of the layer")
-        if new_class == "Conv2D" and "nb_row" in found:
-            found["kernel_size"] = [found.pop("nb_row"), found.pop("nb_col")]
-        if "data_format" in found:
+        if new_class == "Conv2D" and "nb_row" in options:
+            options["kernel_size"] = [options.pop("nb_row"), options.pop("nb_col")]
+        if "data_format" in options:
             formats: dict[str, str | None] = {"th": "channels_first", "tf": "channels_last", "default": None}
-            found["data_format"] = formats.get(found["data_format"], found["data_format"])
-        for key, value in found.items():
+            options["data_format"] = formats.get(options["data_format"], options["data_format"])
+        for key, value in options.items():
             if key.endswith("activation"):
-                found[key] = self._activation(value, layer)
-        return found
+                options[key] = self._activation(value, layer)
+        return options
 
     def _shape_of_sample(self, class_name: str, config: Config) -> None:
         """The shape that Keras 1 could also give as the size of the last axis and the length of the sequence."""
@@ -327,24 +331,23 @@ class _Translation:
         config = {**config, "layers": [_named(form, number) for number, form in enumerate(config["layers"])]}
         stored = [stored_as(form) for form in config["layers"]]
         if name == "Sequential":
-            found = self._sequential(config)
+            form = self._sequential(config)
         else:
             if CLASSES.get(name, name) != "Functional":
                 self.report.decide(
                     f"{name} is read as the graph of layers that its config describes", config.get("name")
                 )
-            found = self._functional(config)
-        if "stored_layers" not in found:
-            found["stored_layers"] = stored
-        return {**outside, **found}
+            form = self._functional(config)
+        form.setdefault("stored_layers", stored)
+        return {**outside, **form}
 
     def _sequential(self, config: Config) -> Config:
         forms = config["layers"]
         if forms and forms[0].get("class_name") == "Merge":
             return self._joined(config, forms)
         layers = [self.layer(form) for form in forms]
-        kept = {key: value for key, value in config.items() if key in ("trainable", "build_input_shape", "name")}
-        return {"class_name": "Sequential", "config": {"name": None, **kept, "layers": layers}}
+        options = {key: value for key, value in config.items() if key in ("trainable", "build_input_shape", "name")}
+        return {"class_name": "Sequential", "config": {"name": None, **options, "layers": layers}}
 
     def _joined(self, config: Config, forms: list[Config]) -> Config:
         """Keras 1's Sequential that begins by merging the ends of others: a graph."""
@@ -363,16 +366,16 @@ class _Translation:
                 shape = form["config"].pop("batch_shape", None)
                 name = form["config"].setdefault("name", f"{form['class_name'].lower()}_{len(layers)}")
                 if form["class_name"] == "InputLayer" or (last is None and shape is not None):
-                    own = name if form["class_name"] == "InputLayer" else f"{name}_input"
-                    last = [own, 0, 0]
+                    input_name = name if form["class_name"] == "InputLayer" else f"{name}_input"
+                    last = [input_name, 0, 0]
                     inputs.append(last)
-                    layers.append(input_layer(own, shape))
-                    if own == name:
+                    layers.append(input_form(input_name, shape))
+                    if input_name == name:
                         continue
                 if last is None:
                     raise ValueError(f"layer {name!r}: the shape of the input is not known")
                 many = isinstance(last[0], list)
-                node = {"args": [[tensor(one) for one in last] if many else tensor(last)], "kwargs": {}}
+                node = {"args": [[tensor_form(one) for one in last] if many else tensor_form(last)], "kwargs": {}}
                 layers.append({**form, "name": name, "inbound_nodes": [node]})
                 last = [name, 0, 0]
             return last
@@ -400,12 +403,12 @@ class _Translation:
                 raise ValueError(f"layer {name!r}: expected inbound_nodes to be a list, got {nodes!r}")
             form["inbound_nodes"] = [graph.node(name, node) for node in nodes]
         layers = [
-            old_operations.modern_operation(form, self.report) if form["class_name"] in old_operations.CLASSES else form
+            operations.modern_operation(form, self.report) if form["class_name"] in operations.CLASSES else form
             for form in layers
         ]
-        kept = {key: value for key, value in config.items() if key in ("trainable", "name")}
+        options = {key: value for key, value in config.items() if key in ("trainable", "name")}
         ends = {key: graph.ends(config.get(key), key) for key in ("input_layers", "output_layers")}
-        return {"class_name": "Functional", "config": {"name": None, **kept, "layers": layers, **ends}}
+        return {"class_name": "Functional", "config": {"name": None, **options, "layers": layers, **ends}}
 
 
 class _OldGraph:
@@ -420,23 +423,23 @@ class _OldGraph:
         used: dict[str, int] = {}
         old_nodes = [node for form in config["layers"] for node in form.get("inbound_nodes", []) if not _is_new(node)]
         self.old = bool(old_nodes)
-        for name, number in _references([old_nodes, config.get("output_layers")]):
+        for name, number in _old_references([old_nodes, config.get("output_layers")]):
             used[name] = min(used.get(name, number), number)
         # 1 where the node of its own was counted
         self.offset = {
             name: 1 for name, kind in classes.items() if self.old and kind in MODELS and used.get(name, 0) >= 1
         }
 
-    def ends(self, found: Any, place: str) -> list[list[Any]]:
+    def ends(self, references: Any, place: str) -> list[list[Any]]:
         """The inputs or outputs of the model as a list of references."""
-        if isinstance(found, dict):
-            found = [found[key] for key in sorted(found)]  # the order in which Keras counts them
-        if not isinstance(found, list) or not found:
-            raise ValueError(f"expected {place} to be a list of references to layers, got {found!r}")
-        if _is_reference(found):
-            found = [found]
+        if isinstance(references, dict):
+            references = [references[key] for key in sorted(references)]  # the order in which Keras counts them
+        if not isinstance(references, list) or not references:
+            raise ValueError(f"expected {place} to be a list of references to layers, got {references!r}")
+        if _is_reference(references):
+            references = [references]
         ends = []
-        for end in found:
+        for end in references:
             while isinstance(end, list) and len(end) == 1:
                 (end,) = end
             if not _is_reference(end):
@@ -463,8 +466,8 @@ class _OldGraph:
             inputs = inputs[0] if len(inputs) == 1 else inputs
         else:
             raise ValueError(f"layer {layer!r}: expected a list of references to layers, got {node!r}")
-        given = {key: self._value(value) for key, value in kwargs.items() if value is not None}
-        return {"args": [inputs], "kwargs": given}
+        options = {key: self._value(value) for key, value in kwargs.items() if value is not None}
+        return {"args": [inputs], "kwargs": options}
 
     def _input(self, entry: Any, kwargs: Config) -> Any:
         if isinstance(entry, list) and len(entry) >= 3 and entry[0] == CONSTANT:
@@ -489,7 +492,7 @@ class _OldGraph:
 
     def _tensor(self, reference: list[Any]) -> Config:
         name, node, number = reference[:3]
-        return tensor([name, node - self.offset.get(name, 0), number])
+        return tensor_form([name, node - self.offset.get(name, 0), number])
 
 
 def _is_new(node: Any) -> bool:
@@ -505,14 +508,11 @@ def _is_reference(value: Any) -> bool:
     )
 
 
-def _references(value: Any) -> Iterator[tuple[str, int]]:
-    """Layer and node of every reference in old nodes."""
-    if _is_reference(value):
-        yield value[0], value[1]
-        value = value[3:]
-    if isinstance(value, (list, dict)):
-        for entry in value.values() if isinstance(value, dict) else value:
-            yield from _references(entry)
+def _old_references(nodes: Any) -> Iterator[tuple[str, int]]:
+    """Layer and node of every reference in old nodes, also of those among the options of another."""
+    for reference in leaves(nodes, _is_reference):
+        yield reference[0], reference[1]
+        yield from _old_references(reference[3:])
 
 
 def described(spec: Any) -> tuple[str, Any]:
@@ -539,9 +539,9 @@ def is_model(class_name: str, config: Any) -> bool:
 
 def stored_as(form: Any) -> tuple[str, Any, str]:
     """How a weight file calls a layer: its class there, its name, and where in a wrapper the layer itself is."""
-    name, config = described(form)
-    own = form.get("name") or (config.get("name") if isinstance(config, dict) else None)
-    return name, own, "layer" if name == PRUNING else ""
+    class_name, config = described(form)
+    layer_name = form.get("name") or (config.get("name") if isinstance(config, dict) else None)
+    return class_name, layer_name, "layer" if class_name == PRUNING else ""
 
 
 def _named(form: Any, number: int) -> Any:
