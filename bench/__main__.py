@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, engines, jobs, process, report, shares
+from bench import chart, engines, jobs, process, profile, report
 from bench.outcome import Outcome, Settings
 from fastgru.threads import available_cpus
 
@@ -62,7 +62,7 @@ def main() -> int:
         console.print(f"Not passed on to the engines, because it steers OpenBLAS: {words}", highlight=False)
     try:
         if options.jobs == [_PROFILE]:
-            return shares.tell(options.threads, options.quick)
+            return profile.run(options.threads, options.quick)
         return _race(options, console)
     except KeyboardInterrupt:
         return 130

@@ -63,8 +63,8 @@ def _peers(outcome: Outcome) -> list[str]:
 
 def _bars(axis: Any, outcome: Outcome, task: str) -> None:
     """A bar for each engine at its best, the range of the rounds as a line, its ratio to fastgru behind it."""
-    found = [outcome.best(task, engine) for engine in outcome.engines]
-    results: list[Result] = [result for result in found if result]
+    best = [outcome.best(task, engine) for engine in outcome.engines]
+    results: list[Result] = [result for result in best if result]
     # bars are cut where one that is many times as long would leave nothing of the others
     longest = min(max(result.median for result in results), _TIMES_THE_LEAST * min(r.median for r in results))
     for place, result in enumerate(results):
@@ -83,7 +83,7 @@ def _bars(axis: Any, outcome: Outcome, task: str) -> None:
         text = amount(result.median, outcome.unit)
         if result.engine != OWN and ratio:
             text += f"  ({times(ratio)}x)"
-        elif share := outcome.share(result):
+        elif share := outcome.sgemm_share(result):
             text += f"  ({share:.0%} of sgemm)"
         weight = "bold" if result.engine == OWN else "normal"
         axis.text(end + 0.025 * longest, place, text, va="center", fontsize=9, color=_INK, fontweight=weight)
@@ -109,7 +109,7 @@ def _ratios(axis: Any, outcome: Outcome) -> None:
     axis.axvline(1, color=_COLOURS[OWN], linewidth=1.5)
     for place, engine in enumerate(peers):
         ratios = outcome.ratios(engine)
-        # the sizes in the order of their ratio, from the top of the engine's band down, so that no two dots meet
+        # the sizes in the order of their ratio, from the top of the engine's band down, so that no two dots touch
         heights = [place - 0.3 + 0.6 * number / max(1, len(ratios) - 1) for number in range(len(ratios))]
         axis.scatter(list(ratios.values()), heights, s=14, color=_COLOURS[engine], linewidths=0)
     axis.set_xscale("log")

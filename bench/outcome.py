@@ -25,9 +25,9 @@ class Result:
 
     engine: str
     task: str
-    way: str
+    variant: str
     values: list[float] = field(default_factory=list)
-    plain: bool = True  # the engine's plainest way, not merely its quickest
+    plain: bool = True  # the engine's plainest variant, not merely its quickest
     check: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -51,7 +51,7 @@ class Outcome:
     versions : dict
         Of each engine and what it stands on.
     trials : dict
-        For each task and engine the seconds of all its ways, by which the quickest was picked.
+        For each task and engine the seconds of all its variants, by which the quickest was picked.
     differences : dict
         For each task and engine how far its numbers are at most from those of the first engine.
     differences_trained : dict
@@ -83,17 +83,17 @@ class Outcome:
 
     def best(self, task: str, engine: str) -> Result | None:
         """An engine's best result; fastgru's plainest, so that it alone has no choice."""
-        found = [result for result in self.results if (result.task, result.engine) == (task, engine)]
+        results = [result for result in self.results if (result.task, result.engine) == (task, engine)]
         if engine == OWN:
-            found = [result for result in found if result.plain]
-        return min(found, key=lambda result: result.median, default=None)
+            results = [result for result in results if result.plain]
+        return min(results, key=lambda result: result.median, default=None)
 
     def ratio(self, result: Result) -> float | None:
-        """How many times fastgru's median this one's is, as the two are told; None where fastgru did not take part."""
+        """How many times fastgru's median this one's is, as the two are shown; None where fastgru did not take part."""
         own = self.best(result.task, OWN)
         return None if own is None else result.median / own.median
 
-    def share(self, result: Result) -> float | None:
+    def sgemm_share(self, result: Result) -> float | None:
         """The part of the machine's sgemm rate that the task's products ran at, the median over the rounds."""
         if result.task not in self.sgemm:
             return None
@@ -102,13 +102,13 @@ class Outcome:
 
     def ratios(self, engine: str) -> dict[str, float]:
         """A peer's best ratio at each task, the worst for fastgru first."""
-        found = {}
+        ratios = {}
         for task in self.tasks:
             result = self.best(task, engine)
             ratio = self.ratio(result) if result else None
             if ratio is not None:
-                found[task] = ratio
-        return dict(sorted(found.items(), key=lambda item: item[1]))
+                ratios[task] = ratio
+        return dict(sorted(ratios.items(), key=lambda item: item[1]))
 
     def closest(self, count: int) -> list[str]:
         """The tasks at which a peer comes closest to fastgru or goes past it, the worst first."""

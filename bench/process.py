@@ -18,7 +18,7 @@ from bench.engines import title
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "FASTGRU_NUM_THREADS")
 # these force OpenBLAS's kernels and block sizes, and with them the rate of whoever calls it
 _REMOVED = "OPENBLAS_"
-# after which an engine is taken to hang; making ways ready compiles each of them, for each size of batch
+# after which an engine is taken to hang; making variants ready compiles each of them, for each size of batch
 _MINUTES, _MINUTES_TO_PREPARE = 10, 60
 
 
@@ -29,8 +29,8 @@ def removed() -> dict[str, str]:
 
 def environment(threads: int) -> dict[str, str]:
     """The variables of an engine's process."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
-    return kept | dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
+    return variables | dict.fromkeys(_THREAD_VARIABLES, str(threads))
 
 
 class DiedError(RuntimeError):

@@ -1,4 +1,4 @@
-"""The engines' programs in `bench.fresh`, which start anew for every turn."""
+"""The engines' programs in `bench.fresh`, which start anew for every run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.race import TOLERANCE, Say, largest_difference
 
 
 class Programs:
-    """They take turns, each with the network in a file of its own.
+    """They run in turn, each with the network in a file of its own.
 
     A peer whose program fails, or whose numbers are not those of the first engine, is left out from then on, with a
     note. That of fastgru raises a RuntimeError.
@@ -44,8 +44,8 @@ class Programs:
                     continue
                 with self._left_out_if_it_fails(result.engine):
                     result.values.append(measure(result))
-                    told = f"{title(result.engine)}{result.task and ', '}{result.task}"
-                    self._say(f"round {number} of {rounds}: {told}: {amount(result.values[-1], self._outcome.unit)}")
+                    name = f"{title(result.engine)}{result.task and ', '}{result.task}"
+                    self._say(f"round {number} of {rounds}: {name}: {amount(result.values[-1], self._outcome.unit)}")
         self._outcome.results += [result for result in results if result.engine in self._names]
 
     @contextmanager
@@ -76,8 +76,8 @@ class Programs:
         np.save(inputs, x)
         arguments = [str(self._model(name)), str(inputs), str(outputs), str(self._threads)]
         seconds, printed = fresh(name, arguments, self._threads)
-        found = np.load(outputs)
-        difference = largest_difference(found, self._expected.setdefault(len(x), found))
+        answers = np.load(outputs)
+        difference = largest_difference(answers, self._expected.setdefault(len(x), answers))
         if not difference <= TOLERANCE:  # NaN too
             raise RuntimeError(f"its numbers differ by {difference:.2g} from those of the first engine")
         self._differences[name] = max(difference, self._differences.get(name, 0.0))

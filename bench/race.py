@@ -1,4 +1,4 @@
-"""Lets engines take turns at a job: A B C, A B C, ..., so that whatever else the machine does meets them all."""
+"""Interleaves the runs of all engines: A B C, A B C, ..., so that whatever else the machine does falls on them all."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from bench.outcome import OWN, Outcome, Result, Settings, duration
 from bench.process import DiedError, Worker
 
 Say = Callable[[str], None]
-Ways = Literal["all", "plainest and quickest", "one"]
+Selection = Literal["all", "plainest and quickest", "one"]
 
 TOLERANCE = 1e-4  # by which the outputs of two engines, which are at most 1, may differ
 TOLERANCE_TRAINED = 5e-3  # after a few updates; PyTorch's Adam has its epsilon at another place
 YARDSTICK = "scipy_blas"
-_TURN_SECONDS, _QUICK_SECONDS = 0.3, 0.02
+_RUN_SECONDS, _QUICK_SECONDS = 0.3, 0.02
 
 
-def able(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -> list[str]:
+def installed(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -> list[str]:
     """The engines that are asked for, can do it and are installed; a line for those that are not.
 
     Raises
@@ -49,14 +49,14 @@ def able(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -
 
 
 class Race:
-    """Workers that do one task after the other in turn, and add what they find to an outcome.
+    """Workers that do one task after the other in turn, and add the results to an outcome.
 
     Parameters
     ----------
     names : sequence of str
         Of the engines; "scipy_blas" gives the sgemm rate.
     seconds : float
-        How long a turn, and the trial of a way, lasts at least.
+        How long a run, and the trial of a variant, lasts at least.
     """
 
     def __init__(self, outcome: Outcome, names: Sequence[str], settings: Settings, seconds: float, say: Say) -> None:
@@ -89,7 +89,7 @@ class Race:
         self._folder.cleanup()
 
     def note(self, line: str) -> None:
-        """Tell something that belongs to the outcome, once: a race that begins anew finds the same again."""
+        """Tell something that belongs to the outcome, once: a race that begins anew comes to the same again."""
         if line not in self.outcome.notes:
             self.outcome.notes.append(line)
             self.say(line)
@@ -101,13 +101,14 @@ class Race:
         rounds: int,
         task: str = "",
         names: Sequence[str] | None = None,
-        ways: Ways = "plainest and quickest",
+        variants: Selection = "plainest and quickest",
     ) -> None:
         """Race at a task, all engines or those named.
 
-        A way of a peer that does not give the numbers of the first engine is left out. Each engine races in its
-        plainest way and in that which a short trial found to be its quickest, in all its ways, or in one: the quickest,
-        for fastgru the plainest. A peer whose process dies is left out from then on, and the race begins anew.
+        A variant of a peer that does not give the numbers of the first engine is left out. Each engine races in its
+        plainest variant and in that which was quickest in a short trial, in all its variants, or in one: the
+        quickest, for fastgru the plainest. A peer whose process dies is left out from then on, and the race begins
+        anew.
 
         Raises
         ------
@@ -116,7 +117,7 @@ class Race:
         """
         while True:
             try:
-                self._run(job, arrays, rounds, task, names, ways)
+                self._run(job, arrays, rounds, task, names, variants)
                 return
             except DiedError as died:
                 self._leave_out(died)
@@ -129,7 +130,9 @@ class Race:
         dead.end()
         self._workers.remove(dead)
 
-    def _run(self, job: str, arrays: Arrays, rounds: int, task: str, names: Sequence[str] | None, ways: Ways) -> None:
+    def _run(
+        self, job: str, arrays: Arrays, rounds: int, task: str, names: Sequence[str] | None, variants: Selection
+    ) -> None:
         *workers, yardstick = self._workers
         workers = [worker for worker in workers if names is None or worker.engine in names]
         racing: list[tuple[Worker, Result]] = []
@@ -140,15 +143,15 @@ class Race:
         for worker in workers:
             if not task:
                 self.say(f"{title(worker.engine)}: warming up")
-            for way, seconds in self._prepared(worker, job, arrays, task, expected, differing).items():
-                trials.setdefault(worker.engine, {})[way] = seconds
-            if found := trials.get(worker.engine):
-                plainest = next(iter(found))
-                quickest = min(found, key=lambda name: found[name])
+            for variant, seconds in self._prepared(worker, job, arrays, task, expected, differing).items():
+                trials.setdefault(worker.engine, {})[variant] = seconds
+            if seconds_of := trials.get(worker.engine):
+                plainest = next(iter(seconds_of))
+                quickest = min(seconds_of, key=lambda name: seconds_of[name])
                 one = plainest if worker.engine == OWN else quickest
-                chosen = {"all": list(found), "plainest and quickest": [plainest, quickest], "one": [one]}[ways]
-                for way in dict.fromkeys(chosen):
-                    racing.append((worker, Result(worker.engine, task, way, plain=way == plainest)))
+                selections = {"all": list(seconds_of), "plainest and quickest": [plainest, quickest], "one": [one]}
+                for variant in dict.fromkeys(selections[variants]):
+                    racing.append((worker, Result(worker.engine, task, variant, plain=variant == plainest)))
         if differing and len(trials) == 1 < len(workers):
             raise RuntimeError(f"{differing[0]}; nobody agrees, and nothing was timed")
         for line in differing:
@@ -156,13 +159,14 @@ class Race:
         rates = self.outcome.sgemm[task] = []
         for number in range(1, rounds + 1):
             for worker, result in racing:
-                seconds = self._turn(worker, result.way)
+                seconds = self._time(worker, result.variant)
                 result.values.append(seconds)
                 if not task:
-                    self.say(f"round {number} of {rounds}: {title(worker.engine)}, {result.way}: {duration(seconds)}")
-            rates.append(sgemm.work() / self._turn(yardstick, "sgemm"))
+                    name = f"{title(worker.engine)}, {result.variant}"
+                    self.say(f"round {number} of {rounds}: {name}: {duration(seconds)}")
+            rates.append(sgemm.work() / self._time(yardstick, "sgemm"))
         for worker, result in racing:
-            result.check = worker.ask("check", way=result.way)
+            result.check = worker.ask("check", variant=result.variant)
         self.outcome.results += [result for _worker, result in racing]
 
     def _prepared(
@@ -174,49 +178,49 @@ class Race:
         expected: list[npt.NDArray[Any]],
         differing: list[str],
     ) -> dict[str, float]:
-        """The trials of a worker's ways whose answers are as expected, which those of the first are by definition; a
+        """The trials of a worker's variants whose answers are as expected, as those of the first are by definition; a
         line is added to `differing` for those whose are not."""
         data, file = self._files / "data.npz", self._files / "answers.npz"
         np.savez(data, allow_pickle=False, **arrays)
-        found = worker.ask("prepare", job=job, data=str(data), answers=str(file), seconds=self.seconds)
-        for way, why in found["failed"].items():
+        reply = worker.ask("prepare", job=job, data=str(data), answers=str(file), seconds=self.seconds)
+        for variant, why in reply["failed"].items():
             if worker.engine == OWN:
-                raise RuntimeError(f"{title(worker.engine)}, {way}{_at(task)} failed: {why}")
-            self.note(f"{title(worker.engine)}, {way}{_at(task)}: left out, {why}")
-        kept: dict[str, float] = {}
-        with np.load(file, allow_pickle=False) as given:
-            for number, way in enumerate(found["trials"]):
-                if way in found["failed"]:
+                raise RuntimeError(f"{title(worker.engine)}, {variant}{_at(task)} failed: {why}")
+            self.note(f"{title(worker.engine)}, {variant}{_at(task)}: left out, {why}")
+        agreeing: dict[str, float] = {}
+        with np.load(file, allow_pickle=False) as stored:
+            for number, variant in enumerate(reply["trials"]):
+                if variant in reply["failed"]:
                     continue
-                answers = [array for name, array in given.items() if name.startswith(f"{number}.")]
+                answers = [array for name, array in stored.items() if name.startswith(f"{number}.")]
                 expected[:] = expected or answers
                 pairs = zip(answers, expected, strict=True)
                 differences = [largest_difference(answer, right) for answer, right in pairs]
                 if why := _disagreement(differences):
-                    line = f"{title(worker.engine)}, {way}{_at(task)}: {why}"
+                    line = f"{title(worker.engine)}, {variant}{_at(task)}: {why}"
                     if worker.engine == OWN:
                         raise RuntimeError(f"{line}; nothing was timed")
                     differing.append(line)
                     continue
-                kept[way] = found["trials"][way]
+                agreeing[variant] = reply["trials"][variant]
                 recorded = self.outcome.differences, self.outcome.differences_trained
                 for difference, record in zip(differences, recorded, strict=False):
                     record[task][worker.engine] = max(difference, record[task].get(worker.engine, 0.0))
-        return kept
+        return agreeing
 
-    def _turn(self, worker: Worker, way: str) -> float:
-        return worker.ask("turn", way=way, seconds=self.seconds)
+    def _time(self, worker: Worker, variant: str) -> float:
+        return worker.ask("run", variant=variant, seconds=self.seconds)
 
 
 def race(job_name: str, job: Any, settings: Settings, say: Say) -> Outcome:
     """A job of one task: all engines that can do it."""
     outcome = Outcome(job_name, job.TITLE)
-    names = able(outcome, settings, say, trains=job.TRAINS)
+    names = installed(outcome, settings, say, trains=job.TRAINS)
     arrays = job.data(settings.quick)
     outcome.work[""], outcome.samples[""] = job.work(arrays), job.samples(arrays)
-    with Race(outcome, names, settings, _TURN_SECONDS, say) as running:
+    with Race(outcome, names, settings, _RUN_SECONDS, say) as running:
         rounds = settings.rounds or (1 if settings.quick else job.ROUNDS)
-        running.run(job_name, arrays, rounds, ways=job.WAYS)
+        running.run(job_name, arrays, rounds, variants=job.VARIANTS)
     return outcome
 
 
@@ -226,7 +230,7 @@ def largest_difference(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:
 
 
 def _disagreement(differences: Sequence[float]) -> str:
-    """What is wrong with a way's numbers, before and, in training, after updates; nothing if they are near enough."""
+    """What is wrong with a variant's numbers, before and, in training, after updates; nothing if they are close."""
     limits = ("", TOLERANCE), (" after updates", TOLERANCE_TRAINED)
     for difference, (when, tolerance) in zip(differences, limits, strict=False):
         if not difference <= tolerance:  # NaN too

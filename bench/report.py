@@ -41,19 +41,19 @@ COLUMNS = ("task", "engine", "way", "median", "min to max", "ratio", "of sgemm",
 
 
 def rows(outcome: Outcome) -> list[tuple[str, ...]]:
-    """One row of `COLUMNS` for each engine and way; of many tasks the best ways, at the five worst for fastgru where it
-    has peers."""
+    """One row of `COLUMNS` for each engine and variant; of many tasks the best variants, at the five worst for fastgru
+    where it has peers."""
     many = len(outcome.tasks) > _MANY
-    found: list[tuple[str, ...]] = []
+    cells: list[tuple[str, ...]] = []
     for task in (outcome.closest(_MANY) if many else []) or outcome.tasks:
         for result in outcome.results:
             if result.task == task and (not many or result is outcome.best(task, result.engine)):
-                ratio, share = outcome.ratio(result), outcome.share(result)
-                found.append(
+                ratio, share = outcome.ratio(result), outcome.sgemm_share(result)
+                cells.append(
                     (
                         task,
                         title(result.engine),
-                        result.way,
+                        result.variant,
                         amount(result.median, outcome.unit),
                         _spread(result, outcome.unit),
                         times(ratio) if ratio else "-",
@@ -61,7 +61,7 @@ def rows(outcome: Outcome) -> list[tuple[str, ...]]:
                         f"{result.check['accuracy']:.2%}" if "accuracy" in result.check else "-",
                     )
                 )
-    return found
+    return cells
 
 
 def lines(outcome: Outcome) -> Iterator[str]:
@@ -77,11 +77,11 @@ def lines(outcome: Outcome) -> Iterator[str]:
                     f"{title(engine)}: {times(worst)} to {times(best)}, median {times(middle)}, "
                     f"ahead at {ahead} of {len(ratios)} sizes"
                 )
-    if rates := [rate / 1e9 for found in outcome.sgemm.values() for rate in found]:
+    if rates := [rate / 1e9 for rounds in outcome.sgemm.values() for rate in rounds]:
         yield f"sgemm: {statistics.median(rates):.0f} GFLOP/s, {min(rates):.0f} to {max(rates):.0f}"
     if work := outcome.work.get(""):
-        yield f"products of a turn: {work / 1e9:.4g} GFLOP, {counted(outcome.samples[''], 'sample')}"
-    before, after = (_largest(found) for found in (outcome.differences, outcome.differences_trained))
+        yield f"products of a run: {work / 1e9:.4g} GFLOP, {counted(outcome.samples[''], 'sample')}"
+    before, after = (_largest(differences) for differences in (outcome.differences, outcome.differences_trained))
     if before is not None:
         updates = f", after updates within {after:.1g}" if after is not None else ""
         sizes = " at every size" if len(outcome.differences) > 1 else ""
@@ -90,7 +90,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
 
 
 def _largest(differences: dict[str, dict[str, float]]) -> float | None:
-    return max((most for found in differences.values() for most in found.values()), default=None)
+    return max((most for engines in differences.values() for most in engines.values()), default=None)
 
 
 def machine(threads: int) -> dict[str, Any]:
@@ -110,13 +110,15 @@ def machine(threads: int) -> dict[str, Any]:
 
 
 def write_json(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any]) -> None:
-    """Everything that was measured, each turn on its own."""
+    """Everything that was measured, each run on its own."""
 
     def figures(outcome: Outcome, result: Result) -> dict[str, Any]:
-        return asdict(result) | {
+        fields = asdict(result)
+        fields["way"] = fields.pop("variant")
+        return fields | {
             "median": result.median,
             "ratio": outcome.ratio(result),
-            "share_of_sgemm": outcome.share(result),
+            "share_of_sgemm": outcome.sgemm_share(result),
         }
 
     content = where | {
@@ -175,7 +177,7 @@ def readme_lines(outcomes: Sequence[Outcome], where: dict[str, Any]) -> list[str
 
 
 def _spread(result: Result, unit: str, after: str = "") -> str:
-    """From the least to the most; a unit that they, and the amount that stands before them, share is told once."""
+    """From the least to the most; a unit that they, and the amount that stands before them, share is written once."""
     least, most = (amount(value, unit).split() for value in (min(result.values), max(result.values)))
     if least[1] == most[1]:
         least.pop()
@@ -188,7 +190,7 @@ def _cell(outcome: Outcome, task: str, engine: str) -> str:
     result = outcome.best(task, engine)
     if result is None:
         return "-"
-    ratio, share = outcome.ratio(result), outcome.share(result)
+    ratio, share = outcome.ratio(result), outcome.sgemm_share(result)
     text = amount(result.median, outcome.unit)
     if engine == OWN:
         wide = max(result.values) - min(result.values) > 0.1 * result.median
@@ -205,8 +207,8 @@ def _worst(outcome: Outcome, engine: str) -> str:
 
 
 def _version(outcomes: Sequence[Outcome], engine: str) -> str:
-    found = [outcome.versions[engine] for outcome in outcomes if engine in outcome.versions]
-    return next(iter(found[0].values())) if found else ""
+    versions = [outcome.versions[engine] for outcome in outcomes if engine in outcome.versions]
+    return next(iter(versions[0].values())) if versions else ""
 
 
 def _cpu() -> str:

@@ -15,14 +15,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru import __version__, threads
 from fastgru.datasets import files
+from fastgru.types import Array
 
 # What loads the kernels is imported inside the commands: help is quick, and a wrong FASTGRU_ISA is told in a sentence.
-
-Array = npt.NDArray[Any]
 
 # Samples computed at once where nothing is learned.
 _BATCH_SIZE = 256

@@ -1,4 +1,4 @@
-"""What a process may choose: how the kernels multiply matrices."""
+"""What a process may choose, how the kernels multiply matrices, and what it may not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import platform
 
 from fastgru import kernels
 from fastgru.naming import suggestion
+
+__all__ = ["epsilon", "get_products", "multiplies_with_tiles", "set_products"]
 
 PRODUCTS = ("auto", "tiles", "blas")
 _products: str | None = None
@@ -42,3 +44,12 @@ def multiplies_with_tiles() -> bool:
     """Whether kernels use register tiles; the one place where "auto" is decided."""
     route = _products or get_products()
     return route == "tiles" or (route == "auto" and _TILES_ARE_FASTER)
+
+
+def epsilon() -> float:
+    """Keras's `keras.config.epsilon()`: what it adds, or clips to, where it would divide by 0 or take its logarithm."""
+    return kernels.EPSILON
+
+
+def __dir__() -> list[str]:
+    return __all__

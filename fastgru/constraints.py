@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import numpy.typing as npt
 
-from fastgru.registry import registered, resolve
+from fastgru.config import epsilon
+from fastgru.moved import attributes
+from fastgru.registry import Identifier, registered, resolve
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "Constraint",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "get",
+    "max_norm",
+    "min_max_norm",
+    "non_neg",
+    "unit_norm",
+]
 
 KIND = "keras.constraints"
-_EPSILON = 1e-7
+Axes = int | list[int] | tuple[int, ...]
 
 
 class Constraint:
@@ -27,12 +43,12 @@ class Constraint:
         return {}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The constraint that `get_config` described."""
         return cls(**config)
 
 
-def _norms(w: Array, axis: int | list[int] | tuple[int, ...]) -> Array:
+def _norms(w: Array, axis: Axes) -> Array:
     norms: Array = np.sqrt(np.square(w).sum(axis=tuple(axis) if isinstance(axis, list) else axis, keepdims=True))
     return norms
 
@@ -54,7 +70,7 @@ class MinMaxNorm(Constraint):
         min_value: float = 0.0,
         max_value: float = 1.0,
         rate: float = 1.0,
-        axis: int | list[int] | tuple[int, ...] = 0,
+        axis: Axes = 0,
     ) -> None:
         self.min_value = min_value
         self.max_value = max_value
@@ -64,7 +80,7 @@ class MinMaxNorm(Constraint):
     def __call__(self, w: Array) -> Array:
         norms = _norms(w, self.axis)
         desired = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
-        return w * (desired / (_EPSILON + norms))
+        return w * (desired / (epsilon() + norms))
 
     def get_config(self) -> dict[str, Any]:
         return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
@@ -74,7 +90,7 @@ class MinMaxNorm(Constraint):
 class MaxNorm(MinMaxNorm):
     """Norms along `axis` are cut at `max_value`."""
 
-    def __init__(self, max_value: float = 2, axis: int | list[int] | tuple[int, ...] = 0) -> None:
+    def __init__(self, max_value: float = 2, axis: Axes = 0) -> None:
         super().__init__(0.0, max_value, 1.0, axis)
 
     def get_config(self) -> dict[str, Any]:
@@ -85,18 +101,18 @@ class MaxNorm(MinMaxNorm):
 class UnitNorm(Constraint):
     """Norms along `axis` become 1."""
 
-    def __init__(self, axis: int | list[int] | tuple[int, ...] = 0) -> None:
+    def __init__(self, axis: Axes = 0) -> None:
         self.axis = axis
 
     def __call__(self, w: Array) -> Array:
-        return w / (_EPSILON + _norms(w, self.axis))
+        return w / (epsilon() + _norms(w, self.axis))
 
     def get_config(self) -> dict[str, Any]:
         return {"axis": self.axis}
 
 
-class _Given(Constraint):
-    """A user's function from an array to an array in the place of a constraint."""
+class FunctionConstraint(Constraint):
+    """A constraint made of a function from an array to an array."""
 
     def __init__(self, function: Callable[[Array], Any]) -> None:
         self.function = function
@@ -105,7 +121,7 @@ class _Given(Constraint):
         return np.asarray(self.function(w), dtype=w.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        raise ValueError("A function given as constraint cannot be written to a config; give a Constraint.")
+        raise ValueError("Constraint: a function cannot be written to a config; give a Constraint.")
 
 
 max_norm = MaxNorm
@@ -114,7 +130,25 @@ non_neg = NonNeg
 unit_norm = UnitNorm
 
 
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Constraint | None:
-    """The constraint for a Keras name, config, class, function, or itself; None for None."""
-    found = resolve(identifier, KIND, custom_objects)
-    return found if found is None or isinstance(found, Constraint) else _Given(found)
+@overload
+def get(identifier: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
+@overload
+def get(identifier: Identifier, custom_objects: Mapping[str, Any] | None = None) -> Constraint: ...
+def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Constraint | None:
+    """The constraint for a Keras name, config, class, function, or itself; None for None.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown (the message has the nearest), or it is something else.
+    """
+    constraint = resolve(identifier, KIND, custom_objects)
+    return constraint if constraint is None or isinstance(constraint, Constraint) else FunctionConstraint(constraint)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # which would take every name for one of this module
+    __getattr__ = attributes(__name__)

@@ -7,21 +7,61 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru import random, threads
-from fastgru.registry import registered, resolve
+from fastgru.moved import attributes
+from fastgru.registry import Identifier, registered, resolve
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomInitializer",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "compute_fans",
+    "constant",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]
 
 KIND = "keras.initializers"
 
 
 class Initializer:
-    """Base of all initializers: an object that makes an array of a given shape and dtype."""
+    """Base of all initializers: an object that makes an array of any shape and dtype."""
 
     def __call__(self, shape: Sequence[int], dtype: npt.DTypeLike = "float32") -> Array:
         """A new array of this shape; ``dtype`` None means float32."""
@@ -32,11 +72,11 @@ class Initializer:
         return {}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The initializer that `get_config` described."""
         return cls(**config)
 
-    def clone(self) -> Any:
+    def clone(self) -> Self:
         """An equal initializer."""
         return type(self).from_config(self.get_config())
 
@@ -136,7 +176,7 @@ class RandomUniform(RandomInitializer):
 
 @registered(KIND, "normal")
 class RandomNormal(RandomInitializer):
-    """Normal with the given mean and standard deviation."""
+    """Normal with the mean `mean` and the standard deviation `stddev`."""
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
@@ -322,8 +362,8 @@ class Orthogonal(RandomInitializer):
         return {**super().get_config(), "gain": self.gain}
 
 
-class _Given(Initializer):
-    """A user's function ``(shape, dtype)`` or array in the place of an initializer."""
+class ValuesInitializer(Initializer):
+    """An initializer made of a function ``(shape, dtype)`` or of an array."""
 
     def __init__(self, source: Callable[..., Any] | Array) -> None:
         self.source = source
@@ -331,11 +371,11 @@ class _Given(Initializer):
     def __call__(self, shape: Sequence[int], dtype: npt.DTypeLike = "float32") -> Array:
         values = np.array(self.source(shape, dtype=dtype) if callable(self.source) else self.source, dtype=dtype)
         if values.shape != tuple(shape):
-            raise ValueError(f"The given initializer: expected an array of shape {tuple(shape)}, got {values.shape}.")
+            raise ValueError(f"Initializer: expected an array of shape {tuple(shape)}, got {values.shape}.")
         return values
 
     def get_config(self) -> dict[str, Any]:
-        raise ValueError("A function or array given as initializer cannot be written to a config; give an Initializer.")
+        raise ValueError("Initializer: a function or an array cannot be written to a config; give an Initializer.")
 
 
 def compute_fans(
@@ -354,13 +394,23 @@ def compute_fans(
 @overload
 def get(identifier: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
 @overload
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Initializer: ...
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Initializer | None:
-    """The initializer for a Keras name, config, class, function ``(shape, dtype)``, array, or itself; None for None."""
+def get(
+    identifier: Identifier | Array | np.generic, custom_objects: Mapping[str, Any] | None = None
+) -> Initializer: ...
+def get(
+    identifier: Identifier | Array | np.generic | None, custom_objects: Mapping[str, Any] | None = None
+) -> Initializer | None:
+    """The initializer for a Keras name, config, class, function ``(shape, dtype)``, array, or itself; None for None.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown (the message has the nearest), or it is something else.
+    """
     if isinstance(identifier, np.ndarray | np.generic):
-        return _Given(np.asarray(identifier))
-    found = resolve(identifier, KIND, custom_objects)
-    return found if found is None or isinstance(found, Initializer) else _Given(found)
+        return ValuesInitializer(np.asarray(identifier))
+    values = resolve(identifier, KIND, custom_objects)
+    return values if values is None or isinstance(values, Initializer) else ValuesInitializer(values)
 
 
 zeros = Zeros
@@ -378,3 +428,11 @@ he_normal = HeNormal
 lecun_uniform = LecunUniform
 lecun_normal = LecunNormal
 orthogonal = Orthogonal
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # which would take every name for one of this module
+    __getattr__ = attributes(__name__)

@@ -1,21 +1,43 @@
-"""Keras's metrics: means over the samples seen since the last reset."""
+"""Keras's metrics: means over all samples since the last reset."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import losses
+from fastgru import losses, registry
 from fastgru.losses import Loss, same_rank
 from fastgru.naming import snake_case, unique_name
-from fastgru.registry import registered
-from fastgru.registry import resolve as resolve_name
+from fastgru.registry import Identifier, registered
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "Accuracy",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "Metric",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "accuracy",
+    "binary_accuracy",
+    "categorical_accuracy",
+    "get",
+    "resolve",
+    "sparse_categorical_accuracy",
+]
 
 KIND = "keras.metrics"
 
@@ -27,12 +49,12 @@ class Metric:
     ----------
     name : str
     direction : {"up", "down"} or None
-        Which way is better; None where that is not known.
+        Which way is better; None where that cannot be told.
     """
 
     direction: str | None = None
 
-    def __init__(self, dtype: Any = None, name: str | None = None) -> None:
+    def __init__(self, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
         self.name = name or unique_name(type(self).__name__)
         self.dtype = dtype or "float32"
 
@@ -58,7 +80,7 @@ class Metric:
         return {"name": self.name, "dtype": self.dtype}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The metric that `get_config` described."""
         return cls(**config)
 
@@ -68,9 +90,9 @@ class Metric:
 
 @registered(KIND)
 class Mean(Metric):
-    """The mean of all values, weighted where weights are given; 0 before the first."""
+    """The mean of all values, with or without weights; 0 before the first."""
 
-    def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
+    def __init__(self, name: str | None = "mean", dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(dtype, name)
         self.reset_state()
 
@@ -120,7 +142,9 @@ def _weighted_sum(values: Array, weights: Array, name: str) -> tuple[float, floa
 class MeanMetricWrapper(Mean):
     """The mean of a function ``(y_true, y_pred) -> values``."""
 
-    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, dtype: npt.DTypeLike | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(name or snake_case(getattr(fn, "__name__", type(fn).__name__)), dtype)
         self._function = fn
         self._options = kwargs
@@ -128,7 +152,7 @@ class MeanMetricWrapper(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> None:
-        """Take labels and predictions of a batch into account, with one weight for each sample where given."""
+        """Take labels and predictions of a batch into account, perhaps with one weight for each sample."""
         super().update_state(self._function(y_true, y_pred, **self._options), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
@@ -182,7 +206,7 @@ class Accuracy(MeanMetricWrapper):
 
     direction = "up"
 
-    def __init__(self, name: str | None = "accuracy", dtype: Any = None) -> None:
+    def __init__(self, name: str | None = "accuracy", dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(accuracy, name, dtype)
 
 
@@ -192,7 +216,9 @@ class BinaryAccuracy(MeanMetricWrapper):
 
     direction = "up"
 
-    def __init__(self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
+    def __init__(
+        self, name: str | None = "binary_accuracy", dtype: npt.DTypeLike | None = None, threshold: float = 0.5
+    ) -> None:
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
         self.threshold = threshold
 
@@ -206,7 +232,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
     direction = "up"
 
-    def __init__(self, name: str | None = "categorical_accuracy", dtype: Any = None) -> None:
+    def __init__(self, name: str | None = "categorical_accuracy", dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(categorical_accuracy, name, dtype)
 
 
@@ -216,7 +242,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     direction = "up"
 
-    def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: Any = None) -> None:
+    def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
@@ -225,7 +251,7 @@ class _MeanLoss(MeanMetricWrapper):
 
     direction = "down"
 
-    def __init__(self, loss: Loss, name: str | None, dtype: Any) -> None:
+    def __init__(self, loss: Loss, name: str | None, dtype: npt.DTypeLike | None) -> None:
         super().__init__(loss.call, name or loss.name, dtype)
 
 
@@ -233,7 +259,7 @@ class _MeanLoss(MeanMetricWrapper):
 class MeanSquaredError(_MeanLoss):
     """The mean of squared errors."""
 
-    def __init__(self, name: str | None = "mean_squared_error", dtype: Any = None) -> None:
+    def __init__(self, name: str | None = "mean_squared_error", dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(losses.MeanSquaredError(), name, dtype)
 
 
@@ -241,7 +267,7 @@ class MeanSquaredError(_MeanLoss):
 class MeanAbsoluteError(_MeanLoss):
     """The mean of absolute errors."""
 
-    def __init__(self, name: str | None = "mean_absolute_error", dtype: Any = None) -> None:
+    def __init__(self, name: str | None = "mean_absolute_error", dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(losses.MeanAbsoluteError(), name, dtype)
 
 
@@ -252,7 +278,7 @@ class BinaryCrossentropy(_MeanLoss):
     def __init__(
         self,
         name: str | None = "binary_crossentropy",
-        dtype: Any = None,
+        dtype: npt.DTypeLike | None = None,
         from_logits: bool = False,
         label_smoothing: float = 0,
     ) -> None:
@@ -271,7 +297,7 @@ class CategoricalCrossentropy(_MeanLoss):
     def __init__(
         self,
         name: str | None = "categorical_crossentropy",
-        dtype: Any = None,
+        dtype: npt.DTypeLike | None = None,
         from_logits: bool = False,
         label_smoothing: float = 0,
         axis: int = -1,
@@ -300,7 +326,7 @@ class SparseCategoricalCrossentropy(_MeanLoss):
     def __init__(
         self,
         name: str | None = "sparse_categorical_crossentropy",
-        dtype: Any = None,
+        dtype: npt.DTypeLike | None = None,
         from_logits: bool = False,
         ignore_class: int | None = None,
         axis: int = -1,
@@ -330,16 +356,26 @@ class SparseCategoricalCrossentropy(_MeanLoss):
         }
 
 
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Metric | None:
-    """The metric for a Keras name, config, class, function ``(y_true, y_pred)``, or itself; None for None."""
+@overload
+def get(identifier: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
+@overload
+def get(identifier: Identifier | Metric, custom_objects: Mapping[str, Any] | None = None) -> Metric: ...
+def get(identifier: Identifier | Metric | None, custom_objects: Mapping[str, Any] | None = None) -> Metric | None:
+    """The metric for a Keras name, config, class, function ``(y_true, y_pred)``, or itself; None for None.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown (the message has the nearest), or it is something else.
+    """
     if isinstance(identifier, Mapping) and isinstance(identifier.get("config"), str):
         identifier = identifier["config"]
-    found = resolve_name(identifier, KIND, custom_objects)
-    return found if found is None or isinstance(found, Metric) else MeanMetricWrapper(found)
+    metric = registry.resolve(identifier, KIND, custom_objects)
+    return metric if metric is None or isinstance(metric, Metric) else MeanMetricWrapper(metric)
 
 
 def resolve(
-    identifier: Any,
+    identifier: Identifier | Metric | None,
     y_true_shape: tuple[int, ...],
     y_pred_shape: tuple[int, ...],
     loss: Loss | None = None,
@@ -360,10 +396,11 @@ def resolve(
     Raises
     ------
     ValueError
-        The name is unknown, or None was given.
+        The name is unknown, or the identifier is None.
     """
     kind = losses.kind_of_classes(y_true_shape, y_pred_shape)
     alias = identifier.lower() if isinstance(identifier, str) else None
+    metric: Metric | None
     if alias in ("accuracy", "acc"):
         metric = get(f"{kind}_accuracy")
     elif alias in ("crossentropy", "ce"):
@@ -376,3 +413,7 @@ def resolve(
     if isinstance(identifier, str):
         metric.name = identifier
     return metric
+
+
+def __dir__() -> list[str]:
+    return __all__

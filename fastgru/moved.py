@@ -60,8 +60,31 @@ MODULES = {
     "fastgru.saving.weights_h5": "fastgru.saving.formats.weights_h5",
 }
 
-# names that have left a module or package that is still there; a module's full name stands for the module itself
-NAMES: dict[str, dict[str, str]] = {}
+# of each module that is still there the names that have left it: where they are, and behind a colon what they are now
+NAMES: dict[str, dict[str, str]] = {
+    "fastgru.callbacks": {"Logs": "fastgru.callbacks.callback"},
+    "fastgru.constraints": {"_Given": "fastgru.constraints:FunctionConstraint"},
+    "fastgru.initializers": {"_Given": "fastgru.initializers:ValuesInitializer"},
+    "fastgru.losses": {
+        "Pullback": "fastgru.losses.loss",
+        "REDUCTIONS": "fastgru.losses.loss",
+        "_Given": "fastgru.losses.loss:FunctionLoss",
+        "as_float": "fastgru.losses.loss",
+    },
+    "fastgru.regularizers": {"_Given": "fastgru.regularizers:FunctionRegularizer"},
+    "fastgru.layers.activations.rectifiers": {"Softmax": "fastgru.layers.activations.softmax"},
+    "fastgru.layers.core.identity": {
+        "ActivityRegularization": "fastgru.layers.regularization.activity_regularization",
+    },
+    "fastgru.layers.layer": {
+        "activity_penalty": "fastgru.layers.penalties",
+        "aligned_empty": "fastgru.layers.workspace",
+        "forget_names": "fastgru.naming",
+        "run_backward": "fastgru.layers.penalties",
+        "run_forward": "fastgru.layers.penalties",
+    },
+    "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
+}
 
 
 def _warn(old: str, new: str, stacklevel: int) -> None:
@@ -97,13 +120,12 @@ def attributes(module: str) -> Callable[[str], Any]:
 
     def attribute(name: str) -> Any:
         old = f"{module}.{name}"
-        if old in MODULES:
-            return importlib.import_module(old)
-        home = NAMES.get(module, {}).get(name)
-        if home is None:
+        home, _, new_name = NAMES.get(module, {}).get(name, "").partition(":")
+        new = f"{home}.{new_name or name}" if home else MODULES.get(old)
+        if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(old, f"{home}.{name}", stacklevel=2)
-        return getattr(importlib.import_module(home), name)
+        _warn(old, new, stacklevel=2)
+        return getattr(importlib.import_module(home), new_name or name) if home else importlib.import_module(new)
 
     return attribute
 

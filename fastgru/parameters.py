@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fastgru.layers.layer import Weight
+from fastgru.layers.weight import Weight, published, show
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+
+class _Flat:
+    """One array for all weights.
+
+    Attributes
+    ----------
+    numbers : (n,) ndarray
+    parts : list of ndarray
+        Its views, one for each weight, to write.
+    token : object
+        What `fastgru.layers.weight.published` had before the array was shown.
+    """
+
+    __slots__ = ("_shown", "numbers", "parts", "token")
+
+    def __init__(self, numbers: Array, parts: list[Array]) -> None:
+        self.numbers, self.parts = numbers, parts
+        self._shown = [part.view() for part in parts]
+        for part in self._shown:
+            part.setflags(write=False)
+        self.token: object = None
+
+    def shown(self) -> list[Array]:
+        """New read-only views: an array that a weight shows is never another's twin, whatever memory it has."""
+        return list(map(np.ndarray.view, self._shown))
 
 
 class Parameters:
     """Moves weights into one array, so that an optimizer's update is one pass over it.
+
+    An update reads `values` and writes `updated`, which `publish` then shows in all weights at once; so a prediction in
+    another thread sees the weights before it or after it. The array that is taken off the weights is the next `updated`
+    if no prediction captured it: the token that readers leave is read before an array is shown and compared after the
+    next one is. A reader that got the array left its token in between, as it leaves it before it reads a weight and
+    afterwards makes sure that nothing newer was shown. A captured array is let go, and another one taken.
 
     Parameters
     ----------
@@ -27,6 +56,8 @@ class Parameters:
     weights : list of Weight
     values, gradients : (n,) ndarray
         Numbers and gradients of all weights, one weight after the other.
+    others : dict
+        New arrays of weights that are not among these, for the next `publish`.
 
     Raises
     ------
@@ -34,7 +65,7 @@ class Parameters:
         The weights are not all of one dtype.
     """
 
-    __slots__ = ("_gradient_views", "_value_views", "gradients", "values", "weights")
+    __slots__ = ("_flat", "_gradient_views", "_next", "_shown", "gradients", "others", "weights")
 
     def __init__(self, weights: Iterable[Weight]) -> None:
         self.weights = list(dict.fromkeys(weights))
@@ -42,19 +73,64 @@ class Parameters:
         if len(dtypes) > 1:
             raise ValueError(f"Parameters: expected weights of one dtype, got {' and '.join(dtypes)}.")
         size = sum(weight.value.size for weight in self.weights)
-        self.values = np.empty(size, dtypes[0] if dtypes else "float32")
-        self.gradients = np.zeros_like(self.values)
-        self._value_views = self.views(self.values)
+        self.gradients = np.zeros(size, dtypes[0] if dtypes else "float32")
         self._gradient_views = self.views(self.gradients)
+        self.others: dict[Weight, Array] = {}
+        self._next: _Flat | None = None
+        self._flat = self._updated()
+        self._shown = self._flat.shown()
         self.take()
+        self._next = None  # so far it was the same, of which no weight showed anything
+
+    @property
+    def values(self) -> Array:
+        return self._flat.numbers
+
+    @property
+    def updated(self) -> Array:
+        """(n,) ndarray of which no weight shows anything yet: where the next numbers are written."""
+        return self._updated().numbers
+
+    @property
+    def updated_views(self) -> list[Array]:
+        """Its parts, one for each weight."""
+        return self._updated().parts
+
+    def _updated(self) -> _Flat:
+        if self._next is None:
+            numbers = np.empty_like(self.gradients)
+            self._next = _Flat(numbers, self.views(numbers))
+        return self._next
+
+    def publish(self) -> None:
+        """Show in all weights what was written into `updated`, and `others` with it."""
+        new, old = self._updated(), self._flat
+        shown = new.shown()
+        new.token = published.token
+        values = dict(zip(self.weights, shown, strict=True))
+        if self.others:
+            for value in self.others.values():
+                value.setflags(write=False)
+            values.update(self.others)
+        show(values)
+        self.others.clear()
+        captured = published.token is not old.token
+        # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them
+        self._next, self._flat, self._shown = None if captured else old, new, shown
 
     def take(self) -> None:
-        """Move in what is not here: at first everything, later what another model that shares a layer took over."""
-        for weight, value, gradient in zip(self.weights, self._value_views, self._gradient_views, strict=True):
-            if weight.value is not value:
-                value[...] = weight.value
-                weight.value = value
+        """Move in what is not here: at first everything, later what was assigned or another model took over."""
+        self.others.clear()  # of a step that was interrupted
+        for weight, value, gradient in zip(self.weights, self._shown, self._gradient_views, strict=True):
             weight.gradient = gradient
+            if weight.value is not value:
+                break
+        else:
+            return
+        for weight, part, gradient in zip(self.weights, self.updated_views, self._gradient_views, strict=True):
+            part[...] = weight.value
+            weight.gradient = gradient
+        self.publish()
 
     def views(self, flat: Array) -> list[Array]:
         """The parts of a flat array of this layout, one for each weight and of its shape."""
@@ -71,11 +147,11 @@ class Parameters:
         self.gradients.fill(0)
 
     def holds(self, weights: Sequence[Weight]) -> bool:
-        """Whether these are the weights, and their values and gradients still the views into these arrays.
+        """Whether these are the weights, of the shapes that they had, and their gradients the views into `gradients`.
 
         Another model that shares a layer may have taken its weights over.
         """
         return list(dict.fromkeys(weights)) == self.weights and all(
-            weight.value is value and weight.gradient is gradient
-            for weight, value, gradient in zip(self.weights, self._value_views, self._gradient_views, strict=True)
+            weight.gradient is gradient and weight.shape == gradient.shape
+            for weight, gradient in zip(self.weights, self._gradient_views, strict=True)
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+__all__ = ["generator", "seed_stream", "stream"]
+
 _stream = np.random.default_rng()
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 from fastgru.naming import snake_case, suggestion
 
 __all__ = [
+    "Identifier",
     "custom_object",
     "deserialize",
     "deserialize_nested",
@@ -20,6 +21,9 @@ __all__ = [
     "serialize",
     "serialize_nested",
 ]
+
+#: what Keras's ``get`` functions take: a name, a JSON form, a class, a function or an object that is called
+Identifier = str | Mapping[str, Any] | Callable[..., Any]
 
 _T = TypeVar("_T")
 _classes: dict[str, dict[str, type]] = {}

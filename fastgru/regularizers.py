@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import numpy.typing as npt
 
-from fastgru.registry import registered, resolve
+from fastgru import config
+from fastgru.moved import attributes
+from fastgru.registry import Identifier, registered, resolve
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+]
 
 KIND = "keras.regularizers"
 
@@ -31,7 +47,7 @@ class Regularizer:
         raise NotImplementedError(f"{type(self).__name__} does not define get_config.")
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The regularizer that `get_config` described."""
         return cls(**config)
 
@@ -101,7 +117,7 @@ class OrthogonalRegularizer(Regularizer):
             raise ValueError(f"OrthogonalRegularizer: expected a matrix, got shape {w.shape}.")
         vectors = w if self.mode == "rows" else w.T
         lengths = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))
-        scale = 1 / np.maximum(lengths, np.asarray(1e-7, w.dtype))
+        scale = 1 / np.maximum(lengths, np.asarray(config.epsilon(), w.dtype))
         units = vectors * scale
         cosines = units @ units.T
         np.fill_diagonal(cosines, 0)
@@ -123,8 +139,8 @@ class OrthogonalRegularizer(Regularizer):
         return {"factor": self.factor, "mode": self.mode}
 
 
-class _Given(Regularizer):
-    """A user's function of an array in the place of a regularizer; it has no gradient."""
+class FunctionRegularizer(Regularizer):
+    """A regularizer made of a function of an array; it has no gradient."""
 
     def __init__(self, function: Callable[[Array], Any]) -> None:
         self.function = function
@@ -139,7 +155,25 @@ l1_l2 = L1L2
 orthogonal_regularizer = OrthogonalRegularizer
 
 
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Regularizer | None:
-    """The regularizer for a Keras name, config, class, function, or itself; None for None."""
-    found = resolve(identifier, KIND, custom_objects)
-    return found if found is None or isinstance(found, Regularizer) else _Given(found)
+@overload
+def get(identifier: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
+@overload
+def get(identifier: Identifier, custom_objects: Mapping[str, Any] | None = None) -> Regularizer: ...
+def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Regularizer | None:
+    """The regularizer for a Keras name, config, class, function, or itself; None for None.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown (the message has the nearest), or it is something else.
+    """
+    penalty = resolve(identifier, KIND, custom_objects)
+    return penalty if penalty is None or isinstance(penalty, Regularizer) else FunctionRegularizer(penalty)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # which would take every name for one of this module
+    __getattr__ = attributes(__name__)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+__all__ = ["available_cpus", "get_num_threads", "one_blas_thread", "set_num_threads"]
+
 MOST = 1024  # threads that a program may ask for
 
 _count: int | None = None
@@ -145,3 +147,7 @@ def _set_blas_threads(library: Any, count: int) -> None:
     library.set_num_threads(count)
     if release:
         release(force=True)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -34,10 +34,10 @@ def to_categorical(x: npt.ArrayLike, num_classes: int | None = None) -> npt.NDAr
     IndexError
         A label is outside 0 to ``num_classes - 1`` (Keras counts negative ones from the end).
     """
-    given = np.asarray(x)
-    if given.dtype.kind == "f" and not np.isfinite(given).all():
+    numbers = np.asarray(x)
+    if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
         raise ValueError("to_categorical: expected whole numbers as labels, got NaN or infinity.")
-    labels = np.array(given, dtype=np.int64)
+    labels = np.array(numbers, dtype=np.int64)
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
     if not num_classes:
@@ -70,3 +70,7 @@ def set_random_seed(seed: int) -> None:
 def clear_session(free_memory: bool = True) -> None:
     """Let automatic layer names start anew; fastgru keeps no other global state (`free_memory` is Keras's)."""
     forget_names()
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -14,13 +14,16 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # small models run
 
 from fastgru import config, kernels, naming, random
 
-ENGINES = [(isa, "tiles") for isa in kernels.available()] + [(kernels.isa, "blas")]
+ENGINES = [
+    pytest.param((isa, products), id=f"{isa} with {products}", marks=[] if isa == kernels.isa else [pytest.mark.isa])
+    for isa, products in [*((isa, "tiles") for isa in kernels.available()), (kernels.isa, "blas")]
+]
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if not {"slow", "keras"} & {mark.name for mark in item.iter_markers()}:
+        if not {"slow", "keras", "isa"} & {mark.name for mark in item.iter_markers()}:
             item.add_marker("fast")
 
 
@@ -50,7 +53,7 @@ def shared() -> Path:
     return folder
 
 
-@pytest.fixture(params=ENGINES, ids=" with ".join)
+@pytest.fixture(params=ENGINES)
 def every_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The test runs with each instruction set of this machine, and with either way to multiply."""
     isa, products = request.param

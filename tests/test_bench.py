@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT))
 
 from bench import __main__ as main  # noqa: E402
-from bench import chart, network, process, programs, race, report, shares  # noqa: E402
+from bench import chart, network, process, profile, programs, race, report  # noqa: E402
 from bench.jobs import cold, memory, scale  # noqa: E402
 from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times  # noqa: E402
 
@@ -65,7 +65,7 @@ def test_peers_race_at_their_best_and_fastgru_as_it_comes() -> None:
     outcome = an_outcome()
     assert outcome.ratios("keras_jax") == pytest.approx({"": 3.0})
     assert outcome.best("", "fastgru") is outcome.results[0]
-    assert outcome.share(outcome.results[0]) == pytest.approx(0.8)
+    assert outcome.sgemm_share(outcome.results[0]) == pytest.approx(0.8)
 
 
 def test_a_ratio_is_the_quotient_of_the_medians_beside_it() -> None:
@@ -80,7 +80,7 @@ def test_a_machine_that_slows_down_changes_no_ratio() -> None:
         result.values = [result.values[0], 2 * result.values[0], 2 * result.values[0]]
     outcome.sgemm[""] = [10e9, 5e9, 5e9]
     assert outcome.ratios("keras_jax") == pytest.approx({"": 3.0})
-    assert outcome.share(outcome.results[0]) == pytest.approx(0.8)
+    assert outcome.sgemm_share(outcome.results[0]) == pytest.approx(0.8)
 
 
 def test_the_closest_sizes_come_first() -> None:
@@ -91,23 +91,17 @@ def test_the_closest_sizes_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(12.3456, "12.3 s"), (0.9996, "1 s"), (0.0123, "12.3 ms"), (6.1e-5, "61 us")]
+    ("text", "expected"),
+    [
+        *((duration(seconds), text) for seconds, text in ((12.3456, "12.3 s"), (0.9996, "1 s"), (0.0123, "12.3 ms"))),
+        (duration(6.1e-5), "61 us"),
+        *((times(ratio), text) for ratio, text in ((1.03, "1.03"), (0.699, "0.70"), (9.996, "10.0"), (20.12, "20.1"))),
+        *((counted(n, "thread"), text) for n, text in ((1, "1 thread"), (2, "2 threads"), (10_000, "10,000 threads"))),
+        (amount(3 * 2**30, "bytes"), "3,072 MiB"),
+    ],
 )
-def test_durations_are_told_in_three_digits(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(("ratio", "text"), [(1.03, "1.03"), (0.699, "0.70"), (9.996, "10.0"), (20.12, "20.1")])
-def test_a_ratio_tells_who_is_ahead(ratio: float, text: str) -> None:
-    assert times(ratio) == text
-
-
-def test_one_of_a_thing_takes_no_s() -> None:
-    assert [counted(number, "thread") for number in (1, 2, 10_000)] == ["1 thread", "2 threads", "10,000 threads"]
-
-
-def test_memory_is_told_in_mebibytes() -> None:
-    assert amount(3 * 2**30, "bytes") == "3,072 MiB"
+def test_amounts_have_three_digits_and_a_unit(text: str, expected: str) -> None:
+    assert text == expected
 
 
 def test_a_grid_has_everything_and_nothing_that_takes_forever() -> None:
@@ -141,35 +135,35 @@ def test_no_engine_sees_what_steers_openblas(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_engine_that_is_not_installed_is_left_out_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(race, "missing", lambda name: [] if name == "fastgru" else ["this", "that"])
-    outcome, said = Outcome("predict", ""), []
-    assert race.able(outcome, Settings(["fastgru", "openvino"], 1), said.append) == ["fastgru"]
-    assert said == outcome.notes == ["OpenVINO: skipped, this and that not installed"]
+    outcome, lines = Outcome("predict", ""), []
+    assert race.installed(outcome, Settings(["fastgru", "openvino"], 1), lines.append) == ["fastgru"]
+    assert lines == outcome.notes == ["OpenVINO: skipped, this and that not installed"]
 
 
 class FakeWorker:
-    """Engines whose ways and outputs the test sets; notes who had a turn."""
+    """Engines whose variants and outputs the test sets; notes who ran."""
 
     outputs: ClassVar[dict[str, dict[str, float | None]]] = {}
-    turns: ClassVar[list[tuple[str, str]]] = []
+    runs: ClassVar[list[tuple[str, str]]] = []
 
     def __init__(self, engine: str, threads: int, folder: Path) -> None:
         self.engine = engine
 
     def ask(self, do: str, **arguments: Any) -> Any:
-        ways = self.outputs.get(self.engine, {"sgemm": 0.0})
-        if "dies" in ways and do == "turn":
+        variants = self.outputs.get(self.engine, {"sgemm": 0.0})
+        if "dies" in variants and do == "run":
             raise process.DiedError(self.engine, "out of memory")
         if do == "prepare":
-            given = {f"{n}.0": np.full(3, value) for n, value in enumerate(ways.values()) if value is not None}
+            answers = {f"{n}.0": np.full(3, value) for n, value in enumerate(variants.values()) if value is not None}
             if self.engine == race.YARDSTICK:
-                given = {}
-            np.savez(arguments["answers"], **given)
-            failed = {name: "it broke" for name, value in ways.items() if value is None}
-            # the later a way stands, the quicker it is
-            trials = {name: None if name in failed else 1.0 / (n + 1) for n, name in enumerate(ways)}
+                answers = {}
+            np.savez(arguments["answers"], **answers)
+            failed = {name: "it broke" for name, value in variants.items() if value is None}
+            # the later a variant stands, the quicker it is
+            trials = {name: None if name in failed else 1.0 / (n + 1) for n, name in enumerate(variants)}
             return {"trials": trials, "failed": failed}
-        if do == "turn":
-            self.turns.append((self.engine, arguments["way"]))
+        if do == "run":
+            self.runs.append((self.engine, arguments["variant"]))
             return 1.0
         return {}
 
@@ -182,7 +176,7 @@ def run_fakes(monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(outputs: dict[str, dict[str, float | None]], rounds: int = 1) -> Outcome:
         monkeypatch.setattr(race, "Worker", FakeWorker)
         monkeypatch.setattr(FakeWorker, "outputs", outputs)
-        monkeypatch.setattr(FakeWorker, "turns", [])
+        monkeypatch.setattr(FakeWorker, "runs", [])
         outcome = Outcome("predict", "")
         with race.Race(outcome, list(outputs), Settings(list(outputs), 1), 0.1, lambda line: None) as running:
             running.run("predict", {}, rounds)
@@ -193,28 +187,28 @@ def run_fakes(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_engines_take_turns_with_the_yardstick(run_fakes: Any) -> None:
     run_fakes({"fastgru": {"a": 1.0}, "pytorch": {"b": 1.0}}, rounds=2)
-    assert [engine for engine, _way in FakeWorker.turns] == ["fastgru", "pytorch", "scipy_blas"] * 2
+    assert [engine for engine, _variant in FakeWorker.runs] == ["fastgru", "pytorch", "scipy_blas"] * 2
 
 
-def test_each_engine_races_in_its_plainest_and_its_quickest_way(run_fakes: Any) -> None:
+def test_each_engine_races_in_its_plainest_and_its_quickest_variant(run_fakes: Any) -> None:
     outcome = run_fakes({"fastgru": {"a": 1.0, "b": 1.0, "c": 1.0}})
-    assert [(result.way, result.plain) for result in outcome.results] == [("a", True), ("c", False)]
+    assert [(result.variant, result.plain) for result in outcome.results] == [("a", True), ("c", False)]
 
 
 def test_nothing_is_timed_where_numbers_differ(run_fakes: Any) -> None:
     with pytest.raises(RuntimeError, match=r"OpenVINO, b: its numbers differ by 0\.001"):
         run_fakes({"fastgru": {"a": 0.5}, "openvino": {"b": 0.501}})
-    assert not FakeWorker.turns
+    assert not FakeWorker.runs
 
 
-def test_fastgru_is_never_timed_in_a_way_that_contradicts_itself(run_fakes: Any) -> None:
+def test_fastgru_is_never_timed_in_a_variant_that_contradicts_itself(run_fakes: Any) -> None:
     with pytest.raises(RuntimeError, match=r"fastgru, b: its numbers differ by 0\.5"):
         run_fakes({"fastgru": {"a": 0.5, "b": 1.0}, "openvino": {"c": 0.5}})
 
 
-def test_a_way_whose_numbers_differ_is_left_out_where_another_agrees(run_fakes: Any) -> None:
+def test_a_variant_whose_numbers_differ_is_left_out_where_another_agrees(run_fakes: Any) -> None:
     outcome = run_fakes({"fastgru": {"a": 0.5}, "openvino": {"b": 0.5, "c": 0.9}, "pytorch": {"d": 0.9}})
-    assert [(result.engine, result.way) for result in outcome.results] == [("fastgru", "a"), ("openvino", "b")]
+    assert [(result.engine, result.variant) for result in outcome.results] == [("fastgru", "a"), ("openvino", "b")]
     why = "its numbers differ by 0.4 from those of the first engine, more than 0.0001; left out"
     assert outcome.notes == [f"OpenVINO, c: {why}", f"PyTorch nn.GRU, d: {why}"]
     assert "pytorch" not in outcome.differences[""]
@@ -225,9 +219,9 @@ def test_nan_is_no_agreement(run_fakes: Any) -> None:
         run_fakes({"fastgru": {"a": 0.5}, "openvino": {"b": float("nan")}})
 
 
-def test_a_way_that_fails_is_left_out_with_a_line(run_fakes: Any) -> None:
+def test_a_variant_that_fails_is_left_out_with_a_line(run_fakes: Any) -> None:
     outcome = run_fakes({"fastgru": {"a": 1.0}, "openvino": {"b": None, "c": 1.0}})
-    assert [result.way for result in outcome.results] == ["a", "c"]
+    assert [result.variant for result in outcome.results] == ["a", "c"]
     assert outcome.notes == ["OpenVINO, b: left out, it broke"]
 
 
@@ -252,7 +246,7 @@ def test_a_race_that_begins_anew_tells_nothing_twice(run_fakes: Any) -> None:
 
 def test_no_engine_that_can_do_a_job_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="nobody to race"):
-        race.able(Outcome("train", ""), Settings(["onnxruntime"], 1), print, trains=True)
+        race.installed(Outcome("train", ""), Settings(["onnxruntime"], 1), print, trains=True)
 
 
 def fake_fresh(broken: str, wrong: str) -> Any:
@@ -321,7 +315,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"
 
 
 @on_linux
-def test_a_worker_is_stopped_between_its_turns(worker: process.Worker) -> None:
+def test_a_worker_is_stopped_between_its_runs(worker: process.Worker) -> None:
     assert in_time(lambda: state(worker._process.pid) == "T")
     assert "scipy" in worker.ask("versions")
     assert in_time(lambda: state(worker._process.pid) == "T")
@@ -374,26 +368,35 @@ def test_the_readme_table_stands_between_its_markers(tmp_path: Path) -> None:
     assert "| train: an epoch | **1 s**, 900 ms to 1.1 s (80%) | 3 s (3.00x) |" in text
 
 
-def readme_cell(values: list[float]) -> str:
+@pytest.mark.parametrize(
+    ("values", "cell"),
+    [
+        ([58e-6, 59e-6, 60e-6], "**59 us**"),
+        ([58e-6, 59e-6, 83e-6], "**59 us**, 58 to 83"),
+        ([980e-6, 1e-3, 1.2e-3], "**1 ms**, 980 us to 1.2 ms"),
+    ],
+)
+def test_the_readme_tells_fastgru_s_spread_where_it_is_wide(values: list[float], cell: str) -> None:
     outcome = Outcome("latency", "an image", results=[Result("fastgru", "", "w", values)])
-    return report.readme_lines([outcome], WHERE)[-1].split(" | ")[1].removesuffix(" |")
+    assert report.readme_lines([outcome], WHERE)[-1] == f"| latency: an image | {cell} |"
 
 
-def test_the_readme_tells_fastgru_s_spread_where_it_is_wide() -> None:
-    assert readme_cell([58e-6, 59e-6, 60e-6]) == "**59 us**"
-    assert readme_cell([58e-6, 59e-6, 83e-6]) == "**59 us**, 58 to 83"
-    assert readme_cell([980e-6, 1e-3, 1.2e-3]) == "**1 ms**, 980 us to 1.2 ms"
-
-
-def test_how_far_numbers_differ_is_told_before_and_after_updates(tmp_path: Path) -> None:
+def test_how_far_numbers_differ_is_told_before_and_after_updates() -> None:
     outcome = an_outcome()
     outcome.differences = {"": {"fastgru": 0.0, "keras_jax": 3e-7}}
     outcome.differences_trained = {"": {"fastgru": 0.0, "keras_jax": 2e-4}}
     assert "numbers of all engines: equal within 3e-07, after updates within 0.0002" in list(report.lines(outcome))
+
+
+def test_the_json_file_holds_every_run_and_difference(tmp_path: Path) -> None:
+    outcome = an_outcome()
+    outcome.differences_trained = {"": {"fastgru": 0.0, "keras_jax": 2e-4}}
     report.write_json(tmp_path / "b.json", [outcome], WHERE)
-    assert (
-        json.loads((tmp_path / "b.json").read_text())["jobs"]["train"]["differences_trained"][""]["keras_jax"] == 2e-4
-    )
+    job = json.loads((tmp_path / "b.json").read_text())["jobs"]["train"]
+    own = job["results"][0]
+    assert (own["way"], own["values"], own["median"], own["ratio"]) == ("fit", [1.0, 1.1, 0.9], 1.0, 1.0)
+    assert own["share_of_sgemm"] == pytest.approx(0.8)
+    assert job["differences_trained"][""]["keras_jax"] == 2e-4
 
 
 def test_many_sizes_without_a_peer_are_all_told() -> None:
@@ -408,14 +411,6 @@ def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no markers"):
         report.write_readme(readme, [an_outcome()], WHERE)
     assert readme.read_text() == "text"
-
-
-def test_the_json_file_holds_every_turn(tmp_path: Path) -> None:
-    report.write_json(tmp_path / "b.json", [an_outcome()], WHERE)
-    (own, *_others) = json.loads((tmp_path / "b.json").read_text())["jobs"]["train"]["results"]
-    assert own["values"] == [1.0, 1.1, 0.9]
-    assert (own["median"], own["ratio"]) == (1.0, 1.0)
-    assert own["share_of_sgemm"] == pytest.approx(0.8)
 
 
 def test_many_sizes_are_told_by_the_five_worst() -> None:
@@ -464,10 +459,10 @@ def test_c_functions_are_sorted_by_what_they_do() -> None:
      6.00%  _runtime.cpython-311-x86_64-linux-gnu.so  [.] pool_worker
      5.00%  libpython3.11.so.1.0  [.] _PyEval_EvalFrameDefault
 """
-    functions = shares.parse(report_lines)
+    functions = profile.parse(report_lines)
     assert functions[3] == (0.09, "_float32_avx512.cpython-311-x86_64-linux-gnu.so", "activate")
-    told = {name: share for name, share in shares.parts(functions).items() if share}
-    assert told == pytest.approx(
+    shares = {name: share for name, share in profile.parts(functions).items() if share}
+    assert shares == pytest.approx(
         {
             "products": 0.6,
             "packing and transposing": 0.08,
@@ -482,48 +477,41 @@ def test_c_functions_are_sorted_by_what_they_do() -> None:
 # --- the whole of it ----------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
-def test_a_quick_run_of_all_jobs_writes_its_results(tmp_path: Path) -> None:
-    files = {name: str(tmp_path / f"bench.{name}") for name in ("json", "plot")}
-    words = ["--quick", "--rounds", "2", "--threads", "1", "--engines", "fastgru"]
-    command = [sys.executable, "-m", "bench", *words, "--json", files["json"], "--plot", files["plot"]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads(Path(files["json"]).read_text())
-    assert found["threads"] == 1
-    assert {"cpu", "date", "commit", "python"} <= found.keys()
-    assert list(found["jobs"]) == ["train", "small", "predict", "latency", "cold", "scale", "memory"]
-    for job in found["jobs"].values():
-        assert job["results"]
-        for result in job["results"]:
-            assert result["engine"] == "fastgru"
-            assert len(result["values"]) == 2
-            assert min(result["values"]) > 0
-    assert 0 <= found["jobs"]["train"]["results"][0]["check"]["accuracy"] <= 1
-
-
-@pytest.mark.slow
-def test_a_quick_profile_tells_the_shares() -> None:
-    command = [sys.executable, "-m", "bench", "profile", "--quick", "--threads", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "gru_forward" in done.stdout and "Python and numpy" in done.stdout
-
-
-def test_an_unknown_job_is_told_with_the_choices() -> None:
-    done = subprocess.run([sys.executable, "-m", "bench", "trian"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "unknown job 'trian': choose from train, small" in done.stderr
-
-
 def run_bench(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench", *map(str, words)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
+def test_a_quick_run_of_all_jobs_writes_its_results(tmp_path: Path) -> None:
+    files = {name: str(tmp_path / f"bench.{name}") for name in ("json", "plot")}
+    words = ["--quick", "--rounds", 2, "--threads", 1, "--engines", "fastgru"]
+    done = run_bench(*words, "--json", files["json"], "--plot", files["plot"])
+    assert (done.returncode, done.stderr) == (0, "")
+    content = json.loads(Path(files["json"]).read_text())
+    assert content["threads"] == 1
+    assert {"cpu", "date", "commit", "python"} <= content.keys()
+    assert list(content["jobs"]) == ["train", "small", "predict", "latency", "cold", "scale", "memory"]
+    for job in content["jobs"].values():
+        assert job["results"]
+        for result in job["results"]:
+            assert result["engine"] == "fastgru"
+            assert len(result["values"]) == 2
+            assert min(result["values"]) > 0
+    assert 0 <= content["jobs"]["train"]["results"][0]["check"]["accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_a_quick_profile_tells_the_shares() -> None:
+    done = run_bench("profile", "--quick", "--threads", 1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "gru_forward" in done.stdout and "Python and numpy" in done.stdout
+
+
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "complaint"),
     [
+        (["trian"], "unknown job 'trian': choose from train, small"),
         (["--rounds", "0"], "argument --rounds: 0 is no positive whole number"),
         (["--threads", "two"], "argument --threads: two is no positive whole number"),
         (["--threads", "4096"], "argument --threads: 4096 are more than the"),
@@ -534,10 +522,10 @@ def run_bench(*words: object) -> subprocess.CompletedProcess[str]:
         (["--readme", "missing.md"], "missing.md"),
     ],
 )
-def test_what_cannot_be_done_is_told_before_the_race(words: list[str], told: str) -> None:
+def test_what_cannot_be_done_is_told_before_the_race(words: list[str], complaint: str) -> None:
     done = run_bench("latency", *words)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert complaint in done.stderr
     assert done.stdout == ""
 
 
@@ -578,10 +566,10 @@ def test_a_job_that_is_interrupted_takes_no_other_along(
 def test_an_engine_named_twice_races_once_and_fastgru_first(
     monkeypatch: pytest.MonkeyPatch, main_here: Callable[..., int]
 ) -> None:
-    seen = []
-    monkeypatch.setattr(main, "_race", lambda options, console: seen.append(options.engines) or 0)
+    racing = []
+    monkeypatch.setattr(main, "_race", lambda options, console: racing.append(options.engines) or 0)
     assert main_here("--engines", "pytorch", "fastgru", "pytorch") == 0
-    assert seen == [["fastgru", "pytorch"]]
+    assert racing == [["fastgru", "pytorch"]]
 
 
 def test_the_installed_package_is_not_hidden_by_the_checkout(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every way of every engine that the benchmark races computes fastgru's numbers."""
+"""Every variant of every engine that the benchmark races computes fastgru's numbers."""
 
 from __future__ import annotations
 
@@ -49,43 +49,43 @@ def own() -> Any:
     return engines.load("fastgru")
 
 
-def first(ways: dict[str, Any]) -> Any:
-    return next(iter(ways.values()))
+def first(variants: dict[str, Any]) -> Any:
+    return next(iter(variants.values()))
 
 
-def assert_agree(found: dict[str, Any], expected: Any, tolerance: float = TOLERANCE) -> None:
-    assert found
-    for way, numbers in found.items():
-        np.testing.assert_allclose(numbers, expected, rtol=0, atol=tolerance, err_msg=way)
+def assert_agree(outputs: dict[str, Any], expected: Any, tolerance: float = TOLERANCE) -> None:
+    assert outputs
+    for variant, numbers in outputs.items():
+        np.testing.assert_allclose(numbers, expected, rtol=0, atol=tolerance, err_msg=variant)
 
 
 def test_callers_agree(peer: Any) -> None:
     expected = first(own().callers(NETWORK, STEPS, 2))(X)
     for kind in ("callers", "quick_callers"):
         if make := getattr(peer, kind, None):
-            assert_agree({way: np.array(call(X)) for way, call in make(NETWORK, STEPS, 2).items()}, expected)
+            assert_agree({variant: np.array(call(X)) for variant, call in make(NETWORK, STEPS, 2).items()}, expected)
 
 
 def test_batchers_agree_also_in_a_last_batch_that_is_smaller(peer: Any) -> None:
-    ways = peer.batchers(NETWORK, STEPS, 2)
+    variants = peer.batchers(NETWORK, STEPS, 2)
     expected = first(own().batchers(NETWORK, STEPS, 2))(X, BATCH_SIZE)
-    assert_agree({way: batcher(X, BATCH_SIZE) for way, batcher in ways.items()}, expected)
+    assert_agree({variant: batcher(X, BATCH_SIZE) for variant, batcher in variants.items()}, expected)
 
 
-def test_every_peer_has_a_way_for_batches_side_by_side(peer: Any) -> None:
-    assert any("side by side" in way or "asynchronous" in way for way in peer.batchers(NETWORK, STEPS, 2))
+def test_every_peer_has_a_variant_for_batches_side_by_side(peer: Any) -> None:
+    assert any("side by side" in variant or "asynchronous" in variant for variant in peer.batchers(NETWORK, STEPS, 2))
 
 
 def test_padded_sequences_agree(peer: Any) -> None:
-    ways = peer.masked(NETWORK, STEPS, 2)
+    variants = peer.masked(NETWORK, STEPS, 2)
     expected = first(own().masked(NETWORK, STEPS, 2))(X, MASK, LENGTHS)
-    assert_agree({way: np.array(call(X, MASK, LENGTHS)) for way, call in ways.items()}, expected)
+    assert_agree({variant: np.array(call(X, MASK, LENGTHS)) for variant, call in variants.items()}, expected)
 
 
 def test_both_directions_agree(peer: Any) -> None:
-    ways = peer.bidirectional(NETWORK, STEPS, 2)
+    variants = peer.bidirectional(NETWORK, STEPS, 2)
     expected = first(own().bidirectional(NETWORK, STEPS, 2))(X)
-    assert_agree({way: np.array(call(X)) for way, call in ways.items()}, expected)
+    assert_agree({variant: np.array(call(X)) for variant, call in variants.items()}, expected)
 
 
 @pytest.mark.parametrize("peer", TRAINING, indirect=True)
@@ -102,16 +102,16 @@ def test_trainers_agree_before_and_after_updates(peer: Any, classes: int) -> Non
     before, after = answers(first(own().trainers(drawn, STEPS, BATCH_SIZE, 2)))
     assert np.abs(after - before).max() > 1e-4
     makers = peer.trainers(drawn, STEPS, BATCH_SIZE, 2)
-    found = {way: answers(make) for way, make in makers.items()}
-    assert_agree({way: numbers for way, (numbers, _after) in found.items()}, before)
-    assert_agree({way: numbers for way, (_before, numbers) in found.items()}, after, TOLERANCE_TRAINED)
+    outputs = {variant: answers(make) for variant, make in makers.items()}
+    assert_agree({variant: numbers for variant, (numbers, _after) in outputs.items()}, before)
+    assert_agree({variant: numbers for variant, (_before, numbers) in outputs.items()}, after, TOLERANCE_TRAINED)
 
 
 @pytest.mark.parametrize("peer", WITH_THREADS, indirect=True)
 def test_one_thread_is_tried_beside_many(peer: Any) -> None:
-    ways = [peer.callers(NETWORK, STEPS, 2), peer.masked(NETWORK, STEPS, 2), peer.bidirectional(NETWORK, STEPS, 2)]
+    variants = [peer.callers(NETWORK, STEPS, 2), peer.masked(NETWORK, STEPS, 2), peer.bidirectional(NETWORK, STEPS, 2)]
     if hasattr(peer, "trainers"):
-        ways += [peer.trainers(NETWORK, STEPS, BATCH_SIZE, 2), peer.quick_trainers(NETWORK, STEPS, BATCH_SIZE, 2)]
-    for found in ways:
-        assert any(way.endswith(", 1 thread") for way in found)
-        assert any(not way.endswith(", 1 thread") for way in found)
+        variants += [peer.trainers(NETWORK, STEPS, BATCH_SIZE, 2), peer.quick_trainers(NETWORK, STEPS, BATCH_SIZE, 2)]
+    for names in variants:
+        assert any(variant.endswith(", 1 thread") for variant in names)
+        assert any(not variant.endswith(", 1 thread") for variant in names)

@@ -10,8 +10,9 @@ import pytest
 from layer_checks import agrees_with_keras, gradients_hold, random_weights
 
 from fastgru import layers
-from fastgru.layers.layer import Call, run_forward
+from fastgru.layers.penalties import run_forward
 from fastgru.layers.symbolic import flattened
+from fastgru.layers.workspace import Call
 from fastgru.models import Sequential, load_model
 
 SHAPE = BATCH, STEPS, FEATURES = 3, 5, 2

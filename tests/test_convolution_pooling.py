@@ -9,7 +9,7 @@ import pytest
 from layer_checks import agrees_with_keras, gradients_hold
 
 from fastgru import Sequential, layers, saving
-from fastgru.layers.layer import Call
+from fastgru.layers.workspace import Call
 from fastgru.optimizers import Adam
 
 SEQUENCES, IMAGES = (3, 11, 4), (2, 7, 9, 4)  # channels last

@@ -16,7 +16,7 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"naming", "registry", "random", "threads", "kernels", "config", "moved", "atomic", "text"},
+    {"types", "checks", "naming", "registry", "random", "threads", "kernels", "config", "moved", "atomic", "text"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"layers", "parameters"},
     {"ops"},

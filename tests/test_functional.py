@@ -10,8 +10,8 @@ from layer_checks import gradients_hold, random_weights
 
 import fastgru
 from fastgru.layers import GRU, Activation, Add, Concatenate, Dense, Dropout, Embedding, Input, Layer, Masking
-from fastgru.layers.layer import Call
 from fastgru.layers.symbolic import SymbolicTensor
+from fastgru.layers.workspace import Call
 from fastgru.models import Functional, Model, Sequential, clone_model
 from fastgru.models.model import deserialized_layer
 from fastgru.ops.operation import operation

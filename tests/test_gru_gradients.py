@@ -6,11 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+from layer_checks import movable
 
 from fastgru import config, kernels, threads
 from fastgru.kernels import reference
 from fastgru.layers import GRU, LSTM, Bidirectional, SimpleRNN
-from fastgru.layers.layer import Call
+from fastgru.layers.workspace import Call
 
 pytestmark = pytest.mark.usefixtures("every_engine")
 
@@ -62,13 +63,13 @@ def assert_gradients_hold(layer, x, h0, mask, rng, training=False):
     weighting = [rng.normal(size=output.shape) for output in outputs]
 
     def loss():
-        check = Call(training, differentiate=True)  # packs the weights, which change behind their versions here
+        check = Call(training, differentiate=True)  # packs the weights, which change in place here
         check.mask = mask
         return sum(np.sum(w * out) for w, out in zip(weighting, layer.forward(check, x, h0), strict=True))
 
     dx, dh0 = layer.backward(call, *weighting)
     found = [dx, dh0] + [weight.gradient for weight in layer.weights]
-    for array, gradient in zip([x, h0] + [weight.value for weight in layer.weights], found, strict=True):
+    for array, gradient in zip([x, h0] + [movable(weight) for weight in layer.weights], found, strict=True):
         expected = central_difference(loss, array)
         assert np.abs(gradient - expected).max() < 1e-6 * max(1, np.abs(expected).max())
 

@@ -8,7 +8,7 @@ from arrangements import ARRANGEMENTS
 
 from fastgru import config, kernels
 from fastgru.layers import GRU, LSTM, Conv1D, Dense
-from fastgru.layers.layer import Call
+from fastgru.layers.workspace import Call
 
 MISFITS = {
     "another type": lambda a: a.astype("float64" if a.dtype == "float32" else "float32"),

@@ -7,7 +7,7 @@ import pytest
 from layer_checks import agrees_with_keras, gradients_hold
 
 from fastgru import layers
-from fastgru.layers.layer import Call
+from fastgru.layers.workspace import Call
 
 SEQUENCES, IMAGES = (3, 7, 4), (2, 6, 5, 4)
 F64 = {"dtype": "float64"}

@@ -7,7 +7,7 @@ import pytest
 from layer_checks import agrees_with_keras, gradients_hold
 
 from fastgru import Sequential, layers
-from fastgru.layers.layer import Call
+from fastgru.layers.workspace import Call
 
 SEQUENCES, IMAGES, ROWS = (4, 6, 5), (2, 3, 4, 5), (7, 5)
 EVERY_OPTION = {f"{name}_initializer": "he_normal" for name in ("gamma", "beta")} | {

@@ -10,7 +10,8 @@ from layer_checks import agrees_with_keras, gradients_hold
 
 from fastgru import kernels, layers, threads
 from fastgru.kernels import reference_rnn
-from fastgru.layers.layer import Call
+from fastgru.layers.penalties import run_forward
+from fastgru.layers.workspace import Call
 from fastgru.models import Sequential
 
 NAMES = ["LSTM", "SimpleRNN"]
@@ -116,6 +117,24 @@ def test_a_stateful_layer_goes_on_where_it_stopped_as_keras_s_does(name, keras, 
             continue
         found, expected = (layer(x, initial_state=initial_state) for layer in (ours, theirs))
         np.testing.assert_allclose(found, np.asarray(expected), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("cells", [False, True], ids=["layer", "cell"])
+@pytest.mark.parametrize("name", [*NAMES, "GRU"])
+def test_states_that_a_stateful_layer_stored_are_not_written_again(name, cells, rng):
+    options = {"stateful": True, "dtype": "float64"}
+    cell = getattr(layers, f"{name}Cell")(4, dtype="float64")
+    layer = layers.RNN(cell, **options) if cells else getattr(layers, name)(4, **options)
+    x = rng.normal(size=(3, 5, 2))
+    layer.build(x.shape)
+    layer.set_weights([rng.normal(size=weight.shape) for weight in layer.weights])
+    call = Call(training=True, differentiate=True)
+    run_forward(layer, call, x)
+    first, numbers = layer.states, [state.copy() for state in layer.states]
+    run_forward(layer, call, x)
+    for state, before, after in zip(first, numbers, layer.states, strict=True):
+        np.testing.assert_array_equal(state, before)
+        assert not np.array_equal(after, before)
 
 
 @pytest.mark.keras

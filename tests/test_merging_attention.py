@@ -8,7 +8,7 @@ from layer_checks import agrees_with_keras, gradients_hold
 
 from fastgru import layers
 from fastgru.layers import attention
-from fastgru.layers.layer import Call
+from fastgru.layers.workspace import Call
 
 ALIKE = [(3, 4, 5)] * 3
 REPEATED = [(3, 4, 5), (3, 1, 5), (3, 4, 1)]

@@ -121,8 +121,8 @@ def test_own_function_and_objects_resolve_too():
     metric = metrics.resolve(largest_error, (4, 1), (4, 1))
     assert metric.name == "largest_error"
     assert metric([[1.0, 2.0]], np.array([[1.5, 5.0]])) == 3.0
-    given = metrics.MeanSquaredError(name="mine")
-    assert metrics.resolve(given, (4, 1), (4, 1)) is given and given.name == "mine"
+    metric = metrics.MeanSquaredError(name="mine")
+    assert metrics.resolve(metric, (4, 1), (4, 1)) is metric and metric.name == "mine"
 
 
 def test_direction_tells_callbacks_which_way_is_better():

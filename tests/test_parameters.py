@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastgru.layers.layer import Weight
+from fastgru.layers.weight import Weight
 from fastgru.parameters import Parameters
 
 
@@ -27,9 +27,10 @@ def test_weights_keep_their_numbers_and_become_views(weights):
     assert (weights[1].value == 7).all()
 
 
-def test_assign_writes_into_the_buffer(weights):
+def test_what_is_assigned_is_taken_into_the_buffer(weights):
     parameters = Parameters(weights)
     weights[1].assign([1, 2, 3, 4])
+    parameters.take()
     assert parameters.values[12:16].tolist() == [1, 2, 3, 4]
 
 
@@ -60,7 +61,7 @@ def test_holds_until_another_model_takes_a_weight(weights):
 def test_take_brings_back_what_another_model_took_with_its_new_numbers(weights):
     parameters = Parameters(weights)
     other = Parameters(weights[1:2])
-    other.values += 1
+    other.values[...] += 1
     parameters.take()
     assert parameters.holds(weights) and not other.holds(weights[1:2])
     assert np.array_equal(parameters.views(parameters.values)[1].ravel(), other.values)

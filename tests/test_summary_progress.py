@@ -12,7 +12,8 @@ import pytest
 
 import fastgru
 from fastgru.layers import GRU, Dense, Dropout, Input
-from fastgru.models import Sequential, progress
+from fastgru.models import Sequential
+from fastgru.training import progress
 
 pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
 

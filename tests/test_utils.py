@@ -38,7 +38,7 @@ def test_to_categorical_puts_a_one_at_each_label() -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "num_classes", "error", "said"),
+    ("x", "num_classes", "error", "message"),
     [
         ([0, 3], 3, IndexError, "from 0 to 2, got 3"),
         ([0, -1], 3, IndexError, "from 0 to 2, got -1"),
@@ -47,8 +47,8 @@ def test_to_categorical_puts_a_one_at_each_label() -> None:
         (["cat"], None, ValueError, "cat"),
     ],
 )
-def test_to_categorical_refuses(x: object, num_classes: int | None, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_to_categorical_refuses(x: object, num_classes: int | None, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         utils.to_categorical(x, num_classes)
 
 

@@ -1,6 +1,6 @@
 """The engines that race, one module each.
 
-A module offers ``versions()`` and, for each kind of job that the engine can do, one function that gives the ways in
+A module offers ``versions()`` and, for each kind of job that the engine can do, one function that gives the variants in
 which the engine does it, by name, the plainest first. All take the weights and compute the same numbers.
 
 - ``trainers(network, steps, batch_size, threads)``: makers of `Trainer`
@@ -9,8 +9,8 @@ which the engine does it, by name, the plainest first. All take the weights and 
 - ``masked(network, steps, threads)``: `Masked`, the first GRU layer alone over padded sequences
 - ``bidirectional(network, steps, threads)``: `Caller`, the first GRU layer alone in both directions, the last states of
   both side by side
-- ``quick_callers`` and ``quick_trainers``: where it has them, the same for many sizes, without ways that take long to
-  get ready and are not, or hardly, quicker
+- ``quick_callers`` and ``quick_trainers``: where it has them, the same for many sizes, without variants that take long
+  to get ready and are not, or hardly, quicker
 - ``save(network, steps, path)``: the network as a file that ``bench.fresh`` opens
 """
 
@@ -76,7 +76,7 @@ def load(name: str) -> Any:
 
 
 def counts(threads: int) -> dict[str, int]:
-    """Numbers of threads to try, by what they add to a way's name: a small task is quicker on one."""
+    """Numbers of threads to try, by what they add to a variant's name: a small task is quicker on one."""
     return {"": threads, ", 1 thread": 1} if threads > 1 else {"": threads}
 
 

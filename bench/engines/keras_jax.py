@@ -1,4 +1,4 @@
-"""Keras on its JAX backend: as a Keras user runs it, and in the quicker ways that Keras offers.
+"""Keras on its JAX backend: as a Keras user runs it, and in the quicker variants that Keras offers.
 
 JAX has no setting for threads: it takes one for each CPU it may use, and the worker may use as many as were asked for.
 """
@@ -65,12 +65,12 @@ def _jitted(model: Any) -> Caller:
 
 
 def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
-    ways: dict[str, Caller] = {}
+    variants: dict[str, Caller] = {}
     for suffix, unroll in _unrolls(network, steps).items():
         model = _model(network, steps, unroll)
-        ways[f"predict(x){suffix}"] = partial(model.predict, verbose=0, batch_size=_WHOLE)
-        ways[f"predict_on_batch{suffix}"] = model.predict_on_batch
-    return ways | quick_callers(network, steps, threads)
+        variants[f"predict(x){suffix}"] = partial(model.predict, verbose=0, batch_size=_WHOLE)
+        variants[f"predict_on_batch{suffix}"] = model.predict_on_batch
+    return variants | quick_callers(network, steps, threads)
 
 
 def quick_callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
@@ -81,14 +81,14 @@ def quick_callers(network: Network, steps: int, threads: int) -> dict[str, Calle
 
 
 def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
-    ways: dict[str, Batcher] = {}
+    variants: dict[str, Batcher] = {}
     for suffix, unroll in _unrolls(network, steps).items():
         model = _model(network, steps, unroll)
-        ways[f"predict{suffix}"] = partial(model.predict, verbose=0)
+        variants[f"predict{suffix}"] = partial(model.predict, verbose=0)
         call = _jitted(model)
-        ways[f"jit(stateless_call){suffix}"] = in_turn(call)
-        ways[f"jit(stateless_call){suffix}, batches side by side"] = side_by_side(call, threads)
-    return ways
+        variants[f"jit(stateless_call){suffix}"] = in_turn(call)
+        variants[f"jit(stateless_call){suffix}, batches side by side"] = side_by_side(call, threads)
+    return variants
 
 
 def _masked(layer: Any) -> Masked:
@@ -180,12 +180,12 @@ class _Loop:
 
 def trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:
     small = steps * max(cell.units for cell in network.cells) <= _SMALL_STEP
-    ways: dict[str, Callable[[], Trainer]] = {}
+    variants: dict[str, Callable[[], Trainer]] = {}
     for count in [1, _STEPS_PER_EXECUTION] if small else [1]:
         for suffix, unroll in _unrolls(network, steps).items():
             name = f"fit{suffix}" + (f", steps_per_execution={count}" if count > 1 else "")
-            ways[name] = partial(_Fit, network, steps, batch_size, unroll, count)
-    return ways | quick_trainers(network, steps, batch_size, threads)
+            variants[name] = partial(_Fit, network, steps, batch_size, unroll, count)
+    return variants | quick_trainers(network, steps, batch_size, threads)
 
 
 def quick_trainers(network: Network, steps: int, batch_size: int, threads: int) -> dict[str, Callable[[], Trainer]]:

@@ -38,16 +38,16 @@ def _masked(model: bytes, threads: int) -> Masked:
     return lambda x, mask, lengths: session.run(None, {"x": x, "lengths": lengths})[0]
 
 
-def _ways(model: bytes, threads: int) -> dict[str, Caller]:
+def _variants(model: bytes, threads: int) -> dict[str, Caller]:
     return {f"run{suffix}": _caller(model, count) for suffix, count in counts(threads).items()}
 
 
 def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
-    return _ways(network_model(network, steps), threads)
+    return _variants(network_model(network, steps), threads)
 
 
 def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
-    return _ways(bidirectional_model(network, steps), threads)
+    return _variants(bidirectional_model(network, steps), threads)
 
 
 def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:

@@ -45,16 +45,16 @@ def _caller(onnx_bytes: bytes, threads: int) -> Caller:
     return call
 
 
-def _ways(model: bytes, threads: int) -> dict[str, Caller]:
+def _variants(model: bytes, threads: int) -> dict[str, Caller]:
     return {f"infer{suffix}": _caller(model, count) for suffix, count in counts(threads).items()}
 
 
 def callers(network: Network, steps: int, threads: int) -> dict[str, Caller]:
-    return _ways(network_model(network, steps), threads)
+    return _variants(network_model(network, steps), threads)
 
 
 def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Caller]:
-    return _ways(bidirectional_model(network, steps), threads)
+    return _variants(bidirectional_model(network, steps), threads)
 
 
 def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
@@ -82,8 +82,8 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
             jobs = queue((min(size, stop - first), *x.shape[1:]))
 
             def store(request: Any, start: int) -> None:
-                found = request.get_output_tensor().data
-                outputs[start : start + len(found)] = found
+                answers = request.get_output_tensor().data
+                outputs[start : start + len(answers)] = answers
 
             jobs.set_callback(store)
             for start in range(first, stop, size):

@@ -103,11 +103,11 @@ def quick_callers(network: Network, steps: int, threads: int) -> dict[str, Calle
 
 
 def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
-    ways: dict[str, Batcher] = {}
+    variants: dict[str, Batcher] = {}
     for name, module in _modules(network, steps).items():
-        ways[name] = in_turn(_caller(module, threads))
-        ways[f"{name}, batches side by side"] = side_by_side(_caller(module, 1), threads)
-    return ways
+        variants[name] = in_turn(_caller(module, threads))
+        variants[f"{name}, batches side by side"] = side_by_side(_caller(module, 1), threads)
+    return variants
 
 
 def _packed(gru: nn.GRU, threads: int) -> Masked:

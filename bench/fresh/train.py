@@ -1,4 +1,4 @@
-"""``python -m bench.fresh.train ENGINE DATA.npz BATCH_SIZE THREADS``: one epoch in the engine's plainest way."""
+"""``python -m bench.fresh.train ENGINE DATA.npz BATCH_SIZE THREADS``: one epoch in the engine's plainest variant."""
 
 import sys
 

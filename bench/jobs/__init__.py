@@ -1,10 +1,10 @@
 """What is raced, one module for each job.
 
 A module offers ``TITLE`` and either ``run(settings, say)``, which returns the `Outcome`, or what `bench.race` needs:
-``ROUNDS``; ``TRAINS``, whether engines must; ``WAYS``, in which of their ways they race (`bench.race.Ways`);
+``ROUNDS``; ``TRAINS``, whether engines must; ``VARIANTS``, which of their variants race (`bench.race.Selection`);
 ``data(quick)``, arrays that are made once and the same for all; ``samples(arrays)`` and ``work(arrays)``, the samples
-in one turn and the floating-point operations they take; and ``prepare(engine, arrays, threads)``, the
-`bench.ways.Way`s of the engine by name, the plainest first.
+in one run and the floating-point operations they take; and ``prepare(engine, arrays, threads)``, the
+`bench.variants.Variant`s of the engine by name, the plainest first.
 """
 
 from __future__ import annotations

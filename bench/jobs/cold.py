@@ -11,7 +11,7 @@ from bench import network
 from bench.engines import ENGINES
 from bench.outcome import Outcome, Result, Settings
 from bench.programs import Programs
-from bench.race import Say, able
+from bench.race import Say, installed
 
 TITLE = "fresh process: import, open the model (GRU 128), first prediction, end"
 _ROUNDS = 7
@@ -21,7 +21,7 @@ def run(settings: Settings, say: Say) -> Outcome:
     """Wall time from the start of each process to its end; a first one, which brings the files into memory, is not
     counted."""
     outcome = Outcome("cold", TITLE, samples={"": 1})
-    names = able(outcome, settings, say)
+    names = installed(outcome, settings, say)
     arrays = network.draw(28, 128, 10).arrays()
     arrays["x"] = np.random.default_rng(0).random((1, 28, 28), dtype=np.float32)
     rounds = settings.rounds or (1 if settings.quick else _ROUNDS)

@@ -7,12 +7,12 @@ from typing import Any
 
 from bench import mnist, network
 from bench.network import Arrays
-from bench.ways import Way, inference
+from bench.variants import Variant, inference
 
 TITLE = "one MNIST image, GRU 128"
 ROUNDS = 9
 TRAINS = False
-WAYS = "all"
+VARIANTS = "all"
 
 
 def data(quick: bool) -> Arrays:
@@ -27,7 +27,7 @@ def work(arrays: Arrays) -> float:
     return network.flops(28, 128, 10, arrays["x"].shape[1])
 
 
-def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
+def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Variant]:
     x = arrays["x"]
     callers = engine.callers(network.from_arrays(arrays), x.shape[1], threads)
     return {name: inference(partial(call, x)) for name, call in callers.items()}

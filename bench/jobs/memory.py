@@ -13,7 +13,7 @@ from bench.jobs.train import BATCH_SIZE
 from bench.outcome import Outcome, Result, Settings
 from bench.process import fresh
 from bench.programs import Programs
-from bench.race import Say, able
+from bench.race import Say, installed
 
 TITLE = "peak resident memory of a fresh process, GRU 128 over (28, 28)"
 _ROUNDS = 3
@@ -21,7 +21,7 @@ _ROUNDS = 3
 
 def run(settings: Settings, say: Say) -> Outcome:
     outcome = Outcome("memory", TITLE, unit="bytes")
-    names = able(outcome, settings, say)
+    names = installed(outcome, settings, say)
     rng = np.random.default_rng(0)
     count = 2 * BATCH_SIZE if settings.quick else 50 * BATCH_SIZE
     arrays = network.draw(28, 128, 10).arrays()

@@ -7,12 +7,12 @@ from typing import Any
 
 from bench import mnist, network
 from bench.network import Arrays
-from bench.ways import Way, inference
+from bench.variants import Variant, inference
 
 TITLE = "10,000 MNIST images, GRU 128, best batch of each"
 ROUNDS = 9
 TRAINS = False
-WAYS = "plainest and quickest"
+VARIANTS = "plainest and quickest"
 
 # Keras's default, then divisors of the number of images
 _BATCH_SIZES = (32, 125, 250, 500, 1000, 10_000)
@@ -30,7 +30,7 @@ def work(arrays: Arrays) -> float:
     return samples(arrays) * network.flops(28, 128, 10, arrays["x"].shape[1])
 
 
-def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
+def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Variant]:
     x = arrays["x"]
     batchers = engine.batchers(network.from_arrays(arrays), x.shape[1], threads)
     sizes = [size for size in _BATCH_SIZES if size <= len(x)]

@@ -13,15 +13,15 @@ from bench import network
 from bench.engines import ENGINES
 from bench.network import Arrays
 from bench.outcome import OWN, Outcome, Settings, times
-from bench.race import Race, Say, able
-from bench.ways import Way, inference, training_ways
+from bench.race import Race, Say, installed
+from bench.variants import Variant, inference, training_variants
 
 TITLE = "sizes"
 _ROUNDS = 3
-_BATCHES = 4  # of a turn in training
+_BATCHES = 4  # of a run in training
 _FEATURES, _CLASSES = 32, 10
-_TURN_SECONDS = 0.05
-_SECONDS_AT_MOST = 900.0  # sizes that have not had their turn by then are left out, with a line that says so
+_RUN_SECONDS = 0.05
+_SECONDS_AT_MOST = 900.0  # sizes that have not been run by then are left out, with a line that says so
 _FLOPS_AT_MOST = 3e10  # of one call: a corner of the grid that takes seconds there says nothing new
 
 
@@ -40,7 +40,7 @@ class Size(NamedTuple):
 
 
 def sizes(quick: bool) -> list[Size]:
-    """The grid, in an order in which a run that is cut short has seen something of everything."""
+    """The grid, in an order in which a run that is cut short has something of everything."""
     if quick:
         return [
             Size("predict", 10, 2, 16),
@@ -70,7 +70,7 @@ def sizes(quick: bool) -> list[Size]:
 
 
 def work(size: Size, lengths: npt.NDArray[Any]) -> float:
-    """Floating-point operations of one turn; `lengths` are those of the sequences."""
+    """Floating-point operations of one run; `lengths` are those of the sequences."""
     classes = _CLASSES if size.kind in ("predict", "train") else 0
     training = size.kind == "train"
     once = sum(network.flops(_FEATURES, size.H, classes, int(length), size.layers, training) for length in lengths)
@@ -96,13 +96,13 @@ def data(size: Size) -> Arrays:
     return arrays | network.draw(_FEATURES, size.H, _CLASSES, size.layers).arrays()
 
 
-def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
-    """The ways of an engine at one size."""
+def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Variant]:
+    """The variants of an engine at one size."""
     kind, x = str(arrays["kind"]), arrays["x"]
     if kind == "train":
         trainers = getattr(engine, "quick_trainers", engine.trainers)
-        ways = training_ways(trainers, arrays, int(arrays["batch_size"]), threads)
-        return {name: way._replace(check=dict) for name, way in ways.items()}
+        variants = training_variants(trainers, arrays, int(arrays["batch_size"]), threads)
+        return {name: variant._replace(check=dict) for name, variant in variants.items()}
     weights, steps = network.from_arrays(arrays), x.shape[1]
     if kind == "masked":
         masked = engine.masked(weights, steps, threads)
@@ -114,12 +114,12 @@ def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
 def run(settings: Settings, say: Say) -> Outcome:
     """One task for each size."""
     outcome = Outcome("scale", TITLE)
-    names = able(outcome, settings, say)
+    names = installed(outcome, settings, say)
     trainers = [name for name in names if ENGINES[name].trains]
     grid = [size for size in sizes(settings.quick) if size.kind != "train" or trainers]
     rounds = settings.rounds or (1 if settings.quick else _ROUNDS)
     end = time.monotonic() + _SECONDS_AT_MOST
-    with Race(outcome, names, settings, _TURN_SECONDS, say) as race:
+    with Race(outcome, names, settings, _RUN_SECONDS, say) as race:
         for number, size in enumerate(grid, 1):
             if time.monotonic() > end:
                 race.note(f"{_SECONDS_AT_MOST:g} s are over: the last {len(grid) - number + 1} sizes are left out")
@@ -138,10 +138,10 @@ def run(settings: Settings, say: Say) -> Outcome:
 
 def _growth(outcome: Outcome) -> list[str]:
     """What a step of a row costs fastgru, along T and along B: the same everywhere if time is linear in them."""
-    found = {str(size): size for size in sizes(quick=False) if size.kind == "predict" and size.layers == 1}
+    grid = {str(size): size for size in sizes(quick=False) if size.kind == "predict" and size.layers == 1}
     costs: dict[int, list[str]] = {}
-    for task in sorted(set(outcome.tasks) & set(found), key=lambda task: found[task]):
-        size, result = found[task], outcome.best(task, OWN)
+    for task in sorted(set(outcome.tasks) & set(grid), key=lambda task: grid[task]):
+        size, result = grid[task], outcome.best(task, OWN)
         if result and size.H == 128:
             costs.setdefault(size.B, []).append(f"T={size.T} {1e9 * result.median / size.T / size.B:,.0f}")
     return [

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from bench.network import Arrays
-from bench.ways import Way
+from bench.variants import Variant
 
 _SIZE = 3072
 
 
 def work() -> float:
-    """Floating-point operations in one turn."""
+    """Floating-point operations in one run."""
     return 2.0 * _SIZE**3
 
 
-def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
-    turn = engine.product(_SIZE)
-    return {"sgemm": Way(lambda: (), turn, turn, dict)}
+def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Variant]:
+    product = engine.product(_SIZE)
+    return {"sgemm": Variant(lambda: (), product, product, dict)}

@@ -8,12 +8,12 @@ import numpy as np
 
 from bench import network
 from bench.network import Arrays
-from bench.ways import Way, training_ways
+from bench.variants import Variant, training_variants
 
 TITLE = "128 batches of 32, GRU 64 over (10, 1), Adam"
 ROUNDS = 9
 TRAINS = True
-WAYS = "plainest and quickest"
+VARIANTS = "plainest and quickest"
 
 BATCH_SIZE = 32
 _STEPS = 10
@@ -38,5 +38,5 @@ def work(arrays: Arrays) -> float:
     return samples(arrays) * network.flops(1, 64, 1, _STEPS, training=True)
 
 
-def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
-    return training_ways(engine.trainers, arrays, BATCH_SIZE, threads)
+def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Variant]:
+    return training_variants(engine.trainers, arrays, BATCH_SIZE, threads)

@@ -6,12 +6,12 @@ from typing import Any
 
 from bench import mnist, network
 from bench.network import Arrays
-from bench.ways import Way, training_ways
+from bench.variants import Variant, training_variants
 
 TITLE = "one MNIST epoch, GRU 128, batch 128, Adam"
 ROUNDS = 5
 TRAINS = True
-WAYS = "plainest and quickest"
+VARIANTS = "plainest and quickest"
 
 BATCH_SIZE = 128
 
@@ -29,5 +29,5 @@ def work(arrays: Arrays) -> float:
     return samples(arrays) * network.flops(28, 128, 10, steps, training=True)
 
 
-def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Way]:
-    return training_ways(engine.trainers, arrays, BATCH_SIZE, threads)
+def prepare(engine: Any, arrays: Arrays, threads: int) -> dict[str, Variant]:
+    return training_variants(engine.trainers, arrays, BATCH_SIZE, threads)

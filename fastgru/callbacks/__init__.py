@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastgru.callbacks.callback import Callback, CallbackList, History, LambdaCallback
 from fastgru.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from fastgru.callbacks.logging import CSVLogger
 from fastgru.callbacks.monitors import EarlyStopping, ModelCheckpoint, TerminateOnNaN
+from fastgru.moved import attributes
 
 __all__ = [
     "CSVLogger",
@@ -19,3 +22,11 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # which would take every name for one of this module
+    __getattr__ = attributes(__name__)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+__all__ = ["Callback", "CallbackList", "History", "LambdaCallback", "Logs"]
+
 Logs = dict[str, Any] | None
 
 
@@ -97,7 +99,7 @@ class History(Callback):
 
 
 class CallbackList(Callback):
-    """Several callbacks that are called as one, for training loops of your own.
+    """Several callbacks that are called as one, for training loops of users.
 
     Parameters
     ----------
@@ -140,7 +142,7 @@ class CallbackList(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions, given under the names of the methods: ``LambdaCallback(on_epoch_end=f)``."""
+    """A callback made of functions, each by the name of its method: ``LambdaCallback(on_epoch_end=f)``."""
 
     def __init__(
         self,
@@ -152,7 +154,7 @@ class LambdaCallback(Callback):
         on_train_batch_end: Callable[..., Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        given = {
+        methods = {
             "on_epoch_begin": on_epoch_begin,
             "on_epoch_end": on_epoch_end,
             "on_train_begin": on_train_begin,
@@ -161,4 +163,4 @@ class LambdaCallback(Callback):
             "on_train_batch_end": on_train_batch_end,
             **kwargs,
         }
-        self.__dict__.update((name, value) for name, value in given.items() if value is not None)
+        self.__dict__.update((name, value) for name, value in methods.items() if value is not None)

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from fastgru.callbacks.callback import Callback, Logs
-from fastgru.callbacks.monitors import _Monitor
+from fastgru.callbacks.monitors import Monitor
+
+__all__ = ["LearningRateScheduler", "ReduceLROnPlateau"]
 
 
 class LearningRateScheduler(Callback):
@@ -42,7 +44,7 @@ class LearningRateScheduler(Callback):
             logs["learning_rate"] = self.model.optimizer.learning_rate
 
 
-class ReduceLROnPlateau(_Monitor):
+class ReduceLROnPlateau(Monitor):
     """Lowers the learning rate when a number has stopped improving; adds ``learning_rate`` to the logs.
 
     Parameters
@@ -100,8 +102,7 @@ class ReduceLROnPlateau(_Monitor):
         if current is None:
             return
         if self.cooldown_counter > 0:
-            self.cooldown_counter -= 1
-            self.wait = 0
+            self.cooldown_counter -= 1  # `wait` is 0 since the rate was lowered, and does not count meanwhile
         if self._improves(current, self.best):
             self.best = current
             self.wait = 0

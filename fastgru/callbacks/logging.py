@@ -11,6 +11,8 @@ import numpy as np
 
 from fastgru.callbacks.callback import Callback, Logs
 
+__all__ = ["CSVLogger"]
+
 
 class CSVLogger(Callback):
     """Writes the numbers of each epoch as one line of a CSV file.

@@ -10,8 +10,10 @@ from typing import Any
 
 from fastgru.callbacks.callback import Callback, Logs
 
+__all__ = ["EarlyStopping", "ModelCheckpoint", "Monitor", "TerminateOnNaN"]
 
-class _Monitor(Callback):
+
+class Monitor(Callback):
     """Watches one number of the logs.
 
     Parameters
@@ -63,7 +65,7 @@ class _Monitor(Callback):
         return value
 
 
-class EarlyStopping(_Monitor):
+class EarlyStopping(Monitor):
     """Ends the training when a number has stopped improving.
 
     Parameters
@@ -140,7 +142,7 @@ class EarlyStopping(_Monitor):
             self.model.set_weights(self.best_weights)
 
 
-class ModelCheckpoint(_Monitor):
+class ModelCheckpoint(Monitor):
     """Saves the model, or its weights, as the training goes.
 
     Parameters
@@ -207,7 +209,7 @@ class ModelCheckpoint(_Monitor):
 
     def _save(self, epoch: int, batch: int | None, logs: dict[str, Any]) -> None:
         path = self._path(epoch, batch, logs)
-        if not self._wanted(epoch, logs, path):
+        if not self._is_due(epoch, logs, path):
             return
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         save = self.model.save_weights if self.save_weights_only else self.model.save
@@ -222,21 +224,20 @@ class ModelCheckpoint(_Monitor):
         except KeyError as error:
             raise KeyError(f"ModelCheckpoint: {self.filepath!r} names {error}; known: {', '.join(numbers)}.") from None
 
-    def _wanted(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
+    def _is_due(self, epoch: int, logs: dict[str, Any], path: str) -> bool:
+        """Whether to save now: always, or where the number has improved, which is then the best so far."""
         current = self._value(logs) if self.save_best_only else None
         if current is None:
-            message = f"saving model to {path}"
-            wanted = True
+            is_due, message = True, f"saving model to {path}"
         else:
             best = "None" if self.best is None else f"{self.best:.5f}"
-            wanted = self._improves(current, self.best)
-            message = f"{self.monitor} did not improve from {best}"
-            if wanted:
+            is_due, message = self._improves(current, self.best), f"{self.monitor} did not improve from {best}"
+            if is_due:
                 message = f"{self.monitor} improved from {best} to {current:.5f}, saving model to {path}"
                 self.best = current
         if self.verbose > 0:
             print(f"\nEpoch {epoch + 1}: {message}")
-        return wanted
+        return is_due
 
 
 class TerminateOnNaN(Callback):

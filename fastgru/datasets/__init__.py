@@ -3,3 +3,7 @@
 from fastgru.datasets import digits, mnist
 
 __all__ = ["digits", "mnist"]
+
+
+def __dir__() -> list[str]:
+    return __all__

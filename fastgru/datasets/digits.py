@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from fastgru.types import Array
+
+__all__ = ["load_data"]
 
 _FILE = Path(__file__).with_name("digits.npz")
 _TRAIN = 1415
@@ -35,3 +35,7 @@ def load_data() -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     with np.load(_FILE, allow_pickle=False) as file:
         images, labels = file["images"], file["labels"]
     return (images[:_TRAIN], labels[:_TRAIN]), (images[_TRAIN:], labels[_TRAIN:])
+
+
+def __dir__() -> list[str]:
+    return __all__

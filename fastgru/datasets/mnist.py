@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru import atomic
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+__all__ = ["cache_file", "download", "find", "load_data"]
 
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
@@ -165,3 +165,7 @@ def _read(file: Path) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
             received = f"{arrays[name].shape} {arrays[name].dtype}"
             raise ValueError(f"{file} is not Keras's MNIST file: expected {name} {shape} uint8, got {received}.")
     return (arrays["x_train"], arrays["y_train"]), (arrays["x_test"], arrays["y_test"])
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -15,6 +15,8 @@ from fastgru.naming import suggestion
 if TYPE_CHECKING:
     from fastgru.kernels._compiled import Kernels
 
+__all__ = ["EPSILON", "available", "contiguous", "isa", "module", "show_config"]
+
 try:
     from fastgru.kernels import _runtime
 except ImportError:
@@ -42,6 +44,8 @@ def _choose() -> str:
 
 Array = npt.NDArray[Any]
 
+#: what Keras adds, or clips to, where it would divide by 0 or take its logarithm
+EPSILON = 1e-7
 address, take_rows = _runtime.address, _runtime.take_rows
 isa: str = _choose()
 _modules: dict[Any, Kernels] = {}
@@ -70,3 +74,7 @@ def show_config() -> dict[str, Any]:
 
     blas = [f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info() if lib["user_api"] == "blas"]
     return {"isa": isa, "available": available(), "blas": sorted(set(blas)), "threads": threads.get_num_threads()}
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -108,6 +108,7 @@ class Kernels(Protocol):
     def sgd(
         self,
         values: Array,
+        updated: Array,
         gradients: Array,
         momentums: Array | None,
         rate: float,
@@ -119,6 +120,7 @@ class Kernels(Protocol):
     def rmsprop(
         self,
         values: Array,
+        updated: Array,
         gradients: Array,
         velocities: Array,
         momentums: Array | None,
@@ -133,6 +135,7 @@ class Kernels(Protocol):
     def adam(
         self,
         values: Array,
+        updated: Array,
         gradients: Array,
         momentums: Array,
         velocities: Array,

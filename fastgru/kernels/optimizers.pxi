@@ -1,5 +1,6 @@
 # The optimizers' updates, each one pass over flat arrays of all parameters. Every update first shrinks the weights:
-# w -= decay w, with decay = weight_decay * learning_rate.
+# w -= decay w, with decay = weight_decay * learning_rate. The new weights go to another array, so that who reads the
+# old ones meanwhile is not disturbed.
 
 from libc.math cimport sqrt as sqrt_real
 
@@ -10,7 +11,8 @@ cdef enum:
 
 cdef struct Update:
     Py_ssize_t size
-    real *w              # weights
+    const real *w        # weights
+    real *u              # updated weights
     const real *g        # gradients
     real *m              # momentum; NULL where the optimizer keeps none
     real *v              # velocity: running mean of g^2
@@ -27,29 +29,31 @@ cdef inline real square_root(real x) noexcept nogil:
 cdef void sgd_block(void *context, int block) noexcept nogil:
     cdef Update *p = <Update *>context
     cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = smaller(UPDATE_BLOCK, p.size - first)
-    cdef real *w = p.w + first
+    cdef const real *w = p.w + first
+    cdef real *u = p.u + first
     cdef real *m = p.m + first if p.m else NULL
     cdef const real *g = p.g + first
     cdef real decay = p.decay, rate = p.rate, momentum = p.momentum
     if not m:
         # w -= rate g
         for i in range(n):
-            w[i] = w[i] - w[i] * decay - rate * g[i]
+            u[i] = w[i] - w[i] * decay - rate * g[i]
     elif p.nesterov:
         # m = momentum m - rate g;  w += momentum m - rate g
         for i in range(n):
             m[i] = momentum * m[i] - rate * g[i]
-            w[i] = w[i] - w[i] * decay + (momentum * m[i] - rate * g[i])
+            u[i] = w[i] - w[i] * decay + (momentum * m[i] - rate * g[i])
     else:
         # m = momentum m - rate g;  w += m
         for i in range(n):
             m[i] = momentum * m[i] - rate * g[i]
-            w[i] = w[i] - w[i] * decay + m[i]
+            u[i] = w[i] - w[i] * decay + m[i]
 
 
 cdef void rmsprop_piece(const Update *p, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real *w = p.w + first
+    cdef const real *w = p.w + first
+    cdef real *u = p.u + first
     cdef real *m = p.m + first if p.m else NULL
     cdef real *v = p.v + first
     cdef real *a = p.a + first if p.a else NULL
@@ -73,7 +77,7 @@ cdef void rmsprop_piece(const Update *p, Py_ssize_t first, Py_ssize_t n) noexcep
             m[i] = momentum * m[i] + step[i]
             step[i] = m[i]
     for i in range(n):
-        w[i] = w[i] - w[i] * decay - step[i]
+        u[i] = w[i] - w[i] * decay - step[i]
 
 
 cdef void rmsprop_block(void *context, int block) noexcept nogil:
@@ -87,7 +91,8 @@ cdef void rmsprop_block(void *context, int block) noexcept nogil:
 cdef void adam_block(void *context, int block) noexcept nogil:
     cdef Update *p = <Update *>context
     cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = smaller(UPDATE_BLOCK, p.size - first)
-    cdef real *w = p.w + first
+    cdef const real *w = p.w + first
+    cdef real *u = p.u + first
     cdef real *m = p.m + first
     cdef real *v = p.v + first
     cdef real *a = p.a + first if p.a else NULL
@@ -100,36 +105,48 @@ cdef void adam_block(void *context, int block) noexcept nogil:
             m[i] = m[i] + (g[i] - m[i]) * rest_1
             v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
             a[i] = v[i] if v[i] > a[i] else a[i]
-            w[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(a[i]) + epsilon)
+            u[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(a[i]) + epsilon)
     else:
         for i in range(n):
             m[i] = m[i] + (g[i] - m[i]) * rest_1
             v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
-            w[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(v[i]) + epsilon)
+            u[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(v[i]) + epsilon)
+
+
+cdef int check_sizes(ndarray values, tuple others) except -1:
+    """ValueError where an array has not as many numbers as the weights."""
+    for other in others:
+        if other is not None and (<ndarray>other).shape[0] != values.shape[0]:
+            raise ValueError(f"Kernels: expected {values.shape[0]} numbers, as many as weights, got {other.shape[0]}.")
+    return 0
 
 
 def sgd(
-    ndarray values not None, ndarray gradients not None, ndarray momentums,
+    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray momentums,
     double rate, double momentum, bint nesterov, double decay, int threads,
 ):
     """SGD; momentums is None where the momentum is 0."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.g, p.m, p.size = memory_of(values, 1), numbers_of(gradients, 1), memory_of(momentums, 1), values.shape[0]
+    p.w, p.u, p.g, p.size = numbers_of(values, 1), memory_of(updated, 1), numbers_of(gradients, 1), values.shape[0]
+    p.m = memory_of(momentums, 1)
+    check_sizes(values, (updated, gradients, momentums))
     p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
     with nogil:
         run_tasks(sgd_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
 
 
 def rmsprop(
-    ndarray values not None, ndarray gradients not None, ndarray velocities not None, ndarray momentums, ndarray averages,
+    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray velocities not None,
+    ndarray momentums, ndarray averages,
     double rate, double rho, double momentum, double epsilon, double decay, int threads,
 ):
     """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.g, p.size = memory_of(values, 1), numbers_of(gradients, 1), values.shape[0]
+    p.w, p.u, p.g, p.size = numbers_of(values, 1), memory_of(updated, 1), numbers_of(gradients, 1), values.shape[0]
     p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(averages, 1)
+    check_sizes(values, (updated, gradients, velocities, momentums, averages))
     p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
     p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
     with nogil:
@@ -137,15 +154,16 @@ def rmsprop(
 
 
 def adam(
-    ndarray values not None, ndarray gradients not None, ndarray momentums not None, ndarray velocities not None,
-    ndarray maxima,
+    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray momentums not None,
+    ndarray velocities not None, ndarray maxima,
     double rate, double beta_1, double beta_2, double epsilon, double decay, int threads,
 ):
     """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.g, p.size = memory_of(values, 1), numbers_of(gradients, 1), values.shape[0]
+    p.w, p.u, p.g, p.size = numbers_of(values, 1), memory_of(updated, 1), numbers_of(gradients, 1), values.shape[0]
     p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(maxima, 1)
+    check_sizes(values, (updated, gradients, momentums, velocities, maxima))
     p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
     p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
     with nogil:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from fastgru.kernels import EPSILON
 
-EPSILON = 1e-7
+Array = npt.NDArray[Any]
 
 
 def _clipped(p: Array) -> Array:
@@ -27,8 +27,8 @@ def categorical_crossentropy(t: Array, p: Array) -> tuple[Array, Array]:
     """-sum_j t_j log(p_j / s), s = sum_j p_j, and its gradient by p, of rows (N, C)."""
     total = p.sum(axis=1, keepdims=True)
     q = _clipped(p / total)
-    counted = t * (q == p / total)
-    return -(t * np.log(q)).sum(axis=1), (counted.sum(axis=1, keepdims=True) - counted / q) / total
+    inside = t * (q == p / total)
+    return -(t * np.log(q)).sum(axis=1), (inside.sum(axis=1, keepdims=True) - inside / q) / total
 
 
 def sparse_categorical_crossentropy(labels: Array, p: Array) -> tuple[Array, Array]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from fastgru.types import Array
 
 
 def sgd(
     values: Array,
+    updated: Array,
     gradients: Array,
     momentums: Array | None,
     rate: float,
@@ -21,16 +19,17 @@ def sgd(
     threads: int = 1,
 ) -> None:
     """SGD; momentums is None where the momentum is 0."""
-    values -= values * decay
+    updated[:] = values - values * decay
     if momentums is None:
-        values -= rate * gradients
+        updated -= rate * gradients
         return
     momentums[:] = momentum * momentums - rate * gradients
-    values += momentum * momentums - rate * gradients if nesterov else momentums
+    updated += momentum * momentums - rate * gradients if nesterov else momentums
 
 
 def rmsprop(
     values: Array,
+    updated: Array,
     gradients: Array,
     velocities: Array,
     momentums: Array | None,
@@ -52,12 +51,13 @@ def rmsprop(
     if momentums is not None:
         momentums[:] = momentum * momentums + step
         step = momentums
-    values -= values * decay
-    values -= step
+    updated[:] = values - values * decay
+    updated -= step
 
 
 def adam(
     values: Array,
+    updated: Array,
     gradients: Array,
     momentums: Array,
     velocities: Array,
@@ -73,5 +73,5 @@ def adam(
     momentums += (gradients - momentums) * (1 - beta_1)
     velocities += (gradients**2 - velocities) * (1 - beta_2)
     variance = velocities if maxima is None else np.maximum(maxima, velocities, out=maxima)
-    values -= values * decay
-    values -= rate * momentums / (np.sqrt(variance) + epsilon)
+    updated[:] = values - values * decay
+    updated -= rate * momentums / (np.sqrt(variance) + epsilon)

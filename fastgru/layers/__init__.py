@@ -1,16 +1,16 @@
 """The layers, under Keras's names."""
 
-from fastgru.layers.activations.activation import Activation
-from fastgru.layers.activations.rectifiers import ELU, LeakyReLU, PReLU, ReLU
-from fastgru.layers.activations.softmax import Softmax
+from fastgru.layers.activations import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from fastgru.layers.attention import AdditiveAttention, Attention
-from fastgru.layers.convolutional.conv import Conv1D, Conv2D
-from fastgru.layers.convolutional.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
-from fastgru.layers.core.dense import Dense
-from fastgru.layers.core.embedding import Embedding
-from fastgru.layers.core.identity import Identity
-from fastgru.layers.core.input_layer import Input, InputLayer
-from fastgru.layers.core.masking import Masking
+from fastgru.layers.convolutional import (
+    Conv1D,
+    Conv2D,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from fastgru.layers.core import Dense, Embedding, Identity, Input, InputLayer, Masking
 from fastgru.layers.layer import Layer
 from fastgru.layers.merging import (
     Add,
@@ -30,7 +30,7 @@ from fastgru.layers.merging import (
     multiply,
     subtract,
 )
-from fastgru.layers.normalization.normalization import BatchNormalization, GroupNormalization, LayerNormalization
+from fastgru.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization
 from fastgru.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -41,26 +41,40 @@ from fastgru.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
-from fastgru.layers.preprocessing import Normalization, Rescaling, UnitNormalization
-from fastgru.layers.regularization.activity_regularization import ActivityRegularization
-from fastgru.layers.regularization.dropout import Dropout
-from fastgru.layers.regularization.noise import (
+from fastgru.layers.preprocessing import Normalization, Rescaling
+from fastgru.layers.regularization import (
+    ActivityRegularization,
     AlphaDropout,
+    Dropout,
     GaussianDropout,
     GaussianNoise,
     SpatialDropout1D,
     SpatialDropout2D,
 )
-from fastgru.layers.reshaping.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
-from fastgru.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
-from fastgru.layers.reshaping.up_sampling import UpSampling1D, UpSampling2D
-from fastgru.layers.rnn.bidirectional import Bidirectional
-from fastgru.layers.rnn.cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
-from fastgru.layers.rnn.gru import GRU
-from fastgru.layers.rnn.lstm import LSTM
-from fastgru.layers.rnn.rnn import RNN
-from fastgru.layers.rnn.simple_rnn import SimpleRNN
-from fastgru.layers.rnn.time_distributed import TimeDistributed
+from fastgru.layers.reshaping import (
+    Cropping1D,
+    Cropping2D,
+    Flatten,
+    Permute,
+    RepeatVector,
+    Reshape,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
+from fastgru.layers.rnn import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+    TimeDistributed,
+)
 from fastgru.moved import attributes
 
 # Keras's other names
@@ -162,3 +176,7 @@ __all__ = [
 ]
 
 __getattr__ = attributes(__name__)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import activations, random
+from fastgru import activations, checks
+from fastgru.layers import options
 from fastgru.layers.activations.activation import activate, derive
-from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.regularization.dropout import keep_mask
+from fastgru.layers.seeded import Seeded
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _MASKED = 1e9  # what Keras takes off the score of a masked step
 
 
+def _score_mode(value: Any, where: str, name: str) -> str:
+    return checks.either(value, "dot", "concat", where, name)
+
+
 @registered("keras.layers")
-class Attention(Layer):
+class Attention(Seeded):
     """For each step of a query the mean of the values, weighted by how well their keys match it.
 
     Inputs are `query` (B, Tq, F), `value` (B, Tv, V) and, optionally, `key` (B, Tv, F), which is `value` where absent::
@@ -40,26 +52,22 @@ class Attention(Layer):
 
     takes_list = True
 
+    use_scale: bool = options.flag()
+    score_mode: str = options.option(_score_mode)
+    dropout: float = options.option(checks.rate)
+    seed: int | None = options.seed()
+    use_causal_mask = False
+
     def __init__(
         self,
         use_scale: bool = False,
         score_mode: str = "dot",
         dropout: float = 0.0,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        where = f"{type(self).__name__} {self.name!r}"
-        if score_mode not in ("dot", "concat"):
-            raise ValueError(f"{where}: score_mode must be 'dot' or 'concat', got {score_mode!r}.")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{where}: dropout must lie in [0, 1], got {dropout!r}.")
-        self.use_scale = bool(use_scale)
-        self.score_mode = score_mode
-        self.dropout = dropout
-        self.seed = seed
-        self.use_causal_mask = False
-        self._seeded = None if seed is None else np.random.default_rng(seed)
+        self._set_options(locals())
         self.scale: Weight | None = None
         self.concat_score_weight: Weight | None = None
 
@@ -106,8 +114,7 @@ class Attention(Layer):
         return (*shapes[0][:-1], shapes[1][-1])
 
     def check_inputs(self, *inputs: Array) -> None:
-        if any(x.size == 0 for x in inputs):
-            raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
+        self._check_not_empty(*inputs)
 
     def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
         return call.mask
@@ -129,7 +136,7 @@ class Attention(Layer):
         activate(activations.softmax, weights)
         applied, kept = weights, None
         if call.training and self.dropout > 0:
-            kept = keep_mask(self._seeded or random.stream(), weights.shape, self.dropout, self.dtype)
+            kept = keep_mask(self._generator, weights.shape, self.dropout, self.dtype)
             applied = weights * kept
         y = np.matmul(applied, value, out=call.buffer("y", shape, self.dtype))
         if call.mask is not None:
@@ -159,12 +166,12 @@ class Attention(Layer):
         """Fill `scores` (B, Tq, Tv)."""
         if self.score_mode == "concat":
             assert self.concat_score_weight is not None
-            sizes = np.full(query.shape[2], self.concat_score_weight.value, self.dtype)
+            sizes = np.full(query.shape[2], call.value(self.concat_score_weight), self.dtype)
             self._score_sums(call, query, key, sizes, self.scale, scores)
             return
         np.matmul(query, key.transpose(0, 2, 1), out=scores)
         if self.scale is not None:
-            scores *= self.scale.value
+            scores *= call.value(self.scale)
 
     def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:
         """Gradients of query and key from those of the scores; adds the weights' own."""
@@ -179,8 +186,8 @@ class Attention(Layer):
         if self.scale is not None:
             if self.scale.gradient is not None:
                 self.scale.gradient += np.vdot(d_query, query)
-            d_query *= self.scale.value
-            d_key *= self.scale.value
+            d_query *= call.value(self.scale)
+            d_key *= call.value(self.scale)
         return d_query, d_key
 
     # --- scores = sum over features of sizes * tanh(scale * (query + key)) --------------------------
@@ -191,7 +198,7 @@ class Attention(Layer):
         t = call.buffer("t", (*scores.shape, len(sizes)), self.dtype)
         np.add(query[:, :, None], key[:, None], out=t)
         if scale is not None:
-            t *= scale.value
+            t *= call.value(scale)
         activate(activations.tanh, t)
         np.matmul(t, sizes, out=scores)
         call.saved.update(t=t, sizes=sizes)
@@ -209,18 +216,9 @@ class Attention(Layer):
         if scale is not None:
             if scale.gradient is not None:
                 scale.gradient += np.vdot(d_query, query) + np.vdot(d_key, key)
-            d_query *= scale.value
-            d_key *= scale.value
+            d_query *= call.value(scale)
+            d_key *= call.value(scale)
         return d_query, d_key, d_sizes
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "use_scale": self.use_scale,
-            "score_mode": self.score_mode,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }
 
 
 @registered("keras.layers")
@@ -237,7 +235,11 @@ class AdditiveAttention(Attention):
         For a stream of the layer's own.
     """
 
-    def __init__(self, use_scale: bool = True, dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+    score_mode: str = options.option(in_config=False)
+
+    def __init__(
+        self, use_scale: bool = True, dropout: float = 0.0, seed: int | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(use_scale, dropout=dropout, seed=seed, **kwargs)
 
     def build(self, input_shape: Sequence[Shape]) -> None:
@@ -253,7 +255,7 @@ class AdditiveAttention(Attention):
         self.built = True
 
     def _score(self, call: Call, query: Array, key: Array, scores: Array) -> None:
-        sizes = np.ones(query.shape[2], self.dtype) if self.scale is None else self.scale.value
+        sizes = np.ones(query.shape[2], self.dtype) if self.scale is None else call.value(self.scale)
         self._score_sums(call, query, key, sizes, None, scores)
 
     def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:
@@ -261,8 +263,3 @@ class AdditiveAttention(Attention):
         if self.scale is not None and self.scale.gradient is not None:
             self.scale.gradient += d_sizes
         return d_query, d_key
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["score_mode"]
-        return config

@@ -8,206 +8,30 @@ from __future__ import annotations
 
 import inspect
 import math
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru import initializers, kernels, regularizers
+from fastgru.checks import real_numbers
 from fastgru.constraints import Constraint
+from fastgru.layers.options import RegularizerLike, declared
 from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
+from fastgru.layers.weight import Publication, Weight, capture, publish, published
+from fastgru.layers.workspace import Call, Workspaces
+from fastgru.moved import attributes
 from fastgru.naming import unique_name
 from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
-
-Array = npt.NDArray[Any]
-Shape = tuple[int | None, ...]
+from fastgru.types import Array, Shape
 
 DTYPES = ("float32", "float64")
-_WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
-_VIEWS = 64  # of one memory that a call keeps
 _filled = ContextVar("filled", default=True)
 _room: ContextVar[list[int] | None] = ContextVar("room", default=None)
-
-
-class Weight:
-    """A named array of a layer.
-
-    Attributes
-    ----------
-    value : ndarray
-        The numbers, to read: who writes them in place, not through `assign`, is not heard by those who keep packed
-        copies. A training model makes it a view into its one buffer of parameters.
-    gradient : ndarray or None
-        Where `Layer.backward` adds the gradient of the loss; same shape as `value`. None outside training.
-    version : int
-        Grows with every change of the numbers, so that whoever keeps a packed copy knows when to pack anew.
-    """
-
-    __slots__ = ("constraint", "gradient", "name", "path", "regularizer", "trainable", "value", "version")
-
-    def __init__(
-        self,
-        value: Array,
-        name: str,
-        path: str,
-        trainable: bool = True,
-        regularizer: Regularizer | None = None,
-        constraint: Constraint | None = None,
-    ) -> None:
-        self.value = value
-        self.gradient: Array | None = None
-        self.name = name
-        self.path = path
-        self.trainable = trainable
-        self.regularizer = regularizer
-        self.constraint = constraint
-        self.version = 0
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.value.shape
-
-    @property
-    def dtype(self) -> str:
-        return str(self.value.dtype)
-
-    def numpy(self) -> Array:
-        """A copy of the numbers."""
-        return self.value.copy()
-
-    def assign(self, value: npt.ArrayLike) -> None:
-        """Replace the numbers; a ValueError names the weight and both shapes where they do not fit."""
-        new = real_numbers(value, f"Weight {self.path!r}")
-        if new.shape != self.shape:
-            raise ValueError(f"Weight {self.path!r}: expected shape {self.shape}, got {new.shape}.")
-        try:
-            self.value[...] = new
-        finally:  # even if an interrupt comes in between
-            self.version += 1
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.value, dtype=dtype, copy=copy is not False)
-
-    def __repr__(self) -> str:
-        return f"<Weight {self.path} shape={self.shape} dtype={self.dtype}>"
-
-
-def aligned_empty(size: int, dtype: npt.DTypeLike) -> Array:
-    """A new array of `size` numbers that begins on a cache line: a vector that straddles two costs two reads."""
-    line = 64
-    memory = np.empty(size + line, dtype)  # enough for numbers of one byte
-    begin = -kernels.address(memory) % line // memory.itemsize
-    return memory[begin : begin + size]
-
-
-class Call:
-    """One application of a layer: how it runs, what forward leaves for backward, and the memory both reuse.
-
-    Attributes
-    ----------
-    training : bool
-        Keras's `training`: dropout drops, statistics update.
-    differentiate : bool
-        A backward pass will follow: keep what it needs in `saved`.
-    input_gradient : bool
-        Somebody wants the gradient of the inputs; `backward` may return None where it is False.
-    masks : tuple
-        For each input its mask, a (B, T) bool ndarray, True where a step counts, or None; may be shorter than the
-        inputs.
-    mask : (B, T) bool ndarray or None
-        That of the first input.
-    saved : dict
-        What the last forward pass left for the backward pass.
-    """
-
-    __slots__ = ("_buffers", "_children", "differentiate", "input_gradient", "masks", "saved", "training")
-
-    def __init__(self, training: bool = False, differentiate: bool = False) -> None:
-        self.training = training
-        self.differentiate = differentiate
-        self.input_gradient = True
-        self.masks: tuple[Array | None, ...] = ()
-        self.saved: dict[str, Any] = {}
-        self._buffers: dict[tuple[str, str], dict[tuple[int, ...], Array]] = {}
-        self._children: dict[int, Call] = {}
-
-    @property
-    def mask(self) -> Array | None:
-        return self.masks[0] if self.masks else None
-
-    @mask.setter
-    def mask(self, mask: Array | None) -> None:
-        self.masks = (mask,)
-
-    def buffer(self, name: str, shape: tuple[int, ...], dtype: str) -> Array:
-        """Memory that lives as long as the call and is handed out again for the same name: contents undefined.
-
-        Equal shapes get the same array; smaller ones a part of the memory of the largest so far.
-        """
-        views = self._buffers.get((name, dtype))
-        if views is None:
-            views = self._buffers[name, dtype] = {}
-        array = views.get(shape)
-        if array is None:
-            size = math.prod(shape)
-            memory = views.get(_WHOLE)
-            if memory is None or memory.size < size:
-                memory = aligned_empty(size, dtype)
-                views.clear()
-            elif len(views) > _VIEWS:
-                views.clear()
-            views[_WHOLE] = memory
-            array = views[shape] = memory[:size].reshape(shape)
-        return array
-
-    def contiguous(self, name: str, x: Array) -> Array:
-        """`x` itself where its memory is in one piece and in order, else its copy in memory of that name."""
-        if x.flags.c_contiguous:
-            return x
-        copy = self.buffer(name, x.shape, str(x.dtype))
-        copy[...] = x
-        return copy
-
-    def child(self, index: int) -> Call:
-        """The call of the index-th inner layer, running the way this one runs."""
-        call = self._children.get(index)
-        if call is None:
-            call = self._children[index] = Call()
-        call.training = self.training
-        call.differentiate = self.differentiate
-        return call
-
-
-class Workspaces(threading.local):
-    """A call for each thread; a copy of it starts without, for memory cannot be shared."""
-
-    call: Call | None = None
-
-    def __reduce__(self) -> tuple[type[Workspaces], tuple[()]]:
-        return Workspaces, ()
-
-
-def real_numbers(values: Any, where: str) -> Array:
-    """`values` as an array of real numbers; a ValueError that begins with `where` for anything else.
-
-    Iterators and data sets are refused before numpy iterates over them, perhaps without an end.
-    """
-    if type(values) is np.ndarray and values.dtype.kind in "fiub":
-        return values
-    if not (isinstance(values, (int, float, Sequence)) or hasattr(values, "__array__")):
-        raise ValueError(f"{where}: expected real numbers, got {type(values).__name__}; give an array.")
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{where}: expected an array, got nested lists of unequal lengths.") from None
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"{where}: expected real numbers, got {type(values).__name__} of dtype {array.dtype}.")
-    return array
 
 
 def _unique(weights: list[Weight]) -> list[Weight]:
@@ -262,11 +86,12 @@ class Layer:
     """
 
     takes_list = False
+    takes_tokens = False  # whether inputs are whole numbers that stand for something: they stay of the dtype they have
     stateful = False  # whether the layer itself goes on from the state that the last batch left
     input_rank = 3  # axes of a batch of inputs, where a layer takes several numbers of them the usual one
-    takes_tokens = False  # whether the last axis of the inputs is one of tokens, not of features
     homogeneous = False  # whether the outputs have a factor that the inputs have
     linear_in_weights = False  # whether the weights' factor is one of what goes into the activation
+    _version: tuple[Publication, dict[Weight, Array]] | None = None  # of the weights, as the last call captured it
 
     def __init__(
         self,
@@ -277,8 +102,8 @@ class Layer:
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
         batch_shape: Sequence[int | None] | None = None,
-        activity_regularizer: Any = None,
-        **unknown: Any,
+        activity_regularizer: RegularizerLike = None,
+        **unknown: NoReturn,
     ) -> None:
         if unknown:
             raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments {sorted(unknown)}.")
@@ -297,6 +122,27 @@ class Layer:
         if batch_shape is None and input_shape is not None:
             batch_shape = (None, *input_shape)
         self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
+
+    @property
+    def _where(self) -> str:
+        """How an error begins."""
+        return f"{type(self).__name__} {self.name!r}"
+
+    def _set_options(self, arguments: Mapping[str, Any]) -> None:
+        """Take the declared options out of a constructor's ``locals()``, each checked and converted."""
+        for name, option in declared(type(self)).items():
+            if name in arguments:
+                setattr(self, name, option.of(self, name, arguments[name]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_version"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        missing = {name: option for name, option in declared(type(self)).items() if name not in state}
+        for name, option in missing.items():
+            if option.before is not None:
+                setattr(self, name, option.before(self))
 
     # --- what a subclass writes -------------------------------------------------------------------
 
@@ -321,8 +167,14 @@ class Layer:
             raise ValueError(
                 f"Layer {self.name!r}: expected one input, got {len(inputs)}; give mask and training by name."
             )
-        if inputs[0].size == 0:
+        self._check_not_empty(*inputs)
+
+    def _check_not_empty(self, *inputs: Array) -> None:
+        if all(x.size for x in inputs):
+            return
+        if len(inputs) == 1:
             raise ValueError(f"Layer {self.name!r}: the input is empty, its shape is {inputs[0].shape}.")
+        raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
 
     def forward(self, call: Call, *inputs: Array) -> Any:
         """Outputs for inputs: an array, or a tuple of arrays. Inputs are C-contiguous, of the layer's dtype, checked.
@@ -352,7 +204,8 @@ class Layer:
         config = {"name": self.name, "trainable": self.trainable, "dtype": policy}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
-        return config
+        options = {name: option for name, option in declared(type(self)).items() if option.in_config}
+        return {**config, **{name: option.to_config(getattr(self, name)) for name, option in options.items()}}
 
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.
@@ -422,8 +275,8 @@ class Layer:
         return [weight for weight in self.weights if id(weight) not in trained]
 
     def get_weights(self) -> list[Array]:
-        """Copies of all weights."""
-        return [weight.numpy() for weight in self.weights]
+        """Copies of all weights, of one version."""
+        return [value.copy() for value in capture(self.weights)[1].values()]
 
     def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
         """Replace all weights, or none where a number or a shape does not fit."""
@@ -440,9 +293,7 @@ class Layer:
                 raise ValueError(
                     f"Layer {self.name!r}, weight {weight.name!r}: expected shape {weight.shape}, got {new.shape}."
                 )
-        converted = [new.astype(weight.value.dtype) for weight, new in zip(own, arrays, strict=True)]
-        for weight, new in zip(own, converted, strict=True):
-            weight.assign(new)
+        publish({weight: np.array(new, weight.dtype, order="C") for weight, new in zip(own, arrays, strict=True)})
 
     def count_params(self) -> int:
         """Number of numbers in the weights."""
@@ -493,20 +344,33 @@ class Layer:
         return self._new_outputs(arrays, bool(training), given)
 
     def _new_outputs(self, arrays: Sequence[Array], training: bool, masks: tuple[Array | None, ...]) -> Any:
-        """Outputs in new arrays, a list where `forward` returns several, by the memory of the calling thread.
-
-        That is taken away meanwhile: a layer that calls itself gets other memory inside.
-        """
-        workspaces = self._workspaces
-        call, workspaces.call = workspaces.call or Call(), None
-        call.training, call.masks = training, masks
+        """Outputs in new arrays, a list where `forward` returns several."""
+        call = self._acquired_call(training, masks)
         try:
             outputs = self.forward(call, *arrays)
             if isinstance(outputs, (tuple, list)):
                 return [None if part is None else np.array(part) for part in outputs]
             return np.array(outputs)
         finally:
-            workspaces.call = call
+            self._release(call)
+
+    def _acquired_call(self, training: bool = False, masks: tuple[Array | None, ...] = ()) -> Call:
+        """The calling thread's memory for this layer, with one version of the weights to read, until `_release`.
+
+        Nobody else gets it meanwhile: whoever calls the layer inside, a callback or a signal handler, works elsewhere.
+        """
+        workspaces = self._workspaces
+        call, workspaces.call = workspaces.call or Call(), None
+        call.training, call.masks = training, masks
+        version = self._version
+        if version is None or version[0] is not published.current:
+            self._version = version = capture(self.weights)
+        call.version.values = version[1]
+        return call
+
+    def _release(self, call: Call) -> None:
+        call.version.values = None
+        self._workspaces.call = call
 
     # --- graphs -------------------------------------------------------------------------------------
 
@@ -573,7 +437,12 @@ class Layer:
 
     def as_input(self, x: npt.ArrayLike) -> Array:
         """`x` of the layer's dtype, as the kernels read it; ValueError where it holds no real numbers."""
-        return kernels.contiguous(real_numbers(x, f"Layer {self.name!r}"), self.dtype)
+        return kernels.contiguous(real_numbers(x, f"Layer {self.name!r}"), self.input_dtype)
+
+    @property
+    def input_dtype(self) -> str | None:
+        """The dtype that `forward` takes inputs of; None for any."""
+        return None if self.takes_tokens else self.dtype
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         """All inputs as the layer computes on them."""
@@ -592,29 +461,4 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
-    """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
-    call.saved["penalty"] = 0.0
-    outputs = layer.forward(call, *inputs)
-    inside: float = call.saved["penalty"]
-    if layer.activity_regularizer is None:
-        return outputs, inside
-    return outputs, inside + activity_penalty(layer, call, outputs)
-
-
-def activity_penalty(layer: Layer, call: Call, outputs: Any) -> float:
-    """That of the layer's own regularizer, besides those of the layers inside."""
-    penalty = 0.0
-    if layer.activity_regularizer is not None:
-        call.saved["regularized"] = parts = outputs if isinstance(outputs, tuple) else (outputs,)
-        penalty = sum(layer.activity_regularizer(part) / len(part) for part in parts)
-    return penalty
-
-
-def run_backward(layer: Layer, call: Call, *d_outputs: Array | None) -> Any:
-    """Gradients of a layer's inputs from those of its outputs, to which its activity regularizer adds."""
-    regularizer = layer.activity_regularizer
-    if regularizer is not None:
-        own = [regularizer.gradient(part) / len(part) for part in call.saved["regularized"]]
-        d_outputs = tuple(new if d is None else d + new for d, new in zip(d_outputs, own, strict=True))
-    return layer.backward(call, *d_outputs)
+__getattr__ = attributes(__name__)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru import checks
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _SMALLEST_NORM = 1e-7  # keras.backend.epsilon(): Dot divides by no less
 
@@ -23,8 +31,7 @@ class Merge(Layer):
     takes_list = True
 
     def check_inputs(self, *inputs: Array) -> None:
-        if any(x.size == 0 for x in inputs):
-            raise ValueError(f"Layer {self.name!r}: an input is empty, the shapes are {[x.shape for x in inputs]}.")
+        self._check_not_empty(*inputs)
 
     def _refuse(self, expected: str, shapes: Sequence[Shape]) -> None:
         raise ValueError(
@@ -235,11 +242,11 @@ class Concatenate(Merge):
         Any but the batch axis.
     """
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    axis: int = options.option(checks.integer)
+
+    def __init__(self, axis: int = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-            raise ValueError(f"Concatenate {self.name!r}: axis must be an integer, got {axis!r}.")
-        self.axis = int(axis)
+        self._set_options(locals())
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         shapes = list(input_shape)
@@ -284,9 +291,6 @@ class Concatenate(Merge):
         ends = np.cumsum(call.saved["sizes"])[:-1]
         return tuple(np.ascontiguousarray(part) for part in np.split(dy, ends, axis=self.axis))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
-
 
 @registered("keras.layers")
 class Dot(Merge):
@@ -300,13 +304,15 @@ class Dot(Merge):
         Scale the vectors to length 1 first: the products are then cosines.
     """
 
-    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+    axes: int | Sequence[int] = options.option()
+    normalize: bool = options.flag()
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
+        self._set_options(locals())
         pair = [axes] * 2 if isinstance(axes, int) else list(axes) if isinstance(axes, (list, tuple)) else []
         if len(pair) != 2 or not all(isinstance(axis, int) for axis in pair):
             raise ValueError(f"Dot {self.name!r}: axes must be an integer or a pair of them, got {axes!r}.")
-        self.axes = axes
-        self.normalize = bool(normalize)
         self._pair = pair
 
     def _positive_axes(self, shapes: Sequence[Shape]) -> list[int]:
@@ -371,9 +377,6 @@ class Dot(Merge):
 
     def compute_mask(self, call: Call, *inputs: Array) -> None:
         return None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
 
 
 # --- the same as functions, for graphs: `add([a, b])` is `Add()([a, b])` -------------------------------------------

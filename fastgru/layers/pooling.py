@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.convolutional.windows import SpatialLayer, WindowLayer
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers import options
+from fastgru.layers.convolutional.windows import SpatialLayer, WindowLayer, Windows, padding, per_axis
+from fastgru.layers.options import LayerOptions, RegularizerLike, SharedOptions, Sizes
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class PoolingOptions(SharedOptions, total=False):
+    """The keyword arguments of a layer that names its `name` itself."""
+
+    input_dim: int | None
+    activity_regularizer: RegularizerLike
 
 
 class Pooling(WindowLayer):
@@ -27,18 +40,23 @@ class Pooling(WindowLayer):
     data_format : {"channels_last", "channels_first"}, optional
     """
 
+    pool_size: tuple[int, ...] = per_axis("size")
+    strides: tuple[int, ...] = per_axis("strides")
+    padding: str = padding()
+
     def __init__(
         self,
-        pool_size: Any,
-        strides: Any = None,
+        pool_size: Sizes,
+        strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PoolingOptions],
     ) -> None:
-        super().__init__(data_format, name=name, **kwargs)
+        super().__init__(name=name, **kwargs)
         strides = pool_size if strides is None else strides
-        self._set_windows("pool_size", pool_size, strides, padding, 1, ("valid", "same"))
+        self._set_options(locals())
+        self.windows = Windows(self.pool_size, self.strides, (1,) * self.rank, self.padding)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return self._joined(input_shape[0], self._counts(input_shape), self._parts(input_shape)[1])
@@ -48,24 +66,16 @@ class Pooling(WindowLayer):
         shape = self._joined(len(windows), windows.shape[1 : self.rank + 1], windows.shape[-1])
         return call.buffer("y", shape, self.dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pool_size": self.windows.size,
-            "strides": self.windows.strides,
-            "padding": self.windows.padding,
-        }
-
 
 class MaxPooling(Pooling):
     def __init__(
         self,
-        pool_size: Any = 2,
-        strides: Any = None,
+        pool_size: Sizes = 2,
+        strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
         name: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PoolingOptions],
     ) -> None:
         super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
 
@@ -142,9 +152,11 @@ class GlobalPooling(SpatialLayer):
         Keep the spatial axes, with size 1.
     """
 
-    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
-        super().__init__(data_format, **kwargs)
-        self.keepdims = bool(keepdims)
+    keepdims: bool = options.flag()
+
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     @property
     def _axes(self) -> tuple[int, ...]:
@@ -162,9 +174,6 @@ class GlobalPooling(SpatialLayer):
     def _kept(self, dy: Array) -> Array:
         """The gradient of the output with the spatial axes."""
         return dy if self.keepdims else np.expand_dims(dy, self._axes)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "keepdims": self.keepdims}
 
 
 class GlobalMaxPooling(GlobalPooling):

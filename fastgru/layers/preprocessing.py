@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru import checks
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
+from fastgru.moved import attributes
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _TINY = 1e-7  # keras.backend.epsilon()
 
@@ -17,18 +26,18 @@ _TINY = 1e-7  # keras.backend.epsilon()
 class Affine(Layer):
     """y = x * scale + offset, with numbers that no training changes."""
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
         raise NotImplementedError
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        scale, offset = self._scale_and_offset()
+        scale, offset = self._scale_and_offset(call)
         return np.asarray(x * scale + offset, self.dtype)
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
         assert dy is not None
-        return np.asarray(dy * self._scale_and_offset()[0], self.dtype)
+        return np.asarray(dy * self._scale_and_offset(call)[0], self.dtype)
 
 
 @registered("keras.layers")
@@ -41,16 +50,26 @@ class Rescaling(Affine):
         One number, or one for each feature.
     """
 
-    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.scale = scale
-        self.offset = offset
+    scale: Any = options.option()
+    offset: Any = options.option()
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
+
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
         return np.asarray(self.scale, self.dtype), np.asarray(self.offset, self.dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "scale": self.scale, "offset": self.offset}
+
+def _axes(value: Any, where: str, name: str) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    axes = checks.axes(value, where, name)
+    return (axes,) if isinstance(axes, int) else tuple(axes)
+
+
+def _as_list(statistics: Any) -> Any:
+    return None if statistics is None else np.asarray(statistics).tolist()
 
 
 @registered("keras.layers")
@@ -67,20 +86,23 @@ class Normalization(Affine):
         ``x * sqrt(variance) + mean`` instead.
     """
 
+    axis: tuple[int, ...] = options.option(_axes)
+    invert: bool = options.flag()
+    mean: Any = options.option(serialize=_as_list)
+    variance: Any = options.option(serialize=_as_list)
+
     def __init__(
         self,
         axis: int | Sequence[int] | None = -1,
         mean: Any = None,
         variance: Any = None,
         invert: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
+        self._set_options(locals())
         if (mean is None) != (variance is None):
             raise ValueError(f"Normalization {self.name!r}: expected mean and variance, or neither.")
-        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-        self.mean, self.variance = mean, variance
-        self.invert = bool(invert)
 
     def build(self, input_shape: Shape) -> None:
         self._sizes(input_shape)
@@ -112,53 +134,16 @@ class Normalization(Affine):
                 f"Normalization {self.name!r}: expected input that broadcasts with {self._kept}, got {inputs[0].shape}."
             )
 
-    def _scale_and_offset(self) -> tuple[Any, Any]:
-        given = (
-            (self.moving_mean.value, self.moving_variance.value) if self.mean is None else (self.mean, self.variance)
-        )
-        mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in given)
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
+        statistics = self.mean, self.variance
+        if self.mean is None:
+            statistics = call.value(self.moving_mean), call.value(self.moving_variance)
+        mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in statistics)
         deviation = np.maximum(np.sqrt(variance), np.asarray(_TINY, self.dtype))
         return (deviation, mean) if self.invert else (1 / deviation, -mean / deviation)
 
     def _beside_input(self, statistics: Array) -> Array:
         return statistics.reshape(self._kept) if statistics.size == math.prod(self._kept) else statistics
 
-    def get_config(self) -> dict[str, Any]:
-        given = {
-            name: None if one is None else np.asarray(one).tolist()
-            for name, one in (("mean", self.mean), ("variance", self.variance))
-        }
-        return {**super().get_config(), "axis": self.axis, "invert": self.invert, **given}
 
-
-@registered("keras.layers")
-class UnitNormalization(Layer):
-    """Divide by the Euclidean norm along the axes.
-
-    Parameters
-    ----------
-    axis : int or list of int
-    """
-
-    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.axis = axis if isinstance(axis, int) else list(axis)
-
-    def forward(self, call: Call, *inputs: Array) -> Array:
-        (x,) = inputs
-        axes = self.axis if isinstance(self.axis, int) else tuple(self.axis)
-        square = np.sum(x * x, axis=axes, keepdims=True)
-        call.saved["axes"] = axes
-        call.saved["inverse"] = inverse = 1 / np.sqrt(np.maximum(square, np.asarray(1e-12, self.dtype)))
-        call.saved["y"] = y = x * inverse
-        return np.asarray(y)
-
-    def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
-        (dy,) = d_outputs
-        assert dy is not None
-        y, inverse = call.saved["y"], call.saved["inverse"]
-        along = np.sum(dy * y, axis=call.saved["axes"], keepdims=True)
-        return np.asarray((dy - y * along) * inverse)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
+__getattr__ = attributes(__name__)

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastgru
-
-Shape = tuple[int | None, ...]
+from fastgru.types import Shape
 
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 

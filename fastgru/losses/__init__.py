@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
+from fastgru import registry
 from fastgru.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -13,9 +14,10 @@ from fastgru.losses.crossentropy import (
     categorical_crossentropy,
     sparse_categorical_crossentropy,
 )
-from fastgru.losses.loss import KIND, Loss, _Given, same_rank
+from fastgru.losses.loss import KIND, FunctionLoss, Loss, same_rank
 from fastgru.losses.regression import MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error
-from fastgru.registry import resolve as resolve_name
+from fastgru.moved import attributes
+from fastgru.registry import Identifier
 
 __all__ = [
     "BinaryCrossentropy",
@@ -36,22 +38,32 @@ __all__ = [
 ]
 
 
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Loss | None:
-    """The loss for a Keras name, config, class, function ``(y_true, y_pred)``, or itself; None for None."""
-    if isinstance(identifier, Mapping) and isinstance(identifier.get("config"), str):
-        identifier = identifier["config"]
-    by_function = _FUNCTIONS.get(identifier) if callable(identifier) else None
-    found = resolve_name(by_function or identifier, KIND, custom_objects)
-    return found if found is None or isinstance(found, Loss) else _Given(found)
-
-
-_FUNCTIONS: dict[Any, type[Loss]] = {
+_CLASSES: dict[Any, type[Loss]] = {
     mean_squared_error: MeanSquaredError,
     mean_absolute_error: MeanAbsoluteError,
     binary_crossentropy: BinaryCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
 }
+
+
+@overload
+def get(identifier: None, custom_objects: Mapping[str, Any] | None = None) -> None: ...
+@overload
+def get(identifier: Identifier, custom_objects: Mapping[str, Any] | None = None) -> Loss: ...
+def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Loss | None:
+    """The loss for a Keras name, config, class, function ``(y_true, y_pred)``, or itself; None for None.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown (the message has the nearest), or it is something else.
+    """
+    if isinstance(identifier, Mapping) and isinstance(identifier.get("config"), str):
+        identifier = identifier["config"]
+    by_function = _CLASSES.get(identifier) if callable(identifier) else None
+    loss = registry.resolve(by_function or identifier, KIND, custom_objects)
+    return loss if loss is None or isinstance(loss, Loss) else FunctionLoss(loss)
 
 
 def kind_of_classes(y_true_shape: tuple[int, ...], y_pred_shape: tuple[int, ...]) -> str:
@@ -63,7 +75,7 @@ def kind_of_classes(y_true_shape: tuple[int, ...], y_pred_shape: tuple[int, ...]
 
 
 def resolve(
-    identifier: Any,
+    identifier: Identifier | None,
     y_true_shape: tuple[int, ...],
     y_pred_shape: tuple[int, ...],
     custom_objects: Mapping[str, Any] | None = None,
@@ -72,3 +84,11 @@ def resolve(
     if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
         identifier = f"{kind_of_classes(y_true_shape, y_pred_shape)}_crossentropy"
     return get(identifier, custom_objects)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # which would take every name for one of this module
+    __getattr__ = attributes(__name__)

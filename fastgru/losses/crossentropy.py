@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations, kernels
-from fastgru.losses.loss import KIND, Array, Loss, Pullback, _SameShape, _spread, as_float
+from fastgru.losses.loss import KIND, Loss, Pullback, SameShapeLoss, as_float, spread
 from fastgru.naming import snake_case
 from fastgru.registry import registered
+from fastgru.types import Array
 
-if TYPE_CHECKING:
-    from fastgru.kernels._compiled import Kernels
-
-
-def _kernels(predictions: Array) -> Kernels:
-    return kernels.module(predictions.dtype)
+__all__ = [
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "SparseCategoricalCrossentropy",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+]
 
 
 def _classes_last(array: Array, axis: int) -> Array:
@@ -42,7 +46,17 @@ def _shaped(losses: Array, pull_rows: Pullback, shape: tuple[int, ...], axis: in
     return losses.reshape(shape[:-1]), pull
 
 
-class _Crossentropy(_SameShape):
+def _of_rows(
+    kernel: Callable[[Array, Array, Array, Array], Any], y_true: Array, y_pred: Array, axis: int
+) -> tuple[Array, Pullback]:
+    """What a kernel computes of predictions with their classes along an axis, and of labels of the same shape."""
+    rows = _rows_of_classes(y_pred, axis)
+    losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
+    kernel(_rows_of_classes(y_true, axis), rows, losses, gradient)
+    return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
+
+
+class _Crossentropy(SameShapeLoss):
     """What the cross-entropies with a label for each prediction share: their options."""
 
     def __init__(
@@ -52,7 +66,7 @@ class _Crossentropy(_SameShape):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
-        dtype: Any = None,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__(name or snake_case(type(self).__name__), reduction, dtype)
         self.from_logits = from_logits
@@ -90,11 +104,8 @@ class BinaryCrossentropy(_Crossentropy):
             # -log sigmoid(x) = softplus(x) - x
             n = y_pred.shape[axis]
             losses = activations.softplus(y_pred) - t * y_pred
-            return losses.sum(axis=axis) / n, lambda d: (activations.sigmoid(y_pred) - t) * _spread(1 / n * d, axis)
-        rows = _rows_of_classes(y_pred, axis)
-        losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
-        _kernels(rows).binary_crossentropy(_rows_of_classes(t, axis), rows, losses, gradient)
-        return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
+            return losses.sum(axis=axis) / n, lambda d: (activations.sigmoid(y_pred) - t) * spread(1 / n * d, axis)
+        return _of_rows(kernels.module(y_pred.dtype).binary_crossentropy, t, y_pred, axis)
 
 
 @registered(KIND)
@@ -120,13 +131,9 @@ class CategoricalCrossentropy(_Crossentropy):
             t = t * (1 - self.label_smoothing) + self.label_smoothing / t.shape[-1]
         if self.from_logits:
             log_p = activations.log_softmax(y_pred, axis=axis)
-            return -(t * log_p).sum(
-                axis=axis
-            ), lambda d: (np.exp(log_p) * t.sum(axis=axis, keepdims=True) - t) * _spread(d, axis)
-        rows = _rows_of_classes(y_pred, axis)
-        losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
-        _kernels(rows).categorical_crossentropy(_rows_of_classes(t, axis), rows, losses, gradient)
-        return _shaped(losses, lambda d: gradient * d, _classes_last(y_pred, axis).shape, axis)
+            losses = -(t * log_p).sum(axis=axis)
+            return losses, lambda d: (np.exp(log_p) * t.sum(axis=axis, keepdims=True) - t) * spread(d, axis)
+        return _of_rows(kernels.module(y_pred.dtype).categorical_crossentropy, t, y_pred, axis)
 
 
 @registered(KIND)
@@ -154,7 +161,7 @@ class SparseCategoricalCrossentropy(Loss):
         reduction: str | None = "sum_over_batch_size",
         axis: int = -1,
         name: str | None = "sparse_categorical_crossentropy",
-        dtype: Any = None,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
         self.from_logits = from_logits
@@ -178,22 +185,22 @@ class SparseCategoricalCrossentropy(Loss):
 
     def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
         labels, predictions = self._as_pair(y_true, np.broadcast_to(np.float32(0), y_pred_shape))
-        counted = self._counted(labels, labels)
-        self._refuse_unknown(labels if counted is None else labels[counted], predictions.shape[-1])
+        mask = self._label_mask(labels)
+        self._refuse_unknown(labels if mask is None else labels[mask], predictions.shape[-1])
 
     def _refuse_unknown(self, labels: Array, classes: int) -> None:
         wrong = labels[(labels < 0) | (labels >= classes)]
         if wrong.size:
             raise ValueError(f"Loss {self.name!r}: expected labels from 0 to {classes - 1}, got {wrong.flat[0]}.")
 
-    def _counted(self, targets: Array, values: Array) -> Array | None:
+    def _label_mask(self, targets: Array) -> Array | None:
         return None if self.ignore_class is None else targets != self.ignore_class
 
     def with_pullback(self, y_true: Array, y_pred: Array) -> tuple[Array, Pullback]:
         labels, rows = kernels.contiguous(y_true).reshape(-1), _rows_of_classes(y_pred, -1)
-        counted = self._counted(labels, labels)
-        if counted is not None:
-            labels = np.where(counted, labels, 0)
+        mask = self._label_mask(labels)
+        if mask is not None:
+            labels = np.where(mask, labels, 0)
         if self.from_logits:
             self._refuse_unknown(labels, rows.shape[1])
             log_p = activations.log_softmax(rows)
@@ -202,11 +209,11 @@ class SparseCategoricalCrossentropy(Loss):
             gradient[picked] -= 1
         else:
             losses, gradient = np.empty(len(rows), rows.dtype), np.empty(rows.shape, rows.dtype)
-            if not _kernels(rows).sparse_categorical_crossentropy(labels, rows, losses, gradient):
+            if not kernels.module(rows.dtype).sparse_categorical_crossentropy(labels, rows, losses, gradient):
                 self._refuse_unknown(labels, rows.shape[1])
-        if counted is not None:
-            losses = np.where(counted, losses, 0)
-            gradient *= counted[:, np.newaxis]
+        if mask is not None:
+            losses = np.where(mask, losses, 0)
+            gradient *= mask[:, np.newaxis]
         return _shaped(losses, lambda d: gradient * d, y_pred.shape, self.axis)
 
     def get_config(self) -> dict[str, Any]:

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.layer import DTYPES
 from fastgru.naming import snake_case, unique_name
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = [
+    "KIND",
+    "REDUCTIONS",
+    "FunctionLoss",
+    "Loss",
+    "Pullback",
+    "SameShapeLoss",
+    "as_float",
+    "same_rank",
+    "spread",
+]
+
 #: turns the gradient of the sum of ``d * values`` by the values, d, into that by the predictions
 Pullback = Callable[[Any], Array]
 
@@ -28,7 +43,7 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 class Loss:
     """Base of all losses.
 
-    A loss of your own defines ``call(y_true, y_pred)``, the value of each sample; to be trained with, it defines
+    A subclass defines ``call(y_true, y_pred)``, the value of each sample; to be trained with, it defines
     ``with_pullback`` instead.
 
     Parameters
@@ -41,7 +56,10 @@ class Loss:
     """
 
     def __init__(
-        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         if reduction not in REDUCTIONS:
             choices = ", ".join(map(repr, REDUCTIONS))
@@ -141,7 +159,7 @@ class Loss:
         return {"name": self.name, "reduction": self.reduction}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The loss that `get_config` described."""
         return cls(**config)
 
@@ -161,28 +179,25 @@ class Loss:
 
     # --- reduction --------------------------------------------------------------------------------
 
-    def _counted(self, targets: Array, values: Array) -> Array | None:
+    def _label_mask(self, targets: Array) -> Array | None:
         """Which values count by their labels; None for all."""
         return None
 
     def _weights(
         self, targets: Array, values: Array, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None
     ) -> Array | None:
-        """What the values are multiplied by: sample weights and masks together."""
-        counted = self._counted(targets, values)
-        if sample_weight is None and mask is None and counted is None:
-            return None
+        """What the values are multiplied by: sample weights, and 0 where a mask is False; None for nothing."""
+        counts = self._label_mask(targets)
         if mask is not None:
-            counted = np.asarray(mask, bool) if counted is None else counted & np.asarray(mask, bool)
+            counts = np.asarray(mask, bool) if counts is None else counts & np.asarray(mask, bool)
         weights = None if sample_weight is None else np.asarray(sample_weight, values.dtype)
-        if counted is not None:
-            factor = counted.astype(values.dtype)
+        if counts is not None:
+            factor = counts.astype(values.dtype)
             if self.reduction in ("sum_over_batch_size", "mean"):
                 # dividing by all values is then dividing by those that count
-                factor *= counted.size / (int(np.count_nonzero(counted)) or 1)
-            weights = factor if weights is None else factor * _fitting(weights, factor, self.name)
-        assert weights is not None
-        return _fitting(weights, values, self.name)
+                factor *= counts.size / (int(np.count_nonzero(counts)) or 1)
+            weights = factor if weights is None else factor * _aligned(weights, factor, self.name)
+        return None if weights is None else _aligned(weights, values, self.name)
 
     def _scale(self, values: Array, weights: Array | None) -> float:
         """What the sum of the weighted values is multiplied by."""
@@ -201,13 +216,13 @@ class Loss:
         return total
 
 
-def as_float(x: npt.ArrayLike, dtype: Any = None) -> Array:
-    """An array of `dtype`, else of its own, where that is float32 or float64; else of float32."""
+def as_float(x: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Array:
+    """`x` as an array of `dtype`, or of its present one, where that is float32 or float64; of float32 otherwise."""
     if dtype is None and type(x) is np.ndarray and x.dtype in _FLOATS:
         return x  # as every batch of training: numpy takes half a microsecond to find that nothing is to be done
     array = np.asarray(x)
-    wanted = array.dtype if dtype is None else np.dtype(dtype)
-    return array.astype(wanted if wanted in _FLOATS else "float32", copy=False)
+    dtype = array.dtype if dtype is None else np.dtype(dtype)
+    return array.astype(dtype if dtype in _FLOATS else "float32", copy=False)
 
 
 def same_rank(a: Array, b: Array) -> tuple[Array, Array]:
@@ -219,27 +234,27 @@ def same_rank(a: Array, b: Array) -> tuple[Array, Array]:
     return a, b
 
 
-def _fitting(weights: Array, values: Array, name: str) -> Array:
+def _aligned(weights: Array, values: Array, name: str) -> Array:
     """Weights that can be multiplied with values: as many axes, each of the same length or 1."""
     if weights.shape == values.shape or weights.ndim == 0:
         return weights
     if weights.ndim == values.ndim + 1 and weights.shape[-1] == 1:
         weights = weights[..., 0]
-    fitted = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
-    axes: zip[tuple[int, int]] = zip(fitted.shape, values.shape, strict=False)
-    if fitted.ndim != values.ndim or not all(length in (1, expected) for length, expected in axes):
+    aligned = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
+    axes: zip[tuple[int, int]] = zip(aligned.shape, values.shape, strict=False)
+    if aligned.ndim != values.ndim or not all(length in (1, expected) for length, expected in axes):
         raise ValueError(
             f"Loss {name!r}: expected sample weights of shape {values.shape} or its first axes, got {weights.shape}."
         )
-    return fitted
+    return aligned
 
 
-def _spread(d_values: Any, axis: int) -> Any:
+def spread(d_values: Any, axis: int) -> Any:
     """A gradient by values that were taken along an axis, so that it multiplies what they were taken from."""
     return d_values if np.ndim(d_values) == 0 else np.expand_dims(d_values, axis)
 
 
-class _SameShape(Loss):
+class SameShapeLoss(Loss):
     """A loss whose labels have the predictions' shape."""
 
     def _as_pair(self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
@@ -256,8 +271,8 @@ class _SameShape(Loss):
         self._refuse_nan(np.asarray(y_true))
 
 
-class _Given(Loss):
-    """A user's function ``(y_true, y_pred) -> values`` in the place of a loss; it has no gradient."""
+class FunctionLoss(Loss):
+    """A loss made of a function ``(y_true, y_pred) -> values``; it has no gradient."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(snake_case(getattr(function, "__name__", type(function).__name__)))

@@ -9,11 +9,12 @@ from typing import Any
 
 import fastgru
 from fastgru import registry
-from fastgru.layers.layer import Array, Layer
+from fastgru.layers.layer import Layer
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
 from fastgru.ops.operation import OPERATIONS, Operation
 from fastgru.training.trainer import Trainer
+from fastgru.types import Array
 
 Path = str | PathLike[str]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy.typing as npt
-
 from fastgru.layers.core.input_layer import InputLayer
-from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.layer import Layer
+from fastgru.layers.penalties import run_backward, run_forward
 from fastgru.layers.symbolic import SymbolicTensor, flattened
+from fastgru.layers.workspace import Call
 from fastgru.models.model import Model, deserialized_layer, serialized_layer
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 @registered("keras.models")
@@ -164,8 +165,9 @@ class Sequential(Model):
     def output_shapes(self) -> list[Any]:
         return [_shape(tensor) for tensor in self._tensors[1:]] or [None] * len(self._stack)
 
-    def as_input(self, x: npt.ArrayLike) -> Array:
-        return self._stack[0].as_input(x) if self._stack else super().as_input(x)
+    @property
+    def input_dtype(self) -> str | None:
+        return self._stack[0].input_dtype if self._stack else super().input_dtype
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         shape: Any = tuple(input_shape)

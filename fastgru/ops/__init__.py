@@ -3,3 +3,7 @@
 from fastgru.ops.operation import operation
 
 __all__ = ["operation"]
+
+
+def __dir__() -> list[str]:
+    return __all__

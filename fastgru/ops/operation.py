@@ -12,9 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import SymbolicTensor
+from fastgru.layers.workspace import Call
 from fastgru.registry import lookup, registered
+from fastgru.types import Array, Shape
 
 OPERATIONS = "keras.src.ops"  # where Keras has them
 

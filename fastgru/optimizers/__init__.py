@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fastgru import registry
 from fastgru.optimizers.adam import Adam
 from fastgru.optimizers.optimizer import KIND, Optimizer
 from fastgru.optimizers.rmsprop import RMSprop
 from fastgru.optimizers.sgd import SGD
-from fastgru.registry import deserialize, known
 
 __all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get"]
 
 
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Optimizer:
+def get(
+    identifier: str | Mapping[str, Any] | type[Optimizer] | Optimizer, custom_objects: Mapping[str, Any] | None = None
+) -> Optimizer:
     """The optimizer for a Keras name (in any case), config, class, or itself.
 
     Raises
@@ -26,10 +28,13 @@ def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Opt
         identifier = {"class_name": identifier}
     if isinstance(identifier, Mapping):
         name = identifier.get("class_name")
-        exact = {name.lower(): name for name in known(KIND)}.get(str(name).lower(), name)
-        identifier = deserialize({**identifier, "class_name": exact}, KIND, custom_objects)
-    if isinstance(identifier, type):
-        identifier = identifier()
-    if not isinstance(identifier, Optimizer):
-        raise ValueError(f"Optimizer: expected a name, a config or an Optimizer, got {identifier!r}.")
-    return identifier
+        exact = {name.lower(): name for name in registry.known(KIND)}.get(str(name).lower(), name)
+        identifier = registry.deserialize({**identifier, "class_name": exact}, KIND, custom_objects)
+    optimizer = identifier() if isinstance(identifier, type) else identifier
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"Optimizer: expected a name, a config or an Optimizer, got {optimizer!r}.")
+    return optimizer
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,6 +9,8 @@ from fastgru.optimizers.optimizer import KIND, Optimizer
 from fastgru.parameters import Parameters
 from fastgru.registry import registered
 
+__all__ = ["Adam"]
+
 
 @registered(KIND)
 class Adam(Optimizer):
@@ -52,6 +54,7 @@ class Adam(Optimizer):
         rate = self._learning_rate * math.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         compiled.adam(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots["momentum"],
             self._slots["velocity"],

@@ -9,17 +9,22 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels, threads
-from fastgru.layers.layer import Weight, real_numbers
+from fastgru.checks import real_numbers
+from fastgru.layers.weight import Weight
 from fastgru.naming import unique_name
 from fastgru.parameters import Parameters
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["KIND", "Optimizer"]
 
 KIND = "keras.optimizers"
 
@@ -37,7 +42,7 @@ class Optimizer:
     clipvalue : float, optional
         Largest absolute value in a gradient.
     global_clipnorm : float, optional
-        Longest gradient of all weights together. Only one of the three can be set.
+        Longest gradient of all weights as one vector. Only one of the three can be set.
     use_ema, loss_scale_factor, gradient_accumulation_steps
         Refused when set: not supported.
     ema_momentum, ema_overwrite_frequency
@@ -145,15 +150,13 @@ class Optimizer:
         self.build(parameters)
         self._clip(parameters)
         decay = (self.weight_decay or 0.0) * self._learning_rate
-        try:
-            self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
-            self.iterations += 1
-            for weight in parameters.weights:
-                if weight.constraint is not None:
-                    weight.value[...] = weight.constraint(weight.value)
-        finally:  # an interrupt comes right behind the kernel: whoever keeps a packed copy must know even then
-            for weight in parameters.weights:
-                weight.version += 1
+        self._update(kernels.module(parameters.values.dtype), parameters, decay, threads.get_num_threads())
+        for index, weight in enumerate(parameters.weights):
+            if weight.constraint is not None:
+                view = parameters.updated_views[index]
+                view[...] = weight.constraint(view)
+        parameters.publish()
+        self.iterations += 1
 
     def _keeps(self, slot: str) -> bool:
         """Whether the options need this state."""
@@ -186,11 +189,11 @@ class Optimizer:
 
     def set_variables(self, values: Sequence[npt.ArrayLike]) -> None:
         """Replace the state by arrays in the order of `variables`, or nothing where one does not fit (ValueError)."""
-        own = self.variables()
+        variables = self.variables()
         arrays = [real_numbers(value, f"Optimizer {self.name!r}, a variable") for value in values]
-        if len(arrays) != len(own):
-            raise ValueError(f"Optimizer {self.name!r}: expected {len(own)} variables, got {len(arrays)}.")
-        for (name, value), array in zip(own, arrays, strict=True):
+        if len(arrays) != len(variables):
+            raise ValueError(f"Optimizer {self.name!r}: expected {len(variables)} variables, got {len(arrays)}.")
+        for (name, value), array in zip(variables, arrays, strict=True):
             if array.shape != value.shape:
                 raise ValueError(
                     f"Optimizer {self.name!r}, variable {name!r}: expected shape {value.shape}, got {array.shape}."
@@ -231,7 +234,7 @@ class Optimizer:
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The optimizer that `get_config` described."""
         return cls(**config)
 

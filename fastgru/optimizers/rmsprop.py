@@ -8,6 +8,8 @@ from fastgru.optimizers.optimizer import KIND, Optimizer
 from fastgru.parameters import Parameters
 from fastgru.registry import registered
 
+__all__ = ["RMSprop"]
+
 
 @registered(KIND, "rmsprop")
 class RMSprop(Optimizer):
@@ -50,6 +52,7 @@ class RMSprop(Optimizer):
     def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
         compiled.rmsprop(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots["velocity"],
             self._slots.get("momentum"),

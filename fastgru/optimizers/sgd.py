@@ -8,6 +8,8 @@ from fastgru.optimizers.optimizer import KIND, Optimizer
 from fastgru.parameters import Parameters
 from fastgru.registry import registered
 
+__all__ = ["SGD"]
+
 
 @registered(KIND)
 class SGD(Optimizer):
@@ -44,6 +46,7 @@ class SGD(Optimizer):
     def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
         compiled.sgd(
             parameters.values,
+            parameters.updated,
             parameters.gradients,
             self._slots.get("momentum"),
             self._learning_rate,

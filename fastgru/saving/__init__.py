@@ -17,3 +17,7 @@ __all__ = [
 ]
 
 __getattr__ = moved.attributes(__name__)
+
+
+def __dir__() -> list[str]:
+    return __all__

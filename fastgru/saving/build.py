@@ -147,7 +147,7 @@ class Builder:
 
     def _for_inference(self, cls: Any, config: Config) -> Config:
         """The config with objects in the place of their configs, without what is unknown and of no account."""
-        options = {}
+        options: Config = {}
         accepted = _arguments(cls)
         for key, value in config.items():
             get = next((get for ending, get in FROM_NAMES.items() if key.endswith(ending)), None)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations
-from fastgru.layers.layer import Layer, Weight
+from fastgru.layers.layer import Layer
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.time_distributed import TimeDistributed
+from fastgru.layers.weight import Weight
 from fastgru.saving.legacy.weights import leaves
 
 SCALE = 1.2

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.layers.layer import Layer, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight, publish
 from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
 from fastgru.saving.formats.weights_h5 import Entry, places
 from fastgru.saving.legacy import weights as legacy_weights
@@ -153,8 +154,9 @@ def _refuse(reason: str, skip_mismatch: bool) -> None:
 def assign(matched: Sequence[Pair]) -> None:
     """Read all arrays, then give them to the weights: a file that cannot be read leaves the weights as they were."""
     values = [array.read(weight.value.dtype) for weight, array in matched]
-    for (weight, _), value in zip(matched, values, strict=True):
-        weight.assign(value)
+    publish(
+        {weight: np.require(value, requirements=["C", "O"]) for (weight, _), value in zip(matched, values, strict=True)}
+    )
 
 
 def read_optimizer(optimizer: Any, arrays: Sequence[StoredArray]) -> list[Array] | None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru import activations, kernels
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import ActivationLike, LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def activate(activation: activations.Activation, y: Array) -> None:
@@ -70,9 +77,8 @@ class Activation(ActivationLayer):
     activation : str or callable
     """
 
-    def __init__(self, activation: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.activation = activations.get(activation)
+    activation: activations.Activation = options.activation()
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+    def __init__(self, activation: ActivationLike, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import activations, constraints, initializers, regularizers
+from fastgru import activations, checks
+from fastgru.constraints import Constraint
+from fastgru.initializers import Initializer
+from fastgru.layers import options
 from fastgru.layers.activations.activation import ActivationLayer
-from fastgru.layers.layer import Array, Call, Layer, Shape
-from fastgru.registry import registered, serialize
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
+from fastgru.layers.workspace import Call
+from fastgru.moved import attributes
+from fastgru.registry import registered
+from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
-def _not_negative(layer: Layer, argument: str, value: Any) -> None:
-    if value is None or not value >= 0:
-        raise ValueError(f"{type(layer).__name__} {layer.name!r}: {argument} must be at least 0, got {value!r}.")
+def _limit(value: Any, where: str, name: str) -> Any:
+    return None if value is None else checks.not_negative(value, where, name)
+
+
+def _shared_axes(value: Any, where: str, name: str) -> list[int] | None:
+    if value is None:
+        return None
+    axes = checks.axes(value, where, name)
+    return [axes] if isinstance(axes, int) else axes
 
 
 @registered("keras.layers")
@@ -32,29 +49,23 @@ class ReLU(ActivationLayer):
 
     activation = activations.relu
 
+    max_value: float | None = options.option(_limit)
+    negative_slope: float = options.option(checks.not_negative)
+    threshold: float = options.option(checks.not_negative)
+
     def __init__(
-        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        if max_value is not None:
-            _not_negative(self, "max_value", max_value)
-        _not_negative(self, "negative_slope", negative_slope)
-        _not_negative(self, "threshold", threshold)
-        self.max_value = max_value
-        self.negative_slope = negative_slope
-        self.threshold = threshold
+        self._set_options(locals())
 
     def options(self) -> dict[str, Any]:
         given = {"max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
         return {} if given == {"max_value": None, "negative_slope": 0, "threshold": 0} else given
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "max_value": self.max_value,
-            "negative_slope": self.negative_slope,
-            "threshold": self.threshold,
-        }
 
 
 @registered("keras.layers")
@@ -69,16 +80,16 @@ class LeakyReLU(ActivationLayer):
 
     activation = activations.leaky_relu
 
-    def __init__(self, negative_slope: float = 0.3, *, alpha: float | None = None, **kwargs: Any) -> None:
+    negative_slope: float = options.option(checks.not_negative)
+
+    def __init__(
+        self, negative_slope: float = 0.3, *, alpha: float | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
         super().__init__(**kwargs)
-        self.negative_slope = negative_slope if alpha is None else alpha
-        _not_negative(self, "negative_slope", self.negative_slope)
+        self._set_options({"negative_slope": negative_slope if alpha is None else alpha})
 
     def options(self) -> dict[str, Any]:
         return {"negative_slope": self.negative_slope}
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "negative_slope": self.negative_slope}
 
 
 @registered("keras.layers")
@@ -92,15 +103,14 @@ class ELU(ActivationLayer):
 
     activation = activations.elu
 
-    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+    alpha: float = options.option()
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        self.alpha = alpha
+        self._set_options(locals())
 
     def options(self) -> dict[str, Any]:
         return {} if self.alpha == 1 else {"alpha": self.alpha}
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha": self.alpha}
 
 
 @registered("keras.layers")
@@ -116,20 +126,21 @@ class PReLU(Layer):
         Axes, counted from 1, whose places share their weights.
     """
 
+    alpha_initializer: Initializer = options.initializer()
+    alpha_regularizer: Regularizer | None = options.regularizer()
+    alpha_constraint: Constraint | None = options.constraint()
+    shared_axes: list[int] | None = options.option(_shared_axes)
+
     def __init__(
         self,
-        alpha_initializer: Any = "zeros",
-        alpha_regularizer: Any = None,
-        alpha_constraint: Any = None,
+        alpha_initializer: InitializerLike = "zeros",
+        alpha_regularizer: RegularizerLike = None,
+        alpha_constraint: ConstraintLike = None,
         shared_axes: int | Sequence[int] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
-        axes = [shared_axes] if isinstance(shared_axes, int) else shared_axes
-        self.shared_axes = None if axes is None else list(axes)
+        self._set_options(locals())
 
     def build(self, input_shape: Shape) -> None:
         shape = list(input_shape[1:])
@@ -168,7 +179,7 @@ class PReLU(Layer):
         call.saved["x"] = x
         # y = max(x, 0) + alpha min(x, 0)
         y = np.minimum(x, 0, out=call.buffer("y", x.shape, self.dtype))
-        y *= self.alpha.value
+        y *= call.value(self.alpha)
         y += np.maximum(x, 0, out=call.buffer("above", x.shape, self.dtype))
         return y
 
@@ -183,16 +194,10 @@ class PReLU(Layer):
         if not call.input_gradient:
             return None
         positive = x > 0
-        dx = np.multiply(dy, alpha.value, out=call.buffer("dx", x.shape, self.dtype))
+        dx = np.multiply(dy, call.value(alpha), out=call.buffer("dx", x.shape, self.dtype))
         dx *= ~positive
         dx += np.multiply(dy, positive, out=call.buffer("above", x.shape, self.dtype))
         return dx
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "alpha_initializer": serialize(self.alpha_initializer),
-            "alpha_regularizer": serialize(self.alpha_regularizer),
-            "alpha_constraint": serialize(self.alpha_constraint),
-            "shared_axes": self.shared_axes,
-        }
+
+__getattr__ = attributes(__name__)

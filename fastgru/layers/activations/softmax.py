@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations
+from fastgru.checks import real_numbers
+from fastgru.layers import options
 from fastgru.layers.activations.activation import ActivationLayer
-from fastgru.layers.layer import Array, Call, real_numbers
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _MASKED = -1e9  # what Keras puts in place of a masked number before softmax
 
@@ -28,9 +35,11 @@ class Softmax(ActivationLayer):
 
     activation = activations.softmax
 
-    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+    axis: int | list[int] = options.axes()
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        self.axis = axis if isinstance(axis, int) else list(axis)
+        self._set_options(locals())
 
     def options(self) -> dict[str, Any]:
         if self.axis in (-1, [-1]):
@@ -55,6 +64,3 @@ class Softmax(ActivationLayer):
         # where the mask leaves out a whole axis, softmax has made equal shares of nothing
         np.copyto(y, 0, where=~mask)
         return y
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastgru import activations, config, constraints, initializers, kernels, regularizers, threads
-from fastgru.layers.convolutional.windows import WindowLayer, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru import checks, config, kernels, threads
+from fastgru.activations import Activation
+from fastgru.constraints import Constraint
+from fastgru.initializers import Initializer
+from fastgru.layers import options
+from fastgru.layers.convolutional.windows import CAUSAL, WindowLayer, Windows, padding, per_axis
+from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike, Sizes
 from fastgru.layers.packing import Packing
-from fastgru.registry import registered, serialize
+from fastgru.layers.workspace import Call
+from fastgru.registry import registered
+from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _LINEAR = 0  # the number under which the kernels leave the sums as they are
 # numpy copies runs of numbers; shorter ones cost less when each cell of the windows is copied for all windows at once
@@ -42,47 +52,53 @@ class Convolution(WindowLayer):
 
     linear_in_weights = True
 
+    filters: int = options.option(checks.integer_from_one)
+    kernel_size: tuple[int, ...] = per_axis("size")
+    strides: tuple[int, ...] = per_axis("strides")
+    padding: str = padding()
+    dilation_rate: tuple[int, ...] = per_axis("dilation")
+    groups: int = options.option(checks.integer_from_one)
+    activation: Activation = options.activation()
+    use_bias: bool = options.flag()
+    kernel_initializer: Initializer = options.initializer()
+    bias_initializer: Initializer = options.initializer()
+    kernel_regularizer: Regularizer | None = options.regularizer()
+    bias_regularizer: Regularizer | None = options.regularizer()
+    activity_regularizer: Regularizer | None = options.regularizer()
+    kernel_constraint: Constraint | None = options.constraint()
+    bias_constraint: Constraint | None = options.constraint()
+
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        dilation_rate: Any = 1,
+        dilation_rate: Sizes = 1,
         groups: int = 1,
-        activation: Any = None,
+        activation: ActivationLike = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        **kwargs: Unpack[PlainOptions],
     ) -> None:
-        super().__init__(data_format, activity_regularizer=activity_regularizer, **kwargs)
-        paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
-        self._set_windows("kernel_size", kernel_size, strides, padding, dilation_rate, paddings)
-        (self.filters,) = whole_numbers(filters, 1, f"{self._where}, filters")
-        (self.groups,) = whole_numbers(groups, 1, f"{self._where}, groups")
+        super().__init__(**kwargs)
+        self._set_options(locals())
         if self.filters % self.groups:
             raise ValueError(
                 f"{self._where}: filters must be a multiple of groups, got {self.filters} and {self.groups}."
             )
-        if max(self.windows.strides) > 1 and max(self.windows.dilation) > 1:
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"{self._where}: strides and dilation_rate cannot both exceed 1, got {strides} and {dilation_rate}."
             )
-        self.activation = activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self.windows = Windows(self.kernel_size, self.strides, self.dilation_rate, self.padding)
         self._packing = Packing()
 
     def build(self, input_shape: Shape) -> None:
@@ -126,11 +142,9 @@ class Convolution(WindowLayer):
         """A view (groups, ..., C / groups) of x (..., C)."""
         return x[None] if self.groups == 1 else np.moveaxis(x.reshape(*x.shape[:-1], self.groups, -1), -2, 0)
 
-    def _matrices(self) -> Array:
+    def _matrices(self, kernel: Array) -> Array:
         """The kernel of each group: (groups, cells of a window and channels, filters / groups)."""
-        return np.ascontiguousarray(self._grouped(self.kernel.value)).reshape(
-            self.groups, -1, self.filters // self.groups
-        )
+        return np.ascontiguousarray(self._grouped(kernel)).reshape(self.groups, -1, self.filters // self.groups)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -143,8 +157,8 @@ class Convolution(WindowLayer):
         sums = products.reshape(self.groups, rows.shape[1], -1)
         # the kernels see the rows of a group, on which softmax would be another function
         in_kernel = self.activation.kernel_id if self._is_plain else None
-        matrices = self._matrices()
-        bias = None if self.bias is None else self._grouped(self.bias.value)
+        matrices = self._matrices(call.value(self.kernel))
+        bias = None if self.bias is None else self._grouped(call.value(self.bias))
         packed = self._packed(call, matrices) if config.multiplies_with_tiles() else None
         with threads.one_blas_thread(packed is None):
             for group in range(self.groups):
@@ -190,7 +204,7 @@ class Convolution(WindowLayer):
         d_sums = kernels.contiguous(grouped, self.dtype).reshape(sums.shape)
         d = call.buffer("d", (sums[0].size + compiled.slack,), self.dtype)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None
-        matrices = self._matrices()
+        matrices = self._matrices(call.value(self.kernel))
         d_matrices = None
         if self.kernel.gradient is not None:
             d_kernel = self._grouped(self.kernel.gradient)
@@ -228,32 +242,12 @@ class Convolution(WindowLayer):
         if call.differentiate:
             return call.buffer("packed", (self.groups, size), self.dtype)
 
-        def pack(packed: Array) -> None:
-            for matrix, part in zip(matrices, packed.reshape(self.groups, size), strict=True):
+        def pack(packed: Array, kernel: Array) -> None:
+            for matrix, part in zip(self._matrices(kernel), packed.reshape(self.groups, size), strict=True):
                 compiled.dense_pack(matrix, part)
 
-        packed = self._packing.packed([self.kernel], lambda: self.groups * size, pack)
+        _, packed = self._packing.read(call, (self.kernel,), lambda: self.groups * size, pack)
         return packed.reshape(self.groups, size)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.windows.size,
-            "strides": self.windows.strides,
-            "padding": self.windows.padding,
-            "dilation_rate": self.windows.dilation,
-            "groups": self.groups,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": serialize(self.kernel_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
-            "kernel_regularizer": serialize(self.kernel_regularizer),
-            "bias_regularizer": serialize(self.bias_regularizer),
-            "activity_regularizer": serialize(self.activity_regularizer),
-            "kernel_constraint": serialize(self.kernel_constraint),
-            "bias_constraint": serialize(self.bias_constraint),
-        }
 
 
 @registered("keras.layers", "Convolution1D")
@@ -261,6 +255,7 @@ class Conv1D(Convolution):
     """Convolution over the steps of (B, T, C); arguments as in `Convolution`."""
 
     rank = 1
+    paddings = CAUSAL
 
 
 @registered("keras.layers", "Convolution2D")

@@ -2,52 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import activations, constraints, initializers, regularizers
-from fastgru.layers.convolutional.windows import WindowLayer, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
-from fastgru.registry import registered, serialize
+from fastgru import checks
+from fastgru.activations import Activation
+from fastgru.constraints import Constraint
+from fastgru.initializers import Initializer
+from fastgru.layers import options
+from fastgru.layers.convolutional.windows import CAUSAL, WindowLayer, Windows, padding, per_axis
+from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike, Sizes
+from fastgru.layers.workspace import Call
+from fastgru.registry import registered
+from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Depthwise(WindowLayer):
     """Base: each channel has `depth_multiplier` filters of its own; a subclass says what follows."""
 
-    def __init__(
-        self,
-        kernel_size: Any,
-        strides: Any,
-        padding: str,
-        depth_multiplier: int,
-        data_format: str | None,
-        dilation_rate: Any,
-        activation: Any,
-        use_bias: bool,
-        depthwise_initializer: Any,
-        bias_initializer: Any,
-        depthwise_regularizer: Any,
-        bias_regularizer: Any,
-        activity_regularizer: Any,
-        depthwise_constraint: Any,
-        bias_constraint: Any,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(data_format, activity_regularizer=activity_regularizer, **kwargs)
-        paddings = ("valid", "same", "causal") if self.rank == 1 else ("valid", "same")
-        self._set_windows("kernel_size", kernel_size, strides, padding, dilation_rate, paddings)
-        (self.depth_multiplier,) = whole_numbers(depth_multiplier, 1, f"{self._where}, depth_multiplier")
-        self.activation = activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.depthwise_constraint = constraints.get(depthwise_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-
+    depth_multiplier: int = options.option(checks.integer_from_one)
+    kernel_size: tuple[int, ...] = per_axis("size")
+    strides: tuple[int, ...] = per_axis("strides")
+    padding: str = padding()
+    dilation_rate: tuple[int, ...] = per_axis("dilation")
+    activation: Activation = options.activation()
+    use_bias: bool = options.flag()
+    depthwise_initializer: Initializer = options.initializer()
+    bias_initializer: Initializer = options.initializer()
+    depthwise_regularizer: Regularizer | None = options.regularizer()
+    bias_regularizer: Regularizer | None = options.regularizer()
+    activity_regularizer: Regularizer | None = options.regularizer()
+    depthwise_constraint: Constraint | None = options.constraint()
+    bias_constraint: Constraint | None = options.constraint()
     kernel_name = "kernel"
+
+    def _set_options(self, arguments: Mapping[str, Any]) -> None:
+        super()._set_options(arguments)
+        self.windows = Windows(self.kernel_size, self.strides, self.dilation_rate, self.padding)
 
     def _width(self, channels: int) -> int:
         """Channels of the output."""
@@ -89,8 +86,9 @@ class Depthwise(WindowLayer):
         counts, channels = windows.shape[: self.rank + 1], windows.shape[-1]
         found = call.buffer("filtered", (*counts, channels, self.depth_multiplier), self.dtype)
         found.fill(0)
+        kernel = call.value(self.kernel)
         for position in self.windows.positions:
-            found += windows[position][..., None] * self.kernel.value[position[1:-1]]
+            found += windows[position][..., None] * kernel[position[1:-1]]
         return found.reshape(*counts, -1)
 
     def _of_channels_back(self, call: Call, d: Array) -> Array | None:
@@ -104,7 +102,7 @@ class Depthwise(WindowLayer):
             return None
 
         def part(position: Any) -> Array:
-            found: Array = np.einsum("...cm,cm->...c", d, self.kernel.value[position[1:-1]])
+            found: Array = np.einsum("...cm,cm->...c", d, call.value(self.kernel)[position[1:-1]])
             return found
 
         return self._summed_windows(call, call.saved["shape"], part)
@@ -112,7 +110,7 @@ class Depthwise(WindowLayer):
     def _ended(self, call: Call, out: Array) -> Array:
         """The output of sums: bias, activation and the order of the axes."""
         if self.bias is not None:
-            out = out + self.bias.value
+            out = out + call.value(self.bias)
         y = self.activation(out)
         call.saved["out"], call.saved["y"] = out, y
         return y if self.data_format == "channels_last" else np.ascontiguousarray(np.moveaxis(y, -1, 1))
@@ -125,53 +123,31 @@ class Depthwise(WindowLayer):
             self.bias.gradient += d.reshape(-1, d.shape[-1]).sum(0)
         return d
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "depth_multiplier": self.depth_multiplier,
-            "kernel_size": self.windows.size,
-            "strides": self.windows.strides,
-            "padding": self.windows.padding,
-            "dilation_rate": self.windows.dilation,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "depthwise_initializer": serialize(self.depthwise_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
-            "depthwise_regularizer": serialize(self.depthwise_regularizer),
-            "bias_regularizer": serialize(self.bias_regularizer),
-            "activity_regularizer": serialize(self.activity_regularizer),
-            "depthwise_constraint": serialize(self.depthwise_constraint),
-            "bias_constraint": serialize(self.bias_constraint),
-        }
-
 
 class DepthwiseConvolution(Depthwise):
     """Base of the convolutions of each channel by itself; arguments as in `Convolution`."""
 
     def __init__(
         self,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
         padding: str = "valid",
         depth_multiplier: int = 1,
         data_format: str | None = None,
-        dilation_rate: Any = 1,
-        activation: Any = None,
+        dilation_rate: Sizes = 1,
+        activation: ActivationLike = None,
         use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        depthwise_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        depthwise_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        depthwise_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        depthwise_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        **kwargs: Unpack[PlainOptions],
     ) -> None:
-        super().__init__(
-            kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
-            depthwise_initializer, bias_initializer, depthwise_regularizer, bias_regularizer, activity_regularizer,
-            depthwise_constraint, bias_constraint, **kwargs,
-        )  # fmt: skip
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         return self._ended(call, self._of_channels(call, inputs[0]))
@@ -187,38 +163,36 @@ class SeparableConvolution(Depthwise):
 
     kernel_name = "depthwise_kernel"
 
+    filters: int = options.option(checks.integer_from_one)
+    pointwise_initializer: Initializer = options.initializer()
+    pointwise_regularizer: Regularizer | None = options.regularizer()
+    pointwise_constraint: Constraint | None = options.constraint()
+
     def __init__(
         self,
         filters: int,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Sizes,
+        strides: Sizes = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        dilation_rate: Any = 1,
+        dilation_rate: Sizes = 1,
         depth_multiplier: int = 1,
-        activation: Any = None,
+        activation: ActivationLike = None,
         use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
-        pointwise_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
-        pointwise_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        depthwise_constraint: Any = None,
-        pointwise_constraint: Any = None,
-        bias_constraint: Any = None,
-        **kwargs: Any,
+        depthwise_initializer: InitializerLike = "glorot_uniform",
+        pointwise_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        depthwise_regularizer: RegularizerLike = None,
+        pointwise_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        depthwise_constraint: ConstraintLike = None,
+        pointwise_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
+        **kwargs: Unpack[PlainOptions],
     ) -> None:
-        super().__init__(
-            kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
-            depthwise_initializer, bias_initializer, depthwise_regularizer, bias_regularizer, activity_regularizer,
-            depthwise_constraint, bias_constraint, **kwargs,
-        )  # fmt: skip
-        (self.filters,) = whole_numbers(filters, 1, f"{self._where}, filters")
-        self.pointwise_initializer = initializers.get(pointwise_initializer)
-        self.pointwise_regularizer = regularizers.get(pointwise_regularizer)
-        self.pointwise_constraint = constraints.get(pointwise_constraint)
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def _width(self, channels: int) -> int:
         return self.filters
@@ -230,7 +204,7 @@ class SeparableConvolution(Depthwise):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         call.saved["filters"] = filtered = self._of_channels(call, inputs[0])
-        return self._ended(call, filtered @ self.pointwise.value.reshape(-1, self.filters))
+        return self._ended(call, filtered @ call.value(self.pointwise).reshape(-1, self.filters))
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
@@ -239,16 +213,7 @@ class SeparableConvolution(Depthwise):
         if self.pointwise.gradient is not None:
             rows = call.saved["filters"].reshape(-1, self.pointwise.shape[-2])
             self.pointwise.gradient += (rows.T @ d.reshape(-1, self.filters)).reshape(self.pointwise.shape)
-        return self._of_channels_back(call, d @ self.pointwise.value.reshape(-1, self.filters).T)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "pointwise_initializer": serialize(self.pointwise_initializer),
-            "pointwise_regularizer": serialize(self.pointwise_regularizer),
-            "pointwise_constraint": serialize(self.pointwise_constraint),
-        }
+        return self._of_channels_back(call, d @ call.value(self.pointwise).reshape(-1, self.filters).T)
 
 
 @registered("keras.layers")
@@ -256,6 +221,7 @@ class DepthwiseConv1D(DepthwiseConvolution):
     """Convolution of each channel of (B, T, C) by itself."""
 
     rank = 1
+    paddings = CAUSAL
 
 
 @registered("keras.layers")
@@ -271,6 +237,7 @@ class SeparableConv1D(SeparableConvolution):
     """Convolution of each channel of (B, T, C) by itself, then a product over the channels."""
 
     rank = 1
+    paddings = CAUSAL
 
 
 @registered("keras.layers", "SeparableConvolution2D")

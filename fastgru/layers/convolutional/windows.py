@@ -5,25 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.checks import choice, integers
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import Option
+from fastgru.layers.workspace import Call
+from fastgru.types import Array, Shape
 
+CAUSAL = ("valid", "same", "causal")  # the paddings of a convolution over steps
 Margins = Sequence[tuple[int, ...]]  # for each spatial axis the cells before and after
-
-
-def whole_numbers(value: Any, count: int, where: str, least: int = 1) -> tuple[int, ...]:
-    """`value` as a tuple of `count` integers, a single one standing for all; ValueError that begins with `where`."""
-    values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * count
-    fits = len(values) == count and all(
-        isinstance(one, (int, np.integer)) and not isinstance(one, bool) and one >= least for one in values
-    )
-    if not fits:
-        raise ValueError(f"{where}: expected an integer or {count} of them, each at least {least}, got {value!r}.")
-    return tuple(int(one) for one in values)
 
 
 def inside(x: Array, margins: Margins) -> Array:
@@ -91,6 +87,29 @@ class Windows:
         return as_strided(x, shape, (batch, *between, *within, channels))
 
 
+class PerAxis(Option):
+    """A number for each spatial axis of the layer; one stands for all."""
+
+    def of(self, layer: Any, name: str, value: Any) -> tuple[int, ...]:
+        return integers(value, layer.rank, layer._where, name)
+
+
+class Padding(Option):
+    """One of the layer's `paddings`, in any case."""
+
+    def of(self, layer: Any, name: str, value: Any) -> Any:
+        return choice(value.lower() if isinstance(value, str) else value, layer.paddings, layer._where, name)
+
+
+def per_axis(of_windows: str | None = None, **how: Any) -> Any:
+    """`PerAxis`; layers of the last release have it in their `windows`, under this name."""
+    return PerAxis(before=None if of_windows is None else attrgetter(f"windows.{of_windows}"), **how)
+
+
+def padding() -> Any:
+    return Padding(before=attrgetter("windows.padding"))
+
+
 class SpatialLayer(Layer):
     """Base of the layers over (B, *S, C), or (B, C, *S) where data_format is "channels_first"; S has `rank` axes.
 
@@ -99,17 +118,7 @@ class SpatialLayer(Layer):
 
     rank: int
 
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if data_format not in (None, "channels_last", "channels_first"):
-            raise ValueError(
-                f"{self._where}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}."
-            )
-        self.data_format = data_format or "channels_last"
-
-    @property
-    def _where(self) -> str:
-        return f"{type(self).__name__} {self.name!r}"
+    data_format: str = options.data_format()
 
     def _parts(self, shape: Shape) -> tuple[Shape, int | None]:
         """The spatial sizes and the channels of an input's shape; ValueError where its rank is wrong."""
@@ -135,27 +144,12 @@ class SpatialLayer(Layer):
     def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
         return None
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
-
 
 class WindowLayer(SpatialLayer):
     """Base of the layers that look at their input through windows."""
 
+    paddings: ClassVar[tuple[str, ...]] = ("valid", "same")
     windows: Windows
-
-    def _set_windows(
-        self, name: str, size: Any, strides: Any, padding: Any, dilation_rate: Any, paddings: tuple[str, ...]
-    ) -> None:
-        """Check the arguments; `name` is what Keras calls the window's size."""
-        chosen = padding.lower() if isinstance(padding, str) else padding
-        if chosen not in paddings:
-            raise ValueError(f"{self._where}: padding must be one of {', '.join(paddings)}, got {padding!r}.")
-        cells, steps, dilation = (
-            whole_numbers(value, self.rank, f"{self._where}, {argument}")
-            for argument, value in ((name, size), ("strides", strides), ("dilation_rate", dilation_rate))
-        )
-        self.windows = Windows(cells, steps, dilation, chosen)
 
     def _counts(self, shape: Shape) -> Shape:
         """Number of windows along each spatial axis of an input; ValueError where one is shorter than a window."""

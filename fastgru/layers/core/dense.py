@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from fastgru import activations, config, constraints, initializers, kernels, regularizers, threads
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru import config, kernels, threads
+from fastgru.activations import Activation
+from fastgru.checks import not_supported
+from fastgru.constraints import Constraint
+from fastgru.initializers import Initializer
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.packing import Packing
-from fastgru.registry import registered, serialize
+from fastgru.layers.workspace import Call
+from fastgru.registry import registered
+from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _LINEAR = 0  # the number under which the kernels leave the sums as they are, for an activation they do not know
 
@@ -34,38 +44,36 @@ class Dense(Layer):
     input_rank = 2
     linear_in_weights = True
 
+    units: int = options.size()
+    activation: Activation = options.activation()
+    use_bias: bool = options.flag()
+    kernel_initializer: Initializer = options.initializer()
+    bias_initializer: Initializer = options.initializer()
+    kernel_regularizer: Regularizer | None = options.regularizer()
+    bias_regularizer: Regularizer | None = options.regularizer()
+    kernel_constraint: Constraint | None = options.constraint()
+    bias_constraint: Constraint | None = options.constraint()
+
     def __init__(
         self,
         units: int,
-        activation: Any = None,
+        activation: ActivationLike = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
         quantization_config: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PlainOptions],
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units <= 0:
-            raise ValueError(f"Dense {self.name!r}: units must be a positive integer, got {units!r}.")
-        for argument, value in (("lora_rank", lora_rank), ("quantization_config", quantization_config)):
-            if value is not None:
-                raise ValueError(f"Dense {self.name!r}: {argument} is not supported by fastgru, got {value!r}.")
-        self.units = int(units)
-        self.activation = activations.get(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        self._set_options(locals())
+        not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
         self._packing = Packing()
 
     def build(self, input_shape: Shape) -> None:
@@ -100,13 +108,13 @@ class Dense(Layer):
         (x,) = inputs
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         y = call.buffer("y", (len(rows), self.units), self.dtype)
-        bias = None if self.bias is None else self.bias.value
         in_kernel = self.activation.kernel_id
         number = _LINEAR if in_kernel is None else in_kernel
-        packed = self._packed(call) if config.multiplies_with_tiles() else None
+        kernel, packed = self._kernel(call)
+        bias = None if self.bias is None else call.value(self.bias)
         with threads.one_blas_thread(packed is None):
             kernels.module(self.dtype).dense_forward(
-                rows, self.kernel.value, packed, call.differentiate, bias, number, y, threads.get_num_threads()
+                rows, kernel, packed, call.differentiate, bias, number, y, threads.get_num_threads()
             )
         saved = call.saved
         saved["rows"], saved["before"], saved["packed"] = rows, y, packed
@@ -133,33 +141,22 @@ class Dense(Layer):
         d_bias = None if self.bias is None else self.bias.gradient
         with threads.one_blas_thread(packed is None):
             compiled.dense_backward(
-                rows, self.kernel.value, packed, number, before, d_rows, d, dx, self.kernel.gradient, d_bias,
+                rows, call.value(self.kernel), packed, number, before, d_rows, d, dx, self.kernel.gradient, d_bias,
                 threads.get_num_threads(),
             )  # fmt: skip
         return None if dx is None else dx.reshape(*dy.shape[:-1], rows.shape[1])
 
-    def _packed(self, call: Call) -> Array:
-        """The kernel as the tiles of the forward pass read it, or memory where that packs it."""
+    def _kernel(self, call: Call) -> tuple[Array, Array | None]:
+        """The kernel, and how the tiles of the forward pass read it: packed, or memory where that packs it."""
+        if not config.multiplies_with_tiles():
+            return call.value(self.kernel), None
         if call.differentiate:
-            return call.buffer("packed", (self._pack_size(),), self.dtype)
-        return self._packing.packed(self._weights, self._pack_size, self._pack)
+            return call.value(self.kernel), call.buffer("packed", (self._pack_size(),), self.dtype)
+        (kernel,), packed = self._packing.read(call, (self.kernel,), self._pack_size, self._pack)
+        return kernel, packed
 
     def _pack_size(self) -> int:
-        return kernels.module(self.dtype).dense_pack_size(*self.kernel.value.shape)
+        return kernels.module(self.dtype).dense_pack_size(*self.kernel.shape)
 
-    def _pack(self, packed: Array) -> None:
-        kernels.module(self.dtype).dense_pack(self.kernel.value, packed)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": serialize(self.kernel_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
-            "kernel_regularizer": serialize(self.kernel_regularizer),
-            "bias_regularizer": serialize(self.bias_regularizer),
-            "kernel_constraint": serialize(self.kernel_constraint),
-            "bias_constraint": serialize(self.bias_constraint),
-        }
+    def _pack(self, packed: Array, kernel: Array) -> None:
+        kernels.module(self.dtype).dense_pack(kernel, packed)

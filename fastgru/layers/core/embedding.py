@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import constraints, initializers, regularizers
-from fastgru.layers.layer import Array, Call, Layer, Shape, real_numbers
-from fastgru.registry import registered, serialize
+from fastgru.checks import not_supported, real_numbers
+from fastgru.constraints import Constraint
+from fastgru.initializers import Initializer
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import ConstraintLike, InitializerLike, RegularizerLike, SharedOptions
+from fastgru.layers.workspace import Call
+from fastgru.registry import registered
+from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class EmbeddingOptions(SharedOptions, total=False):
+    """The keyword arguments of every layer, but for an `input_dim` of another meaning."""
+
+    name: str | None
+    activity_regularizer: RegularizerLike
 
 
 @registered("keras.layers")
@@ -41,34 +58,32 @@ class Embedding(Layer):
     input_rank = 2
     takes_tokens = True
 
+    input_dim: int = options.size()
+    output_dim: int = options.size()
+    embeddings_initializer: Initializer = options.initializer()
+    embeddings_regularizer: Regularizer | None = options.regularizer()
+    activity_regularizer: Regularizer | None = options.regularizer()
+    embeddings_constraint: Constraint | None = options.constraint()
+    mask_zero: bool = options.flag()
+
     def __init__(
         self,
         input_dim: int,
         output_dim: int,
-        embeddings_initializer: Any = "uniform",
-        embeddings_regularizer: Any = None,
-        embeddings_constraint: Any = None,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer: RegularizerLike = None,
+        embeddings_constraint: ConstraintLike = None,
         mask_zero: bool = False,
         weights: Any = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
         quantization_config: Any = None,
         input_length: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[EmbeddingOptions],
     ) -> None:
         super().__init__(**kwargs)
-        for argument, size in (("input_dim", input_dim), ("output_dim", output_dim)):
-            if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size <= 0:
-                raise ValueError(f"Embedding {self.name!r}: {argument} must be a positive integer, got {size!r}.")
-        for argument, value in (("lora_rank", lora_rank), ("quantization_config", quantization_config)):
-            if value is not None:
-                raise ValueError(f"Embedding {self.name!r}: {argument} is not supported by fastgru, got {value!r}.")
-        self.input_dim = int(input_dim)
-        self.output_dim = int(output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
-        self.mask_zero = bool(mask_zero)
+        self._set_options(locals())
+        not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
         if weights is not None:
             self.build()
             self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
@@ -115,7 +130,7 @@ class Embedding(Layer):
         call.saved["indices"] = indices
         y = call.buffer("y", (*indices.shape, self.output_dim), self.dtype)
         # the range is checked; "raise" would go through a copy of y
-        np.take(self.embeddings.value, indices, axis=0, out=y, mode="clip")
+        np.take(call.value(self.embeddings), indices, axis=0, out=y, mode="clip")
         return y
 
     def backward(self, call: Call, *d_outputs: Array | None) -> None:
@@ -135,15 +150,3 @@ class Embedding(Layer):
         ones = np.ones(indices.size, self.dtype)
         sums = csr_array((ones, order, np.append(first, indices.size)), shape=(first.size, indices.size))
         gradient[ordered[first]] += sums @ dy.reshape(indices.size, self.output_dim)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "input_dim": self.input_dim,
-            "output_dim": self.output_dim,
-            "embeddings_initializer": serialize(self.embeddings_initializer),
-            "embeddings_regularizer": serialize(self.embeddings_regularizer),
-            "activity_regularizer": serialize(self.activity_regularizer),
-            "embeddings_constraint": serialize(self.embeddings_constraint),
-            "mask_zero": self.mask_zero,
-        }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
+from fastgru.moved import attributes
 from fastgru.registry import registered
+from fastgru.types import Array
 
 
 @registered("keras.layers")
@@ -15,3 +18,6 @@ class Identity(Layer):
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         return d_outputs[0]
+
+
+__getattr__ = attributes(__name__)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import Node, SymbolicTensor
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
 
 def _axes(shape: Any, argument: str) -> Shape:

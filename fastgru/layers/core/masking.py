@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru import checks
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def _mask_value(value: Any, where: str, name: str) -> Any:
+    """A number, which Keras writes as ``{"class_name": ..., "config": {"value": ...}}`` where it is one of numpy's."""
+    if isinstance(value, Mapping):
+        value = np.asarray(value.get("config", {}).get("value")).item()
+    checks.number(value, where, name)
+    return value.item() if isinstance(value, np.number) else value
 
 
 @registered("keras.layers")
@@ -20,13 +36,11 @@ class Masking(Layer):
     mask_value : float
     """
 
-    def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
+    mask_value: float = options.option(_mask_value)
+
+    def __init__(self, mask_value: Any = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        if isinstance(mask_value, Mapping):  # Keras writes a numpy number as {"class_name": ..., "config": {"value"}}
-            mask_value = np.asarray(mask_value.get("config", {}).get("value")).item()
-        if isinstance(mask_value, bool) or not isinstance(mask_value, (int, float, np.number)):
-            raise ValueError(f"Masking {self.name!r}: mask_value must be a number, got {mask_value!r}.")
-        self.mask_value = mask_value.item() if isinstance(mask_value, np.number) else mask_value
+        self._set_options(locals())
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -48,6 +62,3 @@ class Masking(Layer):
     def compute_mask(self, call: Call, *inputs: Array) -> Array:
         counts: Array = call.saved["counts"]
         return counts
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mask_value": self.mask_value}

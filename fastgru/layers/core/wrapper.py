@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 import numpy.typing as npt
 
 from fastgru import registry
-from fastgru.layers.layer import Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import declared
 from fastgru.layers.symbolic import flattened
+from fastgru.types import Shape
 
 
 class Wrapper(Layer):
@@ -74,7 +76,9 @@ class Wrapper(Layer):
             attribute: [self._serialized(layer) for layer in item] if isinstance(item, list) else self._serialized(item)
             for attribute, item in self.file_items()
         }
-        return {**super().get_config(), **forms}
+        config = super().get_config()
+        options = {name: config.pop(name) for name in declared(type(self)) if name in config}
+        return {**config, **forms, **options}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:

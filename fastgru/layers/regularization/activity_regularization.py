@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fastgru.layers import options
 from fastgru.layers.core.identity import Identity
+from fastgru.layers.options import PlainOptions
 from fastgru.registry import registered
 from fastgru.regularizers import L1L2
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -19,11 +24,14 @@ class ActivityRegularization(Identity):
         Factors of the sum of the absolute values and of the squares.
     """
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+    l1: float = options.option()
+    l2: float = options.option()
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Unpack[PlainOptions]) -> None:
         super().__init__(activity_regularizer=L1L2(l1=l1, l2=l2), **kwargs)
-        self.l1, self.l2 = l1, l2
+        self._set_options(locals())
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "l1": self.l1, "l2": self.l2}
-        del config["activity_regularizer"]
+        config = super().get_config()
+        del config["activity_regularizer"]  # l1 and l2 say it
         return config

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import random
-from fastgru.layers.layer import Array, Call, Layer
+from fastgru import checks
+from fastgru.layers import options
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.seeded import Seeded
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: str) -> Array:
@@ -20,8 +27,12 @@ def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: floa
     return np.multiply(kept, 1 / (1 - rate), dtype=dtype)
 
 
+def _noise_shape(value: Any, where: str, name: str) -> Shape | None:
+    return None if value is None else tuple(value)
+
+
 @registered("keras.layers")
-class Dropout(Layer):
+class Dropout(Seeded):
     """Set a fraction `rate` of the inputs to zero in training and scale the others by ``1 / (1 - rate)``.
 
     Parameters
@@ -36,16 +47,19 @@ class Dropout(Layer):
 
     homogeneous = True
 
+    rate: float = options.option(checks.rate)
+    seed: int | None = options.seed()
+    noise_shape: Shape | None = options.option(_noise_shape)
+
     def __init__(
-        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= rate <= 1:
-            raise ValueError(f"Dropout {self.name!r}: rate must lie in [0, 1], got {rate!r}.")
-        self.rate = rate
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = seed
-        self._seeded = None if seed is None else np.random.default_rng(seed)
+        self._set_options(locals())
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -53,7 +67,7 @@ class Dropout(Layer):
         if not call.training or self.rate == 0:
             return x
         shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
-        call.saved["mask"] = mask = keep_mask(self._seeded or random.stream(), shape, self.rate, self.dtype)
+        call.saved["mask"] = mask = keep_mask(self._generator, shape, self.rate, self.dtype)
         return np.multiply(x, mask, out=call.buffer("y", x.shape, self.dtype))
 
     def _mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -73,6 +87,3 @@ class Dropout(Layer):
         if mask is None or dy is None:
             return dy
         return np.multiply(dy, mask, out=call.buffer("dx", dy.shape, self.dtype))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed, "noise_shape": self.noise_shape}

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import random
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru import activations, checks
+from fastgru.layers import options
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.regularization.dropout import Dropout
+from fastgru.layers.seeded import Seeded
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -25,7 +32,7 @@ class SpatialDropout1D(Dropout):
         For a stream of the layer's own.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(rate, (None, 1, None), seed, **kwargs)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -58,10 +65,14 @@ class SpatialDropout2D(Dropout):
         For a stream of the layer's own.
     """
 
-    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
-        self.data_format = data_format or "channels_last"
-        shared = (None, 1, 1, None) if self.data_format == "channels_last" else (None, None, 1, 1)
-        super().__init__(rate, shared, seed, **kwargs)
+    data_format: str = options.data_format()
+
+    def __init__(
+        self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__(rate, seed=seed, **kwargs)
+        self._set_options(locals())
+        self.noise_shape = (None, 1, 1, None) if self.data_format == "channels_last" else (None, None, 1, 1)
 
     def get_config(self) -> dict[str, Any]:
         # Keras's constructor takes no others
@@ -70,7 +81,7 @@ class SpatialDropout2D(Dropout):
 
 
 # what a dropped number becomes: SELU's lower limit
-_LIMIT = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+_LIMIT = -activations.SELU_ALPHA * activations.SELU_SCALE
 
 
 @registered("keras.layers")
@@ -89,23 +100,18 @@ class AlphaDropout(Dropout):
         if not call.training or self.rate == 0:
             return x
         shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
-        kept = (self._seeded or random.stream()).random(shape, np.float32) >= self.rate
+        kept = self._generator.random(shape, np.float32) >= self.rate
         a = ((1 - self.rate) * (1 + self.rate * _LIMIT**2)) ** -0.5
         call.saved["mask"] = np.multiply(kept, a, dtype=self.dtype)
         return np.asarray(np.where(kept, x, _LIMIT) * a - a * _LIMIT * self.rate, self.dtype)
 
 
-class Gaussian(Layer):
-    """Normal noise in training; a subclass says how it meets the inputs."""
-
-    def __init__(self, seed: int | None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.seed = seed
-        self._seeded = None if seed is None else np.random.default_rng(seed)
+class Gaussian(Seeded):
+    """Normal noise in training; a subclass says how it changes the inputs."""
 
     def _noise(self, call: Call, shape: tuple[int, ...], stddev: float) -> Array:
         noise = call.buffer("noise", shape, self.dtype)
-        (self._seeded or random.stream()).standard_normal(dtype=noise.dtype.type, out=noise)
+        self._generator.standard_normal(dtype=noise.dtype.type, out=noise)
         noise *= stddev
         return noise
 
@@ -122,11 +128,12 @@ class GaussianNoise(Gaussian):
         For a stream of the layer's own.
     """
 
-    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(seed, **kwargs)
-        if not 0 <= stddev <= 1:
-            raise ValueError(f"GaussianNoise {self.name!r}: stddev must lie in [0, 1], got {stddev!r}.")
-        self.stddev = stddev
+    stddev: float = options.option(checks.rate)
+    seed: int | None = options.seed()
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -138,9 +145,6 @@ class GaussianNoise(Gaussian):
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         return d_outputs[0]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
 
 
 @registered("keras.layers")
@@ -155,11 +159,12 @@ class GaussianDropout(Gaussian):
         For a stream of the layer's own.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(seed, **kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"GaussianDropout {self.name!r}: rate must lie in [0, 1), got {rate!r}.")
-        self.rate = rate
+    rate: float = options.option(checks.rate_below_one)
+    seed: int | None = options.seed()
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -176,6 +181,3 @@ class GaussianDropout(Gaussian):
         if noise is None or dy is None:
             return dy
         return np.multiply(dy, noise, out=call.buffer("dx", dy.shape, self.dtype))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -1,1 +1,18 @@
 """Layers that move numbers and leave them as they are."""
+
+from fastgru.layers.reshaping.padding import Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D
+from fastgru.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
+from fastgru.layers.reshaping.up_sampling import UpSampling1D, UpSampling2D
+
+__all__ = [
+    "Cropping1D",
+    "Cropping2D",
+    "Flatten",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+]

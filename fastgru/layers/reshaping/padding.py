@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
-from fastgru.layers.convolutional.windows import SpatialLayer, inside, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.checks import integers
+from fastgru.layers import options
+from fastgru.layers.convolutional.windows import Margins, SpatialLayer, inside
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+EndsOfTwo = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 
-def pairs(value: Any, where: str) -> Sequence[tuple[int, ...]]:
-    """Two pairs of numbers: one number for all, one for each axis, or a pair for each."""
+def ends(value: Any, where: str, name: str) -> tuple[int, ...]:
+    """Numbers for both ends of an axis, or one for both."""
+    return integers(value, 2, where, name, least=0)
+
+
+def ends_of_two(value: Any, where: str, name: str) -> Margins:
+    """Numbers for both ends of two axes: one for all, one for each axis, or a pair for each."""
     axes = value if isinstance(value, (list, tuple)) else (value, value)
     if len(axes) != 2:
-        raise ValueError(f"{where}: expected a number, two, or two pairs, got {value!r}.")
-    return tuple(whole_numbers(axis, 2, where, least=0) for axis in axes)
+        raise ValueError(f"{where}, {name}: expected a number, two, or two pairs, got {value!r}.")
+    return tuple(ends(axis, where, name) for axis in axes)
 
 
 class ZeroPadding(SpatialLayer):
     """Base of the layers that put zeros around their input."""
 
-    margins: Sequence[tuple[int, ...]]
+    margins: Margins
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
@@ -57,13 +71,14 @@ class ZeroPadding1D(ZeroPadding):
 
     rank = 1
 
-    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(data_format, **kwargs)
-        self.padding = whole_numbers(padding, 2, f"{self._where}, padding", least=0)
-        self.margins = [self.padding]
+    padding: tuple[int, ...] = options.option(ends)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.padding}
+    def __init__(
+        self, padding: int | tuple[int, int] = 1, data_format: str | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
+        self.margins = [self.padding]
 
 
 @registered("keras.layers")
@@ -79,32 +94,30 @@ class ZeroPadding2D(ZeroPadding):
 
     rank = 2
 
-    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(data_format, **kwargs)
-        self.margins = pairs(padding, f"{self._where}, padding")
+    padding: Margins = options.option(ends_of_two, before=attrgetter("margins"))
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.margins}
+    def __init__(
+        self, padding: EndsOfTwo = (1, 1), data_format: str | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
+        self.margins = self.padding
 
 
 class Cropping(SpatialLayer):
     """Base of the layers that take cells away at the ends of the axes."""
 
-    margins: Sequence[tuple[int, ...]]
+    margins: Margins
+    cropping: Any
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
         found = [None if one is None else one - sum(less) for one, less in zip(sizes, self.margins, strict=True)]
         if any(one is not None and one <= 0 for one in found):
             raise ValueError(
-                f"{self._where}: cropping {self._given} leaves nothing of input of shape {tuple(input_shape)}."
+                f"{self._where}: cropping {self.cropping} leaves nothing of input of shape {tuple(input_shape)}."
             )
         return self._joined(input_shape[0], found, channels)
-
-    @property
-    def _given(self) -> Any:
-        """The argument as Keras has it."""
-        return self.margins
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -121,9 +134,6 @@ class Cropping(SpatialLayer):
         inside(self._channels_last(dx), self.margins)[...] = self._channels_last(dy)
         return dx
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cropping": self._given}
-
 
 @registered("keras.layers")
 class Cropping1D(Cropping):
@@ -137,19 +147,14 @@ class Cropping1D(Cropping):
 
     rank = 1
 
-    def __init__(self, cropping: Any = 1, **kwargs: Any) -> None:
-        super().__init__("channels_last", **kwargs)
-        self.cropping = whole_numbers(cropping, 2, f"{self._where}, cropping", least=0)
+    data_format: str = options.data_format(in_config=False)  # Keras's layer has none
+    cropping: tuple[int, ...] = options.option(ends)
+
+    def __init__(self, cropping: int | tuple[int, int] = 1, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
+        self.data_format = "channels_last"
         self.margins = [self.cropping]
-
-    @property
-    def _given(self) -> Any:
-        return self.cropping
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["data_format"]  # Keras's layer has none
-        return config
 
 
 @registered("keras.layers")
@@ -165,6 +170,11 @@ class Cropping2D(Cropping):
 
     rank = 2
 
-    def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(data_format, **kwargs)
-        self.margins = pairs(cropping, f"{self._where}, cropping")
+    cropping: Margins = options.option(ends_of_two, before=attrgetter("margins"))
+
+    def __init__(
+        self, cropping: EndsOfTwo = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Unpack[LayerOptions]
+    ) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
+        self.margins = self.cropping

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru import checks
+from fastgru.layers import options
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Reshaping(Layer):
@@ -36,13 +44,11 @@ class Flatten(Reshaping):
         ``"channels_first"`` moves axis 1 to the end before. None is ``"channels_last"``.
     """
 
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+    data_format: str = options.data_format()
+
+    def __init__(self, data_format: str | None = None, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        self.data_format = data_format or "channels_last"
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                f"Flatten {self.name!r}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}."
-            )
+        self._set_options(locals())
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes = input_shape[1:]
@@ -65,8 +71,12 @@ class Flatten(Reshaping):
             return self._transposed(call, "dx", dy, (0, dy.ndim - 1, *range(1, dy.ndim - 1)))
         return dy.reshape(batch, *sizes)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
+
+def _target_shape(value: Any, where: str, name: str) -> tuple[int, ...]:
+    sizes = tuple(value)
+    if not all(isinstance(size, checks.INTEGERS) and size >= -1 for size in sizes) or sizes.count(-1) > 1:
+        raise ValueError(f"{where}: {name} must have sizes of at least 0 and at most one -1, got {value!r}.")
+    return sizes
 
 
 @registered("keras.layers")
@@ -79,15 +89,11 @@ class Reshape(Reshaping):
         Without the batch axis; one size may be -1 and is what remains.
     """
 
-    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+    target_shape: tuple[int, ...] = options.option(_target_shape)
+
+    def __init__(self, target_shape: Sequence[int], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        self.target_shape = tuple(target_shape)
-        whole = all(isinstance(size, (int, np.integer)) and size >= -1 for size in self.target_shape)
-        if not whole or self.target_shape.count(-1) > 1:
-            raise ValueError(
-                f"Reshape {self.name!r}: target_shape must have sizes of at least 0 and at most one -1, "
-                f"got {target_shape!r}."
-            )
+        self._set_options(locals())
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, *sizes = input_shape
@@ -113,8 +119,12 @@ class Reshape(Reshaping):
         (dy,) = d_outputs
         return None if dy is None else dy.reshape(call.saved["shape"])
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "target_shape": self.target_shape}
+
+def _dims(value: Any, where: str, name: str) -> tuple[int, ...]:
+    axes = tuple(value)
+    if sorted(axes) != list(range(1, len(axes) + 1)):
+        raise ValueError(f"{where}: {name} must hold each of 1, 2, ... once, got {value!r}.")
+    return axes
 
 
 @registered("keras.layers")
@@ -127,11 +137,11 @@ class Permute(Reshaping):
         For each axis of the output but the batch the axis of the input, counted from 1.
     """
 
-    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+    dims: tuple[int, ...] = options.option(_dims)
+
+    def __init__(self, dims: Sequence[int], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
-        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"Permute {self.name!r}: dims must hold each of 1, 2, ... once, got {dims!r}.")
+        self._set_options(locals())
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != len(self.dims) + 1:
@@ -150,9 +160,6 @@ class Permute(Reshaping):
         (dy,) = d_outputs
         return None if dy is None else self._transposed(call, "dx", dy, np.argsort((0, *self.dims)).tolist())
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dims": self.dims}
-
 
 @registered("keras.layers")
 class RepeatVector(Reshaping):
@@ -163,11 +170,11 @@ class RepeatVector(Reshaping):
     n : int
     """
 
-    def __init__(self, n: int, **kwargs: Any) -> None:
+    n: int = options.size()
+
+    def __init__(self, n: int, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n <= 0:
-            raise ValueError(f"RepeatVector {self.name!r}: n must be a positive integer, got {n!r}.")
-        self.n = int(n)
+        self._set_options(locals())
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2:
@@ -190,6 +197,3 @@ class RepeatVector(Reshaping):
         dx = call.buffer("dx", (len(dy), dy.shape[2]), self.dtype)
         np.sum(dy, axis=1, out=dx)
         return dx
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "n": self.n}

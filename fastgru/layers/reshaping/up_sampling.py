@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru.layers.convolutional.windows import SpatialLayer, whole_numbers
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers import options
+from fastgru.layers.convolutional.windows import SpatialLayer, per_axis
+from fastgru.layers.options import LayerOptions, Sizes
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+def _only_nearest(value: Any, where: str, name: str) -> str:
+    if value != "nearest":
+        raise ValueError(f"{where}: only {name}='nearest' is supported, got {value!r}.")
+    return "nearest"
 
 
 class UpSampling(SpatialLayer):
@@ -49,14 +61,13 @@ class UpSampling1D(UpSampling):
 
     rank = 1
 
-    def __init__(self, size: Any = 2, **kwargs: Any) -> None:
-        super().__init__("channels_last", **kwargs)
-        self.size = whole_numbers(size, 1, f"{self._where}, size")
+    data_format: str = options.data_format(in_config=False)  # Keras's layer has none
+    size: tuple[int, ...] = per_axis(serialize=lambda size: size[0])
 
-    def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "size": self.size[0]}
-        del config["data_format"]  # Keras's layer has none
-        return config
+    def __init__(self, size: int = 2, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
+        self.data_format = "channels_last"
 
 
 @registered("keras.layers")
@@ -73,14 +84,15 @@ class UpSampling2D(UpSampling):
 
     rank = 2
 
-    def __init__(
-        self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
-    ) -> None:
-        super().__init__(data_format, **kwargs)
-        if interpolation != "nearest":
-            raise ValueError(f"{self._where}: only interpolation='nearest' is supported, got {interpolation!r}.")
-        self.size = whole_numbers(size, 2, f"{self._where}, size")
-        self.interpolation = interpolation
+    size: tuple[int, ...] = per_axis()
+    interpolation: str = options.option(_only_nearest)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "interpolation": self.interpolation}
+    def __init__(
+        self,
+        size: Sizes = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
+from fastgru.layers import options
 from fastgru.layers.core.wrapper import SequenceWrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape, activity_penalty, run_backward, run_forward
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.penalties import activity_penalty, run_backward, run_forward
 from fastgru.layers.rnn.recurrent import Recurrent, forward_side_by_side
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 SAME = ("stateful", "return_sequences", "return_state")
+
+
+def _merge_mode(value: Any, where: str, name: str) -> Any:
+    return checks.choice(value, MERGE_MODES, where, name)
 
 
 @registered("keras.layers")
@@ -40,22 +53,21 @@ class Bidirectional(SequenceWrapper):
 
     inner = ("forward_layer", "backward_layer")
 
+    merge_mode: str | None = options.option(_merge_mode)
+
     def __init__(
         self,
         layer: Layer,
         merge_mode: str | None = "concat",
         weights: Sequence[npt.ArrayLike] | None = None,
         backward_layer: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         for given in (layer, backward_layer or layer):
             if not isinstance(given, Layer) or not all(hasattr(given, option) for option in (*SAME, "go_backwards")):
                 raise ValueError(f"Bidirectional {self.name!r}: expected a recurrent layer to wrap, got {given!r}.")
-        if merge_mode not in MERGE_MODES:
-            raise ValueError(
-                f"Bidirectional {self.name!r}: merge_mode must be one of {MERGE_MODES}, got {merge_mode!r}."
-            )
+        self._set_options(locals())
         self.forward_layer = _renewed(layer, "forward_")
         self.backward_layer = backward_layer or _renewed(layer, "backward_", go_backwards=True)
         if self.forward_layer.go_backwards == self.backward_layer.go_backwards:
@@ -70,7 +82,6 @@ class Bidirectional(SequenceWrapper):
                     f"Bidirectional {self.name!r}: the two layers must have the same {option}, "
                     f"got {forward} and {backward}."
                 )
-        self.merge_mode = merge_mode
         self.stateful: bool = self.forward_layer.stateful
         self.return_sequences: bool = self.forward_layer.return_sequences
         self.return_state: bool = self.forward_layer.return_state
@@ -214,8 +225,8 @@ class Bidirectional(SequenceWrapper):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        config["layer"] = config.pop("forward_layer")  # the name of the argument
-        return {**config, "merge_mode": self.merge_mode}
+        layer, merge_mode = config.pop("forward_layer"), config.pop("merge_mode")
+        return {**config, "layer": layer, "merge_mode": merge_mode}  # `layer` is the name of the argument
 
 
 def _halves(states: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -5,25 +5,31 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.core.wrapper import Wrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.gru import GRU
 from fastgru.layers.rnn.lstm import LSTM
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
 
-_INITIALIZERS = ("use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer")
-_THE_REST = (
-    *("kernel_regularizer", "recurrent_regularizer", "bias_regularizer"),
-    *("kernel_constraint", "recurrent_constraint", "bias_constraint"),
-    *("dropout", "recurrent_dropout"),
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+_OF_SEQUENCES = frozenset(  # the arguments of a layer that mean nothing to a single step
+    {
+        *("activity_regularizer", "return_sequences", "return_state", "go_backwards", "stateful", "unroll"),
+        *("zero_output_for_mask", "use_cudnn", "implementation", "kwargs"),
+    }
 )
 
 
@@ -83,8 +89,8 @@ class Step(Layer):
 class Cell(Step):
     """Base of the cells.
 
-    A subclass names the layer of which it is one step and the arguments that it shares with it, in Keras's order; their
-    defaults are the layer's.
+    A subclass names the layer of which it is one step: its arguments are the layer's that are not of whole sequences,
+    with the same defaults.
     """
 
     layer_class: ClassVar[type[Recurrent]]
@@ -95,6 +101,8 @@ class Cell(Step):
     def __init_subclass__(cls) -> None:
         cls.state_count = cls.layer_class.state_count
         of_layer = inspect.signature(cls.layer_class).parameters
+        # Keras has the seed last
+        cls.arguments = tuple([name for name in of_layer if name not in {*_OF_SEQUENCES, "seed"}] + ["seed"])
         of_base = inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD)
         cls.__signature__ = inspect.Signature([*(of_layer[name] for name in cls.arguments), of_base])
 
@@ -103,7 +111,8 @@ class Cell(Step):
         of_base = given.pop("kwargs", {})
         of_base.pop("implementation", None)  # Keras's choice among ways to compute the same
         super().__init__(**of_base)
-        self._layer = self.layer_class(**given, name=self.name, dtype=self.dtype, return_state=True)
+        of_layer: dict[str, Any] = {**given, "name": self.name, "dtype": self.dtype, "return_state": True}
+        self._layer = self.layer_class(**of_layer)
         self.units = self._layer.units
 
     @property
@@ -150,7 +159,6 @@ class GRUCell(Cell):
     """One step of a `GRU`, where the parameters are explained; `RNN` runs it over sequences."""
 
     layer_class = GRU
-    arguments = ("units", "activation", "recurrent_activation", *_INITIALIZERS, *_THE_REST, "reset_after", "seed")
 
 
 @registered("keras.layers")
@@ -158,10 +166,6 @@ class LSTMCell(Cell):
     """One step of an `LSTM`, where the parameters are explained; its states are ``[h, c]``."""
 
     layer_class = LSTM
-    arguments = (
-        *("units", "activation", "recurrent_activation", *_INITIALIZERS, "unit_forget_bias"),
-        *(*_THE_REST, "seed"),
-    )
 
 
 @registered("keras.layers")
@@ -169,7 +173,6 @@ class SimpleRNNCell(Cell):
     """One step of a `SimpleRNN`, where the parameters are explained."""
 
     layer_class = SimpleRNN
-    arguments = ("units", "activation", *_INITIALIZERS, *_THE_REST, "seed")
 
 
 @registered("keras.layers")
@@ -183,7 +186,7 @@ class StackedRNNCells(Step, Wrapper):
 
     inner = ("cells",)
 
-    def __init__(self, cells: Sequence[Cell], **kwargs: Any) -> None:
+    def __init__(self, cells: Sequence[Cell], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         strangers = [cell for cell in cells if not isinstance(cell, Cell)]
         if strangers or not cells:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastgru import activations, kernels
+from fastgru import kernels
+from fastgru.activations import Activation
 from fastgru.kernels import reference
-from fastgru.layers.layer import Array
+from fastgru.layers import options
+from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.rnn.recurrent import Dropped, Recurrent
 from fastgru.registry import registered
+from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -67,22 +73,26 @@ class GRU(Recurrent):
     _absent = (None,)
     _twin = (reference.gru_forward, reference.gru_backward)
 
+    recurrent_activation: Activation = options.activation()
+    reset_after: bool = options.flag()
+    seed: int | None = options.seed()
+
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
+        kernel_regularizer: RegularizerLike = None,
+        recurrent_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        recurrent_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -95,35 +105,10 @@ class GRU(Recurrent):
         use_cudnn: Any = "auto",
         zero_output_for_mask: bool = False,
         implementation: int = 2,
-        **kwargs: Any,
+        **kwargs: Unpack[PlainOptions],
     ) -> None:
-        super().__init__(
-            units=units,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            unroll=unroll,
-            zero_output_for_mask=zero_output_for_mask,
-            **kwargs,
-        )
-        self.reset_after = self._flag("reset_after", reset_after)
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
@@ -132,11 +117,11 @@ class GRU(Recurrent):
         return bias if self.reset_after else bias[None]
 
     def _pack_size(self) -> int:
-        return kernels.module(self.dtype).gru_pack_size(self.kernel.value.shape[0], self.units, self.reset_after)
+        return kernels.module(self.dtype).gru_pack_size(self.kernel.shape[0], self.units, self.reset_after)
 
-    def _pack(self, packed: Array) -> None:
-        kernel, recurrent_kernel = self.kernel.value, self.recurrent_kernel.value
-        kernels.module(self.dtype).gru_pack(kernel, recurrent_kernel, self._bias_read(), self.reset_after, packed)
+    def _pack(self, packed: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None) -> None:
+        shaped = None if bias is None else self._shaped(bias)
+        kernels.module(self.dtype).gru_pack(kernel, recurrent_kernel, shaped, self.reset_after, packed)
 
     def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
         return kernels.module(self.dtype).gru_memory(*shape, self.units, self.reset_after, packed, keep)
@@ -147,11 +132,3 @@ class GRU(Recurrent):
 
     def _options(self, masks: Dropped) -> reference.GRUOptions:
         return reference.GRUOptions(**self._common_options(masks), reset_after=self.reset_after)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "reset_after": self.reset_after,
-            "seed": self.seed,
-        }

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import activations
-from fastgru.layers.layer import Array
+from fastgru.activations import Activation
+from fastgru.layers import options
+from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.registry import registered
+from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -49,23 +54,27 @@ class LSTM(Recurrent):
     state_count = 2
     cell_name = "lstm_cell"
 
+    recurrent_activation: Activation = options.activation()
+    unit_forget_bias: bool = options.flag()
+    seed: int | None = options.seed()
+
     def __init__(
         self,
         units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
+        activation: ActivationLike = "tanh",
+        recurrent_activation: ActivationLike = "sigmoid",
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        recurrent_initializer: InitializerLike = "orthogonal",
+        bias_initializer: InitializerLike = "zeros",
         unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
+        kernel_regularizer: RegularizerLike = None,
+        recurrent_regularizer: RegularizerLike = None,
+        bias_regularizer: RegularizerLike = None,
+        activity_regularizer: RegularizerLike = None,
+        kernel_constraint: ConstraintLike = None,
+        recurrent_constraint: ConstraintLike = None,
+        bias_constraint: ConstraintLike = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
@@ -77,35 +86,10 @@ class LSTM(Recurrent):
         use_cudnn: Any = "auto",
         zero_output_for_mask: bool = False,
         implementation: int = 2,
-        **kwargs: Any,
+        **kwargs: Unpack[PlainOptions],
     ) -> None:
-        super().__init__(
-            units=units,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            activity_regularizer=activity_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            return_sequences=return_sequences,
-            return_state=return_state,
-            go_backwards=go_backwards,
-            stateful=stateful,
-            unroll=unroll,
-            zero_output_for_mask=zero_output_for_mask,
-            **kwargs,
-        )
-        self.unit_forget_bias = self._flag("unit_forget_bias", unit_forget_bias)
+        super().__init__(**kwargs)
+        self._set_options(locals())
 
     def _first_bias(self) -> Any:
         if not self.unit_forget_bias:
@@ -117,11 +101,3 @@ class LSTM(Recurrent):
             return np.concatenate([of_i, np.ones(self.units, dtype), of_c_and_o])
 
         return first
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "unit_forget_bias": self.unit_forget_bias,
-            "seed": self.seed,
-        }

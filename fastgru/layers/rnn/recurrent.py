@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import activations, config, constraints, initializers, kernels, random, regularizers, threads
+from fastgru import activations, checks, config, kernels, threads
+from fastgru.activations import Activation
+from fastgru.constraints import Constraint
+from fastgru.initializers import Initializer
 from fastgru.kernels import reference_rnn
-from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
+from fastgru.layers import options
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.packing import Packing
 from fastgru.layers.regularization.dropout import keep_mask
-from fastgru.registry import serialize
+from fastgru.layers.rnn.sequence_layer import SequenceLayer
+from fastgru.layers.seeded import Seeded
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
+from fastgru.regularizers import Regularizer
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 # the activations that the kernels do not know, or, as softmax, not one number at a time
 _IN_NUMPY = (None, activations.softmax.kernel_id)
@@ -32,7 +44,7 @@ def _depth(value: Any) -> int:
     return len(getattr(value, "shape", ()))
 
 
-class Recurrent(Layer):
+class Recurrent(SequenceLayer, Seeded):
     """Base of the layers that carry a state over sequences (B, T, F).
 
     A subclass says how many gates and states it has and where Keras keeps its weights. Its kernels are those of rnn.pxi
@@ -46,88 +58,32 @@ class Recurrent(Layer):
     state_count: ClassVar[int] = 1
     cell_name: ClassVar[str]
     _kernels: ClassVar[tuple[str, str]] = ("rnn_forward", "rnn_backward")
-    # TensorFlow's rule: steps masked before the first used one put out 0, not the initial state
-    zero_until_used = False
     _absent: ClassVar[tuple[None, ...]] = (None, None)  # one for each state that the kernels take
     _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
         reference_rnn.rnn_forward,
         reference_rnn.rnn_backward,
     )
 
-    def __init__(
-        self,
-        *,
-        units: int,
-        activation: Any,
-        recurrent_activation: Any = None,  # None in layers without gates: the kernels ask for one and do not use it
-        use_bias: bool,
-        kernel_initializer: Any,
-        recurrent_initializer: Any,
-        bias_initializer: Any,
-        kernel_regularizer: Any,
-        recurrent_regularizer: Any,
-        bias_regularizer: Any,
-        kernel_constraint: Any,
-        recurrent_constraint: Any,
-        bias_constraint: Any,
-        dropout: float,
-        recurrent_dropout: float,
-        seed: int | None,
-        return_sequences: bool,
-        return_state: bool,
-        go_backwards: bool,
-        stateful: bool,
-        unroll: bool,
-        zero_output_for_mask: bool,
-        **kwargs: Any,
-    ) -> None:
+    units: int = options.size()
+    activation: Activation = options.activation()
+    use_bias: bool = options.flag()
+    kernel_initializer: Initializer = options.initializer()
+    recurrent_initializer: Initializer = options.initializer()
+    bias_initializer: Initializer = options.initializer()
+    kernel_regularizer: Regularizer | None = options.regularizer()
+    recurrent_regularizer: Regularizer | None = options.regularizer()
+    bias_regularizer: Regularizer | None = options.regularizer()
+    activity_regularizer: Regularizer | None = options.regularizer()
+    kernel_constraint: Constraint | None = options.constraint()
+    recurrent_constraint: Constraint | None = options.constraint()
+    bias_constraint: Constraint | None = options.constraint()
+    dropout: float = options.option(checks.clamped_rate)
+    recurrent_dropout: float = options.option(checks.clamped_rate)
+    recurrent_activation: Activation = activations.linear  # the kernels ask layers without gates, and do not use it
+
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units <= 0:
-            raise ValueError(f"{self._where}: units must be a positive integer, got {units!r}.")
-        self.units = int(units)
-        self.activation = activations.get(activation)
-        self.recurrent_activation = activations.get(recurrent_activation)
-        self.use_bias = self._flag("use_bias", use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.recurrent_initializer = initializers.get(recurrent_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.recurrent_constraint = constraints.get(recurrent_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-        self.dropout = self._rate("dropout", dropout)
-        self.recurrent_dropout = self._rate("recurrent_dropout", recurrent_dropout)
-        if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0):
-            raise ValueError(f"{self._where}: seed must be None or a whole number of at least 0, got {seed!r}.")
-        self.seed = None if seed is None else int(seed)
-        self._seeded = None if seed is None else np.random.default_rng(seed)
-        self.return_sequences = self._flag("return_sequences", return_sequences)
-        self.return_state = self._flag("return_state", return_state)
-        self.go_backwards = self._flag("go_backwards", go_backwards)
-        self.stateful = self._flag("stateful", stateful)
-        self.unroll = self._flag("unroll", unroll)
-        self.zero_output_for_mask = self._flag("zero_output_for_mask", zero_output_for_mask)
-        self.states: list[Array] | None = None
         self._packing = Packing()
-
-    @property
-    def _where(self) -> str:
-        """How an error names the layer."""
-        return f"{type(self).__name__} {self.name!r}"
-
-    def _flag(self, name: str, value: Any) -> bool:
-        if not isinstance(value, (bool, np.bool_, int, np.integer)) or value not in (0, 1):
-            raise ValueError(f"{self._where}: {name} must be True or False, got {value!r}.")
-        return bool(value)
-
-    def _rate(self, name: str, value: Any) -> float:
-        """A dropout rate, clamped to [0, 1] as in Keras."""
-        numbers = (int, float, np.integer, np.floating)
-        if not isinstance(value, numbers) or isinstance(value, bool) or np.isnan(value):
-            raise ValueError(f"{self._where}: {name} must be a number from 0 to 1, got {value!r}.")
-        return min(1.0, max(0.0, float(value)))
 
     # --- weights and shapes -----------------------------------------------------------------------
 
@@ -136,20 +92,14 @@ class Recurrent(Layer):
         features = input_shape[-1]
         if features is None:
             raise ValueError(f"{self._where}: the number of features must be known to build it, got {input_shape}.")
-        batch = input_shape[0]
-        if self.stateful and batch is None:
-            raise ValueError(
-                f"{self._where}: stateful=True needs a fixed batch size, got {input_shape}; "
-                "give batch_shape=(batch, timesteps, features)."
-            )
+        self._check_batch(input_shape)
         try:
             self._add_weights(features, self.gates * self.units)
         except Exception:
             if not self.built:  # the next attempt begins anew
                 self._weights.clear()
             raise
-        if self.stateful and batch is not None:
-            self.states = [np.zeros((batch, self.units), self.dtype) for _ in range(self.state_count)]
+        self._store_zeros(input_shape[0], [self.units] * self.state_count)
         self.built = True
 
     def _add_weights(self, features: int, width: int) -> None:
@@ -186,7 +136,7 @@ class Recurrent(Layer):
         return self.bias_initializer
 
     def _check_shape(self, shape: Shape) -> None:
-        features = self.kernel.value.shape[0] if self.built else None
+        features = self.kernel.shape[0] if self.built else None
         if len(shape) != 3 or (features is not None and shape[2] != features):
             expected = f"(batch, timesteps, {'features' if features is None else features})"
             raise ValueError(f"{self._where}: expected input of shape {expected}, got {tuple(shape)}.")
@@ -194,8 +144,7 @@ class Recurrent(Layer):
     def check_inputs(self, *inputs: Array) -> None:
         x, states = inputs[0], inputs[1:]
         self._check_shape(x.shape)
-        if 0 in x.shape:
-            raise ValueError(f"{self._where}: the input is empty, its shape is {x.shape}.")
+        self._check_not_empty(x)
         shape = (x.shape[0], self.units)
         if states and (len(states) != self.state_count or any(state.shape != shape for state in states)):
             expected = "one initial state" if self.state_count == 1 else f"{self.state_count} initial states"
@@ -204,56 +153,13 @@ class Recurrent(Layer):
             )
         self._check_rows(x)
 
-    def _check_rows(self, x: Array) -> None:
-        """ValueError where the stored states are of another number of rows: the kernels trust that they fit."""
-        if self.stateful and self.states is not None and len(self.states[0]) != x.shape[0]:
-            raise ValueError(
-                f"{self._where}: stateful=True was built for batches of {len(self.states[0])} rows, got {len(x)}."
-            )
-
     def compute_output_shape(self, input_shape: Shape) -> Any:
         last = (input_shape[0], self.units)
         output = (*input_shape[:2], self.units) if self.return_sequences else last
         return (output, *[last] * self.state_count) if self.return_state else output
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
-        return call.mask if self.return_sequences else None
-
-    def reset_states(self) -> None:
-        """Set the stored states of a stateful layer to zero."""
-        for state in self.states or []:
-            state[...] = 0
-
-    reset_state = reset_states
-
     def file_items(self) -> Any:
         return [("cell", self._weights)]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-            "go_backwards": self.go_backwards,
-            "stateful": self.stateful,
-            "unroll": self.unroll,
-            "zero_output_for_mask": self.zero_output_for_mask,
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": serialize(self.kernel_initializer),
-            "recurrent_initializer": serialize(self.recurrent_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
-            "kernel_regularizer": serialize(self.kernel_regularizer),
-            "recurrent_regularizer": serialize(self.recurrent_regularizer),
-            "bias_regularizer": serialize(self.bias_regularizer),
-            "activity_regularizer": serialize(self.activity_regularizer),
-            "kernel_constraint": serialize(self.kernel_constraint),
-            "recurrent_constraint": serialize(self.recurrent_constraint),
-            "bias_constraint": serialize(self.bias_constraint),
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-        }
 
     # --- calls ------------------------------------------------------------------------------------
 
@@ -367,9 +273,11 @@ class Recurrent(Layer):
             self._take_room(call, *room[1:])
             saved["room"] = room
         if tiles and not call.differentiate:
-            saved["packed"] = self._packing.packed(self._weights, self._pack_size, self._pack)
+            weights, saved["packed"] = self._packing.read(call, self._weights, self._pack_size, self._pack)
+        else:
+            weights = tuple([call.value(weight) for weight in self._weights])
         return (
-            x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), saved["packed"], *saved["states"],
+            x, *self._shaped_weights(weights), saved["packed"], *saved["states"],
             _bytes(call.mask), *self._kernel_options(), call.differentiate, saved["memory"], saved["y"],
             *self._padded(saved["lasts"]),
         )  # fmt: skip
@@ -401,8 +309,8 @@ class Recurrent(Layer):
             d_states = tuple(call.buffer(name, (len(x), self.units), self.dtype) for name in names)
         with threads.one_blas_thread(packed is None):
             getattr(kernels.module(self.dtype), self._kernels[1])(
-                x, self.kernel.value, self.recurrent_kernel.value, packed, *call.saved["states"], _bytes(call.mask),
-                *self._kernel_options(), call.saved["memory"], read[0], *self._padded(read[1:]), dx,
+                x, call.value(self.kernel), call.value(self.recurrent_kernel), packed, *call.saved["states"],
+                _bytes(call.mask), *self._kernel_options(), call.saved["memory"], read[0], *self._padded(read[1:]), dx,
                 *self._padded(d_states), *self._gradients(), threads.get_num_threads(),
             )  # fmt: skip
         return dx, *d_states
@@ -410,11 +318,11 @@ class Recurrent(Layer):
     # what the next four methods say of rnn.pxi, a layer with kernels of its own says of those
 
     def _pack_size(self) -> int:
-        features, columns = self.kernel.value.shape
+        features, columns = self.kernel.shape
         return kernels.module(self.dtype).rnn_pack_size(features, self.units, columns)
 
-    def _pack(self, packed: Array) -> None:
-        kernels.module(self.dtype).rnn_pack(self.kernel.value, self.recurrent_kernel.value, packed)
+    def _pack(self, packed: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None) -> None:
+        kernels.module(self.dtype).rnn_pack(kernel, recurrent_kernel, packed)
 
     def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
         return kernels.module(self.dtype).rnn_memory(*shape, self.units, self.gates * self.units, keep)
@@ -427,8 +335,9 @@ class Recurrent(Layer):
         """The bias, or its gradient, in the shape in which the kernels read it."""
         return bias
 
-    def _bias_read(self) -> Array | None:
-        return None if self.bias is None else self._shaped(self.bias.value)
+    def _shaped_weights(self, weights: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
+        """Kernel, recurrent kernel and, where there is one, bias, as the kernels read them."""
+        return weights[0], weights[1], self._shaped(weights[2]) if self.use_bias else None
 
     def _gradients(self) -> tuple[Array | None, Array | None, Array | None]:
         """Where the gradients of the weights go: None for a frozen one."""
@@ -437,18 +346,19 @@ class Recurrent(Layer):
 
     def _forward_in_numpy(self, call: Call) -> None:
         x, states, masks = (call.saved[name] for name in ("x", "states", "dropout"))
+        weights = tuple([call.value(weight) for weight in self._weights])
         with threads.one_blas_thread():
             y, *lasts, call.saved["steps"] = self._twin[0](
-                x, self.kernel.value, self.recurrent_kernel.value, self._bias_read(), *states, call.mask,
-                self._options(masks),
+                x, *self._shaped_weights(weights), *states, call.mask, self._options(masks)
             )  # fmt: skip
         call.saved.update(y=y, lasts=tuple(lasts[: self.state_count]), room=None)
 
     def _backward_in_numpy(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
         steps, options = call.saved.pop("steps"), self._options(call.saved["dropout"])
         with threads.one_blas_thread():
+            kernel, recurrent_kernel = call.value(self.kernel), call.value(self.recurrent_kernel)
             dx, *d_states, d_kernel, d_recurrent_kernel, d_bias = self._twin[1](
-                self.kernel.value, self.recurrent_kernel.value, options, steps, d_y, *self._padded(d_lasts)
+                kernel, recurrent_kernel, options, steps, d_y, *self._padded(d_lasts)
             )
         for gradient, new in zip(self._gradients(), (d_kernel, d_recurrent_kernel, d_bias), strict=True):
             if gradient is not None:
@@ -497,7 +407,7 @@ class Recurrent(Layer):
 
     def _dropout_masks(self, batch: int, features: int) -> Dropped:
         """What multiplies the inputs (1 or G, B, F) and the state (G, B, H) of G gates; None: nothing is dropped."""
-        generator = self._seeded or random.stream()
+        generator = self._generator
         gates = self.gates if self.recurrent_dropout else 1
         shapes = ((gates, batch, features), (gates, batch, self.units))
         on_x, on_h = (

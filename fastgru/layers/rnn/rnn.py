@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru.layers.core.wrapper import SequenceWrapper
-from fastgru.layers.layer import Array, Call, Shape
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
-from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.sequence_layer import SequenceLayer
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
-class RNN(SequenceWrapper):
+class RNN(SequenceLayer, SequenceWrapper):
     """Run a cell, or a stack of cells, over sequences (B, T, F).
 
     No state of a cell depends on the cells above it, so the cells run one after the other over the whole sequence, each
@@ -38,7 +43,6 @@ class RNN(SequenceWrapper):
     """
 
     inner = ("cell",)
-    zero_until_used = Recurrent.zero_until_used  # likewise, of the last cell's output
 
     def __init__(
         self,
@@ -49,7 +53,7 @@ class RNN(SequenceWrapper):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
@@ -59,13 +63,7 @@ class RNN(SequenceWrapper):
                 "cells of one's own are not supported."
             )
         self._settle_dtype(kwargs.get("dtype"))
-        self.return_sequences = bool(return_sequences)
-        self.return_state = bool(return_state)
-        self.go_backwards = bool(go_backwards)
-        self.stateful = bool(stateful)
-        self.unroll = bool(unroll)
-        self.zero_output_for_mask = bool(zero_output_for_mask)
-        self.states: list[Array] | None = None
+        self._set_options(locals())
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or input_shape[2] is None:
@@ -73,15 +71,9 @@ class RNN(SequenceWrapper):
                 f"RNN {self.name!r}: expected input of shape (batch, timesteps, features) with a known number of "
                 f"features, got {tuple(input_shape)}."
             )
-        batch = input_shape[0]
-        self._build_inner(self.cell, (batch, input_shape[2]))
-        if self.stateful:
-            if batch is None:
-                raise ValueError(
-                    f"RNN {self.name!r}: stateful=True needs a fixed batch size, got {input_shape}; "
-                    "give batch_shape=(batch, timesteps, features)."
-                )
-            self.states = [np.zeros((batch, size), self.dtype) for size in self.cell.state_sizes]
+        self._check_batch(input_shape)
+        self._build_inner(self.cell, (input_shape[0], input_shape[2]))
+        self._store_zeros(input_shape[0], self.cell.state_sizes)
         self.built = True
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
@@ -89,9 +81,6 @@ class RNN(SequenceWrapper):
         last, *states = self.cell.compute_output_shape((batch, None))
         output = (batch, steps, self.cell.output_size) if self.return_sequences else last
         return (output, *states) if self.return_state else output
-
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
-        return call.mask if self.return_sequences else None
 
     def check_inputs(self, *inputs: Array) -> None:
         x, states = inputs[0], [state.shape for state in inputs[1:]]
@@ -103,15 +92,7 @@ class RNN(SequenceWrapper):
         expected = [(len(x), size) for size in self.cell.state_sizes]
         if states and states != expected:
             raise ValueError(f"RNN {self.name!r}: expected initial states of shapes {expected}, got {states}.")
-        if self.states is not None and len(self.states[0]) != len(x):
-            raise ValueError(
-                f"RNN {self.name!r}: stateful=True was built for batches of {len(self.states[0])} rows, got {len(x)}."
-            )
-
-    def reset_states(self) -> None:
-        """Set the stored states of a stateful layer to zero."""
-        for state in self.states or []:
-            state[...] = 0
+        self._check_rows(x)
 
     def forward(self, call: Call, *inputs: Array) -> Any:
         layers = call.saved["layers"] = self._layers()
@@ -145,14 +126,3 @@ class RNN(SequenceWrapper):
             )
             for index, cell in enumerate(self.cell.cells)
         ]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-            "go_backwards": self.go_backwards,
-            "stateful": self.stateful,
-            "unroll": self.unroll,
-            "zero_output_for_mask": self.zero_output_for_mask,
-        }

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.core.wrapper import Wrapper
-from fastgru.layers.layer import Array, Call, Layer, Shape, run_backward, run_forward
+from fastgru.layers.layer import Layer
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.penalties import run_backward, run_forward
+from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 @registered("keras.layers")
@@ -29,7 +34,7 @@ class TimeDistributed(Wrapper):
 
     inner = ("layer",)
 
-    def __init__(self, layer: Layer, **kwargs: Any) -> None:
+    def __init__(self, layer: Layer, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not isinstance(layer, Layer):
             raise ValueError(f"TimeDistributed {self.name!r}: expected a layer to wrap, got {layer!r}.")
@@ -56,8 +61,9 @@ class TimeDistributed(Wrapper):
         batch, *rest = self.layer.compute_output_shape(self._step_shape(input_shape))
         return (batch, input_shape[1], *rest)
 
-    def as_input(self, x: npt.ArrayLike) -> Array:
-        return self.layer.as_input(x)
+    @property
+    def input_dtype(self) -> str | None:
+        return self.layer.input_dtype
 
     def check_inputs(self, *inputs: Array) -> None:
         super().check_inputs(*inputs)

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastgru.layers.layer import Layer, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight
 from fastgru.naming import snake_case
 from fastgru.saving.stored import StoredArray, StoredModel
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.convolutional.conv import Convolution
-from fastgru.layers.layer import Layer, Weight
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight
 from fastgru.saving.report import Report
 from fastgru.saving.stored import Array, StoredArray, StoredModel
 

@@ -122,13 +122,13 @@ def test_a_layer_is_an_activation_as_in_keras(keras, rng, name, options):
     x = rng.standard_normal((3, 4, 6)).astype("float32")
     theirs = getattr(keras.layers, name)(**options)
     form = keras.activations.serialize(theirs)
-    for given in (form, getattr(layers, name)(**options)):
-        ours = activations.get(given)
+    for identifier in (form, getattr(layers, name)(**options)):
+        ours = activations.get(identifier)
         np.testing.assert_allclose(ours(x), theirs(x), rtol=2e-6, atol=1e-6)
     assert activations.serialize(activations.deserialize(form)) == form
     dense = layers.Dense(2, activation=getattr(layers, name)(**options))
-    kept = keras.layers.Dense.from_config(dense.get_config()).activation
-    assert isinstance(kept, type(theirs)) and getattr(kept, "axis", None) == getattr(theirs, "axis", None)
+    reopened = keras.layers.Dense.from_config(dense.get_config()).activation
+    assert isinstance(reopened, type(theirs)) and getattr(reopened, "axis", None) == getattr(theirs, "axis", None)
 
 
 @pytest.mark.parametrize(("name", "options"), LAYERS)
@@ -149,16 +149,16 @@ def test_none_is_linear_and_lists_and_integers_are_taken():
     assert activations.get({"class_name": "function", "config": "relu"}) is activations.relu
 
 
-def test_own_function_runs_forward_and_refuses_to_train():
+def test_a_function_runs_forward_and_refuses_to_train():
     def squared(x):
         return x * x
 
-    own = activations.get(squared)
-    assert own.name == "squared" and own.kernel_id is None
-    assert own(np.array([2.0]))[0] == 4
+    activation = activations.get(squared)
+    assert activation.name == "squared" and activation.kernel_id is None
+    assert activation(np.array([2.0]))[0] == 4
     assert activations.get("squared", custom_objects={"squared": squared}).name == "squared"
     with pytest.raises(ValueError, match="'squared'"):
-        own.backward(np.ones(1), np.ones(1), np.ones(1))
+        activation.backward(np.ones(1), np.ones(1), np.ones(1))
 
 
 def test_kernel_numbers_are_distinct():

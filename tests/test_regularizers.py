@@ -1,11 +1,11 @@
-"""Regularizers and constraints: Keras's numbers, names and configs; gradients by central differences."""
+"""Regularizers: Keras's numbers, names and configs; gradients by central differences."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fastgru import constraints, regularizers
+from fastgru import regularizers
 from fastgru.registry import serialize
 
 REGULARIZERS = [
@@ -16,14 +16,6 @@ REGULARIZERS = [
     ("L1L2", {}),
     ("OrthogonalRegularizer", {"factor": 0.4}),
     ("OrthogonalRegularizer", {"mode": "columns"}),
-]
-CONSTRAINTS = [
-    ("MaxNorm", {}),
-    ("MaxNorm", {"max_value": 1.2, "axis": 1}),
-    ("NonNeg", {}),
-    ("UnitNorm", {"axis": 1}),
-    ("UnitNorm", {"axis": [0, 1]}),
-    ("MinMaxNorm", {"min_value": 1.8, "max_value": 2.1, "rate": 0.7}),
 ]
 
 
@@ -57,41 +49,24 @@ def test_gradient_has_the_dtype_of_the_weights(rng):
     assert {getattr(regularizers, name)(**a).gradient(w).dtype.name for name, a in REGULARIZERS} == {"float32"}
 
 
-@pytest.mark.parametrize(("name", "arguments"), CONSTRAINTS)
-@pytest.mark.keras
-def test_constrained_weights_and_config_are_those_of_keras(keras, rng, name, arguments):
-    w = rng.standard_normal((4, 6)).astype("float32")
-    ours, theirs = getattr(constraints, name)(**arguments), getattr(keras.constraints, name)(**arguments)
-    np.testing.assert_allclose(ours(w), np.asarray(theirs(w)), rtol=1e-5, atol=1e-7)
-    assert ours(w).dtype == "float32"
-    spec = keras.constraints.serialize(theirs)
-    assert serialize(constraints.get(spec)) == {
-        key: spec[key] for key in ("module", "class_name", "config", "registered_name")
-    }
-
-
 def test_names_resolve_as_in_keras():
     assert isinstance(regularizers.get("l2"), regularizers.L2)
     assert isinstance(regularizers.get("L1L2"), regularizers.L1L2)
     assert regularizers.l2(0.5).l2 == 0.5
-    assert isinstance(constraints.get("max_norm"), constraints.MaxNorm)
-    assert constraints.get("non_neg")(np.array([-1.0, 2.0])).tolist() == [0, 2]
-    assert regularizers.get(None) is None and constraints.get(None) is None
+    assert regularizers.get(None) is None
 
 
-def test_own_functions_are_taken_and_a_regularizer_without_gradient_cannot_train():
-    own = regularizers.get(lambda w: np.abs(w).sum())
-    assert own(np.array([-2.0, 1.0])) == 3
+def test_a_function_is_a_regularizer_that_cannot_train():
+    penalty = regularizers.get(lambda w: np.abs(w).sum())
+    assert penalty(np.array([-2.0, 1.0])) == 3
     with pytest.raises(ValueError, match="gradient"):
-        own.gradient(np.ones(2))
-    assert constraints.get(lambda w: w / 2)(np.float32([2])).dtype == "float32"
+        penalty.gradient(np.ones(2))
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: regularizers.get("l3"), "keras.regularizers: 'l3'"),
-        (lambda: constraints.get("maxnorm"), "did you mean 'max_norm'"),
         (lambda: regularizers.L2(-1), "at least 0"),
         (lambda: regularizers.L1(float("nan")), "finite"),
         (lambda: regularizers.OrthogonalRegularizer(mode="all"), "rows"),

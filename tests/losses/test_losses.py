@@ -153,8 +153,8 @@ def test_class_numbers_may_have_a_last_axis_and_any_dtype(rng, labels, dtype):
     y_true, y_pred = example(rng, "SparseCategoricalCrossentropy", {})
     one_hot = np.eye(3)[y_true.astype(int)]
     expected = losses.CategoricalCrossentropy()(one_hot, y_pred)
-    given = y_true.reshape(labels).astype(dtype)
-    assert losses.SparseCategoricalCrossentropy()(given, y_pred) == pytest.approx(expected, rel=1e-12)
+    numbers = y_true.reshape(labels).astype(dtype)
+    assert losses.SparseCategoricalCrossentropy()(numbers, y_pred) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -236,11 +236,11 @@ def test_crossentropy_picks_its_form_by_the_shapes(name, true_shape, pred_shape,
     assert type(losses.resolve(name, true_shape, pred_shape)).__name__ == cls
 
 
-def test_own_function_gives_values_and_own_loss_with_pullback_trains():
-    own = losses.get(lambda y_true, y_pred: abs(y_true - y_pred))
-    assert own([1.0, 2.0], [2.0, 4.0]) == 1.5
+def test_a_function_gives_values_and_a_loss_with_pullback_trains():
+    distance = losses.get(lambda y_true, y_pred: abs(y_true - y_pred))
+    assert distance([1.0, 2.0], [2.0, 4.0]) == 1.5
     with pytest.raises(ValueError, match="with_pullback"):
-        own.value_and_gradient([1.0], [2.0])
+        distance.value_and_gradient([1.0], [2.0])
 
     class Quartic(losses.Loss):
         def with_pullback(self, y_true, y_pred):
@@ -302,19 +302,21 @@ def test_labels_and_predictions_may_lie_in_memory_as_they_like(rng, name, option
     y_true, y_pred = example(rng, name, options, shape)
     loss = getattr(losses, name)(**options)
     value, gradient = loss.value_and_gradient(y_true, y_pred)
-    found, found_gradient = loss.value_and_gradient(arrange(y_true), arrange(y_pred))
-    assert found == pytest.approx(value, rel=1e-12)
-    np.testing.assert_allclose(found_gradient, gradient, rtol=1e-12)
+    arranged_value, arranged_gradient = loss.value_and_gradient(arrange(y_true), arrange(y_pred))
+    assert arranged_value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(arranged_gradient, gradient, rtol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_a_loss_computes_in_its_own_dtype_and_its_gradient_has_that_of_the_predictions(rng, name, options):
     y_true, y_pred = example(rng, name, options, dtype="float32")
     value, gradient = getattr(losses, name)(**options).value_and_gradient(y_true, y_pred.astype("float64"))
-    found, found_gradient = getattr(losses, name)(**options, dtype="float64").value_and_gradient(y_true, y_pred)
-    assert found == value
-    assert found_gradient.dtype == "float32"
-    np.testing.assert_array_equal(found_gradient, gradient.astype("float32"))
+    value_of_floats, float_gradient = getattr(losses, name)(**options, dtype="float64").value_and_gradient(
+        y_true, y_pred
+    )
+    assert value_of_floats == value
+    assert float_gradient.dtype == "float32"
+    np.testing.assert_array_equal(float_gradient, gradient.astype("float32"))
 
 
 @pytest.mark.parametrize("certain", [0.0, 1.0])
@@ -335,7 +337,7 @@ def test_a_kernel_gives_the_numbers_of_its_numpy_twin(rng, name, dtype):
     t, p = t.astype(dtype), p.astype(dtype)
     if name.startswith("sparse"):
         t = rng.integers(0, 7, 50)
-    found = np.empty(len(p), dtype), np.empty(p.shape, dtype)
-    getattr(kernels.module(dtype), name)(t, p, *found)
-    for ours, twin in zip(found, getattr(reference_losses, name)(t, p), strict=True):
+    outputs = np.empty(len(p), dtype), np.empty(p.shape, dtype)
+    getattr(kernels.module(dtype), name)(t, p, *outputs)
+    for ours, twin in zip(outputs, getattr(reference_losses, name)(t, p), strict=True):
         np.testing.assert_allclose(ours, twin, rtol=2e-5 if dtype == "float32" else 1e-12, atol=1e-12)

@@ -1,71 +1,32 @@
 """Keras's activation functions, each beside its backward pass.
 
 An activation is an object that is called like Keras's function of the same name. `backward` multiplies an output
-gradient by the derivative; most derivatives are written in the output y, so that the input need not be kept.
+gradient by the derivative; most derivatives are written in the output y, so that the input need not be stored.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru import registry
+from fastgru.activations.activation import Activation
 from fastgru.naming import suggestion
+from fastgru.registry import Identifier
+from fastgru.types import Array
 
-Array = npt.NDArray[Any]
+__all__ = [
+    "Activation", "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid",
+    "hard_sigmoid_old", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax",
+    "mish", "relu", "relu6", "selu", "serialize", "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign",
+    "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh", "tanh_shrink", "threshold",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, eq=False)
-class Activation:
-    """A function of an array and its vector-Jacobian product.
-
-    Attributes
-    ----------
-    name : str
-        Keras's name.
-    function : callable
-        ``function(x, **options) -> y``.
-    derivative : callable
-        ``derivative(dy, y, x, **options) -> dx``.
-    kernel_id : int or None
-        The number under which the compiled kernels know the function, without options.
-    needs_input : bool
-        Whether `derivative` reads x even without options.
-    form : dict or None
-        Keras's JSON form where that is not the name.
-    """
-
-    name: str
-    function: Callable[..., Any]
-    derivative: Callable[..., Array]
-    kernel_id: int | None = None
-    needs_input: bool = False
-    form: Mapping[str, Any] | None = None
-
-    def __call__(self, x: npt.ArrayLike, *args: Any, **options: Any) -> Array:
-        """The activation of `x`, in the dtype of `x` (integers become float32)."""
-        array = _as_float(x)
-        y: Array = np.asarray(self.function(array, *args, **options), dtype=array.dtype)
-        return y
-
-    def backward(self, dy: Array, y: Array, x: Array | None = None, **options: Any) -> Array:
-        """Gradient by x, given that by y; x may be None where `needs_input` is False and there are no options."""
-        return self.derivative(dy, y, x, **options)
-
-    def __repr__(self) -> str:
-        return f"<activation {self.name}>"
-
-
-def _as_float(x: npt.ArrayLike) -> Array:
-    array = np.asarray(x)
-    return array if array.dtype.kind == "f" else array.astype("float32")
-
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 # --- in the order of Keras's documentation; `d_f` is the backward of `f` --------------------------------------------
 
@@ -158,16 +119,12 @@ def _d_elu(dy: Array, y: Array, x: Array | None, alpha: float = 1.0) -> Array:
     return dy * np.where(y > 0, 1, y + alpha).astype(y.dtype)
 
 
-_SELU_ALPHA = 1.6732632423543772
-_SELU_SCALE = 1.0507009873554805
-
-
 def _selu(x: Array) -> Array:
-    return _SELU_SCALE * _elu(x, _SELU_ALPHA)
+    return SELU_SCALE * _elu(x, SELU_ALPHA)
 
 
 def _d_selu(dy: Array, y: Array, x: Array | None) -> Array:
-    return dy * np.where(y > 0, _SELU_SCALE, y + _SELU_SCALE * _SELU_ALPHA).astype(y.dtype)
+    return dy * np.where(y > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA).astype(y.dtype)
 
 
 def _celu(x: Array, alpha: float = 1.0) -> Array:
@@ -331,8 +288,7 @@ _GELU_SLOPE = math.sqrt(2 / math.pi)
 def _normal_cdf(x: Array) -> Array:
     from scipy.special import ndtr
 
-    cdf: Array = ndtr(x)
-    return cdf
+    return np.asarray(ndtr(x))
 
 
 def _gelu_tanh(x: Array) -> Array:
@@ -414,12 +370,11 @@ _LAYERS: dict[str, tuple[Activation, dict[str, Any]]] = {
 }
 
 
-def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Activation:
+def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Activation:
     """The activation for a Keras name, a config of it, a Python function, or itself; linear for None.
 
-    It may also be one of the layers ReLU, LeakyReLU, ELU and Softmax, or the config of one.
-
-    A user's own function works forward; its `backward` raises a ValueError that names it.
+    It may also be one of the layers ReLU, LeakyReLU, ELU and Softmax, or the config of one. A user's function works
+    forward; its `backward` raises a ValueError that names it. ValueError for anything else.
     """
     if identifier is None:
         return linear
@@ -428,26 +383,26 @@ def get(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Act
     if isinstance(identifier, Mapping) and identifier.get("class_name") in _LAYERS:
         return _of_layer(identifier)
     if type(identifier).__name__ in _LAYERS and hasattr(identifier, "get_config"):
-        return _of_layer(registry.serialize(identifier) or {})
+        return _of_layer(registry.serialize(identifier))
     if isinstance(identifier, str):
-        found = (custom_objects or {}).get(identifier, _BY_NAME.get(identifier))
-        if found is None:
-            raise ValueError(f"Activation {identifier!r} is not known to fastgru; {suggestion(identifier, _BY_NAME)}")
-        identifier = found
+        name = identifier
+        identifier = (custom_objects or {}).get(name, _BY_NAME.get(name))
+        if identifier is None:
+            raise ValueError(f"Activation {name!r} is not known to fastgru; {suggestion(name, _BY_NAME)}")
     if isinstance(identifier, Activation):
         return identifier
     if callable(identifier):
-        return _given(identifier)
+        return _of_function(identifier)
     raise ValueError(f"Activation: expected a name, a function or None, got {identifier!r}.")
 
 
-def serialize(activation: Any) -> Any:
+def serialize(activation: Identifier | None) -> Any:
     """Keras's config of an activation: its name, or the config of the layer that it is."""
-    found = get(activation)
-    return found.name if found.form is None else found.form
+    activation = get(activation)
+    return activation.name if activation.form is None else activation.form
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Activation:
+def deserialize(config: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Activation:
     """The activation that `serialize` described."""
     return get(config, custom_objects)
 
@@ -460,19 +415,18 @@ def _of_layer(form: Mapping[str, Any]) -> Activation:
     options = {name: config.get(name, default) for name, default in defaults.items()}
     if isinstance(options.get("axis"), list):
         options["axis"] = tuple(options["axis"])
-    return Activation(
-        activation.name,
-        partial(activation.function, **options),
-        partial(activation.derivative, **options),
-        needs_input=True,
-        form=form,
-    )
+    function, derivative = partial(activation.function, **options), partial(activation.derivative, **options)
+    return Activation(activation.name, function, derivative, needs_input=True, form=form)
 
 
-def _given(function: Callable[..., Any]) -> Activation:
+def _of_function(function: Callable[..., Any]) -> Activation:
     name = getattr(function, "__name__", type(function).__name__)
 
     def no_derivative(dy: Array, y: Array, x: Array | None, **options: Any) -> Array:
         raise ValueError(f"Activation {name!r} is a Python function without a derivative and cannot be trained.")
 
     return Activation(name, function, no_derivative)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -15,41 +15,41 @@ _TRIAL_BATCHES = 64
 _ANSWERED = 256
 
 
-class Way(NamedTuple):
-    """One way in which an engine does a job.
+class Variant(NamedTuple):
+    """One variant in which an engine does a job.
 
     Attributes
     ----------
     answers
         The numbers that must be the same in every engine: outputs, and in training those after a few updates, for which
         engines' rounding has grown. It also warms up, so that compiling is not timed.
-    turn
+    run
         What is timed.
     trial
-        A short form of it, by which an engine's quickest way is found.
+        A short form of it, by which an engine's quickest variant is picked.
     check
         What is asked after the race.
     """
 
     answers: Callable[[], tuple[Floats, ...]]
-    turn: Callable[[], object]
+    run: Callable[[], object]
     trial: Callable[[], object]
     check: Callable[[], dict[str, float]]
 
 
-def inference(call: Callable[[], Floats]) -> Way:
-    """The way whose outputs are both its answers and what is timed."""
-    return Way(lambda: (call(),), call, call, dict)
+def inference(call: Callable[[], Floats]) -> Variant:
+    """The variant whose outputs are both its answers and what is timed."""
+    return Variant(lambda: (call(),), call, call, dict)
 
 
-def training_ways(trainers: Trainers, arrays: Arrays, batch_size: int, threads: int) -> dict[str, Way]:
+def training_variants(trainers: Trainers, arrays: Arrays, batch_size: int, threads: int) -> dict[str, Variant]:
     """Epochs over x and y of the arrays, and the accuracy on x_test and y_test."""
     steps = arrays["x"].shape[1]
     makers = trainers(network.from_arrays(arrays), steps, batch_size, threads)
-    return {name: _way(make, arrays, batch_size) for name, make in makers.items()}
+    return {name: _variant(make, arrays, batch_size) for name, make in makers.items()}
 
 
-def _way(make: Callable[[], Trainer], arrays: Arrays, batch_size: int) -> Way:
+def _variant(make: Callable[[], Trainer], arrays: Arrays, batch_size: int) -> Variant:
     x, y = arrays["x"], arrays["y"]
     made: list[Trainer] = []
 
@@ -68,7 +68,7 @@ def _way(make: Callable[[], Trainer], arrays: Arrays, batch_size: int) -> Way:
     def check() -> dict[str, float]:
         return {"accuracy": accuracy(made[0].outputs(arrays["x_test"]), arrays["y_test"])}
 
-    return Way(answers, lambda: made[0].epoch(x, y), trial, check)
+    return Variant(answers, lambda: made[0].epoch(x, y), trial, check)
 
 
 def accuracy(outputs: Floats, labels: Labels) -> float:

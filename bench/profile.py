@@ -27,7 +27,7 @@ from bench.process import environment
 
 _BATCHES = 50
 _SAMPLED_SECONDS = 5
-_NAMED = 12  # C functions that are told by name
+_NAMED = 12  # C functions that are printed by name
 
 # the first pattern that fits "LIBRARY FUNCTION" decides
 _PARTS = (
@@ -42,9 +42,9 @@ _PARTS = (
 )
 
 
-def tell(threads: int, quick: bool) -> int:
+def run(threads: int, quick: bool) -> int:
     """Profile in a process of its own, which has the engines' environment."""
-    command = [sys.executable, "-m", "bench.shares", str(threads), str(int(quick))]
+    command = [sys.executable, "-m", "bench.profile", str(threads), str(int(quick))]
     return subprocess.run(command, cwd=ROOT, env=environment(threads)).returncode
 
 
@@ -87,7 +87,7 @@ class _Timed:
 def _by_the_clock(epoch: Callable[[], None], batches: int) -> None:
     from fastgru import kernels
 
-    plain = statistics.median(_seconds(epoch) for _turn in range(3))
+    plain = statistics.median(_seconds(epoch) for _number in range(3))
     seconds: dict[str, float] = defaultdict(float)
     module = kernels.module
     kernels.module = lambda dtype: timed
@@ -110,7 +110,7 @@ def _seconds(call: Callable[[], None]) -> float:
 
 def _by_samples(epoch: Callable[[], None], seconds: int) -> None:
     if shutil.which("perf") is None:
-        print("What happens inside the kernels is not told: Linux's perf is not installed.")
+        print("What happens inside the kernels is not known: Linux's perf is not installed.")
         return
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "perf.data"
@@ -125,7 +125,7 @@ def _by_samples(epoch: Callable[[], None], seconds: int) -> None:
         # after the report was asked for, because perf's own complaints are in what it wrote to stderr
         if recorder.returncode or report.returncode:
             complaint = recorder.communicate()[1].decode().strip().splitlines() or ["no message"]
-            print(f"What happens inside the kernels is not told: perf record says {complaint[0]}")
+            print(f"What happens inside the kernels is not known: perf record says {complaint[0]}")
             return
         recorder.communicate()
     functions = parse(report.stdout)
@@ -139,13 +139,13 @@ def _by_samples(epoch: Callable[[], None], seconds: int) -> None:
 
 def parse(report: str) -> list[tuple[float, str, str]]:
     """Share, library and function of each line of perf's report; Cython's prefixes taken off."""
-    found = []
+    functions = []
     for line in report.splitlines():
         match = re.match(r"\s*([\d.]+)%\s+(\S+)\s+\[[.k]\]\s+(\S+)", line)
         if match:
             function = re.sub(r"^__pyx_\w+?_float\d+_[a-z]+\d*_", "", match[3])
-            found.append((float(match[1]) / 100, match[2], function))
-    return found
+            functions.append((float(match[1]) / 100, match[2], function))
+    return functions
 
 
 def parts(functions: list[tuple[float, str, str]]) -> dict[str, float]:

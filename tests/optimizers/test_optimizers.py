@@ -7,7 +7,7 @@ import pytest
 
 from fastgru import constraints, kernels, optimizers, threads
 from fastgru.kernels import reference_optimizers
-from fastgru.layers.layer import Weight
+from fastgru.layers.weight import Weight
 from fastgru.parameters import Parameters
 
 SHAPES = [(5, 12), (12,), (4, 3)]
@@ -75,8 +75,8 @@ def test_state_of_keras_continues_here(keras, rng, name, options):
     variables = [keras.Variable(weight.numpy()) for weight in parameters.weights]
     theirs = getattr(keras.optimizers, name)(**options)
     gradients = [random_gradients(rng) for _ in range(4)]
-    for given in gradients[:3]:
-        theirs.apply([keras.ops.convert_to_tensor(gradient) for gradient in given], variables)
+    for step_gradients in gradients[:3]:
+        theirs.apply([keras.ops.convert_to_tensor(gradient) for gradient in step_gradients], variables)
     ours = optimizers.get(keras.optimizers.serialize(theirs))
     ours.build(parameters)
     ours.set_variables([numpy_of(variable) for variable in theirs.variables])
@@ -107,19 +107,22 @@ def kernel_arguments(rng, dtype, name, size=70_001):
     def array():
         return rng.standard_normal(size).astype(dtype)
 
+    def empty():
+        return np.full(size, np.nan, dtype)
+
     def positive():
         return rng.uniform(0.1, 2, size).astype(dtype)
 
     if name == "sgd":
         for momentums, nesterov in [(None, False), (array(), False), (array(), True)]:
-            yield [array(), array(), momentums, 0.1, 0.9, nesterov, 0.02]
+            yield [array(), empty(), array(), momentums, 0.1, 0.9, nesterov, 0.02]
     elif name == "rmsprop":
         for momentums in (None, array()):
             for averages in (None, 0.1 * array()):
-                yield [array(), array(), 4 + positive(), momentums, averages, 0.1, 0.9, 0.5, 1e-7, 0.02]
+                yield [array(), empty(), array(), 4 + positive(), momentums, averages, 0.1, 0.9, 0.5, 1e-7, 0.02]
     else:
         for maxima in (None, positive()):
-            yield [array(), array(), array(), positive(), maxima, 0.1, 0.9, 0.999, 1e-7, 0.02]
+            yield [array(), empty(), array(), array(), positive(), maxima, 0.1, 0.9, 0.999, 1e-7, 0.02]
 
 
 @pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam"])
@@ -147,13 +150,28 @@ def test_the_number_of_threads_changes_no_bit(rng, name):
                 assert np.array_equal(ours, theirs)
 
 
-def test_set_num_threads_is_what_updates_use(rng):
-    threads.set_num_threads(1)
+class Recorder:
+    """A module of kernels that notes which one is called, and its last argument, the number of threads."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *arguments: self.calls.append((name, arguments[-1]))
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam"])
+def test_set_num_threads_is_what_updates_use(rng, name, monkeypatch):
+    recorder = Recorder()
+    monkeypatch.setattr(kernels, "module", lambda dtype: recorder)
+    optimizer, parameters = getattr(optimizers, name)(), make_parameters(rng)
     try:
-        parameters = make_parameters(rng)
-        step(optimizers.Adam(), parameters, random_gradients(rng))
+        for count in (1, 3):
+            threads.set_num_threads(count)
+            step(optimizer, parameters, random_gradients(rng))
     finally:
         threads.set_num_threads(None)
+    assert recorder.calls == [(name.lower(), 1), (name.lower(), 3)]
 
 
 @pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam"])
@@ -166,11 +184,13 @@ def test_float64_weights_are_updated_in_float64(rng, name):
     assert all(value.dtype == "float64" for _, value in optimizer.variables()[2:])
 
 
-def test_constraint_is_applied_after_the_update_and_versions_grow(rng):
+def test_constraint_is_applied_after_the_update_and_every_weight_shows_another_array(rng):
     parameters = make_parameters(rng, constraint=constraints.NonNeg())
+    before = [weight.value for weight in parameters.weights]
     step(optimizers.SGD(1.0), parameters, random_gradients(rng))
     assert (parameters.values >= 0).all()
-    assert [weight.version for weight in parameters.weights] == [1, 1, 1]
+    assert all((weight.value >= 0).all() for weight in parameters.weights)
+    assert not any(weight.value is value for weight, value in zip(parameters.weights, before, strict=True))
 
 
 def test_infinite_gradients_turn_everything_nan_under_global_clipnorm(rng):

@@ -1,0 +1,59 @@
+"""What an activation is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.types import Array
+
+__all__ = ["Activation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """A function of an array and its vector-Jacobian product.
+
+    Attributes
+    ----------
+    name : str
+        Keras's name.
+    function : callable
+        ``function(x, **options) -> y``.
+    derivative : callable
+        ``derivative(dy, y, x, **options) -> dx``.
+    kernel_id : int or None
+        The number under which the compiled kernels know the function, without options.
+    needs_input : bool
+        Whether `derivative` reads x even without options.
+    form : dict or None
+        Keras's JSON form where that is not the name.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    derivative: Callable[..., Array]
+    kernel_id: int | None = None
+    needs_input: bool = False
+    form: Mapping[str, Any] | None = None
+
+    def __call__(self, x: npt.ArrayLike, *args: Any, **options: Any) -> Array:
+        """The activation of `x`, in the dtype of `x` (integers become float32)."""
+        array = _as_float(x)
+        return np.asarray(self.function(array, *args, **options), dtype=array.dtype)
+
+    def backward(self, dy: Array, y: Array, x: Array | None = None, **options: Any) -> Array:
+        """Gradient by x from that by y; x may be None where `needs_input` is False and there are no options."""
+        return self.derivative(dy, y, x, **options)
+
+    def __repr__(self) -> str:
+        return f"<activation {self.name}>"
+
+
+def _as_float(x: npt.ArrayLike) -> Array:
+    array = np.asarray(x)
+    return array if array.dtype.kind == "f" else array.astype("float32")

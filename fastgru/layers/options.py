@@ -1,0 +1,123 @@
+"""The options of layers, each declared once: how it is checked and converted, and how the config keeps it.
+
+A layer declares them as attributes, in the order of Keras's config; its constructor is an ordinary one, in the order of
+Keras's arguments, so that ``help()``, editors and type checkers read it::
+
+    class Scaled(Layer):
+        units: int = options.size()
+        use_bias: bool = options.flag()
+
+        def __init__(self, units: int, use_bias: bool = True, **kwargs: Unpack[LayerOptions]) -> None:
+            super().__init__(**kwargs)
+            self._set_options(locals())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypedDict
+
+from fastgru import activations, checks, constraints, initializers, registry, regularizers
+
+# what stands for an object of the package: its name, its config, its class, itself, or a function that does the same
+ActivationLike = str | Mapping[str, Any] | Callable[..., Any] | None
+InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | None
+RegularizerLike = str | Mapping[str, Any] | Callable[..., Any] | None
+ConstraintLike = str | Mapping[str, Any] | Callable[..., Any] | None
+Sizes = int | Sequence[int]  # one for each spatial axis, or one for all
+
+
+class SharedOptions(TypedDict, total=False):
+    """Those of every layer that no layer has for itself."""
+
+    dtype: Any
+    trainable: bool
+    input_shape: Sequence[int | None] | None
+    batch_shape: Sequence[int | None] | None
+
+
+class PlainOptions(SharedOptions, total=False):
+    """The keyword arguments of a layer that names its `activity_regularizer` itself."""
+
+    name: str | None
+    input_dim: int | None
+
+
+class LayerOptions(PlainOptions, total=False):
+    """The keyword arguments of every layer; `Layer` explains them."""
+
+    activity_regularizer: RegularizerLike
+
+
+def _as_it_is(value: Any, where: str, name: str) -> Any:
+    return value
+
+
+class Option:
+    """An option of a layer.
+
+    Parameters
+    ----------
+    convert : callable
+        ``(value, where, name)`` to what the layer keeps; see `checks`.
+    serialize : callable, optional
+        What the layer keeps to what stands in the config.
+    in_config : bool
+        Whether the config has it.
+    before : callable, optional
+        Takes it from a layer that was pickled before the option was an attribute of its own.
+    """
+
+    __slots__ = ("before", "convert", "in_config", "serialize")
+
+    def __init__(
+        self,
+        convert: Callable[[Any, str, str], Any] = _as_it_is,
+        serialize: Callable[[Any], Any] | None = None,
+        in_config: bool = True,
+        before: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.convert = convert
+        self.serialize = serialize
+        self.in_config = in_config
+        self.before = before
+
+    def of(self, layer: Any, name: str, value: Any) -> Any:
+        """What a layer keeps of an argument."""
+        return self.convert(value, layer._where, name)
+
+    def to_config(self, value: Any) -> Any:
+        return value if self.serialize is None else self.serialize(value)
+
+
+def declared(cls: type) -> dict[str, Option]:
+    """The options that a class and its bases declare, those of the bases first."""
+    return {
+        name: option
+        for base in reversed(cls.__mro__)
+        for name, option in vars(base).items()
+        if isinstance(option, Option)
+    }
+
+
+def _object(get: Callable[[Any], Any], serialize: Callable[[Any], Any]) -> Any:
+    return Option(lambda value, where, name: get(value), serialize)
+
+
+# typed as what the attribute holds in a layer, as `dataclasses.field` is
+def option(convert: Callable[[Any, str, str], Any] = _as_it_is, **how: Any) -> Any:
+    """An option that is checked and converted as is said here."""
+    return Option(convert, **how)
+
+
+size = partial(option, checks.positive_integer)
+flag = partial(option, checks.flag)
+number = partial(option, checks.number)
+seed = partial(option, checks.seed)
+axes = partial(option, checks.axes)
+data_format = partial(option, checks.data_format)
+activation = partial(_object, activations.get, activations.serialize)
+initializer = partial(_object, initializers.get, registry.serialize)
+regularizer = partial(_object, regularizers.get, registry.serialize)
+constraint = partial(_object, constraints.get, registry.serialize)

@@ -1,0 +1,37 @@
+"""Running a layer inside a model or a wrapper, with what its activity regularizer adds to the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
+from fastgru.types import Array
+
+
+def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
+    """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
+    call.saved["penalty"] = 0.0
+    outputs = layer.forward(call, *inputs)
+    inside: float = call.saved["penalty"]
+    if layer.activity_regularizer is None:
+        return outputs, inside
+    return outputs, inside + activity_penalty(layer, call, outputs)
+
+
+def activity_penalty(layer: Layer, call: Call, outputs: Any) -> float:
+    """That of the layer's own regularizer, besides those of the layers inside."""
+    penalty = 0.0
+    if layer.activity_regularizer is not None:
+        call.saved["regularized"] = parts = outputs if isinstance(outputs, tuple) else (outputs,)
+        penalty = sum(layer.activity_regularizer(part) / len(part) for part in parts)
+    return penalty
+
+
+def run_backward(layer: Layer, call: Call, *d_outputs: Array | None) -> Any:
+    """Gradients of a layer's inputs from those of its outputs, to which its activity regularizer adds."""
+    regularizer = layer.activity_regularizer
+    if regularizer is not None:
+        own = [regularizer.gradient(part) / len(part) for part in call.saved["regularized"]]
+        d_outputs = tuple(new if d is None else d + new for d, new in zip(d_outputs, own, strict=True))
+    return layer.backward(call, *d_outputs)

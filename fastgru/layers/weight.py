@@ -1,0 +1,185 @@
+"""Weights, and how all numbers of a model change at once.
+
+An array that a weight shows is never written again: new numbers are new arrays, and `publish` shows those of many
+weights by one swap. Its reader, `capture`, takes no lock: a prediction never waits, not even in a signal handler that
+stopped a writer in the middle::
+
+    writer                                    reader
+    1. current = publication (new arrays)     1. read current
+    2. each weight's slot = its new array     2. leave a fresh token in `token`
+    3. forget the publication's arrays        3. read the slots; what the publication still has goes before them
+                                              4. read current again: begin anew where it is another
+
+Between 1 and 2 of the writer the slots are old or mixed, and the publication has what is missing: hence 3 of the
+reader. Where 4 sees no change, no writer came between, and 3 read the arrays of one publication alone.
+
+Who wants to write into an array's memory once more (see `Parameters`) compares tokens. A reader leaves one before it
+reads a slot; so whoever takes an array off the weights, and then sees the token from before the array was shown, knows
+that nobody captured it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping
+from itertools import chain, repeat
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.checks import real_numbers
+from fastgru.constraints import Constraint
+from fastgru.regularizers import Regularizer
+from fastgru.types import Array
+
+
+class Publication:
+    """One swap: its identity is the version of all weights.
+
+    Attributes
+    ----------
+    values : mapping
+        The new arrays, until the slots of all weights have them.
+    """
+
+    __slots__ = ("values",)
+
+    def __init__(self, values: Mapping[Weight, Array]) -> None:
+        self.values = values
+
+
+class _Published:
+    """The latest publication, and what the latest reader left."""
+
+    __slots__ = ("current", "token")
+
+    def __init__(self) -> None:
+        self.current = Publication({})
+        self.token = object()
+
+
+published = _Published()
+_writers = threading.RLock()  # a signal handler may write in the middle of a write
+_consume = deque[None](maxlen=0).extend
+
+
+def _forked() -> None:
+    global _writers
+    _writers = threading.RLock()  # the thread that held it is not in the child
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+class Weight:
+    """A named array of a layer.
+
+    Attributes
+    ----------
+    value : ndarray
+        The numbers, read-only: other numbers are another array, which `assign` makes. To set it does the same, and may
+        change the shape.
+    gradient : ndarray or None
+        Where `Layer.backward` adds the gradient of the loss; same shape as `value`. None outside training.
+    """
+
+    _value: Array
+    __slots__ = ("_value", "constraint", "gradient", "name", "path", "regularizer", "trainable")
+
+    def __init__(
+        self,
+        value: Array,
+        name: str,
+        path: str,
+        trainable: bool = True,
+        regularizer: Regularizer | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        publish({self: value.view()})
+        self.gradient: Array | None = None
+        self.name = name
+        self.path = path
+        self.trainable = trainable
+        self.regularizer = regularizer
+        self.constraint = constraint
+
+    @property
+    def value(self) -> Array:
+        return self._value
+
+    @value.setter
+    def value(self, value: Array) -> None:
+        publish({self: np.array(value, order="C")})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        return str(self.value.dtype)
+
+    def numpy(self) -> Array:
+        """A copy of the numbers."""
+        return self.value.copy()
+
+    def assign(self, value: npt.ArrayLike) -> None:
+        """Replace the numbers; a ValueError names the weight and both shapes where they do not fit."""
+        new = real_numbers(value, f"Weight {self.path!r}")
+        if new.shape != self.shape:
+            raise ValueError(f"Weight {self.path!r}: expected shape {self.shape}, got {new.shape}.")
+        publish({self: np.array(new, self.value.dtype, order="C")})
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.value, dtype=dtype, copy=copy is not False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name.lstrip("_"): getattr(self, name) for name in self.__slots__}
+
+    def __setstate__(self, state: Any) -> None:
+        slots = dict(state[1] if isinstance(state, tuple) else state)  # (None, slots) before 0.2
+        publish({self: slots.pop("value")})
+        slots.pop("version", None)
+        for name, entry in slots.items():
+            setattr(self, name, entry)
+
+    def __repr__(self) -> str:
+        return f"<Weight {self.path} shape={self.shape} dtype={self.dtype}>"
+
+
+def publish(values: Mapping[Weight, Array]) -> None:
+    """Show new arrays of all these weights at once, so that a prediction sees all of them or none.
+
+    The arrays are C-contiguous, of the weights' shapes and dtypes, and read-only from here on; nobody writes into their
+    memory any more.
+    """
+    for value in values.values():
+        value.setflags(write=False)
+    show(values)
+
+
+def show(values: Mapping[Weight, Array]) -> None:
+    """`publish` for arrays that are read-only already."""
+    publication = Publication(values)
+    with _writers:
+        # a single call that runs no Python code: an interrupt comes before the swap or behind the last slot
+        names = chain(("current",), repeat("_value"))
+        _consume(map(setattr, (published, *values), names, (publication, *values.values())))
+        publication.values = {}
+
+
+def capture(weights: Iterable[Weight]) -> tuple[Publication, dict[Weight, Array]]:
+    """The latest publication and the arrays that the weights have there."""
+    weights = list(weights)
+    while True:
+        publication = published.current
+        published.token = object()
+        unfinished = publication.values
+        values = {weight: weight.value for weight in weights}
+        if unfinished:
+            values.update((weight, unfinished[weight]) for weight in weights if weight in unfinished)
+        if published.current is publication:
+            return publication, values

@@ -1,0 +1,87 @@
+"""What the package offers: every public module says it in `__all__`, and completion offers nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import fastgru
+
+
+def public_modules(module: ModuleType) -> dict[str, ModuleType]:
+    """The module, and the modules that it and they offer, by name."""
+    offered = {name: getattr(module, name) for name in module.__all__ if inspect.ismodule(getattr(module, name))}
+    modules = {module.__name__: module}
+    for inner in offered.values():
+        modules |= public_modules(inner)
+    return modules
+
+
+PUBLIC = public_modules(fastgru)
+ALL = [module.name for module in pkgutil.walk_packages(fastgru.__path__, "fastgru.") if "._" not in module.name]
+DECLARED = [name for name in ALL if hasattr(importlib.import_module(name), "__all__")]
+
+
+def test_the_public_modules_are_those_of_keras_and_what_runs_them() -> None:
+    rooms = {name.removeprefix("fastgru.") for name in PUBLIC}
+    assert {"activations", "callbacks", "datasets.mnist", "layers", "losses", "metrics", "models", "threads"} < rooms
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_completion_offers_what_a_public_module_declares_and_nothing_else(name: str) -> None:
+    assert dir(PUBLIC[name]) == sorted(PUBLIC[name].__all__)
+
+
+@pytest.mark.parametrize("name", DECLARED)
+def test_every_declared_name_exists_once(name: str) -> None:
+    module = importlib.import_module(name)
+    assert [declared for declared in module.__all__ if not hasattr(module, declared)] == []
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+ROOMS = ["activations", "callbacks", "losses", "optimizers"]
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name.split(".")[1] in ROOMS])
+def test_every_file_of_a_room_declares_its_names(name: str) -> None:
+    module = importlib.import_module(name)
+    here = {
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and getattr(value, "__module__", None) == name and callable(value)
+    }
+    assert here <= set(module.__all__)
+
+
+# modules that were files, and their classes that a pickle may name by them
+OLD_PATHS = {
+    "callbacks": "Callback History CallbackList LambdaCallback EarlyStopping ModelCheckpoint ReduceLROnPlateau "
+    "LearningRateScheduler CSVLogger TerminateOnNaN",
+    "losses": "Loss MeanSquaredError MeanAbsoluteError BinaryCrossentropy CategoricalCrossentropy "
+    "SparseCategoricalCrossentropy mean_squared_error mean_absolute_error binary_crossentropy "
+    "categorical_crossentropy sparse_categorical_crossentropy",
+    "optimizers": "Optimizer SGD RMSprop Adam",
+    "activations": "Activation _relu _d_relu _sigmoid _d_sigmoid _gelu _d_gelu",
+}
+
+
+def unpickled(path: str) -> object:
+    """What a pickle means by ``fastgru.<path>``."""
+    module, name = path.split(".")
+    return pickle.loads(f"cfastgru.{module}\n{name}\n.".encode())
+
+
+@pytest.mark.parametrize("path", [f"{module}.{name}" for module, names in OLD_PATHS.items() for name in names.split()])
+@pytest.mark.filterwarnings("error")
+def test_old_pickles_find_what_moved_into_the_files_of_a_room(path: str) -> None:
+    assert unpickled(path).__name__ == path.split(".")[1]  # type: ignore[attr-defined]
+
+
+def test_a_name_that_never_was_is_an_error() -> None:
+    with pytest.raises(AttributeError, match=r"module 'fastgru.losses' has no attribute 'MeanError'"):
+        fastgru.losses.MeanError  # type: ignore[attr-defined]  # noqa: B018
