@@ -207,6 +207,11 @@ class Layer:
         options = {name: option for name, option in declared(type(self)).items() if option.in_config}
         return {**config, **{name: option.to_config(getattr(self, name)) for name, option in options.items()}}
 
+    def serialized(self, input_shape: Any = None) -> dict[str, Any]:
+        """Keras 3's JSON form of the layer, with the shape it was built for where building does something."""
+        built = input_shape is not None and type(self).build is not Layer.build
+        return serialize(self, {"input_shape": input_shape} if built else None)
+
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.
 

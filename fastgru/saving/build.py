@@ -15,7 +15,7 @@ from fastgru.models.functional import Functional
 from fastgru.models.graph_config import Reference
 from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
-from fastgru.ops.operation import OPERATIONS
+from fastgru.registry import OPERATIONS
 from fastgru.saving import subgraph
 from fastgru.saving.formats.weights_h5 import Entry
 from fastgru.saving.legacy.configs import ZERO_UNTIL_USED, described, is_model

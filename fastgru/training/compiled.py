@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastgru import losses, metrics, optimizers, registry
@@ -113,12 +113,17 @@ class Compiled(Layer):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras 3's ``compile_config``: what `compile` was called with; None before."""
-        return _serialized(self._compile_config) if self.compiled else None
+        return registry.serialize_nested(self._compile_config) if self.compiled else None
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
         get = {"loss": losses.get, "metrics": metrics.get, "weighted_metrics": metrics.get}
-        self.compile(**{name: _restored(value, get[name]) if name in get else value for name, value in config.items()})
+        self.compile(
+            **{
+                name: registry.deserialize_nested(value, get[name]) if name in get else value
+                for name, value in config.items()
+            }
+        )
         if self.built and self.optimizer is not None and self._objective.has_loss:
             self._training_step()
 
@@ -155,26 +160,3 @@ class Compiled(Layer):
     @property
     def _n_inputs(self) -> int:
         return len(self.input_names or " ")
-
-
-def _restored(value: Any, get: Callable[[Any], Any]) -> Any:
-    """What `_serialized` made of a loss or metrics, with objects in the place of their configs."""
-    if isinstance(value, Mapping):
-        return get(value) if "class_name" in value else {key: _restored(entry, get) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_restored(entry, get) for entry in value]
-    return value
-
-
-def _serialized(value: Any) -> Any:
-    """Keras's JSON form of what `compile` takes."""
-    if isinstance(value, Mapping):
-        return {key: _serialized(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_serialized(entry) for entry in value]
-    if hasattr(value, "get_config"):
-        return registry.serialize(value)
-    if callable(value):
-        name = getattr(value, "__name__", type(value).__name__)
-        return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
-    return value

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fastgru import activations, registry, saving
-from fastgru.ops.operation import OPERATIONS
+from fastgru.registry import OPERATIONS
 from fastgru.saving import api, build, sniff
 from fastgru.saving.legacy import configs, operations
 

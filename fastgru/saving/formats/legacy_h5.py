@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastgru import registry
 from fastgru.naming import snake_case
-from fastgru.ops.operation import OPERATIONS
+from fastgru.registry import OPERATIONS
 from fastgru.saving.formats import json_text
 from fastgru.saving.formats.hdf5 import Node, write_strings
 from fastgru.saving.stored import Config, StoredArray, StoredModel
