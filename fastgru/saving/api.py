@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import fastgru
 from fastgru import atomic
 from fastgru.saving import legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
@@ -14,7 +15,10 @@ from fastgru.saving.legacy.configs import version_of_words
 from fastgru.saving.matching import Matching
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.sniff import FilePath
-from fastgru.saving.stored import KERAS_3, StoredModel
+from fastgru.saving.stored import KERAS_3, WRITER, StoredModel
+
+if TYPE_CHECKING:
+    import h5py
 
 KERAS_VERSION = "3.15.0"  # whose form is written
 
@@ -187,7 +191,12 @@ def save_weights(model: Any, filepath: FilePath, overwrite: bool = True) -> None
     """
     path = _writable(filepath, overwrite, (".weights.h5",))
     _check_built(model)
-    atomic.write(path, hdf5.image(lambda file: weights_h5.write(file, model, model.optimizer)))
+
+    def fill(file: h5py.File) -> None:
+        weights_h5.write(file, model, model.optimizer)
+        file.attrs[WRITER] = fastgru.__version__
+
+    atomic.write(path, hdf5.image(fill))
 
 
 def _check_built(model: Any) -> None:

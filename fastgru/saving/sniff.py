@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastgru.saving.formats import hdf5, keras_zip, legacy_h5, weight_shards, weights_h5
 from fastgru.saving.report import ModelFileMissing, reading
-from fastgru.saving.stored import StoredModel
+from fastgru.saving.stored import WRITER, StoredModel
 
 FilePath = str | os.PathLike[str]
 
@@ -62,8 +62,10 @@ def stored_model(filepath: FilePath) -> Iterator[StoredModel]:
             yield stored
     else:
         with hdf5.opened(file, path) as root:
-            legacy = legacy_h5.is_legacy(root)
-            yield legacy_h5.stored_model(root) if legacy else weights_h5.stored_weights(file, root.arrays())
+            if legacy_h5.is_legacy(root):
+                yield legacy_h5.stored_model(root)
+            else:
+                yield weights_h5.stored_weights(file, root.arrays(), root.text(WRITER))
 
 
 def _first_bytes(path: Path) -> bytes:

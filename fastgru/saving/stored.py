@@ -17,6 +17,12 @@ Config = dict[str, Any]
 Version = tuple[int, int]
 
 KERAS_3: Version = (3, 0)
+WRITER = "fastgru_version"  # the key, beside Keras's own, by which a file says that fastgru wrote it
+
+
+def writer(fastgru_version: object, keras: str) -> str:
+    """Who wrote a file, in words: fastgru where the file names its version, else that Keras."""
+    return f"fastgru {fastgru_version} in the form of {keras}" if isinstance(fastgru_version, str) else keras
 
 
 class StoredArray(Protocol):

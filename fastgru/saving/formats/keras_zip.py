@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fastgru
 from fastgru.saving.formats import hdf5, json_text, npz, weights_h5, zip_archive
 from fastgru.saving.report import ModelFileError, reading
-from fastgru.saving.stored import KERAS_3, StoredModel
+from fastgru.saving.stored import KERAS_3, WRITER, StoredModel, writer
 
 CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 
@@ -70,7 +71,7 @@ def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: S
         weights,
         file=file,
         format=".keras",
-        written_by=f"Keras {metadata.get('keras_version')}",
+        written_by=writer(metadata.get(WRITER), f"Keras {metadata.get('keras_version')}"),
         version=version,
         backend="tensorflow" if version < KERAS_3 else None,  # Keras 3 does not say in an archive who computes
         config=config,
@@ -89,7 +90,11 @@ def _in_folder(folder: Path, name: str) -> bytes:
 
 def image(model: Any, config: Mapping[str, Any], training: Mapping[str, Any] | None, version: str) -> bytes:
     """The bytes of the `.keras` file of a model, with the optimizer's state where there is a `training` setup."""
-    metadata = {"keras_version": version, "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S")}
+    metadata = {
+        "keras_version": version,
+        "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),
+        WRITER: fastgru.__version__,
+    }
     optimizer = None if training is None else model.optimizer
     weights = hdf5.image(lambda file: weights_h5.write(file, model, optimizer))
     buffer = io.BytesIO()

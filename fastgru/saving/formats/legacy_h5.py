@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import fastgru
 from fastgru import registry
 from fastgru.naming import snake_case
 from fastgru.registry import OPERATIONS
 from fastgru.saving.formats import json_text
 from fastgru.saving.formats.hdf5 import Node, write_strings
-from fastgru.saving.stored import Config, StoredArray, StoredModel
+from fastgru.saving.stored import WRITER, Config, StoredArray, StoredModel, writer
 
 if TYPE_CHECKING:
     import h5py
@@ -43,11 +44,13 @@ def stored_model(root: Node) -> StoredModel:
             "optimizer": training.get("optimizer_config"),
             **{part: training.get(part) for part in COMPILED_WITH},
         }
+    keras = f"Keras {keras_version or '1 or older (it left no version)'}"
+    by_keras = f"{keras} on {backend}" if backend else keras
+    fastgru_version = root.text(WRITER)
     return StoredModel(
         file=root.file,
         format="legacy HDF5",
-        written_by=f"Keras {keras_version or '1 or older (it left no version)'}"
-        + (f" on {backend}" if backend else ""),
+        written_by=by_keras if fastgru_version is None else writer(fastgru_version, keras),
         arrays={name: _arrays(weights.node(name)) for name in _layer_names(weights)},
         by_layer=True,
         version=json_text.version(keras_version),
@@ -82,6 +85,7 @@ def write(
     file: h5py.Group, model: Any, config: Mapping[str, Any], training: Mapping[str, Any] | None, version: str
 ) -> None:
     """Write a whole model the way Keras 3 writes it, with the optimizer's state where there is a `training` setup."""
+    file.attrs[WRITER] = fastgru.__version__
     file.attrs["keras_version"] = version
     file.attrs["backend"] = "numpy"
     file.attrs["model_config"] = json.dumps(legacy_model(config))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
 from fastgru.naming import snake_case
-from fastgru.saving.stored import StoredArray, StoredModel
+from fastgru.saving.stored import StoredArray, StoredModel, writer
 
 if TYPE_CHECKING:
     import h5py
@@ -28,7 +28,9 @@ Place = tuple[str, Layer, list[Weight]]
 Entry = tuple[str, str, Layer | None]
 
 
-def stored_weights(file: str, arrays: Iterable[tuple[list[str], StoredArray]]) -> StoredModel:
+def stored_weights(
+    file: str, arrays: Iterable[tuple[list[str], StoredArray]], fastgru_version: str | None = None
+) -> StoredModel:
     """The weights in an open `.weights.h5` file, or in the files that one was cut into.
 
     Parameters
@@ -37,6 +39,8 @@ def stored_weights(file: str, arrays: Iterable[tuple[list[str], StoredArray]]) -
         Its name, for error messages.
     arrays : iterable
         All arrays, each with the names of the groups on the way to it and its own.
+    fastgru_version : str, optional
+        Which fastgru wrote it, if one did.
     """
     by_owner: dict[str, dict[int, StoredArray]] = {}
     for names, array in arrays:
@@ -49,7 +53,7 @@ def stored_weights(file: str, arrays: Iterable[tuple[list[str], StoredArray]]) -
     return StoredModel(
         file=file,
         format=".weights.h5",
-        written_by="Keras 3 (weights alone)",
+        written_by=f"{writer(fastgru_version, 'Keras 3')} (weights alone)",
         arrays=ordered,
         optimizer_arrays=lambda: ordered.get(OPTIMIZER, []),
         weights_file=file,
