@@ -29,7 +29,6 @@ from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
-DTYPES = ("float32", "float64")
 _filled = ContextVar("filled", default=True)
 _room: ContextVar[list[int] | None] = ContextVar("room", default=None)
 
@@ -58,8 +57,8 @@ def dtype_name(dtype: Any) -> str:
     if isinstance(dtype, dict):
         dtype = dtype.get("config", {}).get("name")
     name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    if name not in DTYPES:
-        raise ValueError(f"dtype {name!r} is not supported; fastgru computes in {' or '.join(DTYPES)}.")
+    if name not in kernels.DTYPES:
+        raise ValueError(f"dtype {name!r} is not supported; fastgru computes in {' or '.join(kernels.DTYPES)}.")
     return name
 
 

@@ -118,12 +118,8 @@ class Compiled(Layer):
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
         get = {"loss": losses.get, "metrics": metrics.get, "weighted_metrics": metrics.get}
-        self.compile(
-            **{
-                name: registry.deserialize_nested(value, get[name]) if name in get else value
-                for name, value in config.items()
-            }
-        )
+        restored = {name: registry.deserialize_nested(config[name], get[name]) for name in get if name in config}
+        self.compile(**{**config, **restored})
         if self.built and self.optimizer is not None and self._objective.has_loss:
             self._training_step()
 
