@@ -11,7 +11,7 @@ from fastgru import atomic
 from fastgru.saving import legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
-from fastgru.saving.legacy.configs import version_of_words
+from fastgru.saving.legacy.words import version_of_words
 from fastgru.saving.matching import Matching
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.sniff import FilePath
@@ -78,16 +78,22 @@ def load_model(
                 model = builder.model(part)
                 build_by_arrays(model, stored)
             report_masking(model, report)
-            matched = matching.pairs(model, stored, Matching(made_for=True, entries=builder.entries, report=report))
-            if len(matched) != len(model.weights):
-                raise ModelFileError(
-                    f"{filepath}: the model has {len(model.weights)} weights, the file fills {len(matched)}."
-                )
-            matching.assign(matched)
+            _fill(model, stored, builder)
             if compile and stored.training and part is whole.config:
                 _compile(model, stored, builder)
         model.load_report = report.sentences()
         return model
+
+
+def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
+    """Give each weight of a model that was made from a file its array there."""
+    how = Matching(made_for=True, entries=builder.entries, report=builder.report)
+    matched = matching.pairs(model, stored, how)
+    if len(matched) != len(model.weights):
+        raise ModelFileError(
+            f"{stored.file}: the model has {len(model.weights)} weights, the file fills {len(matched)}."
+        )
+    matching.assign(matched)
 
 
 def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:

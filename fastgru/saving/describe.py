@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastgru.saving import api, sniff
-from fastgru.saving.legacy import configs
+from fastgru.saving.forms import layers_of, stored_as
 from fastgru.saving.report import ModelFileError, reading
 
 # the options that say most of a layer, in the order in which they are listed
@@ -99,8 +99,8 @@ def _from_config(spec: Any, arrays: dict[str, Any]) -> list[dict[str, Any]]:
     """The layers of a model that cannot be built, as far as the config tells of them."""
     try:
         rows = []
-        for form in configs.layers_of(spec):
-            kind, name, _ = configs.stored_as(form)
+        for form in layers_of(spec):
+            kind, name, _ = stored_as(form)
             row = {"name": name, "class": kind, "options": _options(form["config"]), "weights": arrays.get(name, [])}
             rows.append(row)
         return rows

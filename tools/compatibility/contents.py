@@ -12,7 +12,7 @@ from pathlib import Path
 from fastgru import activations, registry, saving
 from fastgru.registry import OPERATIONS
 from fastgru.saving import api, build, sniff
-from fastgru.saving.legacy import configs, operations
+from fastgru.saving.legacy import operations, words
 
 from .decisions import DECISIONS
 from .markdown import Template, code, rows
@@ -42,23 +42,23 @@ def layer_names() -> list[str]:
 
 
 def old_words() -> dict[str, str]:
-    classes = sorted((old, new) for old, new in configs.CLASSES.items() if old not in ("Model", "Container"))
-    ignored = [("every layer", code(sorted(configs.IGNORED)))]
-    ignored += [(f"`{layer}`", code(sorted(keys))) for layer, keys in sorted(configs.IGNORED_IN.items())]
+    classes = sorted((old, new) for old, new in words.CLASSES.items() if old not in ("Model", "Container"))
+    ignored = [("every layer", code(sorted(words.IGNORED)))]
+    ignored += [(f"`{layer}`", code(sorted(keys))) for layer, keys in sorted(words.IGNORED_IN.items())]
     absent = [
         (f"`{layer}`", f"before {version[0]}.{version[1]}", f"`{key}`", f"`{value!r}`")
-        for version, layer, options in configs.DEFAULTS
+        for version, layer, options in words.DEFAULTS
         for key, value in options.items()
     ]
     cudnn = [(f"`{layer}`", code(f"{key}={value!r}" for key, value in options.items()))
-             for layer, options in configs.CUDNN.items()]  # fmt: skip
+             for layer, options in words.CUDNN.items()]  # fmt: skip
     return {
         "renamed_layers": rows((f"`{old}`", f"`{new}`") for old, new in classes),
         "renamed_options": rows(renamed_options()),
         "ignored_options": rows(ignored),
         "absent_options": rows(absent),
         "cudnn_options": rows(cudnn),
-        "merge_modes": pairs(configs.MERGED_BY.items(), "is"),
+        "merge_modes": pairs(words.MERGED_BY.items(), "is"),
         "tensorflow_classes": code(operations.CLASSES),
         "tensorflow_operations": pairs(((old, new[0]) for old, new in sorted(operations.OPERATION.items())), "as"),
         "tensorflow_layers": pairs(((old, new[0]) for old, new in sorted(operations.LAYERS.items())), "as"),
@@ -72,10 +72,10 @@ def pairs(names: Iterable[tuple[str, str]], word: str) -> str:
 
 def renamed_options() -> Iterator[tuple[str, str, str]]:
     """The layers, and the old and the new name of an option; layers that renamed it alike stand in one row."""
-    for old, new in sorted(configs.RENAMED.items()):
+    for old, new in sorted(words.RENAMED.items()):
         yield "every layer", f"`{old}`", f"`{new}`"
     owners: dict[tuple[str, str], list[str]] = {}
-    for layer, names in configs.RENAMED_IN.items():
+    for layer, names in words.RENAMED_IN.items():
         if layer in registry.known("keras.layers"):
             for pair in names.items():
                 owners.setdefault(pair, []).append(layer)

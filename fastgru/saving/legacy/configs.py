@@ -1,153 +1,29 @@
-"""Configs of Keras 0.3, 1, 2 and tf.keras in Keras 3's words: JSON in, JSON out.
-
-The layers know Keras 3's words alone. Here stands what older versions called the same things, what they meant by what
-they left out, and how they wrote the graph of a model.
-"""
+"""Configs of Keras 0.3, 1, 2 and tf.keras in Keras 3's words: JSON in, JSON out. The layers know those alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from fastgru.models.graph_config import input_form, leaves, tensor_form
+from fastgru.models.graph_config import input_form, tensor_form
+from fastgru.saving.forms import described, is_model, layers_of, stored_as
 from fastgru.saving.legacy import operations
+from fastgru.saving.legacy.graph_calls import OldGraph
+from fastgru.saving.legacy.words import (
+    CLASSES,
+    CUDNN,
+    DEFAULTS,
+    IGNORED,
+    IGNORED_IN,
+    MERGED_BY,
+    PRUNING,
+    RECURRENT,
+    RENAMED,
+    RENAMED_IN,
+)
 from fastgru.saving.report import Report
 from fastgru.saving.stored import KERAS_3, Config, Version
 
-MODELS = ("Sequential", "Functional", "Model")
-PRUNING = "PruneLowMagnitude"
 ZERO_UNTIL_USED = "zero_until_used"  # an option that no Keras writes
-CONSTANT = "_CONSTANT_VALUE"  # stands in the place of a layer's name where a call has a constant
-
-# --- names ------------------------------------------------------------------------------------------------------------
-
-CLASSES = {
-    "Model": "Functional",
-    "Container": "Functional",
-    "CuDNNGRU": "GRU",
-    "CuDNNLSTM": "LSTM",
-    **{
-        f"{kind}{name}{number}": name for kind in ("", "Unified") for name in ("GRU", "LSTM") for number in ("V1", "V2")
-    },
-    "UnifiedGRU": "GRU",
-    "UnifiedLSTM": "LSTM",
-    "Convolution1D": "Conv1D",
-    "Convolution2D": "Conv2D",
-    "SeparableConvolution1D": "SeparableConv1D",
-    "SeparableConvolution2D": "SeparableConv2D",
-    "AtrousConvolution1D": "Conv1D",
-    "AtrousConvolution2D": "Conv2D",
-    "TimeDistributedDense": "Dense",
-    "BatchNormalizationV1": "BatchNormalization",
-    "BatchNormalizationV2": "BatchNormalization",
-    "SyncBatchNormalization": "BatchNormalization",
-    "ThresholdedReLU": "ReLU",
-}
-RECURRENT = ("GRU", "LSTM", "SimpleRNN")
-# what a recurrent layer takes besides its sequence stands beside it in old graphs
-TAKES_STATES = (*RECURRENT, "RNN", "Bidirectional", "ConvLSTM2D")
-
-RENAMED = {
-    "batch_input_shape": "batch_shape",
-    "init": "kernel_initializer",
-    "inner_init": "recurrent_initializer",
-    "inner_activation": "recurrent_activation",
-    "bias": "use_bias",
-    "border_mode": "padding",
-    "dropout_W": "dropout",
-    "dropout_U": "recurrent_dropout",
-    "W_regularizer": "kernel_regularizer",
-    "U_regularizer": "recurrent_regularizer",
-    "b_regularizer": "bias_regularizer",
-    "W_constraint": "kernel_constraint",
-    "U_constraint": "recurrent_constraint",
-    "b_constraint": "bias_constraint",
-    "dim_ordering": "data_format",
-    "custom_name": "name",
-}
-_UNITS = {"output_dim": "units"}
-_RATE = {"p": "rate"}
-_POOLING = {"pool_length": "pool_size", "stride": "strides"}
-RENAMED_IN: dict[str, dict[str, str]] = {
-    **dict.fromkeys((*RECURRENT, "GRUCell", "LSTMCell", "SimpleRNNCell", "Dense"), _UNITS),
-    **dict.fromkeys(("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"), _RATE),
-    **dict.fromkeys(("MaxPooling1D", "AveragePooling1D"), _POOLING),
-    "Embedding": {
-        "init": "embeddings_initializer",
-        "W_regularizer": "embeddings_regularizer",
-        "W_constraint": "embeddings_constraint",
-    },
-    "GaussianNoise": {"sigma": "stddev"},
-    "Conv1D": {
-        "nb_filter": "filters",
-        "filter_length": "kernel_size",
-        "subsample_length": "strides",
-        "atrous_rate": "dilation_rate",
-    },
-    "Conv2D": {"nb_filter": "filters", "subsample": "strides", "atrous_rate": "dilation_rate"},
-    "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
-    "PReLU": {"init": "alpha_initializer"},
-    "LeakyReLU": {"alpha": "negative_slope"},
-    "ReLU": {"theta": "threshold"},
-    "UpSampling1D": {"length": "size"},
-    "InputLayer": {"input_dtype": "dtype"},
-}
-# what has no meaning for the numbers of a loaded model
-IGNORED = {
-    "implementation", "consume_less", "enable_caching_device", "weights", "input_dtype", "input_length", "time_major",
-    "forget_bias_init", "input_spec", "num_constants", "cache_enabled", "experimental_autocast", "autocast",
-}  # fmt: skip
-IGNORED_IN = {
-    "BatchNormalization": {
-        "renorm", "renorm_clipping", "renorm_momentum", "fused", "virtual_batch_size", "adjustment", "mode",
-        "experimental_sync",
-    },
-    "Embedding": {"dropout", "sparse", "input_length"},
-    "SpatialDropout1D": {"noise_shape", "data_format"},
-    "SpatialDropout2D": {"noise_shape"},
-    **{
-        name: {"groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"}  # those of a convolution
-        for name in ("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D")
-    },
-    "InputLayer": {"sparse", "ragged", "type_spec", "trainable", "input_tensor"},
-}  # fmt: skip
-
-# --- what was left out ------------------------------------------------------------------------------------------------
-
-HARD_SIGMOID = {"recurrent_activation": "hard_sigmoid"}
-BEFORE = {"reset_after": False}
-# (up to this version, exclusively; class; what an absent key means)
-DEFAULTS: tuple[tuple[Version, str, Config], ...] = (
-    ((2, 3), "GRU", HARD_SIGMOID),
-    ((2, 3), "GRUCell", HARD_SIGMOID),
-    ((2, 3), "LSTM", HARD_SIGMOID),
-    ((2, 3), "LSTMCell", HARD_SIGMOID),
-    (KERAS_3, "GRU", BEFORE),
-    (KERAS_3, "GRUCell", BEFORE),
-    (KERAS_3, "LeakyReLU", {"negative_slope": 0.3}),
-)
-CUDNN: dict[str, Config] = {
-    "CuDNNGRU": {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True},
-    "CuDNNLSTM": {"activation": "tanh", "recurrent_activation": "sigmoid"},
-}
-MERGED_BY = {
-    "sum": "Add",
-    "mul": "Multiply",
-    "concat": "Concatenate",
-    "ave": "Average",
-    "max": "Maximum",
-    "dot": "Dot",
-    "cos": "Dot",
-}
-
-
-def version_of_words(spec: Any) -> Version:
-    """The version in whose words a config is written, where nothing else tells: what is right for the numbers."""
-    text = str(spec)
-    if "'module'" in text or "'__keras_tensor__'" in text:
-        return KERAS_3
-    first = ("'inner_activation'", "'nb_filter'", "'W_regularizer'", "'inner_init'", "'b_constraint'")
-    return (1, 0) if any(word in text for word in first) else (2, 0)
 
 
 def modern(spec: Any, version: Version, tensorflow: bool, report: Report) -> Config:
@@ -393,7 +269,7 @@ class _Translation:
         names = [form.get("name") or described(form)[1].get("name") for form in config["layers"]]
         layers = [self.layer(form) for form in config["layers"]]
         classes = {name: form["class_name"] for name, form in zip(names, layers, strict=True)}
-        graph = _OldGraph(config, classes)
+        graph = OldGraph(config, classes)
         for name, form in zip(names, layers, strict=True):
             form["name"] = name
             if form["class_name"] != "InputLayer" and not is_model(form["class_name"], form["config"]):
@@ -409,139 +285,6 @@ class _Translation:
         options = {key: value for key, value in config.items() if key in ("trainable", "name")}
         ends = {key: graph.ends(config.get(key), key) for key in ("input_layers", "output_layers")}
         return {"class_name": "Functional", "config": {"name": None, **options, "layers": layers, **ends}}
-
-
-class _OldGraph:
-    """References between the layers of one graph: Keras 2's lists ``[layer, node, tensor, options]`` as Keras 3's.
-
-    A model inside a graph began, for Keras 1 and 2, with a node of its own, number 0. In Keras 3 it does not, but the
-    model's outputs still count as if a Functional did.
-    """
-
-    def __init__(self, config: Config, classes: dict[str, str]) -> None:
-        self.classes = classes
-        used: dict[str, int] = {}
-        old_nodes = [node for form in config["layers"] for node in form.get("inbound_nodes", []) if not _is_new(node)]
-        self.old = bool(old_nodes)
-        for name, number in _old_references([old_nodes, config.get("output_layers")]):
-            used[name] = min(used.get(name, number), number)
-        # 1 where the node of its own was counted
-        self.offset = {
-            name: 1 for name, kind in classes.items() if self.old and kind in MODELS and used.get(name, 0) >= 1
-        }
-
-    def ends(self, references: Any, place: str) -> list[list[Any]]:
-        """The inputs or outputs of the model as a list of references."""
-        if isinstance(references, dict):
-            references = [references[key] for key in sorted(references)]  # the order in which Keras counts them
-        if not isinstance(references, list) or not references:
-            raise ValueError(f"expected {place} to be a list of references to layers, got {references!r}")
-        if _is_reference(references):
-            references = [references]
-        ends = []
-        for end in references:
-            while isinstance(end, list) and len(end) == 1:
-                (end,) = end
-            if not _is_reference(end):
-                raise ValueError(f"expected {place} to refer to layers as [name, node, tensor], got {end!r}")
-            name, node, number = end[:3]
-            if self.offset.get(name) and self.classes[name] == "Sequential":
-                node -= 1
-            ends.append([name, node, number])
-        return ends
-
-    def node(self, layer: str, node: Any) -> Config:
-        """One application of a layer."""
-        if _is_new(node):
-            return dict(node)
-        kwargs: Config = {}
-        if isinstance(node, dict):
-            inputs: Any = {key: self._input(value, kwargs) for key, value in node.items()}
-        elif isinstance(node, list):
-            alone = _is_reference(node) or node[:1] == [CONSTANT]
-            inputs = [self._input(entry, kwargs) for entry in ([node] if alone else node)]
-            # in one list, as here, states leave the layer the mask that comes with the sequence; by name they do not
-            if self.classes[layer] in TAKES_STATES and kwargs.get("initial_state") is not None:
-                inputs = inputs[:1]
-            inputs = inputs[0] if len(inputs) == 1 else inputs
-        else:
-            raise ValueError(f"layer {layer!r}: expected a list of references to layers, got {node!r}")
-        options = {key: self._value(value) for key, value in kwargs.items() if value is not None}
-        return {"args": [inputs], "kwargs": options}
-
-    def _input(self, entry: Any, kwargs: Config) -> Any:
-        if isinstance(entry, list) and len(entry) >= 3 and entry[0] == CONSTANT:
-            value = entry[2]
-        elif _is_reference(entry):
-            value = self._tensor(entry)
-        elif isinstance(entry, list) and entry and all(isinstance(one, list) for one in entry):
-            return [self._input(one, kwargs) for one in entry]
-        else:
-            raise ValueError(f"expected a reference to a layer, [name, node, tensor, options], got {entry!r}")
-        if len(entry) > 3 and isinstance(entry[3], dict):
-            kwargs.update(entry[3])
-        return value
-
-    def _value(self, value: Any) -> Any:
-        """An option of a call, in which references stand for tensors."""
-        if _is_reference(value) and len(value) == 3 and value[0] in self.classes:
-            return self._tensor(value)
-        if isinstance(value, list):
-            return [self._value(entry) for entry in value]
-        return value
-
-    def _tensor(self, reference: list[Any]) -> Config:
-        name, node, number = reference[:3]
-        return tensor_form([name, node - self.offset.get(name, 0), number])
-
-
-def _is_new(node: Any) -> bool:
-    return isinstance(node, dict) and "args" in node
-
-
-def _is_reference(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) in (3, 4)
-        and isinstance(value[0], str)
-        and all(isinstance(number, int) for number in value[1:3])
-    )
-
-
-def _old_references(nodes: Any) -> Iterator[tuple[str, int]]:
-    """Layer and node of every reference in old nodes, also of those among the options of another."""
-    for reference in leaves(nodes, _is_reference):
-        yield reference[0], reference[1]
-        yield from _old_references(reference[3:])
-
-
-def described(spec: Any) -> tuple[str, Any]:
-    """Class and config of a JSON form."""
-    if not isinstance(spec, dict) or not isinstance(spec.get("class_name"), str) or "config" not in spec:
-        raise ValueError("expected a JSON object with 'class_name' and 'config'")
-    return spec["class_name"], spec["config"]
-
-
-def layers_of(spec: Any) -> list[Config]:
-    """The layers of a model's form, of one layer itself."""
-    name, config = described(spec)
-    if not is_model(name, config):
-        return [spec]
-    layers: list[Config] = config if isinstance(config, list) else config["layers"]
-    return layers
-
-
-def is_model(class_name: str, config: Any) -> bool:
-    """Whether a form is that of a model; a class of the user's that is a graph of layers counts as one."""
-    graph = isinstance(config, dict) and {"layers", "input_layers", "output_layers"} <= config.keys()
-    return class_name in MODELS or graph
-
-
-def stored_as(form: Any) -> tuple[str, Any, str]:
-    """How a weight file calls a layer: its class there, its name, and where in a wrapper the layer itself is."""
-    class_name, config = described(form)
-    layer_name = form.get("name") or (config.get("name") if isinstance(config, dict) else None)
-    return class_name, layer_name, "layer" if class_name == PRUNING else ""
 
 
 def _named(form: Any, number: int) -> Any:
