@@ -14,7 +14,11 @@ __all__ = ["activity_penalty", "run_backward", "run_forward"]
 def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
     """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
     call.penalty = 0.0
-    outputs = layer.forward(call, *inputs)
+    try:
+        outputs = layer.forward(call, *inputs)
+    except Exception:
+        layer.check_inputs(*inputs)  # where an own layer put out another shape than it declared, this names who got it
+        raise
     if layer.activity_regularizer is None:
         return outputs, call.penalty
     return outputs, call.penalty + activity_penalty(layer, call, outputs)

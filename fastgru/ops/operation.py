@@ -16,12 +16,10 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.workspace import Call
 from fastgru.moved import attributes
-from fastgru.registry import lookup
+from fastgru.registry import OPERATIONS, lookup
 from fastgru.types import Array, Shape
 
-__all__ = ["OPERATIONS", "Gradient", "Operation", "broadcast_size", "no_gradient", "operation"]
-
-OPERATIONS = "keras.src.ops"  # where Keras has them
+__all__ = ["Gradient", "Operation", "broadcast_size", "no_gradient", "operation"]
 
 # the gradient of an argument, from that of the output, the output, and all arguments
 Gradient = Callable[..., Array]
@@ -51,6 +49,10 @@ class Operation(Layer):
             key: tuple(value) if isinstance(value, list) else value for key, value in {**self.options, **named}.items()
         }
         self._constants: dict[int, Any] = {}
+
+    def serialized(self, input_shape: Any = None) -> dict[str, Any]:
+        form = super().serialized(input_shape)
+        return {**form, "module": self.module, "registered_name": form["class_name"]}
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Draw the operation: its tensors and constants in the order of Keras's call."""
