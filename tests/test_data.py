@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastgru import data, random
-from fastgru.data import Batches
+from fastgru.data import Batches, Column
 
 N = 11
 
@@ -22,7 +22,7 @@ def columns(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("shuffle", [False, True, "batch"])
 def test_every_sample_comes_once_an_epoch_with_its_target(rng: np.random.Generator, size: int, shuffle: Any) -> None:
     x, y = columns(rng)
-    batches = Batches([x, None, y], size, shuffle)
+    batches = Batches([Column(x), None, Column(y)], size, shuffle)
     assert len(batches) == -(-N // size)
     for _ in range(2):
         seen: list[int] = []
@@ -41,7 +41,7 @@ def order(batches: Batches) -> list[int]:
 
 
 def test_every_epoch_has_an_order_of_its_own(rng: np.random.Generator) -> None:
-    batches = Batches(columns(rng), 3, shuffle=True)
+    batches = Batches([*map(Column, columns(rng))], 3, shuffle=True)
     first, second = order(batches), order(batches)
     assert first != second
     random.seed_stream(0)
@@ -49,7 +49,7 @@ def test_every_epoch_has_an_order_of_its_own(rng: np.random.Generator) -> None:
 
 
 def test_shuffling_in_batches_keeps_the_batches(rng: np.random.Generator) -> None:
-    batches = Batches(columns(rng), 5, shuffle="batch")
+    batches = Batches([*map(Column, columns(rng))], 5, shuffle="batch")
     found = [y.tolist() for _, y in batches.epoch()]
     assert [sorted(rows) for rows in found] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10]]
     assert found[:2] != [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
@@ -57,14 +57,14 @@ def test_shuffling_in_batches_keeps_the_batches(rng: np.random.Generator) -> Non
 
 def test_batches_in_order_are_slices_and_shuffled_ones_share_their_memory(rng: np.random.Generator) -> None:
     x, y = columns(rng)
-    assert all(np.shares_memory(a, x) for a, _ in Batches([x, y], 3).epoch())
-    gathered = [a for a, _ in Batches([x, y], 3, shuffle=True).epoch()]
+    assert all(np.shares_memory(a, x) for a, _ in Batches([Column(x), Column(y)], 3).epoch())
+    gathered = [a for a, _ in Batches([Column(x), Column(y)], 3, shuffle=True).epoch()]
     assert all(np.shares_memory(a, gathered[0]) for a in gathered)
     assert not np.shares_memory(gathered[0], x)
 
 
 def test_a_number_of_steps_goes_on_where_the_last_epoch_stopped(rng: np.random.Generator) -> None:
-    batches = Batches(columns(rng), 2, steps=4)  # 6 batches in the data
+    batches = Batches([*map(Column, columns(rng))], 2, steps=4)  # 6 batches in the data
     assert len(batches) == 4
     assert order(batches) == [0, 1, 2, 3, 4, 5, 6, 7]
     with pytest.warns(UserWarning, match="ran out after 2 of 4 steps"):
@@ -75,8 +75,8 @@ def test_a_number_of_steps_goes_on_where_the_last_epoch_stopped(rng: np.random.G
 
 
 def test_steps_without_a_batch_size_share_out_the_samples(rng: np.random.Generator) -> None:
-    assert Batches(columns(rng), steps=4).batch_size == 3
-    assert Batches(columns(rng)).batch_size == 32
+    assert Batches([*map(Column, columns(rng))], steps=4).batch_size == 3
+    assert Batches([*map(Column, columns(rng))]).batch_size == 32
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.2, 0.5, 0.9, 0.95])
@@ -132,6 +132,6 @@ def test_another_rank_or_number_of_features_is_refused(given: Any) -> None:
 
 
 def test_lists_and_a_list_of_one_array_are_arrays() -> None:
-    assert data.array([[1, 2], [3, 4]], "x").shape == (2, 2)
+    assert data.source([[1, 2], [3, 4]], "x").shape == (2, 2)
     x = np.ones((4, 2))
-    assert data.array([x], "x") is x
+    assert data.source([x], "x") is x

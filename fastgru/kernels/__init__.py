@@ -15,7 +15,7 @@ from fastgru.naming import suggestion
 if TYPE_CHECKING:
     from fastgru.kernels._compiled import Kernels
 
-__all__ = ["EPSILON", "available", "contiguous", "isa", "module", "show_config"]
+__all__ = ["DTYPES", "EPSILON", "available", "contiguous", "isa", "module", "show_config"]
 
 try:
     from fastgru.kernels import _runtime
@@ -44,6 +44,8 @@ def _choose() -> str:
 
 Array = npt.NDArray[Any]
 
+#: the element types that the kernels are built for
+DTYPES = ("float32", "float64")
 #: what Keras adds, or clips to, where it would divide by 0 or take its logarithm
 EPSILON = 1e-7
 address, take_rows = _runtime.address, _runtime.take_rows

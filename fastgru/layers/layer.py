@@ -29,7 +29,6 @@ from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
-DTYPES = ("float32", "float64")
 _filled = ContextVar("filled", default=True)
 _room: ContextVar[list[int] | None] = ContextVar("room", default=None)
 
@@ -58,8 +57,8 @@ def dtype_name(dtype: Any) -> str:
     if isinstance(dtype, dict):
         dtype = dtype.get("config", {}).get("name")
     name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    if name not in DTYPES:
-        raise ValueError(f"dtype {name!r} is not supported; fastgru computes in {' or '.join(DTYPES)}.")
+    if name not in kernels.DTYPES:
+        raise ValueError(f"dtype {name!r} is not supported; fastgru computes in {' or '.join(kernels.DTYPES)}.")
     return name
 
 
@@ -86,6 +85,7 @@ class Layer:
     """
 
     takes_list = False
+    takes_tokens = False  # whether inputs are whole numbers that stand for something: they stay of the dtype they have
     stateful = False  # whether the layer itself goes on from the state that the last batch left
     _version: tuple[Publication, dict[Weight, Array]] | None = None  # of the weights, as the last call captured it
 
@@ -433,7 +433,12 @@ class Layer:
 
     def as_input(self, x: npt.ArrayLike) -> Array:
         """`x` of the layer's dtype, as the kernels read it; ValueError where it holds no real numbers."""
-        return kernels.contiguous(real_numbers(x, f"Layer {self.name!r}"), self.dtype)
+        return kernels.contiguous(real_numbers(x, f"Layer {self.name!r}"), self.input_dtype)
+
+    @property
+    def input_dtype(self) -> str | None:
+        """The dtype that `forward` takes inputs of; None for any."""
+        return None if self.takes_tokens else self.dtype
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         """All inputs as the layer computes on them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks
+from fastgru import checks, config
 from fastgru.layers import options
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
@@ -18,8 +18,6 @@ from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-_SMALLEST_NORM = 1e-7  # keras.backend.epsilon(): Dot divides by no less
 
 
 class Merge(Layer):
@@ -346,7 +344,7 @@ class Dot(Merge):
             if self.normalize:
                 squares = np.einsum("bmf,bmf->bm", rows, rows)[..., None]
                 with np.errstate(divide="ignore"):
-                    inverse = np.minimum(1 / np.sqrt(squares), 1 / _SMALLEST_NORM).astype(self.dtype)
+                    inverse = np.minimum(1 / np.sqrt(squares), 1 / config.epsilon()).astype(self.dtype)
                 call.saved[f"inverse{index}"] = inverse
                 rows = rows * inverse
             vectors.append(rows)
@@ -368,7 +366,7 @@ class Dot(Merge):
                 # of x / |x|: (d - u (u . d)) / |x|, where u = x / |x|; a vector of next to no length is only scaled
                 inverse = call.saved[f"inverse{index}"]
                 along = np.einsum("bmf,bmf->bm", rows, d_rows)[..., None]
-                d_rows -= rows * along * (inverse < 1 / _SMALLEST_NORM)
+                d_rows -= rows * along * (inverse < 1 / config.epsilon())
                 d_rows *= inverse
             shape, axis = call.saved["shapes"][index], call.saved["axes"][index]
             moved = d_rows.reshape(*shape[:axis], *shape[axis + 1 :], shape[axis])

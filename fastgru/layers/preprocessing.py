@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks
+from fastgru import checks, config
 from fastgru.layers import options
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
@@ -19,8 +19,6 @@ from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-_TINY = 1e-7  # keras.backend.epsilon()
 
 
 class Affine(Layer):
@@ -139,7 +137,7 @@ class Normalization(Affine):
         if self.mean is None:
             statistics = call.value(self.moving_mean), call.value(self.moving_variance)
         mean, variance = (self._beside_input(np.asarray(one, self.dtype)) for one in statistics)
-        deviation = np.maximum(np.sqrt(variance), np.asarray(_TINY, self.dtype))
+        deviation = np.maximum(np.sqrt(variance), np.asarray(config.epsilon(), self.dtype))
         return (deviation, mean) if self.invert else (1 / deviation, -mean / deviation)
 
     def _beside_input(self, statistics: Array) -> Array:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.layers.layer import DTYPES
+from fastgru.kernels import DTYPES
 from fastgru.naming import snake_case, unique_name
 from fastgru.types import Array
 

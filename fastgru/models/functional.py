@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels
-from fastgru.checks import real_numbers
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
@@ -78,39 +77,16 @@ class Functional(Model):
         self.dtype = next((tensor.dtype for tensor in self.outputs if tensor.dtype == "float64"), "float32")
         # the inputs first: nothing may depend on one
         self._nodes = {**{tensor.node: -1 for tensor in self.inputs}, **_between(self.inputs, self.outputs)}
-        self._check_connected()
+        _check_connected(self)
         self._operations = _by_depth(self._nodes)
         names = [layer.name for layer in self._operations]
-        for taken in names:
-            if names.count(taken) > 1:
-                raise ValueError(f"Model {self.name!r}: {names.count(taken)} layers have the name {taken!r}.")
+        for twice in (layer_name for layer_name in names if names.count(layer_name) > 1):
+            raise ValueError(f"Model {self.name!r}: {names.count(twice)} layers have the name {twice!r}.")
         self._places = {tensor: place for place, tensor in enumerate(self.inputs)}
-        self._steps = [self._planned(node) for node in self._nodes if node.inputs]
+        self._steps = [_planned(node, self._places) for node in self._nodes if node.inputs]
         self._ends = [self._places[tensor] for tensor in self.outputs]
         self._real = [tensor.dtype.startswith("float") for tensor in self._places]
         self.built = True
-
-    def _check_connected(self) -> None:
-        missing = [node.layer.name for node in self._nodes if not node.inputs and node.outputs[0] not in self.inputs]
-        if missing:
-            raise ValueError(
-                f"Model {self.name!r}: the outputs also depend on the input {missing[0]!r}, which is not among the "
-                f"inputs {self.input_names}."
-            )
-
-    def _planned(self, node: Node) -> Step:
-        layer, places = node.layer, self._places
-        inputs = tuple(places[tensor] for tensor in node.inputs)
-        masks = node.masks
-        return Step(
-            layer,
-            inputs,
-            None if masks is None else tuple(None if mask is None else places[mask] for mask in masks),
-            tuple(places.setdefault(tensor, len(places)) for tensor in node.outputs),
-            not isinstance(layer, Operation)
-            and (type(layer).as_input is not Layer.as_input or any(t.dtype != layer.dtype for t in node.inputs)),
-            len(inputs) > 1 and not layer.takes_list,
-        )
 
     # --- looking inside -----------------------------------------------------------------------------
 
@@ -125,11 +101,11 @@ class Functional(Model):
 
     @property
     def output_shapes(self) -> list[Any]:
-        found = {}
+        by_layer = {}
         for node in self._nodes:
             shapes = tuple(tensor.shape for tensor in node.outputs)
-            found[node.layer] = shapes if len(shapes) > 1 else shapes[0]
-        return [found.get(layer, layer.batch_shape) for layer in self._operations]
+            by_layer[node.layer] = shapes if len(shapes) > 1 else shapes[0]
+        return [by_layer.get(layer, layer.batch_shape) for layer in self._operations]
 
     @property
     def is_chain(self) -> bool:
@@ -163,26 +139,31 @@ class Functional(Model):
         return shapes if len(shapes) > 1 else shapes[0]
 
     def compute_output_spec(self, *inputs: SymbolicTensor) -> list[tuple[Shape, str]]:
-        found: dict[SymbolicTensor, Any] = dict(zip(self.inputs, inputs, strict=True))
+        specs: dict[SymbolicTensor, Any] = dict(zip(self.inputs, inputs, strict=True))
         for node in self._nodes:
             if node.inputs:
-                specs = node.layer.compute_output_spec(*(found[tensor] for tensor in node.inputs))
-                found.update(zip(node.outputs, (SymbolicTensor(*spec) for spec in specs), strict=True))
-        return [(found[tensor].shape, found[tensor].dtype) for tensor in self.outputs]
+                outputs = node.layer.compute_output_spec(*(specs[tensor] for tensor in node.inputs))
+                specs.update(zip(node.outputs, (SymbolicTensor(*spec) for spec in outputs), strict=True))
+        return [(specs[tensor].shape, specs[tensor].dtype) for tensor in self.outputs]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shapes = input_shape if self.takes_list else [input_shape]
-        given = zip(shapes, self.inputs, strict=True)
-        spec = self.compute_output_spec(*(SymbolicTensor(tuple(shape), own.dtype) for shape, own in given))
+        described = zip(shapes, self.inputs, strict=True)
+        spec = self.compute_output_spec(*(SymbolicTensor(tuple(shape), tensor.dtype) for shape, tensor in described))
         return tuple(shape for shape, _ in spec) if len(spec) > 1 else spec[0][0]
 
     # --- as a layer ---------------------------------------------------------------------------------
 
-    def as_input(self, x: npt.ArrayLike) -> Array:
-        return kernels.contiguous(real_numbers(x, f"Model {self.name!r}"), self.inputs[0].dtype)
+    @property
+    def input_dtype(self) -> str | None:
+        return self.inputs[0].dtype
+
+    @property
+    def input_dtypes(self) -> list[str | None]:
+        return [tensor.dtype for tensor in self.inputs]
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
-        return [kernels.contiguous(array, own.dtype) for array, own in zip(arrays, self.inputs, strict=True)]
+        return [kernels.contiguous(array, dtype) for array, dtype in zip(arrays, self.input_dtypes, strict=True)]
 
     def in_order(self, inputs: Any) -> list[Any]:
         if isinstance(inputs, Mapping):
@@ -208,33 +189,33 @@ class Functional(Model):
         values: list[Any] = [*inputs, *free]
         masks: list[Array | None] = [*call.masks, *[None] * (len(values) - len(call.masks))]
         total = 0.0
-        for index, (layer, sources, given, outputs, converts, checks) in enumerate(self._steps):
+        for index, (layer, sources, mask_places, outputs, converts, checks) in enumerate(self._steps):
             arrays = [values[place] for place in sources]
             if converts:
                 arrays = layer.as_inputs(arrays)
             if checks:
                 layer.check_inputs(*arrays)
             child = call.child(index)
-            if given is None:
+            if mask_places is None:
                 child.masks = tuple([masks[place] for place in sources])
             else:
                 child.masks = tuple(
                     None if place is None else layer.as_mask(values[place], x)
-                    for place, x in zip(given, arrays, strict=False)
+                    for place, x in zip(mask_places, arrays, strict=False)
                 )
-            found, penalty = run_forward(layer, child, *arrays)
+            results, penalty = run_forward(layer, child, *arrays)
             total += penalty
-            if given == ():
+            if mask_places == ():
                 child = Call()  # the mask that the layer did not see goes on behind it
                 child.masks = (masks[sources[0]],)
             mask = layer.compute_mask(child, *arrays)
-            if isinstance(found, tuple):
-                for place, part in zip(outputs, found, strict=True):
+            if isinstance(results, tuple):
+                for place, part in zip(outputs, results, strict=True):
                     values[place] = part
                 for place, part in zip(outputs, mask if isinstance(mask, tuple) else (mask,), strict=False):
                     masks[place] = part
             else:
-                values[outputs[0]], masks[outputs[0]] = found, mask
+                values[outputs[0]], masks[outputs[0]] = results, mask
         call.saved["penalty"], call.saved["values"] = total, values
         if len(self._ends) == 1:
             call.saved["mask"] = masks[self._ends[0]]
@@ -244,11 +225,11 @@ class Functional(Model):
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
         gradients: list[Array | None] = [None] * len(self._places)
-        wanted = self._wanted(call)
+        is_needed = self._needed_gradients(call)
 
         def add(place: int, gradient: Array | None) -> None:
             before = gradients[place]
-            if gradient is None or not wanted[place]:
+            if gradient is None or not is_needed[place]:
                 return
             if before is not None:  # a tensor that is used several times
                 gradient = np.add(before, gradient, out=call.buffer(f"d{place}", gradient.shape, gradient.dtype.name))
@@ -258,7 +239,7 @@ class Functional(Model):
             add(place, d_output)
         for index in reversed(range(len(self._steps))):
             layer, sources, _, outputs, *_ = self._steps[index]
-            if not any(wanted[place] for place in outputs):
+            if not any(is_needed[place] for place in outputs):
                 continue
             d = [gradients[place] for place in outputs]
             if all(one is None for one in d):
@@ -266,28 +247,29 @@ class Functional(Model):
                     continue
                 d = [np.zeros_like(call.saved["values"][place]) for place in outputs]
             child = call.child(index)
-            child.input_gradient = any(wanted[place] for place in sources)
-            found = run_backward(layer, child, *d)
+            child.input_gradient = any(is_needed[place] for place in sources)
+            d_inputs = run_backward(layer, child, *d)
             if child.input_gradient:
-                for place, gradient in zip(sources, found if isinstance(found, tuple) else (found,), strict=True):
+                parts = d_inputs if isinstance(d_inputs, tuple) else (d_inputs,)
+                for place, gradient in zip(sources, parts, strict=True):
                     add(place, gradient)
         if not call.input_gradient:
             return None
-        own = tuple(gradients[: len(self.inputs)])
-        return own if len(own) > 1 else own[0]
+        of_inputs = tuple(gradients[: len(self.inputs)])
+        return of_inputs if len(of_inputs) > 1 else of_inputs[0]
 
-    def _wanted(self, call: Call) -> list[bool]:
-        """Of which values a backward pass needs the gradient: those behind which something learns, or an input asks."""
-        asked = call.input_gradient
-        wanted: list[bool] | None = call.saved.get(f"wanted {asked}")
-        if wanted is None:
-            wanted = [asked and real for real in self._real]
+    def _needed_gradients(self, call: Call) -> list[bool]:
+        """Whether a backward pass needs a value's gradient: something behind it learns, or the inputs' are needed."""
+        key = f"needed gradients, {call.input_gradient}"
+        is_needed: list[bool] | None = call.saved.get(key)
+        if is_needed is None:
+            is_needed = [call.input_gradient and real for real in self._real]
             for step in self._steps:
-                learns = bool(step.layer.trainable_weights) or any(wanted[place] for place in step.inputs)
+                learns = bool(step.layer.trainable_weights) or any(is_needed[place] for place in step.inputs)
                 for place in step.outputs:
-                    wanted[place] = learns and self._real[place]
-            call.saved[f"wanted {asked}"] = wanted
-        return wanted
+                    is_needed[place] = learns and self._real[place]
+            call.saved[key] = is_needed
+        return is_needed
 
     # --- config -------------------------------------------------------------------------------------
 
@@ -298,17 +280,17 @@ class Functional(Model):
         return form
 
     def get_config(self) -> dict[str, Any]:
-        kept = {layer: [node for node in layer.nodes if node in self._nodes] for layer in self._operations}
+        calls_of = {layer: [node for node in layer.nodes if node in self._nodes] for layer in self._operations}
 
         def reference(tensor: SymbolicTensor) -> list[Any]:
-            return [tensor.layer.name, kept[tensor.layer].index(tensor.node), tensor.index]
+            return [tensor.layer.name, calls_of[tensor.layer].index(tensor.node), tensor.index]
 
         def end(tensor: SymbolicTensor) -> list[Any]:
             name, node, index = reference(tensor)
             return [name, node + getattr(tensor.layer, "own_calls", 0), index]
 
         layers = []
-        for layer, nodes in kept.items():
+        for layer, nodes in calls_of.items():
             shapes = [tensor.shape for tensor in (layer.nodes or nodes)[0].inputs]
             form = serialized_layer(layer, shapes if layer.takes_list else shapes[0] if shapes else None)
             calls = [call_form(node, reference) for node in nodes if node.inputs]
@@ -358,53 +340,86 @@ def _names(tensors: Any) -> list[str]:
     return [tensor.layer.name for tensor in flattened(tensors)]
 
 
+def _casts_itself(layer: Layer) -> bool:
+    """Whether its class says itself what is done to inputs."""
+    kind = type(layer)
+    return kind.as_input is not Layer.as_input or kind.as_inputs is not Layer.as_inputs
+
+
 def _is_regularized(layer: Layer) -> bool:
     return layer.activity_regularizer is not None or any(map(_is_regularized, layer.sublayers))
+
+
+# --- what the passes do ----------------------------------------------------------------------------
+
+
+def _planned(node: Node, places: dict[SymbolicTensor, int]) -> Step:
+    """The node as the passes run it; its outputs get the next places."""
+    layer, inputs = node.layer, tuple(places[tensor] for tensor in node.inputs)
+    return Step(
+        layer,
+        inputs,
+        None if node.masks is None else tuple(None if mask is None else places[mask] for mask in node.masks),
+        tuple(places.setdefault(tensor, len(places)) for tensor in node.outputs),
+        not isinstance(layer, Operation)
+        and (_casts_itself(layer) or any(tensor.dtype != layer.input_dtype for tensor in node.inputs)),
+        len(inputs) > 1 and not layer.takes_list,
+    )
 
 
 # --- the order of the layers ----------------------------------------------------------------------------
 
 
 def _between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> dict[Node, int]:
-    """The nodes that the outputs depend on, each after those it depends on; with the turn in which each was met."""
+    """The nodes that the outputs depend on, each after those it depends on; with its number as the walk visits them."""
     ends = {tensor for tensor in inputs if tensor.node.inputs}
-    found: list[Node] = []
-    met: dict[Node, int] = {}
+    ordered: list[Node] = []
+    visits: dict[Node, int] = {}
     todo = [(tensor, False) for tensor in reversed(outputs)]
     while todo:
         tensor, done = todo.pop()
         node = tensor.node
         if done:
-            found.append(node)
-        elif node not in met and tensor not in ends:
-            met[node] = len(met)
+            ordered.append(node)
+        elif node not in visits and tensor not in ends:
+            visits[node] = len(visits)
             todo.append((tensor, True))
             todo.extend((source, False) for source in reversed(node.sources))
-    return {node: met[node] for node in found}
+    return {node: visits[node] for node in ordered}
+
+
+def _check_connected(model: Functional) -> None:
+    inputs = {tensor.node for tensor in model.inputs}
+    missing = [node.layer.name for node in model._nodes if not node.inputs and node not in inputs]
+    if missing:
+        raise ValueError(
+            f"Model {model.name!r}: the outputs also depend on the input {missing[0]!r}, which is not among the "
+            f"inputs {model.input_names}."
+        )
 
 
 def _by_depth(nodes: dict[Node, int]) -> list[Layer]:
-    """The layers as Keras sorts them: those with the longest way to an output first, then as they were met."""
+    """The layers as Keras sorts them: those with the longest way to an output first, then as the walk visits them."""
     depths: dict[Node, int] = {}
-    found: dict[Layer, int] = {}
+    by_layer: dict[Layer, int] = {}
     for node in reversed(nodes):
-        found[node.layer] = depth = max(depths.get(node, 0), found.get(node.layer, 0))
+        by_layer[node.layer] = depth = max(depths.get(node, 0), by_layer.get(node.layer, 0))
         for source in node.sources:
             depths[source.node] = max(depth + 1, depths.get(source.node, 0))
-    met: dict[Layer, int] = {}
-    for node, turn in nodes.items():
-        met[node.layer] = min(turn, met.get(node.layer, turn))
-    return sorted(found, key=lambda layer: (-found[layer], met[layer]))
+    visits: dict[Layer, int] = {}
+    for node, visit in nodes.items():
+        visits[node.layer] = min(visit, visits.get(node.layer, visit))
+    return sorted(by_layer, key=lambda layer: (-by_layer[layer], visits[layer]))
 
 
 def _cut_off(inputs: Any, outputs: Any) -> tuple[Any, Any]:
     """The graph between tensors drawn anew, with an `Input` in the place of each input that is none."""
-    given = flattened(inputs)
+    cuts = flattened(inputs)
     new: dict[SymbolicTensor, SymbolicTensor] = {}
-    for tensor in given:
-        own = not tensor.node.inputs
-        new[tensor] = tensor if own else InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype).output
-    for node in _between(given, flattened(outputs)):
+    for tensor in cuts:
+        is_input = not tensor.node.inputs
+        new[tensor] = tensor if is_input else InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype).output
+    for node in _between(cuts, flattened(outputs)):
         if node.inputs:
             masks = node.masks and tuple(mask and new[mask] for mask in node.masks)
             sources = [new[tensor] for tensor in node.inputs]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy.typing as npt
-
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
@@ -167,8 +165,9 @@ class Sequential(Model):
     def output_shapes(self) -> list[Any]:
         return [_shape(tensor) for tensor in self._tensors[1:]] or [None] * len(self._stack)
 
-    def as_input(self, x: npt.ArrayLike) -> Array:
-        return self._stack[0].as_input(x) if self._stack else super().as_input(x)
+    @property
+    def input_dtype(self) -> str | None:
+        return self._stack[0].input_dtype if self._stack else super().input_dtype
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         shape: Any = tuple(input_shape)

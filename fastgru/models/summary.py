@@ -120,11 +120,11 @@ def print_summary(
         sizes["Optimizer"] = (sum(value.size for value in values), sum(value.nbytes for value in values))
     total = tuple(sum(size) for size in zip(*sizes.values(), strict=True))
 
-    told = [
+    totals = [
         Text.assemble((f" {label} params: ", "bold"), f"{params:,} ({memory(size)})")
         for label, (params, size) in {"Total": total, **sizes}.items()
     ]
-    whole = Group(Text(printable(f'Model: "{model.name}"'), "bold"), table, *told)
+    whole = Group(Text(printable(f'Model: "{model.name}"'), "bold"), table, *totals)
     if print_fn is None:
         Console(highlight=False).print(whole)
         return

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastgru.optimizers.optimizer import KIND, Optimizer
+from fastgru.optimizers.optimizer import KIND, Optimizer, OptimizerOptions
 from fastgru.parameters import Parameters
 from fastgru.registry import registered
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Adam"]
 
@@ -38,7 +41,7 @@ class Adam(Optimizer):
         epsilon: float = 1e-7,
         amsgrad: bool = False,
         *args: Any,
-        **kwargs: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
         self.beta_1 = beta_1

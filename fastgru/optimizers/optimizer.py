@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,25 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["KIND", "Optimizer"]
+__all__ = ["KIND", "Optimizer", "OptimizerOptions"]
 
 KIND = "keras.optimizers"
+
+
+class OptimizerOptions(TypedDict, total=False):
+    """The keyword arguments that every optimizer takes, see `Optimizer`; ``decay`` is ignored, as in Keras 3."""
+
+    weight_decay: float | None
+    clipnorm: float | None
+    clipvalue: float | None
+    global_clipnorm: float | None
+    use_ema: bool
+    ema_momentum: float
+    ema_overwrite_frequency: int | None
+    loss_scale_factor: float | None
+    gradient_accumulation_steps: int | None
+    name: str | None
+    decay: float | None
 
 
 class Optimizer:
@@ -46,7 +62,7 @@ class Optimizer:
     use_ema, loss_scale_factor, gradient_accumulation_steps
         Refused when set: not supported.
     ema_momentum, ema_overwrite_frequency
-        Kept for the config; without effect as `use_ema` is refused.
+        For the config alone; without effect as `use_ema` is refused.
     name : str, optional
 
     Raises
@@ -55,7 +71,7 @@ class Optimizer:
         An argument out of its range, unknown, or not supported.
     """
 
-    #: names of the state kept for each weight; the names of one group alternate in Keras's files
+    #: names of the arrays of state of each weight; the names of one group alternate in Keras's files
     _slot_groups: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def __init__(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastgru.optimizers.optimizer import KIND, Optimizer
+from fastgru.optimizers.optimizer import KIND, Optimizer, OptimizerOptions
 from fastgru.parameters import Parameters
 from fastgru.registry import registered
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["SGD"]
 
@@ -32,7 +35,12 @@ class SGD(Optimizer):
     _slot_groups = (("momentum",),)
 
     def __init__(
-        self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False, *args: Any, **kwargs: Any
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *args: Any,
+        **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
         if not 0 <= momentum <= 1:

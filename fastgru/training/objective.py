@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import data, kernels, losses, metrics
+from fastgru import data, losses, metrics
+from fastgru.data import Column, Names, Source
 from fastgru.losses import Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
 from fastgru.types import Array
@@ -19,11 +20,16 @@ _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 _CHANGED = (np.ndarray, list, dict, set)  # values that may be changed in place
 
-Names = Sequence[str] | None
+# in pickles of the last release
+_OLD_NAMES = {"_goals": "_outputs", "_told": "_reported", "_maskless": "_no_masks", "wanted": "metric_names"}
 
 
-class Goal:
-    """What is asked of one output.
+def _set_state(self: Any, state: Mapping[str, Any]) -> None:
+    vars(self).update((_OLD_NAMES.get(name, name), value) for name, value in state.items())
+
+
+class OutputLoss:
+    """Loss and metrics of one output.
 
     Attributes
     ----------
@@ -33,16 +39,16 @@ class Goal:
         A name that depends on the shapes stays one until `Objective.bind`.
     factor : float
         Of the loss.
-    wanted : (list, list)
-        The metrics without and with sample weights as they were given.
+    metric_names : (list, list)
+        The metrics without and with sample weights as `compile` took them: names or objects.
     metrics, weighted_metrics : list of Metric
         The same as objects; empty until `Objective.bind`.
     total : float
         Sum of the loss, without its factor, over the samples seen.
     """
 
-    def __init__(self, prefix: str, loss: Any, factor: float, wanted: tuple[list[Any], list[Any]]) -> None:
-        self.prefix, self.factor, self.wanted = prefix, factor, wanted
+    def __init__(self, prefix: str, loss: Any, factor: float, metric_names: tuple[list[Any], list[Any]]) -> None:
+        self.prefix, self.factor, self.metric_names = prefix, factor, metric_names
         self._by_shape = loss if _depends_on_shapes(loss) else None
         self.loss: Any = self._by_shape or losses.get(loss)
         if isinstance(self.loss, Loss) and self.loss.reduction in (None, "none"):
@@ -54,17 +60,19 @@ class Goal:
         self.weighted_metrics: list[Metric] = []
         self.total = 0.0
 
+    __setstate__ = _set_state
+
     @property
     def idle(self) -> bool:
-        """Nothing is asked: the output needs no targets."""
-        return self.loss is None and not any(self.wanted)
+        """Neither loss nor metrics: the output needs no targets."""
+        return self.loss is None and not any(self.metric_names)
 
     def settle(self, y_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
         """Choose what depends on shapes."""
         if self._by_shape is not None:
             self.loss = losses.resolve(self._by_shape, y_shape, output_shape)
         self.metrics, self.weighted_metrics = (
-            [metrics.resolve(entry, y_shape, output_shape, self.loss) for entry in wanted] for wanted in self.wanted
+            [metrics.resolve(entry, y_shape, output_shape, self.loss) for entry in names] for names in self.metric_names
         )
 
     def watch_masked(self, y: Array, prediction: Array, weight: Array | None, mask: Array) -> None:
@@ -74,6 +82,9 @@ class Goal:
             metric.update_state(y, prediction, *([mask] if isinstance(metric, MeanMetricWrapper) else []))
         for metric in self.weighted_metrics:
             metric.update_state(y, prediction, weighted if isinstance(metric, MeanMetricWrapper) else weight)
+
+
+Goal = OutputLoss  # its name in those pickles
 
 
 class Objective:
@@ -98,16 +109,24 @@ class Objective:
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any, names: Names = None) -> None:
         self._names = names if names is not None and len(names) > 1 else None
-        found = _of_each(loss, "loss", names)
-        factors = _factors(loss_weights, names)
-        wanted = [_wanted(metrics, "metrics", names), _wanted(weighted_metrics, "weighted_metrics", names)]
         prefixes = [f"{name}_" for name in self._names or ()] or [""]
-        self._goals = [Goal(*about) for about in zip(prefixes, found, factors, zip(*wanted, strict=True), strict=True)]
-        # as in Keras, the loss of an output is told where there are several
-        told = [goal for goal in self._goals if goal.loss is not None]
-        self._told = [(goal.prefix + "loss", goal) for goal in told] if len(told) > 1 else []
-        self._maskless = (None,) * len(self._goals)
-        self.names = ["loss", *(name for name, _ in self._told)]
+        by_output = zip(
+            prefixes,
+            _of_each(loss, "loss", names),
+            _factors(loss_weights, names),
+            zip(
+                _metric_names(metrics, "metrics", names),
+                _metric_names(weighted_metrics, "weighted_metrics", names),
+                strict=True,
+            ),
+            strict=True,
+        )
+        self._outputs = [OutputLoss(*options) for options in by_output]
+        # as in Keras, the loss of an output is reported where there are several
+        with_loss = [output for output in self._outputs if output.loss is not None]
+        self._reported = [(output.prefix + "loss", output) for output in with_loss] if len(with_loss) > 1 else []
+        self._no_masks = (None,) * len(self._outputs)
+        self.names = ["loss", *(name for name, _ in self._reported)]
         self._named: dict[str, Metric] = {}
         self._bound = False
         self._total = 0.0
@@ -116,58 +135,69 @@ class Objective:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_running"}  # a copy runs for itself
 
+    __setstate__ = _set_state
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self._outputs)
+
     @property
     def has_loss(self) -> bool:
-        return any(goal.loss is not None for goal in self._goals)
+        return any(output.loss is not None for output in self._outputs)
 
     @property
     def with_loss(self) -> list[str]:
         """Names of those of several outputs that have a loss."""
-        return [name for name, goal in zip(self._names or (), self._goals, strict=False) if goal.loss is not None]
+        return [name for name, output in zip(self._names or (), self._outputs, strict=False) if output.loss is not None]
 
     @property
     def metrics(self) -> list[Metric]:
         """The metrics of all outputs, those that take sample weights last; empty until `bind`."""
-        plain = [metric for goal in self._goals for metric in goal.metrics]
-        return plain + [metric for goal in self._goals for metric in goal.weighted_metrics]
+        plain = [metric for output in self._outputs for metric in output.metrics]
+        return plain + [metric for output in self._outputs for metric in output.weighted_metrics]
 
-    def bind(self, where: str, targets: Sequence[Array | None], shapes: Sequence[Any], dtype: str) -> list[Any]:
-        """Settle what depends on shapes, on the first data that fit; returns the targets as `take` wants them.
+    def bind(
+        self, where: str, targets: Sequence[Source | None], shapes: Sequence[Any], dtype: str
+    ) -> list[Column | None]:
+        """Settle what depends on shapes, on the first data that fit; returns the targets as `take` reads them.
 
         Raises
         ------
         ValueError
             Targets are missing or do not fit the outputs, or the model has several outputs without names.
         """
-        if len(shapes) != len(self._goals):
+        if len(shapes) != len(self._outputs):
             raise ValueError(f"fit and evaluate: expected a model with one output, got {len(shapes)}.")
-        for name, goal, y in zip(self._names or ("",), self._goals, targets, strict=True):
-            if y is None and not goal.idle:
+        for name, output, y in zip(self._names or ("",), self._outputs, targets, strict=True):
+            if y is None and not output.idle:
                 of = f"the targets of the output {name!r}" if name else "the targets y"
                 raise ValueError(f"{where}: needs {of}.")
         if not self._bound:
             self._settle(targets, shapes)
-        bound = [
-            _bound_targets(goal, y, shape, dtype) for goal, y, shape in zip(self._goals, targets, shapes, strict=True)
+        columns = [
+            None if y is None or output.idle else _target_column(output, y, shape, dtype, label)
+            for output, y, shape, label in zip(
+                self._outputs, targets, shapes, data.labels("y", self._names, "output"), strict=True
+            )
         ]
         self._bound = True  # after data that fit
-        return bound
+        return columns
 
-    def _settle(self, targets: Sequence[Array | None], shapes: Sequence[Any]) -> None:
-        for goal, y, shape in zip(self._goals, targets, shapes, strict=True):
+    def _settle(self, targets: Sequence[Source | None], shapes: Sequence[Any]) -> None:
+        for output, y, shape in zip(self._outputs, targets, shapes, strict=True):
             if y is not None:
-                goal.settle(y.shape, shape)
+                output.settle(y.shape, shape)
         self._named = {}
-        for goal in self._goals:
-            for metric in goal.metrics:
-                self._named[_free_name(goal.prefix, metric.name, "", self._named)] = metric
-        for goal in self._goals:
-            for metric in goal.weighted_metrics:
-                self._named[_free_name(goal.prefix, metric.name, "weighted_", self._named)] = metric
-        # as in Keras: first the numbers that are found under the metrics' own names
-        logs = {*self._named, *(name for name, _ in self._told)}
+        for output in self._outputs:
+            for metric in output.metrics:
+                self._named[_free_name(output.prefix, metric.name, "", self._named)] = metric
+        for output in self._outputs:
+            for metric in output.weighted_metrics:
+                self._named[_free_name(output.prefix, metric.name, "weighted_", self._named)] = metric
+        # as in Keras: first the numbers under the metrics' own names
+        logs = {*self._named, *(name for name, _ in self._reported)}
         own = [metric.name for metric in self.metrics if metric.name in logs]
-        self.names = ["loss", *own, *(name for name, _ in self._told)]
+        self.names = ["loss", *own, *(name for name, _ in self._reported)]
         self.names += sorted(logs - set(self.names))
 
     @contextmanager
@@ -185,8 +215,8 @@ class Objective:
             self._running = outer is not None
             if outer is not None:
                 self._total, self.count, totals, states = outer
-                for goal, total in zip(self._goals, totals, strict=True):
-                    goal.total = total
+                for output, total in zip(self._outputs, totals, strict=True):
+                    output.total = total
                 for metric, state in states:
                     vars(metric).clear()
                     vars(metric).update(state)
@@ -197,20 +227,20 @@ class Objective:
             (metric, {name: copy(state) if isinstance(state, _CHANGED) else state for name, state in entries})
             for metric, entries in ((metric, vars(metric).items()) for metric in self.metrics)
         ]
-        return self._total, self.count, [goal.total for goal in self._goals], states
+        return self._total, self.count, [output.total for output in self._outputs], states
 
     def reset(self) -> None:
         """Forget all batches."""
         self._total, self.count = 0.0, 0
-        for goal in self._goals:
-            goal.total = 0.0
+        for output in self._outputs:
+            output.total = 0.0
         for metric in self._named.values():
             metric.reset_state()
 
     def take(
         self,
         targets: Sequence[Any],
-        outputs: Any,
+        predictions: Any,
         weights: Sequence[Any],
         masks: Any,
         penalty: float,
@@ -222,37 +252,37 @@ class Objective:
         ----------
         targets, weights
             For each output, as `bind` and the data set give them; a weight may be None.
-        outputs, masks
+        predictions, masks
             Of the model: a tuple where there are several. As in Keras, a mask tells the loss and the metrics which
             values count.
         penalty : float
             What regularizers add to the loss.
         differentiate : bool
         """
-        parts, masks = (outputs, masks) if isinstance(outputs, tuple) else ((outputs,), (masks,))
+        parts, masks = (predictions, masks) if isinstance(predictions, tuple) else ((predictions,), (masks,))
         count, total = len(parts[0]), penalty
         gradients: list[Array | None] = []
         # lengths agree since `bind`
-        for goal, y, part, weight, mask in zip(self._goals, targets, parts, weights, masks or self._maskless):  # noqa: B905
+        for output, y, part, weight, mask in zip(self._outputs, targets, parts, weights, masks or self._no_masks):  # noqa: B905
             if mask is not None:
                 mask = _fitting(mask, part)
             gradient = None
-            if goal.loss is not None:
+            if output.loss is not None:
                 if differentiate:
-                    loss, gradient = goal.loss.value_and_gradient(y, part, weight, mask)
-                    if goal.factor != 1.0:
-                        gradient *= goal.factor
+                    loss, gradient = output.loss.value_and_gradient(y, part, weight, mask)
+                    if output.factor != 1.0:
+                        gradient *= output.factor
                 else:
-                    loss = float(goal.loss(y, part, weight, mask))
-                goal.total += loss * count
-                total += goal.factor * loss
+                    loss = float(output.loss(y, part, weight, mask))
+                output.total += loss * count
+                total += output.factor * loss
             gradients.append(gradient)
             if mask is not None:
-                goal.watch_masked(y, part, weight, mask)
+                output.watch_masked(y, part, weight, mask)
                 continue
-            for metric in goal.metrics:
+            for metric in output.metrics:
                 metric.update_state(y, part)
-            for metric in goal.weighted_metrics:
+            for metric in output.weighted_metrics:
                 metric.update_state(y, part, weight)
         self._total += total * count
         self.count += count
@@ -263,8 +293,8 @@ class Objective:
         count = self.count or 1
         logs = {name: float(metric.result()) for name, metric in self._named.items()}
         logs["loss"] = self._total / count
-        for name, goal in self._told:
-            logs[name] = goal.total / count
+        for name, output in self._reported:
+            logs[name] = output.total / count
         return dict(sorted(logs.items()))
 
     def in_order(self, logs: Mapping[str, float]) -> float | list[float]:
@@ -298,35 +328,35 @@ def _of_each(value: Any, argument: str, names: Names) -> list[Any]:
 
 def _factors(loss_weights: Any, names: Names) -> list[float]:
     """What the loss of each output is multiplied by."""
-    given = _listed(loss_weights)
-    if not all(entry is None or isinstance(entry, (int, float, np.number)) for entry in given):
+    listed = _listed(loss_weights)
+    if not all(entry is None or isinstance(entry, (int, float, np.number)) for entry in listed):
         raise ValueError(
             f"compile: expected loss_weights, its third argument, to be a number, got {loss_weights!r}; "
-            f"metrics are given by name: metrics={given!r}."
+            f"metrics are given by name: metrics={listed!r}."
         )
     return [1.0 if factor is None else float(factor) for factor in _of_each(loss_weights, "loss_weights", names)]
 
 
-def _flat(given: Any) -> Iterator[Any]:
-    if isinstance(given, (list, tuple, Mapping)):
-        for entry in _listed(given):
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple, Mapping)):
+        for entry in _listed(value):
             yield from _flat(entry)
     else:
-        yield given
+        yield value
 
 
-def _wanted(given: Any, argument: str, names: Names) -> list[list[Any]]:
+def _metric_names(value: Any, argument: str, names: Names) -> list[list[Any]]:
     """The metrics of one argument of `compile`, a flat list for each output, their names checked."""
-    if given is not None and not isinstance(given, (list, tuple, Mapping)):
-        raise ValueError(f"compile: expected {argument} to be a list, got {given!r}; write {argument}=[{given!r}].")
+    if value is not None and not isinstance(value, (list, tuple, Mapping)):
+        raise ValueError(f"compile: expected {argument} to be a list, got {value!r}; write {argument}=[{value!r}].")
     several = names is not None and len(names) > 1
     # [] is no list of entries for outputs but none for any, as in Keras
-    parts = data.entries(given or None, names, f"compile, {argument}", "output") if several else [given]
-    wanted = [[] if part is None else list(_flat(part)) for part in parts]
-    for entry in (entry for part in wanted for entry in part):
+    parts = data.entries(value or None, names, f"compile, {argument}", "output") if several else [value]
+    by_output = [[] if part is None else list(_flat(part)) for part in parts]
+    for entry in (entry for part in by_output for entry in part):
         if not _depends_on_shapes(entry):
-            metrics.get(entry)  # an unknown name is told now; a known one also names the metric, so it stays
-    return wanted
+            metrics.get(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
+    return by_output
 
 
 def _depends_on_shapes(entry: Any) -> bool:
@@ -336,16 +366,14 @@ def _depends_on_shapes(entry: Any) -> bool:
 # --- what a batch brings ----------------------------------------------------------------------------
 
 
-def _bound_targets(goal: Goal, y: Array | None, output_shape: Any, dtype: str) -> Array | None:
-    """Checked targets as the loss takes them; None where nobody asks for them."""
-    if y is None or goal.idle:
-        return None
+def _target_column(output: OutputLoss, y: Source, output_shape: Any, dtype: str, label: str) -> Column:
+    """Targets as the loss takes them."""
     # whole numbers that name classes stay whole; everything else is compared with the outputs
     names_classes = y.dtype.kind in "iu" and output_shape[-1] > 1 and y.shape != tuple(output_shape)
-    y = kernels.contiguous(y, np.int64 if names_classes else dtype)
-    if goal.loss is not None:
-        goal.loss.check(y, output_shape)
-    return y
+    checks = [data.without_nan(label)]
+    if output.loss is not None:
+        checks.append(lambda rows: output.loss.check(rows, (len(rows), *output_shape[1:])))
+    return Column(y, np.int64 if names_classes else dtype, *checks)
 
 
 def _fitting(mask: Array, prediction: Array) -> Array | None:

@@ -55,6 +55,8 @@ class Embedding(Layer):
         In a call: an index is not whole or outside ``[0, input_dim)``.
     """
 
+    takes_tokens = True
+
     input_dim: int = options.size()
     output_dim: int = options.size()
     embeddings_initializer: Initializer = options.initializer()

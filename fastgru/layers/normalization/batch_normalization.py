@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks
+from fastgru import checks, config
 from fastgru.initializers import Initializer
 from fastgru.layers import options
 from fastgru.layers.normalization.normalizer import Normalizer
@@ -18,8 +18,6 @@ from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-_TINY = 1e-7  # keras.backend.epsilon(), which Keras adds to the number of steps that a mask leaves
 
 
 def _axis(value: Any, where: str, name: str) -> int:
@@ -128,7 +126,8 @@ class BatchNormalization(Normalizer):
         if call.mask is not None:
             mask = call.mask.reshape(call.mask.shape + (1,) * (x.ndim - call.mask.ndim))
             counts = self._rows(call, "counts", np.broadcast_to(mask, x.shape), axes)
-            total = (counts.sum(axis=0) + _TINY).astype(self.dtype)
+            # Keras adds its epsilon to the number of steps that a mask leaves
+            total = (counts.sum(axis=0) + config.epsilon()).astype(self.dtype)
         ones = call.buffer("ones", (len(rows),), self.dtype)
         ones.fill(1)
         normal = call.buffer("normal", rows.shape, self.dtype)

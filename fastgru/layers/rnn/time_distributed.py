@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy.typing as npt
-
 from fastgru.layers.core.wrapper import Wrapper
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
@@ -63,8 +61,9 @@ class TimeDistributed(Wrapper):
         batch, *rest = self.layer.compute_output_shape(self._step_shape(input_shape))
         return (batch, input_shape[1], *rest)
 
-    def as_input(self, x: npt.ArrayLike) -> Array:
-        return self.layer.as_input(x)
+    @property
+    def input_dtype(self) -> str | None:
+        return self.layer.input_dtype
 
     def check_inputs(self, *inputs: Array) -> None:
         super().check_inputs(*inputs)

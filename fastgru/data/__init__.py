@@ -1,0 +1,30 @@
+"""What a model is fed: checked once by `samples`, then cut, cast and gathered once, batch by batch, by `Batches`."""
+
+from fastgru.data.batches import Batch, Batches, batch_size_of
+from fastgru.data.column import Column, without_nan
+from fastgru.data.entries import Names, entries, labels
+from fastgru.data.samples import Samples, class_weighted, inputs, samples, split, unpack
+from fastgru.data.source import Source, Stored, fitted, shapes, source, whole
+
+__all__ = [
+    "Batch",
+    "Batches",
+    "Column",
+    "Names",
+    "Samples",
+    "Source",
+    "Stored",
+    "batch_size_of",
+    "class_weighted",
+    "entries",
+    "fitted",
+    "inputs",
+    "labels",
+    "samples",
+    "shapes",
+    "source",
+    "split",
+    "unpack",
+    "whole",
+    "without_nan",
+]

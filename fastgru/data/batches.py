@@ -1,0 +1,106 @@
+"""A data set cut into batches, in order or shuffled, again and again."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastgru import random, threads
+from fastgru.data.column import Column
+from fastgru.types import Array
+
+Batch = tuple[Any, ...]  # an array, or None, for each column
+
+BATCH_SIZE = 32  # Keras's default
+
+
+def batch_size_of(batch_size: int | None, count: int, steps: int | None = None) -> int:
+    """The batch size in force: as asked, else what makes `steps` batches of `count` samples, else 32."""
+    if batch_size is None and steps is None:
+        return BATCH_SIZE
+    for name, value in (("batch_size", batch_size), ("steps", steps)):
+        if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+            raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}.")
+    if batch_size is not None:
+        return int(batch_size)
+    assert steps is not None
+    return math.ceil(count / steps)
+
+
+class Batches:
+    """Columns of equal length, cut into batches again and again.
+
+    Parameters
+    ----------
+    columns : sequence of Column or None
+        A None stays None in every batch.
+    batch_size : int, optional
+    shuffle : bool or "batch"
+        Draw a new order for every pass; "batch" only within each batch. Batches are then gathered into memory that the
+        next one overwrites.
+    steps : int, optional
+        Batches an epoch. The next epoch goes on where the last one stopped; where the data run out before, the epoch
+        ends with a warning. One pass over the data where absent.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column | None],
+        batch_size: int | None = None,
+        shuffle: bool | str = False,
+        steps: int | None = None,
+    ) -> None:
+        self._columns = columns
+        self.count = next(len(column) for column in columns if column is not None)
+        self.batch_size = batch_size_of(batch_size, self.count, steps)
+        self._shuffle = shuffle
+        self._batches_in_a_pass = -(-self.count // self.batch_size)
+        self._steps = steps
+        self._pass: Iterator[Batch] = iter(())
+        self._batches_left = 0
+
+    def __len__(self) -> int:
+        return self._steps or self._batches_in_a_pass
+
+    def restart(self) -> None:
+        """Let the next epoch start with a new pass."""
+        self._batches_left = 0
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of one epoch: a tuple with one array (or None) for each column."""
+        if self._steps is None:
+            yield from self._new_pass()
+            return
+        if not self._batches_left:
+            self._pass, self._batches_left = self._new_pass(), self._batches_in_a_pass
+        for step in range(self._steps):
+            if not self._batches_left:
+                warnings.warn(
+                    f"The data ran out after {step} of {self._steps} steps; the epoch ends early.", stacklevel=4
+                )
+                break
+            self._batches_left -= 1
+            yield next(self._pass)
+
+    def _new_pass(self) -> Iterator[Batch]:
+        starts = range(0, self.count, self.batch_size)
+        if not self._shuffle:
+            for start in starts:
+                rows = slice(start, min(start + self.batch_size, self.count))
+                yield tuple([None if column is None else column.rows(rows) for column in self._columns])
+            return
+        order, n_threads = self._order(), threads.get_num_threads()
+        for start in starts:
+            drawn = order[start : start + self.batch_size]
+            yield tuple([None if column is None else column.gathered(drawn, n_threads) for column in self._columns])
+
+    def _order(self) -> Array:
+        draw = random.stream().permutation
+        if self._shuffle != "batch":
+            return draw(self.count)
+        starts = range(0, self.count, self.batch_size)
+        return np.concatenate([start + draw(min(self.batch_size, self.count - start)) for start in starts])

@@ -1,0 +1,158 @@
+"""What `compile` makes of a layer: something with losses, metrics and an optimizer, and the step that uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastgru import losses, metrics, optimizers, registry
+from fastgru.layers.layer import Layer
+from fastgru.optimizers import Optimizer
+from fastgru.parameters import Parameters
+from fastgru.training.objective import Objective
+from fastgru.training.step import Step, training_step
+
+
+class Compiled(Layer):
+    """A layer that can be compiled, which is all that the loops of training know of a model.
+
+    The forward pass leaves the sum of the activity regularizers' penalties in ``call.saved["penalty"]``.
+
+    Attributes
+    ----------
+    input_names, output_names : sequence of str or None
+        Under which data are handed over and losses reported; None for a row of layers, which has one of each.
+    optimizer : Optimizer or None
+    loss
+        As `compile` took it.
+    compiled : bool
+    stop_training, stop_evaluating, stop_predicting : bool
+        A callback sets it to end the loop after the batch at hand.
+    """
+
+    input_names: Sequence[str] | None = None
+    output_names: Sequence[str] | None = None
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None) -> None:
+        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        self.optimizer: Optimizer | None = None
+        self.loss: Any = None
+        self.compiled = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
+        self._compile_config: dict[str, Any] = {}
+        self._objective = Objective(None, None, None, None)
+        self._parameters: Parameters | None = None
+        self._step: Step | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what training makes again where it needs it
+        return {**super().__getstate__(), "_parameters": None, "_step": None}
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of a batch of inputs, the batch axis first; an AttributeError before the model is built."""
+        raise AttributeError(
+            f"{type(self).__name__} {self.name!r} does not define input_shape; a class derived from Model defines it "
+            "and layers, forward and backward, not Keras's call; or draw a graph and use Model(inputs, outputs)."
+        )
+
+    @property
+    def input_dtypes(self) -> list[str | None]:
+        """The dtype of each input; None for tokens, which may be of any."""
+        return [self.input_dtype]
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train.
+
+        Parameters
+        ----------
+        optimizer : str, dict or Optimizer
+        loss : str, callable or Loss, or a list or dict of them by output, optional
+            "crossentropy" picks the form that fits the shapes. One is for all outputs; None, and in a dict no entry, is
+            for an output without a loss.
+        loss_weights : float, or list or dict by output, optional
+            Factors of the losses, which are then added.
+        metrics : list, or list of lists or dict by output, optional
+            Names or Metric objects, taken without sample weights; "accuracy" picks the form that fits the shapes.
+        weighted_metrics : list, or list of lists or dict by output, optional
+            The same, with sample weights.
+        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+            Accepted for Keras's sake; they change nothing here.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name or another number of outputs; the model stays compiled as it was.
+        """
+        resolved = None if optimizer is None else optimizers.get(optimizer)
+        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics, self.output_names)
+        self.optimizer, self.loss, self.compiled = resolved, loss, True
+        self.stop_training = False
+        self._step = None
+        self._compile_config = {
+            "optimizer": resolved,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": not run_eagerly if jit_compile == "auto" else jit_compile,
+        }
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Keras 3's ``compile_config``: what `compile` was called with; None before."""
+        return registry.serialize_nested(self._compile_config) if self.compiled else None
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
+        get = {"loss": losses.get, "metrics": metrics.get, "weighted_metrics": metrics.get}
+        restored = {name: registry.deserialize_nested(config[name], get[name]) for name in get if name in config}
+        self.compile(**{**config, **restored})
+        if self.built and self.optimizer is not None and self._objective.has_loss:
+            self._training_step()
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics that `compile` asked for, known once the model has seen data."""
+        return self._objective.metrics
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the numbers that `evaluate` returns, in its order (Keras 3 has "compile_metrics" after the loss)."""
+        return self._objective.names
+
+    def reset_metrics(self) -> None:
+        """Forget what loss and metrics have seen."""
+        self._objective.reset()
+
+    # --- for the loops ------------------------------------------------------------------------------
+
+    def _training_step(self) -> Step:
+        """What one batch does, with the parameters in one buffer and the optimizer ready."""
+        if self.optimizer is None or not self._objective.has_loss:
+            raise ValueError("fit: training needs an optimizer and a loss; call compile(optimizer, loss) with both.")
+        weights = self.trainable_weights
+        if self._parameters is None or not self._parameters.holds(weights):
+            for weight in self.weights:
+                weight.gradient = None  # a frozen layer takes no gradient
+            self._parameters = Parameters(weights)
+            self._step = None
+        if self._step is None:
+            self._step = training_step(self, self._objective, self._parameters, self.optimizer, self._n_inputs)
+        return self._step
+
+    @property
+    def _n_inputs(self) -> int:
+        return len(self.input_names or " ")

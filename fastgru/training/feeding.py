@@ -1,0 +1,115 @@
+"""The way of data into a model: in the shapes and dtypes that its inputs have, and as its losses take targets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fastgru import data
+from fastgru.data import Batches, Column, Samples, Source
+from fastgru.layers.layer import Layer
+from fastgru.training.compiled import Compiled
+from fastgru.types import Array
+
+# predict works on this many samples at a time, fewer where they are large: a batch as the user asked for would leave
+# threads idle, and but for rounding a sample's result does not depend on the others
+PREDICT_ROWS = 256
+PREDICT_NUMBERS = 1 << 22
+
+
+def samples(model: Compiled, x: Any, y: Any, weight: Any) -> Samples:
+    """The data of a call, looked at once."""
+    names = model._objective.with_loss
+    if isinstance(y, (list, tuple)) and len(y) == len(names) < len(model.output_names or ()):
+        y = dict(zip(names, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
+    return data.samples(x, y, weight, model.input_names, model.output_names)
+
+
+def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Source]:
+    """The inputs of a call that needs nothing else, looked at once and in the model's shapes."""
+    names = model.input_names
+    return fitted(model, [data.source(x, "x")] if names is None else data.inputs(x, names), batch_size)
+
+
+def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -> list[Source]:
+    """The inputs in the model's shapes; the model is built on them, where it was not."""
+    if model.input_names is None:
+        (x,) = sources
+        if not model.built:
+            rows = min(batch_size or len(x), len(x)) if is_stateful(model) else None
+            model.build((rows, *x.shape[1:]))
+        return [data.fitted(x, model.input_shape, "Model {!r}", model.name)]
+    described = zip(sources, model.input_names, data.shapes(model.input_shape), strict=True)
+    return [data.fitted(x, shape, "Model {!r}, input {!r}", model.name, name) for x, name, shape in described]
+
+
+def one_batch(model: Compiled, sources: Sequence[Source]) -> list[Array]:
+    """All rows of the inputs as `forward` takes them."""
+    return [data.whole(x, dtype) for x, dtype in zip(sources, model.input_dtypes, strict=True)]
+
+
+def columns(model: Compiled, sources: Sequence[Source]) -> list[Column]:
+    """The inputs as batches are made of them."""
+    return [Column(x, dtype) for x, dtype in zip(sources, model.input_dtypes, strict=True)]
+
+
+def batches(
+    model: Compiled,
+    where: str,
+    dataset: Samples,
+    batch_size: int | None,
+    shuffle: bool | str = False,
+    steps: int | None = None,
+) -> Batches:
+    """Batches of inputs, then targets, then weights."""
+    if not model.compiled:
+        raise ValueError(f"{where}: the model is not compiled; call compile(optimizer, loss) first.")
+    sources = fitted(model, dataset.x, data.batch_size_of(batch_size, dataset.size, steps))
+    shapes = [x.shape for x in sources]
+    output_shapes = data.shapes(model.compute_output_shape(shapes if len(shapes) > 1 else shapes[0]))
+    targets = model._objective.bind(where, dataset.y, output_shapes, model.dtype)
+    labels = data.labels("sample_weight", model.output_names, "output")
+    weights = [
+        None if weight is None else Column(weight, model.dtype, data.without_nan(label))
+        for weight, label in zip(dataset.weight, labels, strict=True)
+    ]
+    cut = Batches([*columns(model, sources), *targets, *weights], batch_size, shuffle, steps)
+    check_batches(model, cut.count, cut.batch_size)
+    return cut
+
+
+def check_batches(model: Compiled, count: int, size: int) -> None:
+    """ValueError where a stateful model, whose states are those of a fixed number of rows, gets other batches."""
+    if not is_stateful(model):
+        return
+    rows = data.shapes(model.input_shape)[0][0]
+    if size != rows or count % size:
+        raise ValueError(
+            f"Model {model.name!r} is stateful and takes batches of exactly {rows} samples, "
+            f"got {count} samples in batches of {size}; give batch_size={rows} and whole batches."
+        )
+
+
+def is_stateful(layer: Layer) -> bool:
+    """Whether the layer, or one inside, goes on from the state that the last batch left."""
+    if layer.stateful:
+        return True
+    # no any(), which takes three times as long, and no call for what holds no layers: every prediction asks
+    for inner in layer.sublayers:  # noqa: SIM110
+        if inner.stateful or (inner.sublayers and is_stateful(inner)):
+            return True
+    return False
+
+
+def prediction_rows(model: Layer, inputs: Iterable[Source]) -> int:
+    """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
+    widest = max((weight.shape[-1] for weight in model.weights if weight.shape), default=1)
+    # the last axis is one of features, or of tokens that get features of their own
+    last = None if _takes_tokens(model) else -1
+    numbers = max(max(math.prod(x.shape[1:last]) * widest, math.prod(x.shape[1:])) for x in inputs)
+    return min(PREDICT_ROWS, PREDICT_NUMBERS // numbers)
+
+
+def _takes_tokens(layer: Layer) -> bool:
+    return layer.takes_tokens or any(map(_takes_tokens, layer.sublayers))

@@ -1,0 +1,71 @@
+"""What is done with one batch: a step of training or of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from fastgru.data import Batch
+from fastgru.layers.layer import Layer
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
+from fastgru.optimizers import Optimizer
+from fastgru.parameters import Parameters
+from fastgru.regularizers import Regularizer
+from fastgru.training.objective import Objective
+
+Step = Callable[[Batch], None]
+
+
+def training_step(
+    model: Layer, objective: Objective, parameters: Parameters, optimizer: Optimizer, n_inputs: int
+) -> Step:
+    """Forward pass, loss, backward pass and update of a batch: the inputs, then the targets, then the weights."""
+    optimizer.build(parameters)
+    forward, backward, compute_mask = model.forward, model.backward, model.compute_mask
+    targets, weights = _behind(n_inputs, objective)
+    call = Call(training=True, differentiate=True)
+    call.input_gradient = False
+    call.version.updates = parameters.others
+    regularized = _regularized(parameters.weights)
+
+    def step(batch: Batch) -> None:
+        inputs = batch[:n_inputs]
+        parameters.take()  # a callback may have trained another model that shares a layer
+        predictions = forward(call, *inputs)
+        penalty = call.saved["penalty"]
+        if regularized:
+            penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
+        masks = compute_mask(call, *inputs)
+        gradients = objective.take(batch[targets], predictions, batch[weights], masks, penalty, True)
+        parameters.zero_gradients()
+        backward(call, *gradients)
+        for weight, regularizer in regularized:
+            weight.gradient += regularizer.gradient(weight.value)
+        optimizer.apply(parameters)
+
+    return step
+
+
+def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: int) -> Step:
+    """Forward pass and loss."""
+    forward, compute_mask = model.forward, model.compute_mask
+    targets, weights = _behind(n_inputs, objective)
+    penalty = sum(regularizer(call.value(weight)) for weight, regularizer in _regularized(model.trainable_weights))
+
+    def step(batch: Batch) -> None:
+        inputs = batch[:n_inputs]
+        predictions = forward(call, *inputs)
+        masks = compute_mask(call, *inputs)
+        objective.take(batch[targets], predictions, batch[weights], masks, penalty + call.saved["penalty"])
+
+    return step
+
+
+def _behind(n_inputs: int, objective: Objective) -> tuple[slice, slice]:
+    """Where in a batch the targets and the weights are."""
+    last = n_inputs + objective.n_outputs
+    return slice(n_inputs, last), slice(last, None)
+
+
+def _regularized(weights: Iterable[Weight]) -> list[tuple[Weight, Regularizer]]:
+    return [(weight, weight.regularizer) for weight in weights if weight.regularizer is not None]
