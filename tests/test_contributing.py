@@ -114,3 +114,27 @@ def test_everything_that_can_be_added_has_a_recipe() -> None:
         "A callback",
         *COMPILED,
     ]
+
+
+# --- the map --------------------------------------------------------------------------------------
+
+MAP = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+
+
+def test_every_room_stands_in_the_drawing() -> None:
+    words = set(re.findall(r"\w+", MAP.partition("```\n")[2].partition("```")[0]))
+    package = Path(fastgru.__file__).parent
+    rooms = [path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    families = [path.stem for path in (package / "layers").iterdir() if (path / "__init__.py").exists()]
+    assert not {*rooms, *families} - words
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
+def test_the_files_that_a_page_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    added = {name for section in RECIPES.values() for name, _text in NEW_FILE.findall(section)}
+    names = {*re.findall(r"`([\w./]+\.(?:py|pxi|pyx|h|md))`", text), *re.findall(r"\]\(([\w./]+)", text)}
+    assert len(names) > 3
+    for name in names - added:
+        places = (ROOT, (ROOT / page).parent, ROOT / "fastgru", ROOT / "fastgru/kernels")
+        assert any((place / name).exists() for place in places), name
