@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fastgru.models import Model, Sequential
     from fastgru.threads import get_num_threads, set_num_threads
 
-    __version__: str
+__version__ = "0.1.0"
 
 __all__ = [
     "Input",
@@ -80,10 +80,6 @@ moved.install()
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("fastgru")
     if name not in __all__:
         raise AttributeError(f"module 'fastgru' has no attribute {name!r}")
     home = _HOMES.get(name)

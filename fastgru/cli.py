@@ -124,7 +124,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Predictions of a saved model for an array in a .npy file."""
-    from fastgru.saving import atomic
+    from fastgru import atomic
 
     model = _model(options.model)
     try:
@@ -166,7 +166,7 @@ def convert(options: argparse.Namespace) -> None:
     """Write a model file of any Keras as one that Keras 3 opens, with the same numbers."""
     from fastgru.models import load_model
     from fastgru.saving.convert import without_old_hard_sigmoid
-    from fastgru.saving.errors import printable
+    from fastgru.text import printable
 
     model = load_model(options.old, outputs=options.outputs)
     changed, unchanged = without_old_hard_sigmoid(model)

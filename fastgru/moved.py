@@ -42,6 +42,22 @@ MODULES = {
     "fastgru.models.objective": "fastgru.training.objective",
     "fastgru.models.progress": "fastgru.training.progress",
     "fastgru.models.training": "fastgru.training.trainer",
+    "fastgru.models.drawing": "fastgru.models.graph_config",
+    "fastgru.saving.atomic": "fastgru.atomic",
+    "fastgru.saving.archives": "fastgru.saving.formats.zip_archive",
+    "fastgru.saving.configs": "fastgru.saving.build",
+    "fastgru.saving.errors": "fastgru.saving.report",
+    "fastgru.saving.graphs": "fastgru.saving.subgraph",
+    "fastgru.saving.hdf5": "fastgru.saving.formats.hdf5",
+    "fastgru.saving.keras_zip": "fastgru.saving.formats.keras_zip",
+    "fastgru.saving.legacy_h5": "fastgru.saving.formats.legacy_h5",
+    "fastgru.saving.npz": "fastgru.saving.formats.npz",
+    "fastgru.saving.old_configs": "fastgru.saving.legacy.configs",
+    "fastgru.saving.old_operations": "fastgru.saving.legacy.operations",
+    "fastgru.saving.old_training": "fastgru.saving.legacy.training",
+    "fastgru.saving.old_weights": "fastgru.saving.legacy.weights",
+    "fastgru.saving.shards": "fastgru.saving.formats.weight_shards",
+    "fastgru.saving.weights_h5": "fastgru.saving.formats.weights_h5",
 }
 
 # of each module that is still there the names that have left it: where they are, and behind a colon what they are now

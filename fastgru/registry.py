@@ -11,6 +11,7 @@ __all__ = [
     "Identifier",
     "custom_object",
     "deserialize",
+    "deserialize_layer",
     "deserialize_nested",
     "known",
     "lookup",
@@ -24,6 +25,8 @@ __all__ = [
 
 #: what Keras's ``get`` functions take: a name, a JSON form, a class, a function or an object that is called
 Identifier = str | Mapping[str, Any] | Callable[..., Any]
+
+LAYERS, MODELS, OPERATIONS = "keras.layers", "keras.models", "keras.src.ops"  # where Keras has them
 
 _T = TypeVar("_T")
 _classes: dict[str, dict[str, type]] = {}
@@ -107,13 +110,14 @@ def _names(form: Mapping[str, Any]) -> Iterator[str]:
 
 
 @overload
-def serialize(obj: None) -> None: ...
+def serialize(obj: None, build_config: Mapping[str, Any] | None = None) -> None: ...
 @overload
-def serialize(obj: Any) -> dict[str, Any]: ...
-def serialize(obj: Any) -> dict[str, Any] | None:
+def serialize(obj: Any, build_config: Mapping[str, Any] | None = None) -> dict[str, Any]: ...
+def serialize(obj: Any, build_config: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """Keras 3's JSON form of an object that has `get_config`; None stays None.
 
-    A class of a user's keeps its own module, whatever its name is, as in Keras.
+    A class of a user's keeps its own module, whatever its name is, as in Keras. What the object was built with stands
+    beside its config. The form of a layer is `Layer.serialized`.
     """
     if obj is None:
         return None
@@ -122,7 +126,8 @@ def serialize(obj: Any) -> dict[str, Any] | None:
     if module is None:
         # as in Keras, which writes no module for a class of the program itself
         module, name = None if cls.__module__ == "__main__" else cls.__module__, registered_name(cls)
-    return {"module": module, "class_name": cls.__name__, "config": obj.get_config(), "registered_name": name}
+    form = {"module": module, "class_name": cls.__name__, "config": obj.get_config(), "registered_name": name}
+    return form if build_config is None else {**form, "build_config": build_config}
 
 
 def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -133,7 +138,22 @@ def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str,
             f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {form!r}."
         )
     cls = custom_object(form, {**registrations, **(custom_objects or {})})
-    return (lookup(kind, name) if cls is None else cls).from_config(dict(config))
+    cls = lookup(kind, name) if cls is None else cls
+    # a model hands the user's objects on to its layers
+    return cls.from_config(dict(config), *([custom_objects] if kind == MODELS else []))
+
+
+def deserialize_layer(form: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The layer, model or operation that a JSON form describes; what is an object already stays what it is."""
+    if hasattr(form, "get_config"):
+        return form
+    name, module = (form.get("class_name"), form.get("module")) if isinstance(form, Mapping) else (None, None)
+    kind = LAYERS
+    if isinstance(module, str) and module.startswith(OPERATIONS):
+        kind = OPERATIONS
+    elif name in ("Model", *known(MODELS)):
+        kind = MODELS
+    return deserialize(form, kind, custom_objects)
 
 
 def serialize_nested(value: Any) -> Any:

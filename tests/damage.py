@@ -28,7 +28,7 @@ import numpy as np
 
 from fastgru import cli, layers, naming, random, saving
 from fastgru.models import Functional, Sequential, load_model
-from fastgru.saving import keras_zip
+from fastgru.saving.formats import keras_zip
 
 FILES = Path(__file__).parent / "files"
 MEGABYTE = 1 << 20

@@ -16,7 +16,7 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "registry", "random", "threads", "kernels", "config", "moved"},
+    {"types", "checks", "naming", "registry", "random", "threads", "kernels", "config", "moved", "atomic", "text"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"layers", "parameters"},
     {"ops"},

@@ -13,8 +13,8 @@ from fastgru.layers import GRU, Activation, Add, Concatenate, Dense, Dropout, Em
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.workspace import Call
 from fastgru.models import Functional, Model, Sequential, clone_model
-from fastgru.models.model import deserialized_layer
 from fastgru.ops.operation import operation
+from fastgru.registry import deserialize_layer
 
 F64 = {"dtype": "float64"}
 STEPS, FEATURES = 4, 3
@@ -308,7 +308,7 @@ def test_a_graph_may_be_long() -> None:
     for number in range(1500):
         tensor = Activation("linear", name=f"a{number}")(tensor)
     model = Model(x, tensor)
-    again = deserialized_layer(model.serialized())
+    again = deserialize_layer(model.serialized())
     np.testing.assert_array_equal(again(np.ones((1, 2))), model(np.ones((1, 2))))
 
 
@@ -437,4 +437,4 @@ def history(layer: Any) -> list[Any]:
 )
 def test_a_config_that_describes_no_graph_is_told(change: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        deserialized_layer(damaged(change))
+        deserialize_layer(damaged(change))

@@ -12,7 +12,7 @@ import pytest
 import fastgru
 from fastgru.layers.symbolic import flattened
 from fastgru.models import load_model
-from fastgru.models.model import deserialized_layer
+from fastgru.registry import deserialize_layer
 
 pytestmark = pytest.mark.keras
 
@@ -234,7 +234,7 @@ def test_json_goes_both_ways(keras: Any, rng: np.random.Generator, program: Any)
     ours, theirs = both(keras, rng, program)
     x = random_inputs(rng, ours)
     expected = theirs.predict(x, verbose=0)
-    read, written = deserialized_layer(json.loads(theirs.to_json())), keras.models.model_from_json(ours.to_json())
+    read, written = deserialize_layer(json.loads(theirs.to_json())), keras.models.model_from_json(ours.to_json())
     for again in (read, written):
         again.set_weights(theirs.get_weights())
         assert_equal_outputs(again.predict(x, verbose=0), expected)
@@ -264,7 +264,7 @@ def test_operations_of_keras_are_opened(keras: Any, rng: np.random.Generator) ->
         ops.maximum(last, 0.1), ops.minimum(last, moved[:, :, 0] - 0.1), ops.tanh(last) * ops.square(last),
     ]  # fmt: skip
     theirs = keras.Model([words, x], outputs)
-    ours = deserialized_layer(json.loads(theirs.to_json()))
+    ours = deserialize_layer(json.loads(theirs.to_json()))
     ours.set_weights(theirs.get_weights())
     data = random_inputs(rng, ours)
     assert_equal_outputs(ours.predict(data, verbose=0), theirs.predict(data, verbose=0))

@@ -38,6 +38,7 @@ def old_file(path: Path) -> Path:
     model.compile(optimizer="adam", loss="mse")
     model.save(path)
     with h5py.File(path, "r+") as file:
+        del file.attrs["fastgru_version"]
         for group in (file, file["model_weights"]):
             group.attrs["keras_version"], group.attrs["backend"] = "2.2.4", "tensorflow"
         training = json.loads(file.attrs["training_config"])

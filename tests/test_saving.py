@@ -19,10 +19,12 @@ import h5py
 import numpy as np
 import pytest
 
-from fastgru import random, saving
+import fastgru
+from fastgru import cli, random, saving
 from fastgru.layers import GRU, Activation, Dense, Dropout, Input, Layer
 from fastgru.models import Sequential, load_model
-from fastgru.saving import ModelFileError, archives
+from fastgru.saving import ModelFileError
+from fastgru.saving.formats import zip_archive
 
 FILES = Path(__file__).parent / "files"
 WHOLE = sorted(
@@ -178,6 +180,31 @@ def test_group_names_of_other_versions_are_understood(rename: Callable[[str], st
         old.visititems(copy)
     model.load_weights(path)
     assert_close(model.predict(expected["x"], verbose=0), expected["y"])
+
+
+# --- who wrote a file -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5", ".weights.h5"])
+def test_a_file_says_that_fastgru_wrote_it(ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, path = small_model(), tmp_path / f"model{ending}"
+    writer = f"ritten by fastgru {fastgru.__version__} in the form of Keras 3"
+    if ending == ".weights.h5":
+        model.save_weights(path)
+    else:
+        model.save(path)
+        assert load_model(path).load_report[0] == f"W{writer}.15.0."
+    assert cli.main(["inspect", str(path)]) == 0
+    assert f"w{writer}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("version", [3, ["0.1.0"], None, {"a": 1}])
+def test_a_writer_that_is_no_text_is_none(version: object, tmp_path: Path) -> None:
+    def change(metadata: dict) -> None:
+        metadata["fastgru_version"] = version
+
+    path = edit_archive(FILES / "reset_after.keras", tmp_path / "model.keras", "metadata.json", change)
+    assert load_model(path).load_report[0].startswith("Written by Keras 3.")
 
 
 # --- what fastgru writes, it reads ----------------------------------------------------------------------------------
@@ -677,7 +704,7 @@ def test_a_dangerous_dataset_is_refused(
 
 
 def test_a_zip_bomb_is_refused_before_it_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "MAX_UNPACKED", 1 << 16)
+    monkeypatch.setattr(zip_archive, "MAX_UNPACKED", 1 << 16)
     with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("config.json", b" " * (1 << 20))
     with pytest.raises(ModelFileError, match=r"bomb\.keras, config\.json: would unpack"):

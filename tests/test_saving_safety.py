@@ -26,7 +26,8 @@ import pytest
 from fastgru.cli import main
 from fastgru.layers import GRU, Dense, Input
 from fastgru.models import Functional, Sequential, load_model
-from fastgru.saving import ModelFileError, hdf5
+from fastgru.saving import ModelFileError
+from fastgru.saving.formats import hdf5, hdf5_limits
 
 FILES = Path(__file__).parent / "files"
 MEGABYTE = 1 << 20
@@ -546,7 +547,7 @@ def test_gzip_is_read_with_shuffle_and_without(tmp_path: Path, rng: np.random.Ge
 
 
 def test_groups_that_multiply_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hdf5, "MAX_OBJECTS", 2000)
+    monkeypatch.setattr(hdf5_limits, "MAX_OBJECTS", 2000)
     with h5py.File(tmp_path / "m.weights.h5", "w") as file:
         for number in range(20):  # each has the next one twice
             group = file.require_group(f"g{number}")
@@ -692,14 +693,14 @@ def test_attributes_of_one_name_in_many_groups_each_count_once(tmp_path: Path) -
 CUT_WHILE_READ = """
 import os, sys
 from fastgru.models import load_model
-from fastgru.saving import hdf5
-check = hdf5._check_heaps
+from fastgru.saving.formats import hdf5_limits
+check = hdf5_limits.check_heaps
 def cut(data):
     data[:64]
     os.truncate(sys.argv[1], 0)
     check(data)
 model = load_model(sys.argv[2])
-hdf5._check_heaps = cut
+hdf5_limits.check_heaps = cut
 (model.load_weights if sys.argv[1].endswith("s.h5") else load_model)(sys.argv[1])
 """
 

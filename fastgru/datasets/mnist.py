@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgru import atomic
 from fastgru.types import Array
 
 __all__ = ["cache_file", "download", "find", "load_data"]
@@ -103,8 +104,6 @@ def download(path: str = "mnist.npz", seconds: float | None = None) -> Path:
 
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from fastgru.saving import atomic
 
     target = cache_file(path)
     deadline = time.monotonic() + (float("inf") if seconds is None else seconds)

@@ -87,6 +87,9 @@ class Layer:
     takes_list = False
     takes_tokens = False  # whether inputs are whole numbers that stand for something: they stay of the dtype they have
     stateful = False  # whether the layer itself goes on from the state that the last batch left
+    input_rank = 3  # axes of a batch of inputs, where a layer takes several numbers of them the usual one
+    homogeneous = False  # whether the outputs have a factor that the inputs have
+    linear_in_weights = False  # whether the weights' factor is one of what goes into the activation
     _version: tuple[Publication, dict[Weight, Array]] | None = None  # of the weights, as the last call captured it
 
     def __init__(
@@ -202,6 +205,11 @@ class Layer:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
         options = {name: option for name, option in declared(type(self)).items() if option.in_config}
         return {**config, **{name: option.to_config(getattr(self, name)) for name, option in options.items()}}
+
+    def serialized(self, input_shape: Any = None) -> dict[str, Any]:
+        """Keras 3's JSON form of the layer, with the shape it was built for where building does something."""
+        built = input_shape is not None and type(self).build is not Layer.build
+        return serialize(self, {"input_shape": input_shape} if built else None)
 
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.

@@ -1,14 +1,21 @@
 """Models: layers that are trained and saved together, under Keras's names."""
 
+from typing import Any
+
+import fastgru
 from fastgru.models.functional import Functional
 from fastgru.models.model import Model, clone_model
 from fastgru.models.sequential import Sequential
 from fastgru.moved import attributes
-from fastgru.saving import load_model, model_from_json, save_model
 
 __all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 
-__getattr__ = attributes(__name__)
+_OF_SAVING = ("load_model", "model_from_json", "save_model")  # which stands above the models
+_moved = attributes(__name__)
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(fastgru.saving, name) if name in _OF_SAVING else _moved(name)
 
 
 def __dir__() -> list[str]:

@@ -14,10 +14,10 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
 from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
 from fastgru.layers.workspace import Call
-from fastgru.models.drawing import Drawing, MakeLayer, call_form
-from fastgru.models.model import Model, deserialized_layer, serialized_layer
+from fastgru.models.graph_config import Drawing, MakeLayer, call_form
+from fastgru.models.model import Model
 from fastgru.ops.operation import Operation
-from fastgru.registry import registered
+from fastgru.registry import deserialize_layer, registered
 from fastgru.types import Array, Shape
 
 
@@ -273,8 +273,8 @@ class Functional(Model):
 
     # --- config -------------------------------------------------------------------------------------
 
-    def serialized(self) -> dict[str, Any]:
-        form = {**super().serialized(), "build_config": {"input_shape": None}}
+    def serialized(self, input_shape: Any = None) -> dict[str, Any]:
+        form = {**super().serialized(input_shape), "build_config": {"input_shape": None}}
         if form["registered_name"] is None:
             form |= {"module": "keras.src.models.functional", "registered_name": "Functional"}
         return form
@@ -292,7 +292,7 @@ class Functional(Model):
         layers = []
         for layer, nodes in calls_of.items():
             shapes = [tensor.shape for tensor in (layer.nodes or nodes)[0].inputs]
-            form = serialized_layer(layer, shapes if layer.takes_list else shapes[0] if shapes else None)
+            form = layer.serialized(shapes if layer.takes_list else shapes[0] if shapes else None)
             calls = [call_form(node, reference) for node in nodes if node.inputs]
             layers.append({**form, "name": layer.name, "inbound_nodes": calls})
         return {
@@ -308,7 +308,7 @@ class Functional(Model):
         cls,
         config: dict[str, Any],
         custom_objects: Mapping[str, Any] | None = None,
-        make_layer: MakeLayer = deserialized_layer,
+        make_layer: MakeLayer = deserialize_layer,
     ) -> Functional:
         """The model that `get_config`, here or in Keras 3, described, with new weights.
 

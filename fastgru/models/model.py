@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
-from fastgru import registry, saving
+import fastgru
+from fastgru import registry
 from fastgru.layers.layer import Layer
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
-from fastgru.ops.operation import OPERATIONS, Operation
 from fastgru.training.trainer import Trainer
 from fastgru.types import Array
 
@@ -156,7 +156,7 @@ class Model(Trainer):
         **kwargs
             For `fastgru.saving.save_model`.
         """
-        saving.save_model(self, filepath, overwrite, zipped, **kwargs)
+        fastgru.saving.save_model(self, filepath, overwrite, zipped, **kwargs)
 
     def save_weights(self, filepath: Path, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         """Write the weights alone, to a ``.weights.h5`` file.
@@ -171,7 +171,7 @@ class Model(Trainer):
         """
         if max_shard_size is not None:
             raise ValueError(f"save_weights: max_shard_size={max_shard_size!r} is not supported by fastgru.")
-        saving.save_weights(self, filepath, overwrite=overwrite)
+        fastgru.saving.save_weights(self, filepath, overwrite=overwrite)
 
     def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights from ``.weights.h5``, ``.keras`` or legacy ``.h5``; the model stays as it was where that fails.
@@ -184,11 +184,11 @@ class Model(Trainer):
         by_name : bool
             Match the layers of a legacy file by name.
         """
-        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        fastgru.saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
-    def serialized(self) -> dict[str, Any]:
+    def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         """Keras 3's JSON form of the model: class, config, and what it was built and compiled with."""
-        form = _serialized(self, getattr(self, "input_shape", None))
+        form = super().serialized(getattr(self, "input_shape", input_shape))
         if form["registered_name"] is None:  # models are public at the top of Keras, layers in keras.layers
             form["module"] = "keras"
         return {**form, "compile_config": self.get_compile_config() or {}}
@@ -204,35 +204,6 @@ class Model(Trainer):
         return json.dumps(self.serialized(), **kwargs)
 
 
-def _serialized(layer: Layer, input_shape: Any) -> dict[str, Any]:
-    form = registry.serialize(layer)
-    if input_shape is not None and type(layer).build is not Layer.build:
-        form["build_config"] = {"input_shape": input_shape}
-    return form
-
-
-def serialized_layer(layer: Layer, input_shape: Any) -> dict[str, Any]:
-    """Keras 3's JSON form of a layer, with the shape it was built for where building does something."""
-    if isinstance(layer, Model):
-        return layer.serialized()
-    form = _serialized(layer, input_shape)
-    if isinstance(layer, Operation):
-        form |= {"module": layer.module, "registered_name": form["class_name"]}
-    return form
-
-
-def deserialized_layer(form: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The layer, model or operation that a JSON form describes."""
-    name, module = (form.get("class_name"), form.get("module")) if isinstance(form, Mapping) else (None, None)
-    if isinstance(module, str) and module.startswith(OPERATIONS):
-        return registry.deserialize(form, OPERATIONS, custom_objects)
-    if name == "Model" or name in registry.known("keras.models"):
-        config = form.get("config")
-        cls = registry.lookup("keras.models", str(name), custom_objects)
-        return cls.from_config(dict(config) if isinstance(config, Mapping) else {}, custom_objects)
-    return registry.deserialize(form, "keras.layers", custom_objects)
-
-
 def clone_model(model: Model) -> Any:
     """A model of the same layers with new weights, not compiled."""
-    return deserialized_layer(model.serialized())
+    return registry.deserialize_layer(model.serialized())

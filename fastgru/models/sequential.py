@@ -10,8 +10,8 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
 from fastgru.layers.symbolic import SymbolicTensor, flattened
 from fastgru.layers.workspace import Call
-from fastgru.models.model import Model, deserialized_layer, serialized_layer
-from fastgru.registry import registered
+from fastgru.models.model import Model
+from fastgru.registry import deserialize_layer, registered
 from fastgru.types import Array, Shape
 
 
@@ -211,9 +211,9 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         shapes = [*map(_shape, self._tensors)] or [None] * len(self._stack)
-        layers = [serialized_layer(layer, shape) for layer, shape in zip(self._stack, shapes, strict=False)]
+        layers = [layer.serialized(shape) for layer, shape in zip(self._stack, shapes, strict=False)]
         if self._input is not None:
-            layers.insert(0, serialized_layer(self._input, None))
+            layers.insert(0, self._input.serialized())
         built = {"build_input_shape": self.input_shape} if self._tensors else {}
         return {**super().get_config(), "layers": layers, **built}
 
@@ -230,7 +230,7 @@ class Sequential(Model):
             raise ValueError(f"Sequential: expected a config with name and layers, got the keys {sorted(config)}.")
         if not isinstance(config["layers"], (list, tuple)):
             raise ValueError(f"Sequential: expected layers to be a list of configs, got {config['layers']!r}.")
-        layers = [deserialized_layer(form, custom_objects) for form in config["layers"]]
+        layers = [deserialize_layer(form, custom_objects) for form in config["layers"]]
         model = cls(layers, trainable=config.get("trainable", True), name=config["name"])
         if not model.built and config.get("build_input_shape"):
             model.build(config["build_input_shape"])

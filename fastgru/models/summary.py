@@ -9,7 +9,7 @@ from typing import Any
 
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
-from fastgru.saving.errors import printable
+from fastgru.text import printable
 from fastgru.types import Shape
 
 WIDTH = 88

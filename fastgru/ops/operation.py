@@ -15,10 +15,8 @@ import numpy.typing as npt
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.workspace import Call
-from fastgru.registry import lookup, registered
+from fastgru.registry import OPERATIONS, lookup, registered
 from fastgru.types import Array, Shape
-
-OPERATIONS = "keras.src.ops"  # where Keras has them
 
 # the gradient of an argument, given that of the output, the output, and all arguments
 Gradient = Callable[..., Array]
@@ -48,6 +46,10 @@ class Operation(Layer):
             key: tuple(value) if isinstance(value, list) else value for key, value in {**self.options, **given}.items()
         }
         self._constants: dict[int, Any] = {}
+
+    def serialized(self, input_shape: Any = None) -> dict[str, Any]:
+        form = super().serialized(input_shape)
+        return {**form, "module": self.module, "registered_name": form["class_name"]}
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Draw the operation: its tensors and constants in the order of Keras's call."""

@@ -1,8 +1,9 @@
 """Keras's model files, read and written: `.keras`, `.weights.h5` and legacy `.h5`."""
 
+from fastgru import moved
 from fastgru.saving.api import load_model, load_weights, model_from_json, save_model, save_weights
-from fastgru.saving.configs import register
-from fastgru.saving.errors import ModelFileError, ModelFileMissing
+from fastgru.saving.build import register
+from fastgru.saving.report import ModelFileError, ModelFileMissing
 
 __all__ = [
     "ModelFileError",
@@ -14,6 +15,8 @@ __all__ = [
     "save_model",
     "save_weights",
 ]
+
+__getattr__ = moved.attributes(__name__)
 
 
 def __dir__() -> list[str]:

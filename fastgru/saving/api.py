@@ -1,128 +1,26 @@
-"""What users call: save and load models and weights. The format of a file is told by its first bytes, not its name."""
+"""What users call: save and load models and weights."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastgru.layers.core.masking import Masking
-from fastgru.layers.layer import Layer, unfilled_weights
-from fastgru.layers.rnn.recurrent import Recurrent
-from fastgru.layers.rnn.rnn import RNN
-from fastgru.saving import (
-    atomic,
-    configs,
-    graphs,
-    hdf5,
-    keras_zip,
-    legacy_h5,
-    matching,
-    old_configs,
-    old_training,
-    old_weights,
-    shards,
-    weights_h5,
-)
-from fastgru.saving.errors import ModelFileError, ModelFileMissing, Report, notice, reading
-from fastgru.saving.keras_zip import KerasFile
-from fastgru.saving.legacy_h5 import LegacyFile
+import fastgru
+from fastgru import atomic
+from fastgru.saving import legacy, matching, sniff
+from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
+from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
+from fastgru.saving.legacy.words import version_of_words
 from fastgru.saving.matching import Matching
-from fastgru.saving.weights_h5 import WeightsFile
+from fastgru.saving.report import ModelFileError, Report, notice, reading
+from fastgru.saving.sniff import FilePath
+from fastgru.saving.stored import KERAS_3, WRITER, StoredModel
+
+if TYPE_CHECKING:
+    import h5py
 
 KERAS_VERSION = "3.15.0"  # whose form is written
-
-ModelFile = KerasFile | LegacyFile | WeightsFile
-FilePath = str | os.PathLike[str]
-
-HDF5_START = b"\x89HDF\r\n\x1a\n"
-ZIP_START = b"PK\x03\x04"
-_PICKLE = "is a Python pickle, which can run any code and is never opened"
-_SAVE_AGAIN = "open it with the TensorFlow that wrote it and save the model as .h5 or its weights as .weights.h5"
-# what stands in files that are called models and are none
-FOREIGN = (
-    (b"\x93NUMPY", "is an array of numpy, not a model"),
-    (b"Rar!", "is compressed with RAR; unpack it first"),
-    (b"7z\xbc\xaf", "is compressed with 7-Zip; unpack it first"),
-    (b"model_checkpoint_path", f"is the index of TensorFlow checkpoints; {_SAVE_AGAIN}"),
-    (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"),
-    (b"\x80", _PICKLE),
-    (b"<", "is a page of HTML or XML, probably an error page saved in the place of a download"),
-    (b"{", "is JSON: a config without weights; give its text to model_from_json"),
-    (b"\x1f\x8b", "is compressed with gzip; unpack it first"),
-)
-# what the ending says of those whose first bytes say nothing
-FOREIGN_ENDINGS = (
-    (".pb", f"is a graph of TensorFlow; {_SAVE_AGAIN}"),
-    (".index", f"is part of a TensorFlow checkpoint; {_SAVE_AGAIN}"),
-    (".ckpt", f"is a TensorFlow checkpoint; {_SAVE_AGAIN}"),
-    (".meta", f"is part of a TensorFlow checkpoint; {_SAVE_AGAIN}"),
-    (".onnx", "is an ONNX model; give the Keras file from which it was made"),
-    (".pkl", _PICKLE),
-    (".pickle", _PICKLE),
-    (".joblib", _PICKLE),
-)
-LEGACY_ATTRIBUTES = ("layer_names", "layer_names0", "model_config", "nb_layers")
-
-
-@contextmanager
-def opened(filepath: FilePath) -> Iterator[ModelFile]:
-    """A model file of any format, open for reading."""
-    path = Path(filepath)
-    file = str(path)
-    if not path.exists():
-        raise ModelFileMissing(f"{file}: there is no such file.")
-    with reading(file):
-        if path.is_dir():
-            if (path / "saved_model.pb").is_file():
-                raise ValueError(f"is a SavedModel of TensorFlow, which holds code; {_SAVE_AGAIN}")
-            if not (path / keras_zip.CONFIG).is_file():
-                raise ValueError(f"is a folder without a {keras_zip.CONFIG}; give a .keras, .h5 or .weights.h5 file")
-            start = ZIP_START
-        elif not path.is_file():
-            raise ValueError("is neither a file nor a folder")
-        else:
-            with path.open("rb") as stream:
-                start = stream.read(64)
-        if start.startswith(ZIP_START):
-            kind = "zip"
-        elif start.startswith(HDF5_START):
-            kind = "hdf5"
-        elif path.name.endswith(shards.ENDING) and start.lstrip().startswith(b"{"):
-            kind = "shards"
-        else:
-            raise ValueError(_foreign(start, path.name))
-    if kind == "zip":
-        with keras_zip.opened(file, path) as found:
-            yield found
-    elif kind == "shards":
-        with shards.opened(file, path) as weights:
-            yield weights
-    else:
-        with hdf5.opened(file, path) as root:
-            yield _hdf5_file(root)
-
-
-def _foreign(start: bytes, name: str) -> str:
-    """What a file that is no model seems to be, and what to do."""
-    if not start:
-        return "is empty"
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    reason = next((reason for beginning, reason in FOREIGN if text.startswith(beginning)), None)
-    if start[4:8] == b"TFL3":
-        reason = "is a TensorFlow Lite model; give the Keras file from which it was made"
-    if ".data-0" in name:
-        name = ".ckpt"
-    reason = reason or next((reason for ending, reason in FOREIGN_ENDINGS if name.lower().endswith(ending)), None)
-    return reason or f"is neither an HDF5 file nor a .keras archive; it starts with {start[:8]!r}"
-
-
-def _hdf5_file(root: hdf5.Node) -> LegacyFile | WeightsFile:
-    if "model_weights" in root or any(root.has_attribute(name) for name in LEGACY_ATTRIBUTES):
-        return LegacyFile(root)
-    return WeightsFile(root.file, root.arrays())
 
 
 def load_model(
@@ -165,97 +63,49 @@ def load_model(
         The file cannot be read; the message names it, the place in it and the reason. Where the outputs need a layer
         that fastgru does not know, or code, it also names the layers at which one can stop.
     """
-    with opened(filepath) as file, reading(str(filepath)):
-        if isinstance(file, WeightsFile) or file.model is None:
+    with sniff.stored_model(filepath) as stored, reading(str(filepath)):
+        if stored.config is None:
             raise ModelFileError(
                 f"{filepath}: holds weights without a model; build the model and call its load_weights with this file."
             )
         report = Report()
-        report.decide(f"Written by {file.written_by}")
-        builder = configs.Builder(file.file, custom_objects, report)
-        with reading(file.file, "model config"):
-            whole = old_configs.modern(file.model, file.version, report)
-            if "stored_layers" not in whole:
-                raise ValueError(
-                    f"the model is of the class {whole['class_name']!r}, whose code is not in the file; build the same "
-                    "layers and call load_weights with this file"
-                )
-
-            def shape_of(reference: list[Any]) -> Any:
-                with unfilled_weights(_room(file)):
-                    before = builder.model(graphs.part(whole, [reference[0]], None, shape_of))
-                shapes = before.output_shape
-                return shapes[reference[2]] if isinstance(shapes, list) else shapes
-
-            spec = graphs.part(whole, outputs, inputs, shape_of)
-            if spec is not whole:
-                kept = {form["name"] for form in spec["config"]["layers"]}
-                for _, name, _ in whole["stored_layers"]:
-                    if name not in kept:
-                        report.decide("Left out, as the outputs do not need them", name)
-            with unfilled_weights(_room(file)):
-                model = builder.model(spec)
-                _build_by_weights(model, file)
-            _follow_tensorflow(model, file.tensorflow, report)
-            how = Matching(made_for=True, entries=builder.entries, report=report)
-            found = file.pairs(model, how)
-            if len(found) != len(model.weights):
-                raise ModelFileError(
-                    f"{filepath}: the model has {len(model.weights)} weights, the file fills {len(found)}."
-                )
-            matching.assign(found)
-            if compile and file.training and spec is whole:
-                _compile(model, file, builder)
+        report.decide(f"Written by {stored.written_by}")
+        builder = Builder(stored.file, custom_objects, report)
+        with reading(stored.file, "model config"):
+            whole = legacy.modern(stored, report)
+            part = builder.part(whole, outputs, inputs)
+            with bounded_weights(stored):
+                model = builder.model(part)
+                build_by_arrays(model, stored)
+            report_masking(model, report)
+            _fill(model, stored, builder)
+            if compile and stored.training and part is whole.config:
+                _compile(model, stored, builder)
         model.load_report = report.sentences()
         return model
 
 
-def _follow_tensorflow(model: Any, by_tensorflow: bool, report: Report) -> None:
-    """Keras's backends disagree about what comes out of a row before its first step that is not masked."""
-    if not by_tensorflow:
-        return
-    inside = list(old_weights.leaves(model))
-    masked = any(isinstance(layer, Masking) or getattr(layer, "mask_zero", False) for layer in inside)
-    for layer in inside:
-        if isinstance(layer, (Recurrent, RNN)):
-            layer.zero_until_used = True
-            if masked and (layer.stateful or any(len(node.inputs) > 1 for node in layer.nodes)):
-                report.decide("Steps masked before the first used one put out 0, as in TensorFlow", layer.name)
+def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
+    """Give each weight of a model that was made from a file its array there."""
+    how = Matching(made_for=True, entries=builder.entries, report=builder.report)
+    matched = matching.pairs(model, stored, how)
+    if len(matched) != len(model.weights):
+        raise ModelFileError(
+            f"{stored.file}: the model has {len(model.weights)} weights, the file fills {len(matched)}."
+        )
+    matching.assign(matched)
 
 
-def _room(file: KerasFile | LegacyFile) -> int:
-    """How many numbers the weights of a file's model can have: some layouts are smaller than ours."""
-    return 2 * file.numbers + 4096
-
-
-def _build_by_weights(model: Any, file: KerasFile | LegacyFile) -> None:
-    """Build a model whose file does not tell the shape of its input, by the shape of its first array."""
-    if model.built or not model.layers:
-        return
-    arrays = next((arrays for arrays in file.stored().values() if arrays), None)
-    first = next((layer for layer in model.layers if type(layer).build is not Layer.build), None)
-    if arrays is None or first is None:
-        return
-    kind = type(first).__name__
-    rank = {"Dense": 2, "Embedding": 2, "Conv2D": 4}.get(kind, 3)
-    features = None if kind == "Embedding" else arrays[0].shape[-2]
-    model.build((*[None] * (rank - 1), features))
-
-
-def _compile(model: Any, file: KerasFile | LegacyFile, builder: configs.Builder) -> None:
+def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:
     """Compile as the file says and restore the optimizer, as far as fastgru knows both."""
-    training = file.training
-    assert training is not None
-    old = file.version < old_configs.KERAS_3
-    with reading(file.file, "training setup"):
-        if old:
-            training = old_training.modern_training(training)
-        if not builder.compile(model, training) or model.optimizer is None:
+    with reading(stored.file, "training setup"):
+        training = legacy.modern_training(stored).training
+        if training is None or not builder.compile(model, training) or model.optimizer is None:
             return
-        stored = file.optimizer_state()
-        if old:
-            stored = old_training.state_in_order(model.optimizer, stored, builder.report)
-        state = matching.read_optimizer(model.optimizer, stored)
+        arrays = stored.optimizer_arrays()
+        if stored.version < KERAS_3:
+            arrays = legacy.training.state_in_order(model.optimizer, arrays, builder.report)
+        state = matching.read_optimizer(model.optimizer, arrays)
         if state is not None:
             model.optimizer.set_variables(state)
 
@@ -280,12 +130,12 @@ def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by
         The file cannot be read or does not fit; the model is as it was.
     """
     _check_built(model)
-    with opened(filepath) as file, reading(str(filepath)):
-        found = file.pairs(model, Matching(skip_mismatch, by_name))
+    with sniff.stored_model(filepath) as stored, reading(str(filepath)):
+        matched = matching.pairs(model, stored, Matching(skip_mismatch, by_name))
         state = None
-        if model.optimizer is not None and not isinstance(file, LegacyFile):
-            state = matching.read_optimizer(model.optimizer, file.optimizer_state())
-        matching.assign(found)
+        if model.optimizer is not None and not stored.by_layer:
+            state = matching.read_optimizer(model.optimizer, stored.optimizer_arrays())
+        matching.assign(matched)
         if state is not None:
             model.optimizer.set_variables(state)
 
@@ -347,7 +197,12 @@ def save_weights(model: Any, filepath: FilePath, overwrite: bool = True) -> None
     """
     path = _writable(filepath, overwrite, (".weights.h5",))
     _check_built(model)
-    atomic.write(path, hdf5.image(lambda file: weights_h5.write(file, model, model.optimizer)))
+
+    def fill(file: h5py.File) -> None:
+        weights_h5.write(file, model, model.optimizer)
+        file.attrs[WRITER] = fastgru.__version__
+
+    atomic.write(path, hdf5.image(fill))
 
 
 def _check_built(model: Any) -> None:
@@ -385,18 +240,28 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         The text is no JSON, or describes no model.
     """
     file = "model_from_json"
-    spec = configs.parsed(json_string, file, "")
-    assert spec is not None
+    config = json_text.parsed(json_string, file, "") or {}
     with reading(file):
-        said = spec.get("keras_version")
-        version = configs.version(said) if said else old_configs.version_of_words(spec)
+        keras_version = config.get("keras_version")
+        version = json_text.version(keras_version) if keras_version else version_of_words(config)
         report = Report()
-        report.decide(f"Written by Keras {said}" if said else f"Written in the words of Keras {version[0]}")
-        builder = configs.Builder(file, custom_objects, report)
-        model = builder.model(old_configs.modern(spec, version, report))
-        _follow_tensorflow(model, version < old_configs.KERAS_3, report)
-        training = spec.get("compile_config")
+        words = f"by Keras {keras_version}" if keras_version else f"in the words of Keras {version[0]}"
+        report.decide(f"Written {words}")
+        builder = Builder(file, custom_objects, report)
+        stored = StoredModel(
+            file=file,
+            format="JSON",
+            written_by=words,
+            arrays={},
+            version=version,
+            backend="tensorflow" if version < KERAS_3 else None,
+            config=config,
+            training=config.get("compile_config"),
+        )
+        model = builder.model(builder.part(legacy.modern(stored, report)))
+        report_masking(model, report)
+        training = legacy.modern_training(stored).training
         if training:
-            builder.compile(model, old_training.modern_training(training) if version < (3, 0) else training)
+            builder.compile(model, training)
         model.load_report = report.sentences()
         return model

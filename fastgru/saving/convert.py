@@ -13,19 +13,13 @@ import numpy as np
 
 from fastgru import activations
 from fastgru.layers.layer import Layer
+from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.time_distributed import TimeDistributed
 from fastgru.layers.weight import Weight
-from fastgru.saving.old_weights import leaves
+from fastgru.saving.legacy.weights import leaves
 
 SCALE = 1.2
 OLD, NEW = activations.hard_sigmoid_old, activations.hard_sigmoid
-# the blocks of columns behind the recurrent activation, behind the activation, and how many there are
-GATES: dict[str, tuple[tuple[int, ...], tuple[int, ...], int]] = {
-    "GRU": ((0, 1), (2,), 3),
-    "LSTM": ((0, 1, 3), (), 4),
-    "SimpleRNN": ((), (0,), 1),
-}
-# what passes a factor on unchanged
-TRANSPARENT = ("Dropout", "SpatialDropout1D", "Flatten", "Reshape", "Permute", "RepeatVector")
 
 
 def without_old_hard_sigmoid(model: Any) -> tuple[list[str], list[str]]:
@@ -37,24 +31,20 @@ def without_old_hard_sigmoid(model: Any) -> tuple[list[str], list[str]]:
         Names of the layers whose weights were changed, and of those where that cannot be done.
     """
     changed: list[str] = []
-    left: list[str] = []
+    unchanged: list[str] = []
     for layer in dict.fromkeys(leaves(model)):
         owner: Any = getattr(layer, "_layer", layer)  # of a cell
-        kind = next((cls.__name__ for cls in type(owner).__mro__ if cls.__name__ in GATES), None)
         for name in ("recurrent_activation", "activation"):
             if getattr(owner, name, None) is not OLD:
                 continue
-            if kind is not None:
-                done = _scale_gates(owner, GATES[kind], name)
-            elif layer.weights:
-                done = _scale(layer.weights)
+            if isinstance(owner, Recurrent):
+                done = _scale_gates(owner, name)
             else:
-                before = _before(model, layer)
-                done = before is not None and _scale(before)
+                done = _scale(layer.weights or _weights_before(model, layer))
             if done:
                 setattr(owner, name, NEW)
-            (changed if done else left).append(layer.name)
-    return changed, left
+            (changed if done else unchanged).append(layer.name)
+    return changed, unchanged
 
 
 def _scale(weights: Sequence[Weight]) -> bool:
@@ -63,41 +53,37 @@ def _scale(weights: Sequence[Weight]) -> bool:
     return bool(weights)
 
 
-def _scale_gates(layer: Any, gates: tuple[tuple[int, ...], tuple[int, ...], int], name: str) -> bool:
-    blocks = gates[0] if name == "recurrent_activation" else gates[1]
-    for weight in layer.weights if blocks else ():
+def _scale_gates(layer: Any, name: str) -> bool:
+    gates: tuple[int, ...] = getattr(layer, f"{name}_gates")
+    for weight in layer.weights if gates else ():
         value = weight.value.copy()
-        for block in blocks:
-            value.reshape(*value.shape[:-1], gates[2], -1)[..., block, :] *= SCALE
+        for gate in gates:
+            value.reshape(*value.shape[:-1], layer.gates, -1)[..., gate, :] *= SCALE
         weight.assign(value)
-    return bool(blocks)
+    return bool(gates)
 
 
-def _before(model: Any, layer: Layer) -> list[Weight] | None:
-    """The weights whose product alone goes into a layer without weights."""
-    for inner in _rows(model):
-        if layer in inner:
-            for previous in reversed(inner[: inner.index(layer)]):
-                kind = type(previous).__name__
-                linear = getattr(previous, "activation", None) is activations.linear
-                core = previous.sublayers[0] if kind == "TimeDistributed" else previous
-                if kind == "TimeDistributed":
-                    linear = getattr(core, "activation", None) is activations.linear
-                if linear and type(core).__name__ in ("Dense", "Conv1D", "Conv2D"):
+def _weights_before(model: Any, layer: Layer) -> list[Weight]:
+    """The weights whose product alone goes into a layer without weights; none where there is no such product."""
+    for row in _rows(model):
+        if layer in row:
+            for previous in reversed(row[: row.index(layer)]):
+                core: Any = previous.sublayers[0] if isinstance(previous, TimeDistributed) else previous
+                if core.linear_in_weights and core.activation is activations.linear:
                     return core.weights
-                if kind not in TRANSPARENT:
-                    return None
-    return None
+                if not previous.homogeneous:
+                    return []
+    return []
 
 
 def _rows(model: Any) -> Iterator[list[Layer]]:
     """The layers of each model in a model that stand in a row."""
-    inner: list[Any] = [layer for layer in leaves(model) if hasattr(layer, "operations")]
-    for one in inner:
-        if getattr(one, "is_chain", True):
-            yield list(one.layers)
+    models: list[Any] = [layer for layer in leaves(model) if hasattr(layer, "operations")]
+    for inner in models:
+        if getattr(inner, "is_chain", True):
+            yield list(inner.layers)
         else:
-            yield from _chains(one)
+            yield from _chains(inner)
 
 
 def _chains(model: Any) -> Iterator[list[Layer]]:

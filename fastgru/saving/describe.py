@@ -1,21 +1,21 @@
-"""What stands in a model file, told without needing all of it to be known."""
+"""What stands in a model file, as facts, without needing all of it to be known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from fastgru.saving import api, old_configs
-from fastgru.saving.errors import ModelFileError, reading
-from fastgru.saving.weights_h5 import WeightsFile
+from fastgru.saving import api, sniff
+from fastgru.saving.forms import layers_of, stored_as
+from fastgru.saving.report import ModelFileError, reading
 
-# options that tell most of a layer, in the order in which they are told
+# the options that say most of a layer, in the order in which they are listed
 OPTIONS = (
     "units", "filters", "kernel_size", "strides", "input_dim", "output_dim", "rate", "pool_size", "activation",
     "recurrent_activation", "reset_after", "return_sequences", "return_state", "go_backwards", "stateful", "merge_mode",
     "mask_zero", "mask_value", "padding", "target_shape", "dims", "axis",
 )  # fmt: skip
-# what is not told
+# what is not listed
 USUAL: dict[str, Any] = {
     "activation": ("linear", None), "recurrent_activation": ("sigmoid",), "reset_after": (True,), "padding": ("valid",),
     "axis": (-1,), "merge_mode": ("concat",),
@@ -24,7 +24,7 @@ USUAL_RECURRENT = {**USUAL, "activation": ("tanh",)}
 USUAL_ELSE = (None, False)
 
 
-def described(filepath: api.FilePath, outputs: list[str] | None = None, custom_objects: Any = None) -> dict[str, Any]:
+def described(filepath: sniff.FilePath, outputs: list[str] | None = None, custom_objects: Any = None) -> dict[str, Any]:
     """Facts about a model file.
 
     Parameters
@@ -45,24 +45,23 @@ def described(filepath: api.FilePath, outputs: list[str] | None = None, custom_o
     ModelFileError
         It is no model file at all.
     """
-    with api.opened(filepath) as file, reading(str(filepath)):
-        arrays = {name: [list(array.shape) for array in found] for name, found in file.stored().items()}
-        spec = None if isinstance(file, WeightsFile) else file.model
-        training = None if isinstance(file, WeightsFile) else file.training
+    with sniff.stored_model(filepath) as stored, reading(str(filepath)):
+        arrays = {name: [list(array.shape) for array in arrays] for name, arrays in stored.layer_arrays.items()}
+        only_weights = stored.config is None and stored.by_layer
         facts: dict[str, Any] = {
             "file": str(filepath),
-            "format": file.kind if spec is not None or isinstance(file, WeightsFile) else f"{file.kind}, weights alone",
-            "written_by": file.written_by,
+            "format": f"{stored.format}, weights alone" if only_weights else stored.format,
+            "written_by": stored.written_by,
             "decisions": [],
-            "training": None if training is None else _training(training),
+            "training": None if stored.training is None else _training(stored.training),
             "error": None,
         }
-    if spec is None:
+    if stored.config is None:
         return {**facts, "layers": [{"name": name, "weights": shapes} for name, shapes in arrays.items()]}
     try:
         model = api.load_model(filepath, custom_objects, compile=False, outputs=outputs)
     except ModelFileError as error:
-        return {**facts, "layers": _from_config(spec, arrays), "error": str(error)}
+        return {**facts, "layers": _from_config(stored.config, arrays), "error": str(error)}
     shapes = model.output_shapes
     layers = [_layer(layer, shape) for layer, shape in zip(model.operations, shapes, strict=True)]
     return {**facts, "layers": layers, "parameters": model.count_params() if model.built else None,
@@ -87,10 +86,10 @@ def _layer(layer: Any, shape: Any) -> dict[str, Any]:
 
 def _options(config: Mapping[str, Any]) -> dict[str, Any]:
     usual = USUAL_RECURRENT if "recurrent_initializer" in config or "inner_init" in config else USUAL
-    found = {key: config[key] for key in OPTIONS if not isinstance(config.get(key), (Mapping, type(None)))}
+    options = {key: config[key] for key in OPTIONS if not isinstance(config.get(key), (Mapping, type(None)))}
     return {
         key: value
-        for key, value in found.items()
+        for key, value in options.items()
         # 0 is not False here
         if not any(type(value) is type(one) and value == one for one in usual.get(key, USUAL_ELSE))
     }
@@ -99,13 +98,12 @@ def _options(config: Mapping[str, Any]) -> dict[str, Any]:
 def _from_config(spec: Any, arrays: dict[str, Any]) -> list[dict[str, Any]]:
     """The layers of a model that cannot be built, as far as the config tells of them."""
     try:
-        layers = old_configs.layers_of(spec)
-        found = []
-        for form in layers:
-            kind, name, _ = old_configs.stored_as(form)
+        rows = []
+        for form in layers_of(spec):
+            kind, name, _ = stored_as(form)
             row = {"name": name, "class": kind, "options": _options(form["config"]), "weights": arrays.get(name, [])}
-            found.append(row)
-        return found
+            rows.append(row)
+        return rows
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
 
@@ -115,12 +113,12 @@ def _training(training: Mapping[str, Any]) -> dict[str, Any]:
     optimizer = training.get("optimizer")
     config = optimizer.get("config", {}) if isinstance(optimizer, Mapping) else {}
     rate = config.get("learning_rate", config.get("lr")) if isinstance(config, Mapping) else None
-    found = {
+    settings = {
         "optimizer": _short(optimizer) + (f" (learning rate {rate:g})" if isinstance(rate, (int, float)) else ""),
         "loss": _short(training.get("loss")),
         "metrics": _short(training.get("metrics")),
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in settings.items() if value}
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What `describe.described` tells of a model file, printed for people."""
+"""What `describe.described` says of a model file, printed for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from fastgru.saving.errors import printable
+from fastgru.text import printable
 
 
 def print_facts(facts: dict[str, Any]) -> None:

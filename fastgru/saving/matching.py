@@ -4,39 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight, publish
-from fastgru.saving.errors import ModelFileError, Report, notice
+from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
+from fastgru.saving.formats.weights_h5 import Entry, places
+from fastgru.saving.legacy import weights as legacy_weights
+from fastgru.saving.report import ModelFileError, Report, notice
+from fastgru.saving.stored import Array, StoredArray, StoredModel
 
-
-class Stored(Protocol):
-    """An array in a file, whatever the file's format."""
-
-    shape: tuple[int, ...]
-
-    @property
-    def file(self) -> str: ...
-
-    @property
-    def place(self) -> str: ...
-
-    def read(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """The numbers, once the shape was found right."""
-
-
-Pair = tuple[Weight, Stored]
-# class in the file, where in a wrapper that was taken off the layer is, the layer (None: it was left out)
-Entry = tuple[str, str, Layer | None]
+Pair = tuple[Weight, StoredArray]
 
 
 @dataclass
 class Matching:
-    """How arrays and weights are brought together.
+    """How arrays and weights are paired.
 
     Attributes
     ----------
@@ -45,9 +30,9 @@ class Matching:
     by_name : bool
         By the names of the layers; those without a namesake are left out.
     made_for : bool
-        The model was made from the file's own config.
+        The model was made from the file's config.
     entries : mapping
-        For each model, by its `id`, how the file lists its layers; its own list where absent.
+        For each model, by its `id`, how the file lists its layers; as the model lists them where absent.
     report : Report
         Gets the decisions that are taken.
     """
@@ -59,8 +44,73 @@ class Matching:
     report: Report = field(default_factory=Report)
 
 
-def pairs(
-    owner: str, weights: Sequence[Weight], stored: Sequence[Stored], file: str, place: str, skip_mismatch: bool = False
+def pairs(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
+    """All weights of a model with their arrays; a ModelFileError names the first that does not fit."""
+    return _pairs_by_layer(model, stored, how) if stored.by_layer else _pairs_by_path(model, stored, how)
+
+
+def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pair]:
+    """By the paths of attributes that lead to the owners of weights."""
+    file = stored.weights_file
+    if how.by_name:
+        raise ValueError(
+            f"{file}: by_name=True is for legacy HDF5 files only; this one names its groups after classes."
+        )
+    matched: list[Pair] = []
+    visited = set()
+    for path, layer, weights in places(model, stored.arrays, how.entries):
+        visited.add(path)
+        arrays = stored.arrays.get(path, [])
+        matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, path or "/", how.skip_mismatch)
+    rest = ", ".join(sorted(path for path in stored.layer_arrays if path not in visited))
+    if rest and how.made_for:
+        how.report.decide(f"The model does without the weights at {rest}")
+    elif rest:
+        notice(f"{file}: the model has no place for the weights at {rest}.")
+    return matched
+
+
+def _pairs_by_layer(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
+    """By the order of the layers or by their names."""
+    file = stored.weights_file
+    matched: list[Pair] = []
+    origin = legacy_weights.Origin.of(stored, decides=how.made_for)
+    for layer, name in _layers_with_names(model, stored, how):
+        arrays = legacy_weights.arranged(layer, stored.arrays[name], origin, how.report)
+        weights = legacy_weights.in_order(layer)
+        place = f"{stored.place.rstrip('/')}/{name}"
+        matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, place, how.skip_mismatch)
+    model_arrays = stored.model_arrays
+    return matched + _pairs_of(f"model {model.name!r}", [], model_arrays, file, OF_THE_MODEL, how.skip_mismatch)
+
+
+def _layers_with_names(model: Any, stored: StoredModel, how: Matching) -> list[tuple[Layer, str]]:
+    """The layers of a model, each with its name in the file."""
+    if how.by_name:
+        return [(layer, layer.name) for layer in model.layers if layer.name in stored.arrays]
+    layers = [layer for layer in model.layers if layer.weights]
+    filled = [name for name, arrays in stored.arrays.items() if arrays]
+    if how.made_for and all(layer.name in filled for layer in layers):
+        rest = [name for name in filled if name not in {layer.name for layer in layers}]
+        if rest:
+            how.report.decide("The model does without the weights of", ", ".join(rest))
+        return [(layer, layer.name) for layer in layers]
+    if len(layers) != len(filled):
+        in_model = ", ".join(layer.name for layer in layers) or "none"
+        raise ModelFileError(
+            f"{stored.weights_file}, {stored.place}: the model has {len(layers)} layers with weights ({in_model}), the "
+            f"file holds {len(filled)} ({', '.join(filled) or 'none'})."
+        )
+    return list(zip(layers, filled, strict=True))
+
+
+def _pairs_of(
+    owner: str,
+    weights: Sequence[Weight],
+    arrays: Sequence[StoredArray],
+    file: str,
+    place: str,
+    skip_mismatch: bool,
 ) -> list[Pair]:
     """The weights of one owner, each with its array in the file.
 
@@ -68,31 +118,31 @@ def pairs(
     ----------
     owner : str
         Who the weights belong to, for error messages.
-    weights, stored : sequence
+    weights, arrays : sequence
         In the same order.
     file, place : str
-        Where the arrays stand.
+        Where the arrays stand, for error messages.
     skip_mismatch : bool
         Warn and leave out what does not fit, instead of raising.
     """
-    if len(weights) != len(stored):
+    if len(weights) != len(arrays):
         _refuse(
             f"{file}, {place}: {owner} expects {len(weights)} arrays ({', '.join(w.name for w in weights) or 'none'}), "
-            f"the file holds {len(stored)}",
+            f"the file holds {len(arrays)}",
             skip_mismatch,
         )
         return []
-    found = []
-    for weight, array in zip(weights, stored, strict=True):
+    matched = []
+    for weight, array in zip(weights, arrays, strict=True):
         if weight.shape == array.shape:
-            found.append((weight, array))
+            matched.append((weight, array))
         else:
             _refuse(
-                f"{file}, {array.place}: {owner} expects shape {weight.shape} for its weight {weight.name!r}, "
-                f"the file holds {array.shape}",
+                f"{file}, {array.place}: {owner} expects shape {weight.shape} for its weight "
+                f"{weight.name!r}, the file holds {array.shape}",
                 skip_mismatch,
             )
-    return found
+    return matched
 
 
 def _refuse(reason: str, skip_mismatch: bool) -> None:
@@ -101,31 +151,31 @@ def _refuse(reason: str, skip_mismatch: bool) -> None:
     notice(f"{reason}; it is skipped.")
 
 
-def assign(found: Sequence[Pair]) -> None:
+def assign(matched: Sequence[Pair]) -> None:
     """Read all arrays, then give them to the weights: a file that cannot be read leaves the weights as they were."""
-    values = [array.read(weight.value.dtype) for weight, array in found]
+    values = [array.read(weight.value.dtype) for weight, array in matched]
     publish(
-        {weight: np.require(value, requirements=["C", "O"]) for (weight, _), value in zip(found, values, strict=True)}
+        {weight: np.require(value, requirements=["C", "O"]) for (weight, _), value in zip(matched, values, strict=True)}
     )
 
 
-def read_optimizer(optimizer: Any, stored: Sequence[Stored]) -> list[npt.NDArray[Any]] | None:
+def read_optimizer(optimizer: Any, arrays: Sequence[StoredArray]) -> list[Array] | None:
     """The optimizer's state from a file; None, with a warning, where it is that of another optimizer or model.
 
     A file that holds no more than the step count and the learning rate belongs to a model that was never trained.
     """
     expected = [np.asarray(value) for _, value in optimizer.variables()]
-    if [value.shape for value in expected] == [array.shape for array in stored]:
-        values = [array.read(value.dtype) for value, array in zip(expected, stored, strict=True)]
+    if [value.shape for value in expected] == [array.shape for array in arrays]:
+        values = [array.read(value.dtype) for value, array in zip(expected, arrays, strict=True)]
         steps, rate = values[:2]
         if steps >= 0 and np.isfinite(rate):
             return values
         notice(
-            f"{stored[0].file}: the optimizer stands at step {steps} with the learning rate {rate} and starts afresh."
+            f"{arrays[0].file}: the optimizer stands at step {steps} with the learning rate {rate} and starts afresh."
         )
-    elif len(stored) > 2:
+    elif len(arrays) > 2:
         notice(
-            f"{stored[0].file}: the state of the optimizer {optimizer.name!r} does not fit ({len(expected)} arrays are "
-            f"expected, the file holds {len(stored)}) and training starts with a fresh one."
+            f"{arrays[0].file}: the state of the optimizer {optimizer.name!r} does not fit ({len(expected)} arrays are "
+            f"expected, the file holds {len(arrays)}) and training starts with a fresh one."
         )
     return None

@@ -8,11 +8,11 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 from fastgru import activations, registry, saving
-from fastgru.ops.operation import OPERATIONS
-from fastgru.saving import api, old_configs, old_operations
+from fastgru.registry import OPERATIONS
+from fastgru.saving import api, build, sniff
+from fastgru.saving.legacy import operations, words
 
 from .decisions import DECISIONS
 from .markdown import Template, code, rows
@@ -24,7 +24,7 @@ KINDS = ("optimizers", "losses", "metrics", "initializers", "regularizers", "con
 def values() -> dict[str, str]:
     """What stands in the places of the template that need no trying of layers."""
     foreign = [(f"`{start.decode('latin-1').encode('unicode_escape').decode()}`", f"The file {reason}.")
-               for start, reason in api.FOREIGN]  # fmt: skip
+               for start, reason in sniff.FOREIGN]  # fmt: skip
     return {
         "written_version": api.KERAS_VERSION,
         "foreign": rows(foreign),
@@ -42,27 +42,27 @@ def layer_names() -> list[str]:
 
 
 def old_words() -> dict[str, str]:
-    classes = sorted((old, new) for old, new in old_configs.CLASSES.items() if old not in ("Model", "Container"))
-    ignored = [("every layer", code(sorted(old_configs.IGNORED)))]
-    ignored += [(f"`{layer}`", code(sorted(keys))) for layer, keys in sorted(old_configs.IGNORED_IN.items())]
+    classes = sorted((old, new) for old, new in words.CLASSES.items() if old not in ("Model", "Container"))
+    ignored = [("every layer", code(sorted(words.IGNORED)))]
+    ignored += [(f"`{layer}`", code(sorted(keys))) for layer, keys in sorted(words.IGNORED_IN.items())]
     absent = [
         (f"`{layer}`", f"before {version[0]}.{version[1]}", f"`{key}`", f"`{value!r}`")
-        for version, layer, options in old_configs.DEFAULTS
+        for version, layer, options in words.DEFAULTS
         for key, value in options.items()
     ]
     cudnn = [(f"`{layer}`", code(f"{key}={value!r}" for key, value in options.items()))
-             for layer, options in old_configs.CUDNN.items()]  # fmt: skip
+             for layer, options in words.CUDNN.items()]  # fmt: skip
     return {
         "renamed_layers": rows((f"`{old}`", f"`{new}`") for old, new in classes),
         "renamed_options": rows(renamed_options()),
         "ignored_options": rows(ignored),
         "absent_options": rows(absent),
         "cudnn_options": rows(cudnn),
-        "merge_modes": pairs(old_configs.MERGED_BY.items(), "is"),
-        "tensorflow_classes": code(old_operations.CLASSES),
-        "tensorflow_operations": pairs(((old, new[0]) for old, new in sorted(old_operations.OPERATION.items())), "as"),
-        "tensorflow_layers": pairs(((old, new[0]) for old, new in sorted(old_operations.LAYERS.items())), "as"),
-        "tensorflow_activations": code(old_operations.ACTIVATIONS),
+        "merge_modes": pairs(words.MERGED_BY.items(), "is"),
+        "tensorflow_classes": code(operations.CLASSES),
+        "tensorflow_operations": pairs(((old, new[0]) for old, new in sorted(operations.OPERATION.items())), "as"),
+        "tensorflow_layers": pairs(((old, new[0]) for old, new in sorted(operations.LAYERS.items())), "as"),
+        "tensorflow_activations": code(operations.ACTIVATIONS),
     }
 
 
@@ -72,10 +72,10 @@ def pairs(names: Iterable[tuple[str, str]], word: str) -> str:
 
 def renamed_options() -> Iterator[tuple[str, str, str]]:
     """The layers, and the old and the new name of an option; layers that renamed it alike stand in one row."""
-    for old, new in sorted(old_configs.RENAMED.items()):
+    for old, new in sorted(words.RENAMED.items()):
         yield "every layer", f"`{old}`", f"`{new}`"
     owners: dict[tuple[str, str], list[str]] = {}
-    for layer, names in old_configs.RENAMED_IN.items():
+    for layer, names in words.RENAMED_IN.items():
         if layer in registry.known("keras.layers"):
             for pair in names.items():
                 owners.setdefault(pair, []).append(layer)
@@ -98,8 +98,8 @@ def limits() -> dict[str, int]:
         module = ".".join(path.relative_to(SAVING.parent).with_suffix("").parts).removesuffix(".__init__")
         names = vars(importlib.import_module(f"fastgru.{module}"))
         bounds |= {f"{path.stem}.{name}": value for name, value in names.items() if name.startswith("MAX_")}
-    least = api._room(SimpleNamespace(numbers=0))
-    return bounds | {"weights_least": least, "weights_factor": api._room(SimpleNamespace(numbers=1)) - least}
+    least = build.weight_limit(0)
+    return bounds | {"weights_least": least, "weights_factor": build.weight_limit(1) - least}
 
 
 def missing(page: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from fastgru.saving import old_configs
+from fastgru.saving.legacy.words import CLASSES, MODELS, RENAMED, RENAMED_IN
 
 
 def aged(base: Path, version: str | None) -> Path:
@@ -42,12 +42,12 @@ def old_form(form: Any, first: bool) -> Any:
         renamed["inbound_nodes"] = [old_node(node) for node in form["inbound_nodes"]]
     if name == "Sequential":
         return {**renamed, "config": config["layers"]}
-    if name in old_configs.MODELS:
+    if name in MODELS:
         return {**renamed, "class_name": "Model"}
-    tables = (old_configs.RENAMED, old_configs.RENAMED_IN.get(name, {})) if first else ()
+    tables = (RENAMED, RENAMED_IN.get(name, {})) if first else ()
     words = {new: old for one in tables for old, new in one.items() if old != "custom_name"}
     words |= {"batch_shape": "batch_input_shape", **({"negative_slope": "alpha"} if name == "LeakyReLU" else {})}
-    classes = {new: old for old, new in old_configs.CLASSES.items() if old.startswith("Convolution") and first}
+    classes = {new: old for old, new in CLASSES.items() if old.startswith("Convolution") and first}
     renamed["config"] = {words.get(key, key): value for key, value in config.items()}
     return {**renamed, "class_name": classes.get(name, name)}
 

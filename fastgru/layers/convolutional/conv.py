@@ -50,6 +50,8 @@ class Convolution(WindowLayer):
     kernel_constraint, bias_constraint : optional
     """
 
+    linear_in_weights = True
+
     filters: int = options.option(checks.integer_from_one)
     kernel_size: tuple[int, ...] = per_axis("size")
     strides: tuple[int, ...] = per_axis("strides")
@@ -261,3 +263,4 @@ class Conv2D(Convolution):
     """Convolution over the rows and columns of (B, H, W, C); arguments as in `Convolution`."""
 
     rank = 2
+    input_rank = 4

@@ -229,6 +229,7 @@ class DepthwiseConv2D(DepthwiseConvolution):
     """Convolution of each channel of (B, H, W, C) by itself."""
 
     rank = 2
+    input_rank = 4
 
 
 @registered("keras.layers", "SeparableConvolution1D")
@@ -244,3 +245,4 @@ class SeparableConv2D(SeparableConvolution):
     """Convolution of each channel of (B, H, W, C) by itself, then a product over the channels."""
 
     rank = 2
+    input_rank = 4

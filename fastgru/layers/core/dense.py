@@ -41,6 +41,9 @@ class Dense(Layer):
     kernel_constraint, bias_constraint : optional
     """
 
+    input_rank = 2
+    linear_in_weights = True
+
     units: int = options.size()
     activation: Activation = options.activation()
     use_bias: bool = options.flag()

@@ -55,6 +55,7 @@ class Embedding(Layer):
         In a call: an index is not whole or outside ``[0, input_dim)``.
     """
 
+    input_rank = 2
     takes_tokens = True
 
     input_dim: int = options.size()

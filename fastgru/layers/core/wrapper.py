@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy.typing as npt
 
-from fastgru import registry
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import declared
 from fastgru.layers.symbolic import flattened
+from fastgru.registry import deserialize_layer
 from fastgru.types import Shape
 
 
@@ -61,19 +61,12 @@ class Wrapper(Layer):
         """The same under Keras 3's name."""
         self.reset_states()
 
-    def _serialized(self, layer: Layer) -> dict[str, Any]:
-        """Keras 3's JSON form of an inner layer."""
-        if hasattr(layer, "serialized"):  # a model knows more about itself
-            model: dict[str, Any] = layer.serialized()
-            return model
-        form = registry.serialize(layer)
-        if id(layer) in self._shapes and type(layer).build is not Layer.build:
-            form["build_config"] = {"input_shape": self._shapes[id(layer)]}
-        return form
-
     def get_config(self) -> dict[str, Any]:
+        def form(layer: Layer) -> dict[str, Any]:
+            return layer.serialized(self._shapes.get(id(layer)))
+
         forms = {
-            attribute: [self._serialized(layer) for layer in item] if isinstance(item, list) else self._serialized(item)
+            attribute: [*map(form, item)] if isinstance(item, list) else form(item)
             for attribute, item in self.file_items()
         }
         config = super().get_config()
@@ -87,21 +80,11 @@ class Wrapper(Layer):
         for attribute in {*cls.inner, "layer"} & config.keys():
             item = config[attribute]
             config[attribute] = (
-                [inner_layer(entry, custom_objects) for entry in item]
+                [deserialize_layer(entry, custom_objects) for entry in item]
                 if isinstance(item, (list, tuple))
-                else inner_layer(item, custom_objects)
+                else deserialize_layer(item, custom_objects)
             )
         return cls(**config)
-
-
-def inner_layer(form: Any, custom_objects: Mapping[str, Any] | None = None) -> Layer:
-    """The layer or model that a JSON form describes; a layer stays what it is."""
-    if isinstance(form, Layer):
-        return form
-    name = form.get("class_name") if isinstance(form, Mapping) else None
-    kind = "keras.models" if name in registry.known("keras.models") else "keras.layers"
-    layer: Layer = registry.deserialize(form, kind, custom_objects)
-    return layer
 
 
 class SequenceWrapper(Wrapper):

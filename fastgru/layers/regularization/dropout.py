@@ -45,6 +45,8 @@ class Dropout(Seeded):
         For a stream of the layer's own.
     """
 
+    homogeneous = True
+
     rate: float = options.option(checks.rate)
     seed: int | None = options.seed()
     noise_shape: Shape | None = options.option(_noise_shape)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Reshaping(Layer):
     """What they share. `compute_output_shape` refuses a shape that does not fit, and `forward` asks it."""
 
+    homogeneous = True
+
     def compute_mask(self, call: Call, *inputs: Array) -> None:
         return None
 

@@ -240,4 +240,6 @@ def _at(row: Sequence[Any], index: int) -> tuple[Sequence[Any], Sequence[Any]]:
 def _renewed(layer: Layer, prefix: str, **changes: Any) -> Any:
     """A layer with the options of another one and without its weights."""
     name = prefix + layer.name.removeprefix(prefix)
-    return type(layer).from_config({**layer.get_config(), "name": name, **changes})
+    new: Any = type(layer).from_config({**layer.get_config(), "name": name, **changes})
+    new.zero_until_used = getattr(layer, "zero_until_used", False)  # which no config of Keras has
+    return new

@@ -66,6 +66,8 @@ class GRU(Recurrent):
     """
 
     gates = 3
+    activation_gates = (2,)
+    recurrent_activation_gates = (0, 1)
     cell_name = "gru_cell"
     _kernels = ("gru_forward", "gru_backward")
     _absent = (None,)

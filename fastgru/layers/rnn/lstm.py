@@ -50,6 +50,7 @@ class LSTM(Recurrent):
     """
 
     gates = 4
+    recurrent_activation_gates = (0, 1, 3)  # the activation is also that of the state
     state_count = 2
     cell_name = "lstm_cell"
 

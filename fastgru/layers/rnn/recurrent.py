@@ -52,6 +52,9 @@ class Recurrent(SequenceLayer, Seeded):
     """
 
     gates: ClassVar[int]
+    # which gates are sums with the weights behind that activation, where it stands nowhere else
+    activation_gates: ClassVar[tuple[int, ...]] = ()
+    recurrent_activation_gates: ClassVar[tuple[int, ...]] = ()
     state_count: ClassVar[int] = 1
     cell_name: ClassVar[str]
     _kernels: ClassVar[tuple[str, str]] = ("rnn_forward", "rnn_backward")

@@ -32,6 +32,7 @@ class SimpleRNN(Recurrent):
     """
 
     gates = 1
+    activation_gates = (0,)
     cell_name = "simple_rnn_cell"
 
     seed: int | None = options.seed(in_config=False)

@@ -12,6 +12,51 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import Node, SymbolicTensor
 
 MakeLayer = Callable[[Any, Mapping[str, Any] | None], Any]
+Reference = list[Any]  # layer, node, tensor
+
+TENSOR = "__keras_tensor__"
+
+
+def tensor_form(reference: Reference, shape: Any = None, dtype: str = "float32") -> dict[str, Any]:
+    """What stands for an output of a layer in the arguments of a call."""
+    return {"class_name": TENSOR, "config": {"shape": shape, "dtype": dtype, "keras_history": reference}}
+
+
+def input_form(name: str, shape: Any) -> dict[str, Any]:
+    """The JSON form of an input of a graph."""
+    if shape is None:
+        raise ValueError(f"the shape of the input {name!r} is not known")
+    config = {"batch_shape": shape, "dtype": "float32", "name": name}
+    return {"class_name": "InputLayer", "config": config, "name": name, "inbound_nodes": []}
+
+
+def leaves(value: Any, is_leaf: Callable[[Any], bool]) -> Iterator[Any]:
+    """The leaves of nested lists and dicts, in order."""
+    if is_leaf(value):
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for entry in value.values() if isinstance(value, Mapping) else value:
+            yield from leaves(entry, is_leaf)
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a `tensor_form`."""
+    return isinstance(value, Mapping) and value.get("class_name") == TENSOR
+
+
+def references(call: Any) -> Iterator[Reference]:
+    """The outputs of layers that the arguments of a call name."""
+    return map(history, leaves(call, is_tensor))
+
+
+def history(form: Mapping[str, Any]) -> Reference:
+    """The reference in a `tensor_form`; ValueError where it is none."""
+    config = form.get("config")
+    reference = config.get("keras_history") if isinstance(config, Mapping) else None
+    kinds = [type(entry) for entry in reference] if isinstance(reference, (list, tuple)) else []
+    if reference is None or kinds != [str, int, int] or min(reference[1:]) < 0:
+        raise ValueError(f"expected a tensor's keras_history to be [layer, node, tensor], got {reference!r}")
+    return [*reference]
 
 
 def call_form(node: Node, reference: Callable[[SymbolicTensor], list[Any]]) -> dict[str, Any]:
@@ -19,8 +64,7 @@ def call_form(node: Node, reference: Callable[[SymbolicTensor], list[Any]]) -> d
 
     def form(value: Any) -> Any:
         if isinstance(value, SymbolicTensor):
-            config = {"shape": value.shape, "dtype": value.dtype, "keras_history": reference(value)}
-            return {"class_name": "__keras_tensor__", "config": config}
+            return tensor_form(reference(value), value.shape, value.dtype)
         if isinstance(value, slice):
             ends = {"start": value.start, "stop": value.stop, "step": value.step}
             return {"class_name": "__slice__", "config": ends}
@@ -38,15 +82,6 @@ def call_form(node: Node, reference: Callable[[SymbolicTensor], list[Any]]) -> d
     if node.masks:
         kwargs["mask"] = node.masks if node.layer.takes_list else node.masks[0]
     return {"args": form(args), "kwargs": form(kwargs)}
-
-
-def _references(value: Any) -> Iterator[list[Any]]:
-    """The tensors named in the arguments of a call."""
-    if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
-        yield value["config"]["keras_history"]
-    elif isinstance(value, (Mapping, list, tuple)):
-        for entry in value.values() if isinstance(value, Mapping) else value:
-            yield from _references(entry)
 
 
 class Drawing:
@@ -86,7 +121,7 @@ class Drawing:
     def _draw(self, calls: dict[tuple[str, int], Any]) -> None:
         needs = {}
         for (name, index), call in calls.items():
-            before = {(source, place) for source, place, _ in _references(call)}
+            before = {(source, place) for source, place, _ in references(call)}
             needs[name, index] = before | ({(name, index - 1)} if index else set())
         try:
             order = [*TopologicalSorter(needs).static_order()]
@@ -128,8 +163,8 @@ class Drawing:
         if not isinstance(value, Mapping):
             return value
         kind, config = value.get("class_name"), value.get("config") or {}
-        if kind == "__keras_tensor__":
-            return self._tensor(*config["keras_history"])
+        if kind == TENSOR:
+            return self._tensor(*history(value))
         if kind == "__slice__":
             return slice(*(config[end] for end in ("start", "stop", "step")))
         if kind == "__ellipsis__":

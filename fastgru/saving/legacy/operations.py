@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.ops.operation import OPERATIONS
-from fastgru.saving.errors import Report
-
-Config = dict[str, Any]
+from fastgru.models.graph_config import is_tensor
+from fastgru.registry import OPERATIONS
+from fastgru.saving.report import Report
+from fastgru.saving.stored import Config
 
 CLASSES = ("TFOpLambda", "SlicingOpLambda")
 
@@ -71,7 +71,7 @@ def modern_operation(form: Config, report: Report) -> Config:
     name = config.get("name")
     outside = {key: value for key, value in form.items() if key not in ("class_name", "config", "module")}
     calls = form["inbound_nodes"]
-    layer = _as_layer(last, [_given(call) for call in calls])
+    layer = _as_layer(last, [_arguments(call) for call in calls])
     if layer is not None:
         class_name, options, second = layer
         nodes: list[Config] = [
@@ -79,17 +79,22 @@ def modern_operation(form: Config, report: Report) -> Config:
             for call in calls
         ]
         config = {"name": name, **options}
-        found = {"module": "keras.layers", "class_name": class_name, "config": config, "inbound_nodes": nodes}
         report.decide(f"TensorFlow's {function} is read as a layer {class_name}", name)
-        return {**outside, **found}
+        return {
+            **outside,
+            "module": "keras.layers",
+            "class_name": class_name,
+            "config": config,
+            "inbound_nodes": nodes,
+        }
     if last not in OPERATION or len(calls) != 1:
         return form
-    new, arguments, names = OPERATION[last]
-    given = _given(calls[0])
-    if given.keys() - {*arguments, *names}:
+    new, positional, names = OPERATION[last]
+    arguments = _arguments(calls[0])
+    if arguments.keys() - {*positional, *names}:
         return form
-    options = {names[key]: value for key, value in given.items() if key in names}
-    args = [*calls[0]["args"], *(_plain(given[key]) for key in arguments if key in given)]
+    options = {names[key]: value for key, value in arguments.items() if key in names}
+    args = [*calls[0]["args"], *(_plain(arguments[key]) for key in positional if key in arguments)]
     report.decide(f"TensorFlow's {function} is read as Keras 3's operation {new}", name)
     return {
         **outside,
@@ -102,25 +107,25 @@ def modern_operation(form: Config, report: Report) -> Config:
 
 def _as_layer(function: str, calls: list[Config]) -> tuple[str, Config, str | None] | None:
     """The layer that does the same, its options, and under which name the calls have the second input, if any."""
-    given = calls[0]
-    if any(call != given for call in calls[1:]):
+    arguments = calls[0]
+    if any(call != arguments for call in calls[1:]):
         return None
-    if function in ACTIVATIONS and not given:
+    if function in ACTIVATIONS and not arguments:
         return "Activation", {"activation": function}, None
-    if function == "matmul" and given.keys() <= {"b", "transpose_a", "transpose_b"} and _is_tensor(given.get("b")):
-        turned = bool(given.get("transpose_a")), bool(given.get("transpose_b"))
-        return "Dot", {"axes": DOT_AXES[turned]}, "b"
-    if function in LAYERS and given.keys() <= LAYERS[function][1].keys():
+    if (
+        function == "matmul"
+        and arguments.keys() <= {"b", "transpose_a", "transpose_b"}
+        and is_tensor(arguments.get("b"))
+    ):
+        transposed = bool(arguments.get("transpose_a")), bool(arguments.get("transpose_b"))
+        return "Dot", {"axes": DOT_AXES[transposed]}, "b"
+    if function in LAYERS and arguments.keys() <= LAYERS[function][1].keys():
         name, names, options = LAYERS[function]
-        return name, {**options, **{names[key]: value for key, value in given.items()}}, None
+        return name, {**options, **{names[key]: value for key, value in arguments.items()}}, None
     return None
 
 
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
-
-
-def _given(call: Config) -> Config:
+def _arguments(call: Config) -> Config:
     return {key: value for key, value in call["kwargs"].items() if value is not None and key not in IRRELEVANT}
 
 

@@ -1,37 +1,31 @@
-"""Keras's configs: how a file's JSON becomes a model, and a model's config the legacy form.
-
-What an older Keras meant by its words is translated first (`old_configs`, `old_training`).
-"""
+"""Models of configs in Keras 3's form: what an older Keras meant by its words is translated before (`legacy`)."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
 import inspect
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from fastgru import activations, constraints, initializers, registry, regularizers
+from fastgru.layers.core.masking import Masking
+from fastgru.layers.layer import Layer, unfilled_weights
+from fastgru.models.functional import Functional
+from fastgru.models.graph_config import Reference
+from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
-from fastgru.ops.operation import OPERATIONS
-from fastgru.saving import graphs
-from fastgru.saving.errors import Report, notice, reading, sentence
-from fastgru.saving.matching import Entry
-from fastgru.saving.old_configs import described, is_model
-
-Config = dict[str, Any]
-Version = tuple[int, int]
+from fastgru.registry import OPERATIONS
+from fastgru.saving import subgraph
+from fastgru.saving.formats.weights_h5 import Entry
+from fastgru.saving.forms import described, is_model
+from fastgru.saving.legacy.configs import ZERO_UNTIL_USED
+from fastgru.saving.legacy.weights import leaves
+from fastgru.saving.report import Report, notice, reading, sentence
+from fastgru.saving.stored import Config, StoredModel
 
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
-MAX_DEPTH = 100
-MAX_LAYERS = 2_000
-MAX_TEXT = 1 << 24  # as Python's objects JSON takes up to thirty times its length
-COUNTED = ("layers", "inbound_nodes", "cells")
 INNER = ("layer", "backward_layer", "forward_layer", "cell")
-WITH_MODULE = ("Attention",)  # without it Keras takes its option "dot" for the function of that name
 
 
 def register(name: str, layer: Any) -> None:
@@ -47,47 +41,6 @@ def register(name: str, layer: Any) -> None:
     if not isinstance(name, str) or not callable(layer):
         raise ValueError(f"register: expected a name and a class or a function, got {name!r} and {layer!r}.")
     registry.registrations[name] = layer
-
-
-def version(text: str | None) -> Version:
-    """(major, minor) of a Keras version such as ``2.2.4-tf``; Keras 1 did not write one."""
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", text or "", re.ASCII)
-    return (int(found[1]), int(found[2])) if found else (1, 0)
-
-
-def parsed(text: str | bytes | None, file: str, place: str) -> Config | None:
-    """A JSON object of a file; None where there is no text."""
-    if text is None:
-        return None
-    with reading(file, place):
-        if len(text) > MAX_TEXT:
-            raise ValueError(f"is a text of {len(text)} bytes; at most {MAX_TEXT} are accepted")
-        found = json.loads(text, object_hook=_without_wrapping)
-        if not isinstance(found, dict):
-            raise ValueError(f"expected a JSON object, got {type(found).__name__}")
-        _check_depth(found)
-        return found
-
-
-def _without_wrapping(found: Config) -> Any:
-    """Keras 2 wrapped tuples, shapes and numpy arrays; lists and numbers say the same."""
-    if found.get("class_name") in ("__tuple__", "TensorShape") and "items" in found:
-        return found["items"]
-    return found["value"] if found.get("type") == "ndarray" and "value" in found else found
-
-
-def _check_depth(found: Any) -> None:
-    """ValueError where JSON is nested too deeply, or describes too many layers, to be gone through safely."""
-    waiting, layers = [(found, 0)], 0
-    while waiting:
-        value, depth = waiting.pop()
-        if depth > MAX_DEPTH or layers > MAX_LAYERS:
-            raise ValueError(f"is nested deeper than {MAX_DEPTH} or describes more than {MAX_LAYERS} layers or calls")
-        if isinstance(value, dict):
-            layers += sum(len(value[key]) for key in COUNTED if isinstance(value.get(key), list))
-            waiting += [(entry, depth + 1) for entry in value.values()]
-        elif isinstance(value, list):
-            waiting += [(entry, depth + 1) for entry in value if isinstance(entry, (dict, list))]
 
 
 class Builder:
@@ -111,12 +64,39 @@ class Builder:
     """
 
     def __init__(self, file: str, custom_objects: Mapping[str, Any] | None, report: Report) -> None:
-        importlib.import_module("fastgru.models")  # makes the models known, which stand above this room
         self.file = file
         self.custom_objects = {**registry.registrations, **(custom_objects or {})}
         self.report = report
         self.unknown: list[str] = []
         self.entries: dict[int, list[Entry]] = {}
+
+    def part(
+        self, stored: StoredModel, outputs: Sequence[str] | None = None, inputs: Sequence[str] | None = None
+    ) -> Config:
+        """The config of a stored model between layers of these names; all of it where none are named.
+
+        ValueError where it is no Sequential and no graph.
+        """
+        whole: Any = stored.config
+        if "stored_layers" not in whole:
+            raise ValueError(
+                f"the model is of the class {whole['class_name']!r}, whose code is not in the file; build the same "
+                "layers and call load_weights with this file"
+            )
+
+        def shape_of(reference: Reference) -> Any:
+            with bounded_weights(stored):
+                before = self.model(subgraph.part(whole, [reference[0]], None, shape_of))
+            shapes = before.output_shape
+            return shapes[reference[2]] if isinstance(shapes, list) else shapes
+
+        part = subgraph.part(whole, outputs, inputs, shape_of)
+        if part is not whole:
+            names = {form["name"] for form in part["config"]["layers"]}
+            for _, name, _ in whole["stored_layers"]:
+                if name not in names:
+                    self.report.decide("Left out, as the outputs do not need them", name)
+        return part
 
     def model(self, spec: Config) -> Any:
         """The model, without its weights, not compiled."""
@@ -124,10 +104,9 @@ class Builder:
             spec = self._with_known_layers(spec)
             class_name, config = described(spec)
             if class_name == "Sequential":
-                model = self._sequential(spec)
+                model = self._sequential(config)
             else:
-                graph = registry.lookup("keras.models", "Functional")
-                model = graph.from_config(config, self.custom_objects, make_layer=self._make)
+                model = Functional.from_config(config, self.custom_objects, make_layer=self._make)
             built = {layer.name: layer for layer in model.layers}
             stored = spec.get("stored_layers") or []
             self.entries[id(model)] = [(snake_case(name), inside, built.get(layer)) for name, layer, inside in stored]
@@ -139,10 +118,8 @@ class Builder:
         """One layer of a graph."""
         return self.layer(form)
 
-    def _sequential(self, spec: Config) -> Any:
-        config = spec["config"]
-        cls = registry.lookup("keras.models", "Sequential")
-        model = cls([self.layer(layer) for layer in config["layers"]], name=config.get("name"))
+    def _sequential(self, config: Config) -> Any:
+        model = Sequential([self.layer(layer) for layer in config["layers"]], name=config.get("name"))
         if not model.built and config.get("build_input_shape"):
             model.build(tuple(config["build_input_shape"]))
         return model
@@ -163,43 +140,39 @@ class Builder:
                     config[key] = self.layer(config[key])
             if isinstance(config.get("cells"), list):
                 config["cells"] = [self.layer(cell) for cell in config["cells"]]
-            config = self._for_inference(cls, self._custom(config))
-            return cls.from_config(config)
+            zero_until_used = config.pop(ZERO_UNTIL_USED, False)
+            layer = cls.from_config(self._for_inference(cls, self._custom(config)))
+            if zero_until_used and hasattr(layer, ZERO_UNTIL_USED):
+                layer.zero_until_used = True
+            return layer
 
     def _for_inference(self, cls: Any, config: Config) -> Config:
         """The config with objects in the place of their configs, without what is unknown and of no account."""
-        found: Config = {}
+        options: Config = {}
         accepted = _arguments(cls)
         for key, value in config.items():
             get = next((get for ending, get in FROM_NAMES.items() if key.endswith(ending)), None)
             if get is not None:
                 try:
-                    found[key] = get(value)
+                    options[key] = get(value)
                 except Exception as error:
                     # initial values are of no use to a model whose weights stand in the file
                     self.report.decide(f"{key} is not known and left out", config.get("name"))
                     if not key.endswith("_initializer") and sentence(error) not in self.unknown:
                         self.unknown.append(sentence(error))
             elif accepted is None or key in accepted:
-                found[key] = value
+                options[key] = value
             elif value:
                 self.report.decide(f"The option {key}={value!r} is not known and ignored", config.get("name"))
                 where = f"{self.file}, layer {config.get('name')!r}, {key}"
                 notice(f"{where}: the option {key}={value!r} is not known to fastgru and is ignored.")
-        return found
+        return options
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
-    def _names(self, form: Config) -> list[str]:
-        registered = form.get("registered_name")
-        names = [form["class_name"], *([registered] if isinstance(registered, str) else [])]
-        return [*names, *(name.rsplit(">", 1)[-1] for name in names)]
-
     def _class(self, form: Config) -> Any:
-        found = next((self.custom_objects[name] for name in self._names(form) if name in self.custom_objects), None)
-        if found is not None:
-            return found
-        return registry.lookup("keras.layers", form["class_name"])
+        custom = registry.custom_object(form, self.custom_objects)
+        return registry.lookup("keras.layers", form["class_name"]) if custom is None else custom
 
     def unknown_in(self, form: Config) -> str | None:
         """The first class in a layer's form that fastgru does not know."""
@@ -208,7 +181,7 @@ class Builder:
             return next((bad for inner in config["layers"] if (bad := self.unknown_in(inner))), None)
         if _is_operation(form):
             return None
-        if not any(name in self.custom_objects for name in self._names(form)):
+        if registry.custom_object(form, self.custom_objects) is None:
             try:
                 registry.lookup("keras.layers", class_name)
             except ValueError:
@@ -238,10 +211,10 @@ class Builder:
         """
         if not any(self.unknown_in(form) for form in spec["config"]["layers"]):
             return spec
-        spec, left = graphs.without_dead_ends(spec, self.unknown_in)
-        for name in left:
+        spec, dead_ends = subgraph.without_dead_ends(spec, self.unknown_in)
+        for name in dead_ends:
             self.report.decide("Left out, as no output needs them", name)
-        form, stops = graphs.stops(spec, self.unknown_in)
+        form, stops = subgraph.stops(spec, self.unknown_in)
         if form is None:
             return spec
         class_name = self.unknown_in(form)
@@ -273,7 +246,7 @@ class Builder:
         return not reasons
 
     def _custom(self, value: Any) -> Any:
-        """The user's own objects in the place of their names and configs."""
+        """The user's objects in the place of their names and configs."""
         if isinstance(value, list):
             return [self._custom(entry) for entry in value]
         if isinstance(value, str):
@@ -285,14 +258,11 @@ class Builder:
         if value.get("class_name") == "function":
             value = value["config"]
             return self.custom_objects.get(value, value)
-        found: Any = None
-        if isinstance(value.get("class_name"), str):
-            found = next(
-                (self.custom_objects[name] for name in self._names(value) if name in self.custom_objects), None
-            )
-        if found is None:
+        named = isinstance(value.get("class_name"), str)
+        custom = registry.custom_object(value, self.custom_objects) if named else None
+        if custom is None:
             return {key: entry if key == "name" else self._custom(entry) for key, entry in value.items()}
-        return found.from_config(value.get("config") or {}) if hasattr(found, "from_config") else found
+        return custom.from_config(value.get("config") or {}) if hasattr(custom, "from_config") else custom
 
 
 def _is_operation(form: Config) -> bool:
@@ -300,60 +270,61 @@ def _is_operation(form: Config) -> bool:
     if form["class_name"] not in registry.known(OPERATIONS):
         return False
     module = form.get("module")
-    return module.startswith("keras.src.ops") if isinstance(module, str) else "trainable" not in form["config"]
+    return module.startswith(OPERATIONS) if isinstance(module, str) else "trainable" not in form["config"]
 
 
 def _inner_forms(config: Any) -> Iterator[Config]:
     """The forms of the layers in a wrapper."""
     if isinstance(config, dict):
-        found = [config.get(key) for key in INNER] + list(config.get("cells") or [])
-        yield from (form for form in found if isinstance(form, dict) and "class_name" in form)
+        forms = [config.get(key) for key in INNER] + list(config.get("cells") or [])
+        yield from (form for form in forms if isinstance(form, dict) and "class_name" in form)
 
 
 @functools.cache
 def _arguments(cls: Any) -> frozenset[str] | None:
-    """The names that a class's constructor takes; None where that cannot be told."""
-    found: set[str] = set()
+    """The names that a class's constructor takes; None where it takes any."""
+    names: set[str] = set()
     for base in inspect.getmro(cls) if isinstance(cls, type) else ():
         if not {"__init__", "__signature__"} & vars(base).keys():
             continue
         parameters = inspect.signature(base).parameters.values() if base is not object else ()
-        found.update(parameter.name for parameter in parameters)
+        names.update(parameter.name for parameter in parameters)
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return frozenset(found)
+            return frozenset(names)
     return None
 
 
-# --- Keras 3's config in the form of its legacy files -----------------------------------------------------------------
+# --- what the arrays of a file say of its model -----------------------------------------------------------------------
 
 
-def legacy_model(spec: Mapping[str, Any]) -> Config:
-    """A model's config as a legacy file has it: no modules, no build or compile configs.
-
-    Some layers keep their module: Keras leaves it out, and then cannot open its own file.
-    """
-    config = dict(spec["config"])
-    if "layers" in config:
-        config["layers"] = [legacy_model(layer) for layer in config["layers"]]
-    module = ("module",) if spec["class_name"] in WITH_MODULE or str(spec.get("module")).startswith(OPERATIONS) else ()
-    kept = {key: spec[key] for key in (*module, "name", "inbound_nodes") if key in spec}
-    return {"class_name": spec.get("registered_name") or spec["class_name"], "config": config, **kept}
+def weight_limit(numbers: int) -> int:
+    """How many numbers the weights of a model can have whose file holds so many: some layouts are smaller than ours."""
+    return 2 * numbers + 4096
 
 
-def legacy_training(training: Mapping[str, Any]) -> Config:
-    """A `compile_config` as the `training_config` of a legacy file."""
-    config = {name: _legacy_function(value) for name, value in training.items()}
-    config["optimizer_config"] = config.pop("optimizer")
-    if isinstance(config["loss"], str):
-        # Keras 3 does not open its own legacy files where the loss goes by a short name such as "mse"
-        with contextlib.suppress(ValueError):
-            config["loss"] = snake_case(registry.lookup("keras.losses", config["loss"]).__name__)
-    return config
+def bounded_weights(stored: StoredModel) -> AbstractContextManager[None]:
+    """Inside, models get weights without first values, and no more of them than the file has arrays for."""
+    return unfilled_weights(weight_limit(stored.numbers))
 
 
-def _legacy_function(spec: Any) -> Any:
-    if isinstance(spec, (list, tuple)):
-        return [_legacy_function(entry) for entry in spec]
-    if isinstance(spec, Mapping) and "class_name" in spec:
-        return {"class_name": spec["class_name"], "config": spec["config"]}
-    return spec
+def build_by_arrays(model: Any, stored: StoredModel) -> None:
+    """Build a model whose file does not say the shape of its input, by the shape of its first array."""
+    if model.built or not model.layers:
+        return
+    arrays = next((arrays for arrays in stored.layer_arrays.values() if arrays), None)
+    first = next((layer for layer in model.layers if type(layer).build is not Layer.build), None)
+    if arrays is None or first is None:
+        return
+    features = None if first.takes_tokens else arrays[0].shape[-2]
+    model.build((*[None] * (first.input_rank - 1), features))
+
+
+def report_masking(model: Any, report: Report) -> None:
+    """Keras's backends disagree about what comes out of a row before its first step that is not masked."""
+    layers = list(leaves(model))
+    if not any(isinstance(layer, Masking) or getattr(layer, "mask_zero", False) for layer in layers):
+        return
+    for layer in layers:
+        has_state = layer.stateful or any(len(node.inputs) > 1 for node in layer.nodes)
+        if has_state and getattr(layer, ZERO_UNTIL_USED, False):
+            report.decide("Steps masked before the first used one put out 0, as in TensorFlow", layer.name)

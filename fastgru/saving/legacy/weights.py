@@ -6,6 +6,7 @@ after the other. A run of arrays that belongs to one layer is converted as a who
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,22 +14,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.layers.convolutional.conv import Convolution
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
-from fastgru.saving.errors import Report
-from fastgru.saving.matching import Stored
+from fastgru.saving.report import Report
+from fastgru.saving.stored import Array, StoredArray, StoredModel
 
-Array = npt.NDArray[Any]
-GATES = {"GRU": 3, "GRUCell": 3, "LSTM": 4, "LSTMCell": 4}
 # Keras 1 kept three arrays a gate; gate i of today is at place order[i] there (LSTM: i, c, f, o)
 KERAS_1_ORDER = {3: (0, 1, 2), 4: (0, 2, 1, 3)}
+# what PruneLowMagnitude keeps besides the weights of the layer in it
+OF_PRUNING = r"/(mask|threshold|pruning_step)(_\d+)?(:0)?$"
 
 
 @dataclass
 class Converted:
     """An array computed from others in the file, when it is read."""
 
-    parts: Sequence[Stored]
+    parts: Sequence[StoredArray]
     shape: tuple[int, ...]
     convert: Callable[..., Array]
 
@@ -62,27 +64,43 @@ class Origin:
     theano: bool = False
     decides: bool = False
 
+    @classmethod
+    def of(cls, stored: StoredModel, decides: bool) -> Origin:
+        """That of a legacy file's arrays."""
+        first = stored.version < (2, 0)
+        theano = stored.backend == "theano"
+        if stored.backend is None and first:
+            # Keras 1 did not always say so, but under TensorFlow names end in ``:0``
+            theano = not any(":0" in array.place for arrays in stored.arrays.values() for array in arrays)
+        return cls(first, theano, decides)
+
 
 def in_order(layer: Layer) -> list[Weight]:
     """A layer's weights in the order of legacy files."""
     return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
-def arranged(layer: Layer, stored: Sequence[Stored], origin: Origin, report: Report) -> list[Stored]:
+def without_pruning(arrays: Sequence[StoredArray]) -> list[StoredArray]:
+    """The arrays without those that PruneLowMagnitude added."""
+    return [array for array in arrays if not re.search(OF_PRUNING, array.place)]
+
+
+def arranged(layer: Layer, arrays: Sequence[StoredArray], origin: Origin, report: Report) -> list[StoredArray]:
     """The arrays of a layer in the layout of its weights, as far as they can be brought into it."""
+    arrays = without_pruning(arrays)
     runs = list(_runs(layer))
     sizes = [len(weights) for _, weights in runs]
-    if sum(sizes) != len(stored):
+    if sum(sizes) != len(arrays):
         # a gate's three arrays are apart in Keras 1
-        sizes = [len(weights) * GATES.get(_kind(leaf), 1) for leaf, weights in runs]
-    if sum(sizes) != len(stored):
-        return list(stored)
-    found: list[Stored] = []
+        sizes = [len(weights) * (_gates(leaf) if _gates(leaf) in KERAS_1_ORDER else 1) for leaf, weights in runs]
+    if sum(sizes) != len(arrays):
+        return list(arrays)
+    converted: list[StoredArray] = []
     start = 0
     for (leaf, weights), size in zip(runs, sizes, strict=True):
-        found += _converted(leaf, weights, stored[start : start + size], origin, report)
+        converted += _converted(leaf, weights, arrays[start : start + size], origin, report)
         start += size
-    return found
+    return converted
 
 
 def _runs(layer: Layer) -> Iterator[tuple[Layer, list[Weight]]]:
@@ -105,18 +123,18 @@ def leaves(layer: Layer) -> Iterator[Layer]:
         yield from leaves(inner)
 
 
-def _kind(layer: Layer) -> str:
-    return next((cls.__name__ for cls in type(layer).__mro__ if cls.__name__ in (*GATES, "Conv1D", "Conv2D")), "")
+def _gates(layer: Any) -> int:
+    """How many gates a recurrent layer or a cell has; 0 for any other layer."""
+    return int(getattr(getattr(layer, "_layer", layer), "gates", 0))
 
 
 def _converted(
-    layer: Layer, weights: list[Weight], stored: Sequence[Stored], origin: Origin, report: Report
-) -> Sequence[Stored]:
-    kind = _kind(layer)
-    if kind in GATES and len(weights) >= 2:
-        return _recurrent(layer, GATES[kind], weights, stored, origin, report)
-    if kind.startswith("Conv") and weights[0].value.ndim == len(kind_axes(kind)) + 2:
-        return [_kernel(layer, kind, weights[0], stored[0], origin, report), *stored[1:]]
+    layer: Any, weights: list[Weight], stored: Sequence[StoredArray], origin: Origin, report: Report
+) -> Sequence[StoredArray]:
+    if _gates(layer) in KERAS_1_ORDER and len(weights) >= 2:
+        return _recurrent(layer, _gates(layer), weights, stored, origin, report)
+    if isinstance(layer, Convolution) and weights[0].value.ndim == layer.rank + 2:
+        return [_kernel(layer, weights[0], stored[0], origin, report), *stored[1:]]
     return stored
 
 
@@ -124,8 +142,8 @@ def _converted(
 
 
 def _recurrent(
-    layer: Layer, gates: int, weights: list[Weight], stored: Sequence[Stored], origin: Origin, report: Report
-) -> Sequence[Stored]:
+    layer: Layer, gates: int, weights: list[Weight], stored: Sequence[StoredArray], origin: Origin, report: Report
+) -> Sequence[StoredArray]:
     width = weights[0].shape[-1]
     if len(stored) == 3 * gates and len(weights) == 3:
         report.decide(f"Keras 1 kept {3 * gates} arrays, three a gate, which are put together", layer.name)
@@ -138,17 +156,17 @@ def _recurrent(
     return stored
 
 
-def _gates_of_keras_1(parts: Sequence[Stored], order: tuple[int, ...]) -> Stored:
+def _gates_of_keras_1(parts: Sequence[StoredArray], order: tuple[int, ...]) -> StoredArray:
     shape = parts[0].shape
     whole = (*shape[:-1], sum(part.shape[-1] for part in parts))
     if any(part.shape[:-1] != shape[:-1] for part in parts) or not shape:
-        return parts[0]  # told as a shape that does not fit
+        return parts[0]  # reported as a shape that does not fit
     return Converted([parts[index] for index in order], whole, lambda *arrays: np.concatenate(arrays, axis=-1))
 
 
 def _from_cudnn(
-    layer: Layer, gates: int, weights: list[Weight], stored: Sequence[Stored], origin: Origin, report: Report
-) -> Sequence[Stored]:
+    layer: Layer, gates: int, weights: list[Weight], stored: Sequence[StoredArray], origin: Origin, report: Report
+) -> Sequence[StoredArray]:
     """cuDNN's layout: each gate's block transposed, that of the kernel moreover read in the other order."""
     kernel, recurrent, bias = stored
     width = weights[0].shape[-1]
@@ -170,8 +188,8 @@ def _from_cudnn(
 
 
 def _with_reset_of(
-    layer: Layer, weights: list[Weight], stored: Sequence[Stored], origin: Origin, report: Report
-) -> Sequence[Stored]:
+    layer: Layer, weights: list[Weight], stored: Sequence[StoredArray], origin: Origin, report: Report
+) -> Sequence[StoredArray]:
     """The shape of the bias has the last word about `reset_after`."""
     width = weights[0].shape[-1]
     if stored[2].shape in ((width,), (2, width)):
@@ -192,25 +210,20 @@ def _set_reset_after(layer: Any, weights: list[Weight], value: bool, origin: Ori
 # --- convolutions -----------------------------------------------------------------------------------------------------
 
 
-def kind_axes(kind: str) -> range:
-    """The axes of a kernel along which a convolution goes."""
-    return range(int(kind[4]))
-
-
-def _kernel(layer: Any, kind: str, weight: Weight, stored: Stored, origin: Origin, report: Report) -> Stored:
+def _kernel(layer: Any, weight: Weight, stored: StoredArray, origin: Origin, report: Report) -> StoredArray:
     expected, changes = weight.shape, list[Callable[[Array], Array]]()
-    if origin.first and kind == "Conv1D" and len(stored.shape) == 4:
+    if origin.first and layer.rank == 1 and len(stored.shape) == 4:
         # (filters, channels, steps, 1) in Keras 1.0 and 1.1, (steps, 1, channels, filters) in 1.2
         size, filters = expected[0], expected[2]
         if stored.shape[:2] != (size, 1) or stored.shape[3] != filters:
             changes.append(lambda array: array.transpose(2, 3, 1, 0))
         changes.append(lambda array: array[:, 0])
         report.decide("The kernel of a convolution has the layout of Keras 1 and is transposed", layer.name)
-    elif origin.first and kind == "Conv2D" and layer.data_format == "channels_first":
+    elif origin.first and layer.rank == 2 and layer.data_format == "channels_first":
         changes.append(lambda array: array.transpose(2, 3, 1, 0))
         report.decide("The kernel of a convolution has the layout of Keras 1 and is transposed", layer.name)
     if origin.theano:
-        changes.append(lambda array: np.flip(array, tuple(kind_axes(kind))))
+        changes.append(lambda array: np.flip(array, tuple(range(layer.rank))))
         report.decide("Theano's convolutions flip their kernels, which are turned round", layer.name)
         options = layer.get_config()
         uneven = all(size % 2 for size in options["kernel_size"]) and max(options["strides"]) == 1
@@ -228,5 +241,5 @@ def _kernel(layer: Any, kind: str, weight: Weight, stored: Stored, origin: Origi
     try:
         shape = convert(empty).shape
     except (ValueError, IndexError):
-        return stored  # told as a shape that does not fit
+        return stored  # reported as a shape that does not fit
     return Converted([stored], shape, convert)

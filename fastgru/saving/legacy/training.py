@@ -6,18 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fastgru.saving.errors import Report
-from fastgru.saving.matching import Stored
-
-Config = dict[str, Any]
-
-
-def training_from_legacy(training: Config) -> Config:
-    """The `training_config` of a legacy file in the form of a `.keras` file's `compile_config`."""
-    parts = ("loss", "loss_weights", "metrics", "weighted_metrics")
-    return {"optimizer": training.get("optimizer_config"), **{part: training.get(part) for part in parts}}
+from fastgru.saving.report import Report
+from fastgru.saving.stored import ArrayInMemory, Config, StoredArray
 
 
 def modern_training(training: Config) -> Config:
@@ -53,7 +44,7 @@ def _modern_function(spec: Any) -> Any:
     config = dict(spec["config"])
     function = config.pop("fn", None)
     if spec["class_name"] in ("MeanMetricWrapper", "LossFunctionWrapper"):
-        # what was given as "accuracy" was resolved by the shapes and still has its name
+        # "accuracy" was resolved by the shapes and still has its name
         return config["name"] if config.get("name") in ("accuracy", "acc", "crossentropy", "ce") else function
     if config.get("reduction") == "auto":
         config["reduction"] = "sum_over_batch_size"
@@ -74,51 +65,37 @@ def _only(entries: Any) -> Any:
 # --- the state of the optimizer ---------------------------------------------------------------------------------------
 
 
-class Value:
-    """A number that a file does not keep where today's Keras does."""
-
-    file = place = ""
-    shape: tuple[int, ...] = ()
-
-    def __init__(self, value: float) -> None:
-        self._value = value
-
-    def read(self, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        return np.asarray(self._value, dtype)
-
-
-def state_in_order(optimizer: Any, stored: Sequence[Stored], report: Report) -> list[Stored]:
+def state_in_order(optimizer: Any, stored: Sequence[StoredArray], report: Report) -> list[StoredArray]:
     """An old optimizer's arrays in Keras 3's order: iteration, learning rate, then for each weight its slots.
 
     Up to Keras 2.10 one kind of slot followed the other, all weights each, and there was no learning rate. Adam of
     Keras 2.2 had an array of one number for each slot of AMSGrad that it did not use.
     """
-    wanted = [value.shape for _, value in optimizer.variables()]
-    if not stored or [array.shape for array in stored] == wanted:
+    expected = [value.shape for _, value in optimizer.variables()]
+    if not stored or [array.shape for array in stored] == expected:
         return list(stored)
     rest = list(stored)
-    steps = rest.pop(0) if rest[0].shape == () else Value(0)
-    rate = Value(optimizer.learning_rate)
-    if rest and rest[0].shape == () and wanted[2:3] != [()]:
+    steps = rest.pop(0) if rest[0].shape == () else None
+    if rest and rest[0].shape == () and expected[2:3] != [()]:
         rest.pop(0)
-    slots = wanted[2:]
-    rest = rest[: len(slots)]
-    shapes = [array.shape for array in rest]
-    if shapes == slots and not _one_kind_after_the_other(stored):
-        found = rest
-    else:
+    shapes = expected[2:]
+    rest = rest[: len(shapes)]
+    slots = rest
+    if [array.shape for array in rest] != shapes or _one_kind_after_the_other(stored):
         kinds = _kinds(optimizer)
-        weights = len(slots) // kinds if kinds else 0
-        found = (
-            [rest[kind * weights + weight] for weight in range(weights) for kind in range(kinds)]
-            if len(rest) == len(slots)
-            else rest
-        )
-        if [array.shape for array in found] != slots and shapes == slots:
-            found = rest
-    if [array.shape for array in found] == slots and isinstance(steps, Value):
+        weights = len(shapes) // kinds if kinds else 0
+        if len(rest) == len(shapes):
+            slots = [rest[kind * weights + weight] for weight in range(weights) for kind in range(kinds)]
+        if [array.shape for array in slots] != shapes and [array.shape for array in rest] == shapes:
+            slots = rest
+    if [array.shape for array in slots] == shapes and steps is None:
         report.decide("The optimizer's number of steps is not in the file and begins at 0")
-    return [steps, rate, *found]
+    return [_number(0) if steps is None else steps, _number(optimizer.learning_rate), *slots]
+
+
+def _number(value: float) -> StoredArray:
+    """A number that a file does not have where today's Keras writes one."""
+    return ArrayInMemory("", "", np.asarray(value))
 
 
 def _kinds(optimizer: Any) -> int:
@@ -126,6 +103,6 @@ def _kinds(optimizer: Any) -> int:
     return max((sum(optimizer._keeps(name) for name in group) for group in optimizer._slot_groups), default=0)
 
 
-def _one_kind_after_the_other(stored: Sequence[Stored]) -> bool:
+def _one_kind_after_the_other(stored: Sequence[StoredArray]) -> bool:
     """Whether the names are those of before Keras 2.11, where the slot stands behind the weight, or only counted."""
     return not any(mark in array.place for array in stored for mark in ("/m/", "/v/", "_momentum", "_velocity"))

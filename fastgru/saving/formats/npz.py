@@ -14,48 +14,30 @@ from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from fastgru.saving import archives
-from fastgru.saving.errors import reading
-
-Array = npt.NDArray[Any]
+from fastgru.saving.formats import zip_archive
+from fastgru.saving.report import reading
+from fastgru.saving.stored import Array, ArrayInMemory
 
 MAX_HEADER = 1 << 16
 ROOT = "__root__"
 
 
-class Held:
-    """An array in memory, in the place of one in a file."""
-
-    def __init__(self, file: str, place: str, value: Array) -> None:
-        self.file = file
-        self.place = place
-        self.shape = value.shape
-        self._value = value
-
-    def read(self, dtype: npt.DTypeLike) -> Array:
-        with reading(self.file, self.place):
-            if self._value.dtype.kind not in "fiu":
-                raise ValueError(f"expected an array of numbers, got dtype {self._value.dtype}")
-            return np.asarray(self._value, dtype)
-
-
-def arrays(file: str, data: bytes) -> Iterator[tuple[list[str], Held]]:
+def arrays(file: str, data: bytes) -> Iterator[tuple[list[str], ArrayInMemory]]:
     """All arrays of an `.npz`, each with its path; `file` is its name in error messages."""
     with ExitStack() as stack:
         with reading(file):
-            archive = stack.enter_context(archives.opened(data))
+            archive = stack.enter_context(zip_archive.opened(data))
             size = sum(info.file_size for info in archive.infolist())  # members may lie over one another
-            if size > max(archives.MAX_UNPACKED, archives.MAX_EXPANSION * len(data)):
+            if size > max(zip_archive.MAX_UNPACKED, zip_archive.MAX_EXPANSION * len(data)):
                 raise ValueError(f"declares {size} bytes but takes {len(data)}")
         for info in archive.infolist():
             path = info.filename.removesuffix(".npy")
             with reading(file, path):
-                found = sorted(_member(archives.content(archive, info)).items())
-            for number, value in found:
+                values = sorted(_member(zip_archive.content(archive, info)).items())
+            for number, value in values:
                 names = [*([] if path == ROOT else path.split("/")), "vars", *([number] if number else [])]
-                yield names, Held(file, "/".join(names), value)
+                yield names, ArrayInMemory(file, "/".join(names), value)
 
 
 def _member(data: bytes) -> dict[str, Array]:
@@ -97,9 +79,9 @@ def _pickled(content: bytes) -> dict[str, Array]:
 
     def since_mark() -> list[Any]:
         place = len(stack) - 1 - next(index for index, value in enumerate(reversed(stack)) if value is _MARK)
-        found = stack[place + 1 :]
+        values = stack[place + 1 :]
         del stack[place:]
-        return found
+        return values
 
     argument: Any
     for code, argument, _ in pickletools.genops(content):
@@ -117,18 +99,18 @@ def _pickled(content: bytes) -> dict[str, Array]:
         elif name == "TUPLE":
             stack.append(tuple(since_mark()))
         elif name in ("APPEND", "APPENDS"):
-            found = since_mark() if name == "APPENDS" else [stack.pop()]
-            stack[-1].extend(found)
+            values = since_mark() if name == "APPENDS" else [stack.pop()]
+            stack[-1].extend(values)
         elif name in ("SETITEM", "SETITEMS"):
-            found = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
-            keys = [_of_kind((str, int), key) for key in found[::2]]
-            stack[-1].update(zip(keys, found[1::2], strict=True))
+            values = since_mark() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            keys = [_of_kind((str, int), key) for key in values[::2]]
+            stack[-1].update(zip(keys, values[1::2], strict=True))
         elif name in ("GLOBAL", "STACK_GLOBAL"):
-            module, wanted = argument.split(" ") if name == "GLOBAL" else (stack.pop(-2), stack.pop())
-            module, wanted = _of_kind(str, module), _of_kind(str, wanted)
-            if module.split(".")[0] != "numpy" or wanted not in _KNOWN:
-                raise ValueError(f"names {module}.{wanted} in a pickle, of which only numpy's arrays are read")
-            stack.append({"is": _KNOWN[wanted]})
+            module, attribute = argument.split(" ") if name == "GLOBAL" else (stack.pop(-2), stack.pop())
+            module, attribute = _of_kind(str, module), _of_kind(str, attribute)
+            if module.split(".")[0] != "numpy" or attribute not in _KNOWN:
+                raise ValueError(f"names {module}.{attribute} in a pickle, of which only numpy's arrays are read")
+            stack.append({"is": _KNOWN[attribute]})
         elif name == "REDUCE":
             arguments = stack.pop()
             stack[-1] = {**stack[-1], "arguments": arguments}
@@ -142,10 +124,10 @@ def _pickled(content: bytes) -> dict[str, Array]:
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise ValueError(f"holds a pickle with the instruction {name}, which no array needs")
     (outer,) = stack
-    _, _, dtype, _, (found,) = outer["state"]
-    if _of_kind(str, dtype["arguments"][0]) != "O8" or not isinstance(found, dict):
+    _, _, dtype, _, (forms,) = outer["state"]
+    if _of_kind(str, dtype["arguments"][0]) != "O8" or not isinstance(forms, dict):
         raise ValueError("expected a dictionary of arrays")
-    return {str(key): _array(form) for key, form in found.items()}
+    return {str(key): _array(form) for key, form in forms.items()}
 
 
 def _array(form: Any) -> Array:

@@ -11,128 +11,25 @@ import secrets
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.saving.errors import ModelFileError, reading
+from fastgru.saving.formats import hdf5_limits as limits
+from fastgru.saving.report import ModelFileError, reading
+from fastgru.saving.stored import Array
 
 if TYPE_CHECKING:
     import h5py
 
-Array = npt.NDArray[Any]
-
-MAX_DEPTH = 64
-MAX_OBJECTS = 50_000  # each counts as often as it is come by
-MAX_STRINGS = 100_000
-MAX_TEXT = 1 << 24  # bytes of one attribute, whose longest is the text of a model
-# the arrays may declare this many bytes in all, or this multiple of the file's size
-MAX_UNPACKED = 1 << 28
-MAX_EXPANSION = 100
-MAX_CHUNKS = 100_000
-# gzip, or shuffle and gzip; HDF5 would load others as plugins from the folders that it is told
+# gzip, or shuffle and gzip; HDF5 would load others as plugins from the folders that its environment names
 FILTERS = ((), (1,), (2, 1))
-SUPERBLOCK_BYTES = 48
-NOWHERE = (1 << 64) - 1
-HEAP_START = b"GCOL\x01"
-REFERENCE = 16  # bytes of a reference to a text: its length, the heap's place, index
-HEAP_BYTES = 4096  # a global heap has at least this size
 ATTRIBUTE_BYTES = 64512  # an HDF5 attribute holds no more; longer lists are cut into name0, name1, ...
 
 
-@dataclass
-class Bounds:
-    """What a file has declared so far, and how much it may.
-
-    Attributes
-    ----------
-    data : bytes
-        The file.
-    size : int
-        Bytes of the file on disk.
-    longest : dict
-        For each attribute's name that was looked up, `_longest`.
-    """
-
-    data: bytes
-    size: int
-    objects: int = 0
-    declared: int = 0
-    chunks: int = 0
-    text: int = 0
-    longest: dict[str, dict[int, int]] = field(default_factory=dict)
-
-    def come_by(self, objects: int) -> None:
-        """ValueError where the file leads to too many objects."""
-        self.objects += objects
-        if self.objects > MAX_OBJECTS:
-            raise ValueError(f"is one of more than {MAX_OBJECTS} objects, which are not accepted")
-
-    def declare(self, declared: int, chunks: int) -> None:
-        """ValueError where the file's arrays are too large in all, or too much cut up."""
-        self.declared += declared
-        self.chunks += chunks
-        if self.declared > max(MAX_UNPACKED, MAX_EXPANSION * self.size):
-            raise ValueError(
-                f"declares {declared} bytes, {self.declared} with those before it, and the file has {self.size}; at "
-                f"most {MAX_EXPANSION} times its size or {MAX_UNPACKED} bytes are accepted"
-            )
-        if self.chunks > MAX_CHUNKS:
-            raise ValueError(f"is cut into {chunks} chunks; at most {MAX_CHUNKS} in all are accepted")
-
-    def spell(self, name: str, count: int) -> None:
-        """ValueError where the texts of an attribute are too long, or cannot be found.
-
-        The HDF5 library believes the length in a reference to a text and takes the memory before it looks at the text.
-        So the references are looked up in the messages of all attributes of this name and number of texts.
-        """
-        if name not in self.longest:
-            self.longest[name] = self._longest(name.encode("utf-8", "surrogateescape") + b"\0")
-        length = self.longest[name].get(count)
-        if length is None:
-            raise ValueError("is damaged, or laid out as no Keras does")
-        if length > MAX_TEXT:
-            raise ValueError(f"declares {length} bytes; at most {MAX_TEXT} are accepted")
-        self.text += length
-        if self.text > MAX_UNPACKED:
-            raise ValueError(f"is one of texts of {self.text} bytes in all; at most {MAX_UNPACKED} are accepted")
-
-    def _longest(self, key: bytes) -> dict[int, int]:
-        """For each number of texts that attributes of a name have, the bytes of the texts where they are most."""
-        found: dict[int, int] = {}
-        place = self.data.find(key)
-        while place >= 0:
-            for count, references in self._messages(place, key):
-                length = int(np.frombuffer(references, "<u4")[::4].sum(dtype=np.int64))
-                found[count] = max(length, found.get(count, 0))
-            place = self.data.find(key, place + 1)
-        return found
-
-    def _messages(self, place: int, key: bytes) -> Iterator[tuple[int, bytes]]:
-        """The number of texts, and the references to them, in what may be an attribute's message, its name at a place.
-
-        Version, flags, sizes of name, type and space; name, type and space; for each text its length, heap and index.
-        """
-        data = self.data
-        for version, begin, multiple in ((1, place - 8, 8), (2, place - 8, 1), (3, place - 9, 1)):
-            if begin < 0 or data[begin] != version or _number(data, begin + 2, 2) != len(key):
-                continue
-            sizes = (len(key), _number(data, begin + 4, 2), _number(data, begin + 6, 2))
-            name_size, type_size, space_size = (-(-size // multiple) * multiple for size in sizes)
-            space = place + name_size + type_size
-            texts = space + space_size
-            if max(texts, space + 2) > len(data):
-                continue
-            axes = space + (8 if data[space] == 1 else 4)
-            count = math.prod(_number(data, axes + 8 * axis, 8) for axis in range(data[space + 1]))
-            if texts + REFERENCE * count <= len(data):
-                yield count, data[texts : texts + REFERENCE * count]
-
-
-class StoredArray:
+class Dataset:
     """An array in a file, not read yet.
 
     Attributes
@@ -142,7 +39,7 @@ class StoredArray:
     shape : tuple of int
     """
 
-    def __init__(self, file: str, dataset: h5py.Dataset, bounds: Bounds) -> None:
+    def __init__(self, file: str, dataset: h5py.Dataset, bounds: limits.Bounds) -> None:
         from h5py import h5d
 
         self.file = file
@@ -172,7 +69,7 @@ class StoredArray:
                     raise ValueError(f"went through filters {filters}; gzip, with shuffle or without, is what is read")
                 self._chunk = math.prod(chunk) * itemsize if filters else 0
                 self._gzip = 1 << len(filters) >> 1  # its bit in the mask of the filters that a chunk left out
-            bounds.declare(declared, chunks)
+            bounds.count_array(declared, chunks)
 
     def read(self, dtype: npt.DTypeLike) -> Array:
         """The numbers. Compare `shape` with what is expected first: a small file can declare an array of any size."""
@@ -215,7 +112,7 @@ class StoredArray:
 class Node:
     """A group of an HDF5 file."""
 
-    def __init__(self, file: str, group: h5py.Group, bounds: Bounds) -> None:
+    def __init__(self, file: str, group: h5py.Group, bounds: limits.Bounds) -> None:
         self.file = file
         self.place = str(group.name)
         self._group = group
@@ -229,39 +126,39 @@ class Node:
         """The group at a path below this one."""
         import h5py
 
-        found = self._find(path)
-        if not isinstance(found, h5py.Group):
+        item = self._find(path)
+        if not isinstance(item, h5py.Group):
             raise ModelFileError(f"{self.file}, {self._below(path)}: expected a group, found another kind of object.")
-        return Node(self.file, found, self._bounds)
+        return Node(self.file, item, self._bounds)
 
-    def array(self, path: str) -> StoredArray:
+    def array(self, path: str) -> Dataset:
         """The array at a path below this group."""
         import h5py
 
-        found = self._find(path)
-        if not isinstance(found, h5py.Dataset):
+        item = self._find(path)
+        if not isinstance(item, h5py.Dataset):
             raise ModelFileError(f"{self.file}, {self._below(path)}: expected an array, found another kind of object.")
-        return StoredArray(self.file, found, self._bounds)
+        return Dataset(self.file, item, self._bounds)
 
-    def arrays(self) -> Iterator[tuple[list[str], StoredArray]]:
+    def arrays(self) -> Iterator[tuple[list[str], Dataset]]:
         """All arrays below this group, each with the names on the way to it."""
         import h5py
 
-        waiting: list[tuple[list[str], h5py.Group]] = [([], self._group)]
-        while waiting:
-            names, group = waiting.pop()
+        stack: list[tuple[list[str], h5py.Group]] = [([], self._group)]
+        while stack:
+            names, group = stack.pop()
             place = "/".join([self.place.rstrip("/"), *names]) or "/"
             with reading(self.file, place):
-                if len(names) > MAX_DEPTH:
-                    raise ValueError(f"is nested deeper than {MAX_DEPTH}")
-                self._bounds.come_by(len(group))
+                if len(names) > limits.MAX_DEPTH:
+                    raise ValueError(f"is nested deeper than {limits.MAX_DEPTH}")
+                self._bounds.count_objects(len(group))
                 members = list(group)
             for name in members:
-                found = self._step(group, name, place)
-                if isinstance(found, h5py.Dataset):
-                    yield [*names, name], StoredArray(self.file, found, self._bounds)
-                elif isinstance(found, h5py.Group):
-                    waiting.append(([*names, name], found))
+                item = self._step(group, name, place)
+                if isinstance(item, h5py.Dataset):
+                    yield [*names, name], Dataset(self.file, item, self._bounds)
+                elif isinstance(item, h5py.Group):
+                    stack.append(([*names, name], item))
 
     def has_attribute(self, name: str) -> bool:
         """Whether the group itself has an attribute of this name."""
@@ -276,10 +173,10 @@ class Node:
     def number(self, attribute: str) -> int | None:
         """A whole number as attribute; None where there is none."""
         with reading(self.file, f"attribute {attribute!r} of {self.place}"):
-            found = int(self._value(attribute)) if attribute in self._group.attrs else None
-            if found is not None and not 0 <= found <= MAX_OBJECTS:
-                raise ValueError(f"expected a number from 0 to {MAX_OBJECTS}, got {found}")
-            return found
+            value = int(self._value(attribute)) if attribute in self._group.attrs else None
+            if value is not None and not 0 <= value <= limits.MAX_OBJECTS:
+                raise ValueError(f"expected a number from 0 to {limits.MAX_OBJECTS}, got {value}")
+            return value
 
     def strings(self, attribute: str) -> list[str] | None:
         """A list of texts, put together again where it was cut for its size; None where there is none."""
@@ -289,17 +186,17 @@ class Node:
                 return self._list(attribute)
             if f"{attribute}0" not in attributes:
                 return None
-            found: list[str] = []
+            texts: list[str] = []
             part = 0
             while f"{attribute}{part}" in attributes:
-                found += self._list(f"{attribute}{part}")
+                texts += self._list(f"{attribute}{part}")
                 part += 1
-            return found
+            return texts
 
     def _list(self, attribute: str) -> list[str]:
         shape = self._group.attrs.get_id(attribute).shape
-        if shape is None or len(shape) != 1 or shape[0] > MAX_STRINGS:
-            raise ValueError(f"expected a list of at most {MAX_STRINGS} texts, its shape is {shape}")
+        if shape is None or len(shape) != 1 or shape[0] > limits.MAX_STRINGS:
+            raise ValueError(f"expected a list of at most {limits.MAX_STRINGS} texts, its shape is {shape}")
         return [_decoded(text) for text in self._value(attribute)]
 
     def _value(self, attribute: str) -> Any:
@@ -308,15 +205,17 @@ class Node:
     def _find(self, path: str) -> Any:
         names = path.split("/")
         with reading(self.file, self.place):
-            self._bounds.come_by(len(names))
-            if len(names) > MAX_DEPTH:
-                raise ValueError(f"refers to an array at a depth of {len(names)}; at most {MAX_DEPTH} is accepted")
-        found: Any = self._group
+            self._bounds.count_objects(len(names))
+            if len(names) > limits.MAX_DEPTH:
+                raise ValueError(
+                    f"refers to an array at a depth of {len(names)}; at most {limits.MAX_DEPTH} is accepted"
+                )
+        item: Any = self._group
         place = self.place
         for name in names:
-            found = self._step(found, name, place)
+            item = self._step(item, name, place)
             place = f"{place.rstrip('/')}/{name}"
-        return found
+        return item
 
     def _step(self, group: Any, name: str, place: str) -> Any:
         """What has a name in a group, which stands at a place."""
@@ -335,20 +234,22 @@ class Node:
         return f"{self.place.rstrip('/')}/{path}"
 
 
-def _value(attributes: h5py.AttributeManager, name: str, bounds: Bounds) -> Any:
-    """An attribute, once its size was found acceptable."""
+def _value(attributes: h5py.AttributeManager, name: str, bounds: limits.Bounds) -> Any:
+    """An attribute, if its size is acceptable."""
     import h5py
 
-    found = attributes.get_id(name)
-    if found.dtype.kind not in "SiufbO" or (found.dtype.kind == "O" and h5py.check_string_dtype(found.dtype) is None):
-        raise ValueError(f"expected text or numbers, got dtype {found.dtype}")
-    count = math.prod(found.shape or ())
-    if count > MAX_STRINGS:
-        raise ValueError(f"declares {count} texts or numbers; at most {MAX_STRINGS} are accepted")
-    if found.dtype.kind == "O":
-        bounds.spell(name, count)
-    elif found.dtype.itemsize * count > MAX_TEXT:
-        raise ValueError(f"declares {found.dtype.itemsize * count} bytes; at most {MAX_TEXT} are accepted")
+    stored = attributes.get_id(name)
+    if stored.dtype.kind not in "SiufbO" or (
+        stored.dtype.kind == "O" and h5py.check_string_dtype(stored.dtype) is None
+    ):
+        raise ValueError(f"expected text or numbers, got dtype {stored.dtype}")
+    count = math.prod(stored.shape or ())
+    if count > limits.MAX_STRINGS:
+        raise ValueError(f"declares {count} texts or numbers; at most {limits.MAX_STRINGS} are accepted")
+    if stored.dtype.kind == "O":
+        bounds.count_text(name, count)
+    elif stored.dtype.itemsize * count > limits.MAX_TEXT:
+        raise ValueError(f"declares {stored.dtype.itemsize * count} bytes; at most {limits.MAX_TEXT} are accepted")
     return attributes[name]
 
 
@@ -376,47 +277,13 @@ def opened(file: str, source: Path | bytes, size: int | None = None) -> Iterator
     with reading(file):
         # all at once: other programs may write the file meanwhile, and what is mapped then ends the process
         data = source.read_bytes() if isinstance(source, Path) else source
-        _check_heaps(data)
+        limits.check_heaps(data)
         try:
             root = h5py.File(io.BytesIO(data), "r")  # which shares the bytes
         except OSError as error:
             raise ValueError(f"is damaged or cut short ({error})") from error
     with root:
-        yield Node(file, root, Bounds(data, len(data) if size is None else size))
-
-
-def _number(data: bytes, place: int, size: int) -> int:
-    return int.from_bytes(data[place : place + size], "little")
-
-
-def _check_heaps(data: bytes) -> None:
-    """ValueError where the HDF5 library would read the file for ever.
-
-    Texts of any length stand in global heaps. The library walks through one from object to object: free space, index 0,
-    of no bytes leads it nowhere, nor does an object of nearly 2**64 bytes.
-    The format: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, section III.E.
-    """
-    if len(data) < SUPERBLOCK_BYTES:
-        raise ValueError("is damaged or cut short")
-    later = data[8] >= 2  # the version of the superblock
-    offsets, base = (9, 12) if later else (13, 24)
-    # addresses and lengths of 8 bytes each, counted from the file's first byte, no driver for several files
-    if _number(data, offsets, 2) != 0x0808 or _number(data, base, 8) or (not later and _number(data, 48, 8) != NOWHERE):
-        raise ValueError("is damaged, or laid out as no Keras does: its superblock is unusual")
-    start = data.find(HEAP_START)
-    while start >= 0:
-        end = start + _number(data, start + 8, 8)
-        if end > len(data):
-            raise ValueError(f"is damaged or cut short: the global heap at byte {start} goes beyond its end")
-        if start + HEAP_BYTES <= end:
-            place = start + 16
-            while place + 16 <= end:
-                index, length = _number(data, place, 2), _number(data, place + 8, 8)
-                step = 16 + (length + 7) // 8 * 8 if index else length
-                if not 0 < step <= end - place:
-                    raise ValueError(f"is damaged: the global heap at byte {start} is broken")
-                place += step
-        start = data.find(HEAP_START, start + 1)
+        yield Node(file, root, limits.Bounds(data, len(data) if size is None else size))
 
 
 def image(fill: Callable[[h5py.File], None]) -> bytes:

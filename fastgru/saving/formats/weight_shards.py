@@ -6,25 +6,26 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from fastgru.saving import configs, hdf5
-from fastgru.saving.errors import reading
-from fastgru.saving.weights_h5 import WeightsFile
+from fastgru.saving.formats import hdf5, json_text, weights_h5
+from fastgru.saving.report import reading
+from fastgru.saving.stored import StoredModel
 
 ENDING = ".weights.json"
 MAX_SHARDS = 1000
 
 
 @contextmanager
-def opened(file: str, path: Path) -> Iterator[WeightsFile]:
+def stored_model(file: str, path: Path) -> Iterator[StoredModel]:
     """The weights that the index at `path` leads to; `file` is its name in error messages."""
     with reading(file):
-        if path.stat().st_size > configs.MAX_TEXT:
-            raise ValueError(f"is larger than {configs.MAX_TEXT} bytes")
-        index = configs.parsed(path.read_bytes(), file, "weight_map") or {}
-        held = index.get("weight_map")
-        if not isinstance(held, dict):
+        if path.stat().st_size > json_text.MAX_TEXT:
+            raise ValueError(f"is larger than {json_text.MAX_TEXT} bytes")
+        index = json_text.parsed(path.read_bytes(), file, "weight_map") or {}
+        shards_of_paths = index.get("weight_map")
+        if not isinstance(shards_of_paths, dict):
             raise ValueError("expected a JSON object with a 'weight_map'")
-        names = {name for entry in held.values() for name in (entry if isinstance(entry, list) else [entry])}
+        entries = shards_of_paths.values()
+        names = {name for entry in entries for name in (entry if isinstance(entry, list) else [entry])}
         for name in names:
             if not isinstance(name, str) or Path(name).name != name or "\\" in name or name.startswith("."):
                 raise ValueError(f"names a part {name!r}; parts stand in the same folder, under plain names")
@@ -33,6 +34,6 @@ def opened(file: str, path: Path) -> Iterator[WeightsFile]:
         if len(names) > MAX_SHARDS:
             raise ValueError(f"names {len(names)} parts; at most {MAX_SHARDS} are accepted")
     with ExitStack() as stack:
-        parts = [path.parent / name for name in sorted(names)]
-        roots = [stack.enter_context(hdf5.opened(str(part), part)) for part in parts]
-        yield WeightsFile(file, (found for root in roots for found in root.arrays()))
+        shards = [path.parent / name for name in sorted(names)]
+        roots = [stack.enter_context(hdf5.opened(str(shard), shard)) for shard in shards]
+        yield weights_h5.stored_weights(file, (array for root in roots for array in root.arrays()))

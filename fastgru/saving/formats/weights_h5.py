@@ -6,7 +6,6 @@ are not called by the layers' names but by their classes, numbered in order: `gr
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
 from fastgru.naming import snake_case
-from fastgru.saving import matching
-from fastgru.saving.errors import notice
-from fastgru.saving.matching import Entry, Matching, Pair, Stored
+from fastgru.saving.stored import StoredArray, StoredModel, writer
 
 if TYPE_CHECKING:
     import h5py
@@ -26,9 +23,14 @@ OPTIMIZER = "optimizer"
 OLD_LAYERS = "_layer_checkpoint_dependencies"
 
 Place = tuple[str, Layer, list[Weight]]
+# how a file lists a layer: its class there, where in a wrapper that was taken off the layer is, and the layer (None: it
+# was left out)
+Entry = tuple[str, str, Layer | None]
 
 
-class WeightsFile:
+def stored_weights(
+    file: str, arrays: Iterable[tuple[list[str], StoredArray]], fastgru_version: str | None = None
+) -> StoredModel:
     """The weights in an open `.weights.h5` file, or in the files that one was cut into.
 
     Parameters
@@ -37,61 +39,31 @@ class WeightsFile:
         Its name, for error messages.
     arrays : iterable
         All arrays, each with the names of the groups on the way to it and its own.
+    fastgru_version : str, optional
+        Which fastgru wrote it, if one did.
     """
-
-    kind = ".weights.h5"
-    written_by = "Keras 3 (weights alone)"
-
-    def __init__(self, file: str, arrays: Iterable[tuple[list[str], Stored]]) -> None:
-        self.file = file
-        self._arrays: dict[str, dict[int, Stored]] = {}
-        for names, array in arrays:
-            # Windows wrote whole paths with backslashes as the name of one group
-            path = "/".join(names).replace("\\", "/").split("/")
-            path = ["layers" if name == OLD_LAYERS else name for name in path]
-            if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal() and len(path[-1]) < 10:
-                self._arrays.setdefault("/".join(path[:-2]), {})[int(path[-1])] = array
-
-    @property
-    def numbers(self) -> int:
-        """How many numbers all arrays hold."""
-        return sum(math.prod(array.shape) for arrays in self._arrays.values() for array in arrays.values())
-
-    def stored(self) -> dict[str, list[Stored]]:
-        """The arrays by the paths of their owners, the optimizer's left out."""
-        return {path: self._at(path) for path in self._arrays if path.split("/")[0] == "layers"}
-
-    def pairs(self, model: Layer, how: Matching) -> list[Pair]:
-        """All weights of a model with their arrays; a ModelFileError names the first that does not fit."""
-        if how.by_name:
-            raise ValueError(
-                f"{self.file}: by_name=True is for legacy HDF5 files only; this one names its groups after classes."
-            )
-        found: list[Pair] = []
-        visited = set()
-        for path, layer, weights in places(model, self._arrays, how.entries):
-            visited.add(path)
-            owner = f"layer {layer.name!r}"
-            found += matching.pairs(owner, weights, self._at(path), self.file, path or "/", how.skip_mismatch)
-        left = sorted(path for path in self._arrays if path.split("/")[0] == "layers" and path not in visited)
-        if left and how.made_for:
-            how.report.decide(f"The model does without the weights at {', '.join(left)}")
-        elif left:
-            notice(f"{self.file}: the model has no place for the weights at {', '.join(left)}.")
-        return found
-
-    def optimizer_state(self) -> list[Stored]:
-        """The optimizer's arrays in their order."""
-        return self._at(OPTIMIZER)
-
-    def _at(self, path: str) -> list[Stored]:
-        return [array for _, array in sorted(self._arrays.get(path, {}).items())]
+    by_owner: dict[str, dict[int, StoredArray]] = {}
+    for names, array in arrays:
+        # Windows wrote whole paths with backslashes as the name of one group
+        path = "/".join(names).replace("\\", "/").split("/")
+        path = ["layers" if name == OLD_LAYERS else name for name in path]
+        if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal() and len(path[-1]) < 10:
+            by_owner.setdefault("/".join(path[:-2]), {})[int(path[-1])] = array
+    ordered = {owner: [array for _, array in sorted(numbered.items())] for owner, numbered in by_owner.items()}
+    return StoredModel(
+        file=file,
+        format=".weights.h5",
+        written_by=f"{writer(fastgru_version, 'Keras 3')} (weights alone)",
+        arrays=ordered,
+        optimizer_arrays=lambda: ordered.get(OPTIMIZER, []),
+        weights_file=file,
+    )
 
 
 def places(
     model: Layer, stored: Iterable[str] = (), entries: Mapping[int, Sequence[Entry]] | None = None
 ) -> Iterator[Place]:
-    """Each owner of weights with its path in the file, in Keras's order; a shared layer counts where it is met first.
+    """Each owner of weights with its path in the file, in Keras's order; a shared layer counts where it comes first.
 
     Parameters
     ----------
@@ -157,12 +129,12 @@ def _has_weights(layer: Layer | None, visited: set[int]) -> bool:
 
 def _numbered(groups: set[str], stem: str) -> list[str]:
     """`stem`, `stem_1`, ... as far as they are there, by number."""
-    found = {}
+    by_number = {}
     for group in groups:
         match = re.fullmatch(rf"{re.escape(stem)}(?:_(\d+))?", group)
         if match:
-            found[int(match[1] or 0)] = group
-    return [found[number] for number in sorted(found)]
+            by_number[int(match[1] or 0)] = group
+    return [group for _, group in sorted(by_number.items())]
 
 
 def _join(path: str, name: str) -> str:

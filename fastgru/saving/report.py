@@ -7,14 +7,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fastgru.text import printable
+
 MAX_SENTENCE = 2000
-
-
-def printable(text: str) -> str:
-    """A text as one line, in which nothing from a file steers a terminal: what is not printable is escaped."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def shown(text: str) -> str:
@@ -81,11 +76,11 @@ def _where(file: str, place: str) -> str:
 
 def sentence(error: Exception) -> str:
     """What an exception says, on one line and with its full stop."""
-    said = str(error)
+    text = str(error)
     if isinstance(error, KeyError) and error.args:
-        said = str(error.args[0])
-        said = said if " " in said else f"{said!r} is missing"
-    reason = " ".join(said.split()) or f"{type(error).__name__} in this place"
+        key = str(error.args[0])
+        text = key if " " in key else f"{key!r} is missing"
+    reason = " ".join(text.split()) or f"{type(error).__name__} in this place"
     return reason if reason.endswith((".", "?")) else f"{reason}."
 
 

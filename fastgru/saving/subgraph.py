@@ -1,18 +1,20 @@
 """A part of a model's config: up to named layers, from named layers, and what stands in the way of the rest.
 
-Configs are in Keras 3's form (`old_configs.modern`).
+Configs are in Keras 3's form (`legacy.configs.modern`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from fastgru.models.graph_config import Reference, history, input_form, is_tensor, references, tensor_form
 from fastgru.naming import suggestion
+from fastgru.saving.stored import Config
 
-Config = dict[str, Any]
 Node = tuple[str, int]
-Reference = list[Any]  # layer, node, tensor
 
 
 def part(
@@ -21,7 +23,7 @@ def part(
     inputs: Sequence[str] | None,
     shape_of: Callable[[Reference], Sequence[int | None]],
 ) -> Config:
-    """The config of the layers between `inputs` and `outputs`, layers given by their names.
+    """The config of the layers between `inputs` and `outputs`, the layers by their names.
 
     Parameters
     ----------
@@ -39,8 +41,8 @@ def part(
             raise ValueError(f"expected {argument} to be a list of names of layers, got {names!r}")
     graph = _Graph(as_graph(spec))
     ends = graph.ends if outputs is None else [end for name in outputs for end in graph.ends_at(name)]
-    begun = [] if inputs is None else [graph.begin_at(name, shape_of) for name in inputs]
-    config = graph.restricted(ends, begun)
+    starts = [] if inputs is None else [graph.begin_at(name, shape_of) for name in inputs]
+    config = graph.restricted(ends, starts)
     return {**graph.spec, "config": {**graph.config, **config}}
 
 
@@ -83,10 +85,10 @@ def without_dead_ends(spec: Config, unknown: Callable[[Config], str | None]) -> 
     if not any(unknown(form) for name, form in graph.layers.items() if name not in needed):
         return spec, []
     config = graph.restricted(graph.ends, [])
-    left = [form for name, form in graph.layers.items() if name not in needed]
-    config["layers"] = [*(form for form in left if _is_input(form)), *config["layers"]]
+    dead = [form for name, form in graph.layers.items() if name not in needed]
+    config["layers"] = [*(form for form in dead if _is_input(form)), *config["layers"]]
     config["input_layers"] = graph.config["input_layers"]
-    return {**spec, "config": {**spec["config"], **config}}, [form["name"] for form in left if not _is_input(form)]
+    return {**spec, "config": {**spec["config"], **config}}, [form["name"] for form in dead if not _is_input(form)]
 
 
 def as_graph(spec: Config) -> Config:
@@ -101,8 +103,8 @@ def as_graph(spec: Config) -> Config:
         if last is None and not _is_input(form):
             shape = shape or config.get("build_input_shape")
             last = f"{name}_input"
-            layers.append(input_layer(last, shape))
-        node = {"args": [tensor([last, 0, 0])], "kwargs": {}}
+            layers.append(input_form(last, shape))
+        node = {"args": [tensor_form([last, 0, 0])], "kwargs": {}}
         layers.append({**form, "name": name, "inbound_nodes": [] if last is None else [node]})
         last = name
     ends = {"input_layers": [[layers[0]["name"], 0, 0]], "output_layers": [[last, 0, 0]]} if layers else {}
@@ -115,10 +117,11 @@ class _Graph:
         self.config = spec["config"]
         self.layers: dict[str, Config] = {form["name"]: form for form in self.config["layers"]}
         self.ends: list[Reference] = [
-            [name, node - self._own_nodes(name), tensor] for name, node, tensor in self.config.get("output_layers", [])
+            [name, node - self._node_offset(name), tensor]
+            for name, node, tensor in self.config.get("output_layers", [])
         ]
 
-    def _own_nodes(self, name: str) -> int:
+    def _node_offset(self, name: str) -> int:
         """The outputs of a model count as if a Functional inside began with a node of its own."""
         return int(self._form(name)["class_name"] == "Functional")
 
@@ -143,33 +146,27 @@ class _Graph:
 
     def needed(self, ends: Sequence[Reference]) -> set[Node]:
         """All applications that lead to the ends."""
-        found: set[Node] = set()
-        waiting: list[Node] = [(name, number) for name, number, _ in ends]
-        while waiting:
-            node = waiting.pop()
-            if node not in found:
-                found.add(node)
-                waiting += self.before(node)
-        return found
+        visited: set[Node] = set()
+        stack: list[Node] = [(name, number) for name, number, _ in ends]
+        while stack:
+            node = stack.pop()
+            if node not in visited:
+                visited.add(node)
+                stack += self.before(node)
+        return visited
 
     def in_order(self) -> Iterator[str]:
         """The layers' names, each after those that it needs; none of a circle."""
-        missing = {
+        needs = {
             name: {other for node in self.nodes(name) for other, _ in self.before(node)} - {name}
             for name in self.layers
         }
-        follows: dict[str, list[str]] = {}
-        for name, before in missing.items():
-            for other in before:
-                follows.setdefault(other, []).append(name)
-        ready = [name for name, before in missing.items() if not before]
-        while ready:
-            name = ready.pop()
-            yield name
-            for other in follows.get(name, []):
-                missing[other].discard(name)
-                if not missing[other]:
-                    ready.append(other)
+        sorter = TopologicalSorter(needs)
+        with suppress(CycleError):
+            sorter.prepare()
+        while ready := sorter.get_ready():
+            yield from ready
+            sorter.done(*ready)
 
     def ends_at(self, name: str) -> list[Reference]:
         """The outputs of a layer: those that are the model's too, or else its first."""
@@ -184,16 +181,16 @@ class _Graph:
         form = self.layers[name]
         if _is_input(form):
             return name
-        found = self._references((name, 0))
-        if len(found) != 1 or len(form["inbound_nodes"]) != 1:
-            raise ValueError(f"cannot start from layer {name!r}, which has {len(found)} inputs, not one")
-        given = f"{name}_input"
-        self.layers[given] = input_layer(given, list(shape_of(found[0])))
-        node = renamed(form["inbound_nodes"][0], lambda reference: [given, 0, 0])
+        inputs = self._references((name, 0))
+        if len(inputs) != 1 or len(form["inbound_nodes"]) != 1:
+            raise ValueError(f"cannot start from layer {name!r}, which has {len(inputs)} inputs, not one")
+        input_name = f"{name}_input"
+        self.layers[input_name] = input_form(input_name, list(shape_of(inputs[0])))
+        node = renamed(form["inbound_nodes"][0], lambda reference: [input_name, 0, 0])
         self.layers[name] = {**form, "inbound_nodes": [node]}
-        return given
+        return input_name
 
-    def restricted(self, ends: list[Reference], begun: list[str]) -> Config:
+    def restricted(self, ends: list[Reference], starts: list[str]) -> Config:
         """Layers, inputs and outputs of the graph that leads to the ends."""
         needed = self.needed(ends)
         numbers: dict[Node, int] = {}
@@ -206,69 +203,33 @@ class _Graph:
 
         layers = []
         for name, form in self.layers.items():
-            kept = [node for number, node in enumerate(form["inbound_nodes"]) if (name, number) in numbers]
-            if (name, 0) in numbers or kept:
-                layers.append({**form, "inbound_nodes": [renamed(node, renumbered) for node in kept]})
-        own = [name for name, _, _ in self.config["input_layers"]]
+            calls = [call for number, call in enumerate(form["inbound_nodes"]) if (name, number) in numbers]
+            if (name, 0) in numbers or calls:
+                layers.append({**form, "inbound_nodes": [renamed(call, renumbered) for call in calls]})
+        order = [name for name, _, _ in self.config["input_layers"]]
         inputs = [form["name"] for form in layers if _is_input(form)]
-        inputs.sort(key=lambda name: own.index(name) if name in own else len(own))
-        if begun:
-            left = [name for name in inputs if name not in begun]
-            if left:
-                raise ValueError(f"the outputs also need the input {left[0]!r}, which is not among inputs")
-            inputs = [name for name in begun if name in inputs]
+        inputs.sort(key=lambda name: order.index(name) if name in order else len(order))
+        if starts:
+            missing = [name for name in inputs if name not in starts]
+            if missing:
+                raise ValueError(f"the outputs also need the input {missing[0]!r}, which is not among inputs")
+            inputs = [name for name in starts if name in inputs]
         outputs = [renumbered(end) for end in ends]
         return {
             "layers": layers,
             "input_layers": [[name, 0, 0] for name in inputs],
-            "output_layers": [[name, node + self._own_nodes(name), tensor] for name, node, tensor in outputs],
+            "output_layers": [[name, node + self._node_offset(name), tensor] for name, node, tensor in outputs],
         }
-
-
-def references(value: Any) -> Iterator[Reference]:
-    """All references to layers in a node."""
-    if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
-            yield _history(value)
-            return
-        value = list(value.values())
-    if isinstance(value, list):
-        for entry in value:
-            yield from references(entry)
 
 
 def renamed(value: Any, rename: Callable[[Reference], Reference]) -> Any:
     """A node with other references."""
+    if is_tensor(value):
+        return {**value, "config": {**value["config"], "keras_history": rename(history(value))}}
     if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
-            return {**value, "config": {**value["config"], "keras_history": rename(_history(value))}}
         return {key: renamed(entry, rename) for key, entry in value.items()}
     return [renamed(entry, rename) for entry in value] if isinstance(value, list) else value
 
 
-def _history(form: Config) -> Reference:
-    config = form.get("config")
-    found = config.get("keras_history") if isinstance(config, dict) else None
-    if not isinstance(found, list) or [type(entry) for entry in found] != [str, int, int] or min(found[1:]) < 0:
-        raise ValueError(f"expected a tensor's keras_history to be [layer, node, tensor], got {found!r}")
-    return found
-
-
 def _is_input(form: Config) -> bool:
     return bool(form["class_name"] == "InputLayer")
-
-
-def tensor(reference: Reference) -> Config:
-    """Keras 3's form of a reference to an output of a layer."""
-    return {
-        "class_name": "__keras_tensor__",
-        "config": {"shape": None, "dtype": "float32", "keras_history": reference},
-    }
-
-
-def input_layer(name: str, shape: Any) -> Config:
-    """The form of an input of a graph."""
-    if shape is None:
-        raise ValueError(f"the shape of the input {name!r} is not known")
-    config = {"batch_shape": shape, "dtype": "float32", "name": name}
-    return {"class_name": "InputLayer", "config": config, "name": name, "inbound_nodes": []}

@@ -1,0 +1,105 @@
+"""The `.keras` archive of Keras 2.12 and later: config, metadata and weights in a zip or a folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fastgru
+from fastgru.saving.formats import hdf5, json_text, npz, weights_h5, zip_archive
+from fastgru.saving.report import ModelFileError, reading
+from fastgru.saving.stored import KERAS_3, WRITER, StoredModel, writer
+
+CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
+
+
+@contextmanager
+def stored_model(file: str, path: Path) -> Iterator[StoredModel]:
+    """The `.keras` file at `path`, an archive or a folder; `file` is its name in error messages."""
+    with ExitStack() as stack:
+        with reading(file):
+            if path.is_dir():
+                sizes = {entry.name: entry.lstat().st_size for entry in path.iterdir()}
+                names, size = set(sizes), sum(sizes.values())
+
+                def member(name: str) -> bytes:
+                    return _in_folder(path, name)
+            else:
+                archive = stack.enter_context(zip_archive.opened(path))
+                names, size = set(archive.namelist()), path.stat().st_size
+
+                def member(name: str) -> bytes:
+                    return zip_archive.content(archive, archive.getinfo(name))
+
+        yield stack.enter_context(_of_members(file, names, member, size))
+
+
+@contextmanager
+def _of_members(file: str, names: set[str], member: Callable[[str], bytes], size: int) -> Iterator[StoredModel]:
+    parts = []
+    weights_name = ARRAYS if ARRAYS in names and WEIGHTS not in names else WEIGHTS
+    for name in (CONFIG, METADATA, weights_name):
+        with reading(file, name):
+            if name not in names:
+                listed = ", ".join(sorted(names)[:8])
+                raise ValueError(f"is missing from the archive, which holds {listed or 'nothing'}")
+            parts.append(member(name))
+    config, metadata, weights = parts
+    place = f"{file}/{weights_name}"
+    if weights_name == ARRAYS:
+        yield _with_config(file, config, metadata, weights_h5.stored_weights(place, npz.arrays(place, weights)))
+        return
+    with hdf5.opened(place, weights, size) as root:
+        yield _with_config(file, config, metadata, weights_h5.stored_weights(place, root.arrays()))
+
+
+def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: StoredModel) -> StoredModel:
+    config = json_text.parsed(config_text, file, CONFIG) or {}
+    metadata = json_text.parsed(metadata_text, file, METADATA) or {}
+    version = json_text.version(str(metadata.get("keras_version")))
+    training = config.get("compile_config") or None
+    if training is not None and not isinstance(training, dict):
+        raise ModelFileError(f"{file}, {CONFIG}: expected compile_config to be a JSON object, got {training!r}.")
+    return replace(
+        weights,
+        file=file,
+        format=".keras",
+        written_by=writer(metadata.get(WRITER), f"Keras {metadata.get('keras_version')}"),
+        version=version,
+        backend="tensorflow" if version < KERAS_3 else None,  # Keras 3 does not say in an archive who computes
+        config=config,
+        training=training,
+    )
+
+
+def _in_folder(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if path.is_symlink():
+        raise ValueError("is a link, which fastgru does not follow")
+    if not path.is_file():
+        raise ValueError("is no file")
+    return path.read_bytes()
+
+
+def image(model: Any, config: Mapping[str, Any], training: Mapping[str, Any] | None, version: str) -> bytes:
+    """The bytes of the `.keras` file of a model, with the optimizer's state where there is a `training` setup."""
+    metadata = {
+        "keras_version": version,
+        "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),
+        WRITER: fastgru.__version__,
+    }
+    optimizer = None if training is None else model.optimizer
+    weights = hdf5.image(lambda file: weights_h5.write(file, model, optimizer))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(METADATA, json.dumps(metadata))
+        archive.writestr(CONFIG, json.dumps({**config, "compile_config": training}))
+        archive.writestr(WEIGHTS, weights)
+    return buffer.getvalue()

@@ -1,0 +1,118 @@
+"""What a model file holds, whatever its format and its version: what `formats` reads and `build` makes a model of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.saving.report import reading
+
+Array = npt.NDArray[Any]
+Config = dict[str, Any]
+Version = tuple[int, int]
+
+KERAS_3: Version = (3, 0)
+WRITER = "fastgru_version"  # the key, beside Keras's own, by which a file says that fastgru wrote it
+
+
+def writer(fastgru_version: object, keras: str) -> str:
+    """Who wrote a file, in words: fastgru where the file names its version, else that Keras."""
+    return f"fastgru {fastgru_version} in the form of {keras}" if isinstance(fastgru_version, str) else keras
+
+
+class StoredArray(Protocol):
+    """An array in a file, not read yet."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def file(self) -> str:
+        """The file's name in error messages."""
+
+    @property
+    def place(self) -> str:
+        """Where in the file the array stands, also for error messages."""
+
+    def read(self, dtype: npt.DTypeLike) -> Array:
+        """The numbers. Compare `shape` with what is expected first: a small file can declare an array of any size."""
+
+
+class ArrayInMemory:
+    """A `StoredArray` that is read already."""
+
+    def __init__(self, file: str, place: str, value: Array) -> None:
+        self.file = file
+        self.place = place
+        self.shape = value.shape
+        self._value = value
+
+    def read(self, dtype: npt.DTypeLike) -> Array:
+        with reading(self.file, self.place):
+            if self._value.dtype.kind not in "fiu":
+                raise ValueError(f"expected an array of numbers, got dtype {self._value.dtype}")
+            return np.asarray(self._value, dtype)
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model, or the weights of one, as they stand in an open file.
+
+    Attributes
+    ----------
+    file : str
+        Its name in error messages.
+    format : str
+        Its format in words.
+    written_by : str
+        Who wrote it, in words.
+    arrays : dict
+        Arrays in their order, by their owner: a path of attributes in Keras 3's weight files (`layers/gru/cell`), the
+        name of a layer in legacy files.
+    by_layer : bool
+        Whether the owners are layers.
+    version : tuple of int
+        Of the Keras that wrote it; (1, 0) where it does not say.
+    backend : str, optional
+        What computed; None where it is not known or of no account.
+    config : dict, optional
+        The model, as JSON; None in a file of weights alone.
+    training : dict, optional
+        What it was compiled with, in the form of a `.keras` file.
+    optimizer_arrays : callable
+        Gives those of the optimizer in their order; they are looked at only where they are needed.
+    weights_file, place : str
+        In which file and where in it the owners stand, for error messages.
+    model_arrays : list
+        Arrays of a legacy model itself, of which fastgru's have none.
+    """
+
+    file: str
+    format: str
+    written_by: str
+    arrays: dict[str, list[StoredArray]]
+    by_layer: bool = False
+    version: Version = KERAS_3
+    backend: str | None = None
+    config: Config | None = None
+    training: Config | None = None
+    optimizer_arrays: Callable[[], list[StoredArray]] = list
+    weights_file: str = ""
+    place: str = ""
+    model_arrays: list[StoredArray] = field(default_factory=list)
+
+    @property
+    def layer_arrays(self) -> dict[str, list[StoredArray]]:
+        """The arrays whose owners are layers."""
+        return {
+            owner: arrays for owner, arrays in self.arrays.items() if self.by_layer or owner.split("/")[0] == "layers"
+        }
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers all arrays hold."""
+        return sum(math.prod(array.shape) for arrays in self.arrays.values() for array in arrays)
