@@ -26,6 +26,7 @@ __all__ = [
     "InitializerLike",
     "LayerOptions",
     "Option",
+    "Optioned",
     "PlainOptions",
     "RegularizerLike",
     "SharedOptions",
@@ -113,6 +114,33 @@ class Option:
 
     def to_config(self, value: Any) -> Any:
         return value if self.serialize is None else self.serialize(value)
+
+
+class Optioned:
+    """Base of `Layer`: who declares options."""
+
+    name: str
+
+    @property
+    def _where(self) -> str:
+        """How an error begins."""
+        return f"{type(self).__name__} {self.name!r}"
+
+    def _set_options(self, arguments: Mapping[str, Any]) -> None:
+        """Take the declared options out of a constructor's ``locals()``, each checked and converted."""
+        for name, option in declared(type(self)).items():
+            if name in arguments:
+                setattr(self, name, option.of(self, name, arguments[name]))
+
+    def _config_of_options(self) -> dict[str, Any]:
+        options = {name: option for name, option in declared(type(self)).items() if option.in_config}
+        return {name: option.to_config(getattr(self, name)) for name, option in options.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name, option in declared(type(self)).items():
+            if name not in state and option.before is not None:
+                setattr(self, name, option.before(self))
 
 
 def declared(cls: type) -> dict[str, Option]:
