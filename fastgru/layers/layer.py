@@ -7,7 +7,7 @@ runs the layer (one to each thread that calls it), so a layer can be used by sev
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastgru import kernels, regularizers
 from fastgru.checks import real_numbers
-from fastgru.layers.options import Optioned, RegularizerLike
+from fastgru.layers.options import DTypeLike, Optioned, RegularizerLike
 from fastgru.layers.symbolic import Node, SymbolicTensor, draw, is_symbolic
 from fastgru.layers.weight import Publication, Weight, capture, published
 from fastgru.layers.weighted import Weighted
@@ -31,7 +31,7 @@ __all__ = ["Layer", "dtype_name"]
 
 def dtype_name(dtype: Any) -> str:
     """The dtype of a layer from what Keras accepts for it: a name, a numpy dtype or a serialized DTypePolicy."""
-    if isinstance(dtype, dict):
+    if isinstance(dtype, Mapping):
         dtype = dtype.get("config", {}).get("name")
     name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
     if name not in kernels.DTYPES:
@@ -83,7 +83,7 @@ class Layer(Optioned, Weighted):
         self,
         *,
         name: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
         trainable: bool = True,
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,

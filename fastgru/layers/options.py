@@ -18,11 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypedDict
 
+import numpy.typing as npt
+
 from fastgru import activations, checks, constraints, initializers, registry, regularizers
 
 __all__ = [
     "ActivationLike",
     "ConstraintLike",
+    "DTypeLike",
     "InitializerLike",
     "LayerOptions",
     "Option",
@@ -50,13 +53,14 @@ ActivationLike = str | Mapping[str, Any] | Callable[..., Any] | None
 InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | None
 RegularizerLike = str | Mapping[str, Any] | Callable[..., Any] | None
 ConstraintLike = str | Mapping[str, Any] | Callable[..., Any] | None
+DTypeLike = npt.DTypeLike | Mapping[str, Any] | None  # a name, a numpy dtype, or a serialized DTypePolicy
 Sizes = int | Sequence[int]  # one for each spatial axis, or one for all
 
 
 class SharedOptions(TypedDict, total=False):
     """Those of every layer that no layer has for itself."""
 
-    dtype: Any
+    dtype: DTypeLike
     trainable: bool
     input_shape: Sequence[int | None] | None
     batch_shape: Sequence[int | None] | None

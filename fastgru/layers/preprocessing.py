@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgru import checks, config
 from fastgru.layers import options
@@ -50,10 +51,10 @@ class Rescaling(Affine):
         One number, or one for each feature.
     """
 
-    scale: Any = options.option()
-    offset: Any = options.option()
+    scale: npt.ArrayLike = options.option()
+    offset: npt.ArrayLike = options.option()
 
-    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
+    def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
 
@@ -88,14 +89,14 @@ class Normalization(Affine):
 
     axis: tuple[int, ...] = options.option(_axes)
     invert: bool = options.flag()
-    mean: Any = options.option(serialize=_as_list)
-    variance: Any = options.option(serialize=_as_list)
+    mean: npt.ArrayLike | None = options.option(serialize=_as_list)
+    variance: npt.ArrayLike | None = options.option(serialize=_as_list)
 
     def __init__(
         self,
         axis: int | Sequence[int] | None = -1,
-        mean: Any = None,
-        variance: Any = None,
+        mean: npt.ArrayLike | None = None,
+        variance: npt.ArrayLike | None = None,
         invert: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:

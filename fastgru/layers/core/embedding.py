@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Embedding(Layer):
         embeddings_regularizer: RegularizerLike = None,
         embeddings_constraint: ConstraintLike = None,
         mask_zero: bool = False,
-        weights: Any = None,
+        weights: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
         quantization_config: Any = None,
@@ -88,7 +89,8 @@ class Embedding(Layer):
         not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
         if weights is not None:
             self.build()
-            self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
+            listed: Any = weights if isinstance(weights, list) and len(weights) == 1 else [weights]
+            self.set_weights(listed)
 
     def build(self, input_shape: Shape | None = None) -> None:
         if self.built:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
 from fastgru.layers.layer import Layer
-from fastgru.layers.options import declared
+from fastgru.layers.options import LayerOptions, declared
 from fastgru.layers.symbolic import flattened
 from fastgru.registry import deserialize_layer
 from fastgru.types import Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["SequenceWrapper", "Wrapper"]
 
@@ -24,7 +27,7 @@ class Wrapper(Layer):
 
     inner: ClassVar[tuple[str, ...]]
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self._shapes: dict[int, Shape] = {}  # by the layer's id
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.options import LayerOptions
-from fastgru.layers.rnn.cells import StackedRNNCells, StepLayer, backward_in_row, forward_in_row
+from fastgru.layers.rnn.cells import Cell, StackedRNNCells, StepLayer, backward_in_row, forward_in_row
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
@@ -48,7 +49,7 @@ class RNN(SequenceLayer, SequenceWrapper):
 
     def __init__(
         self,
-        cell: Any,
+        cell: StepLayer | Sequence[Cell],
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
