@@ -305,7 +305,7 @@ class Batches:
             batch = tuple([None if memory is None else memory[: len(chosen)] for memory in self._gathered])
             for column, memory in zip(self._columns, batch, strict=True):
                 if memory is not None:
-                    kernels.take_rows(column, chosen, memory, n_threads)
+                    kernels.gather_rows(column, chosen, memory, n_threads)
             yield batch
 
     def _order(self) -> Array:

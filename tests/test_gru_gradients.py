@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastgru import config, kernels, threads
-from fastgru.kernels import reference
+from fastgru.kernels.reference import gru as reference
 from fastgru.layers import GRU, LSTM, Bidirectional, SimpleRNN
 from fastgru.layers.layer import Call
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastgru import constraints, kernels, optimizers, threads
-from fastgru.kernels import reference_optimizers
+from fastgru.kernels.reference import optimizers as reference
 from fastgru.layers.layer import Weight
 from fastgru.parameters import Parameters
 
@@ -128,7 +128,7 @@ def test_compiled_update_is_its_numpy_twin(rng, name, dtype, tolerance):
     for arguments in kernel_arguments(rng, dtype, name):
         twin = [value.copy() if isinstance(value, np.ndarray) else value for value in arguments]
         getattr(kernels.module(dtype), name)(*arguments, 2)
-        getattr(reference_optimizers, name)(*twin, 2)
+        getattr(reference, name)(*twin, 2)
         for ours, theirs in zip(arguments, twin, strict=True):
             if isinstance(ours, np.ndarray):
                 np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)

@@ -76,7 +76,7 @@ cdef enum:
     CHUNK = 256  # numbers at a time, where what lies between two passes over them is to stay in the L1 cache
 
 
-cdef void pull_back(int kind, const real *d, real *y, Py_ssize_t n) noexcept nogil:
+cdef void activation_backward(int kind, const real *d, real *y, Py_ssize_t n) noexcept nogil:
     """y = d f'(x), where y was f(x). A unit that is closed passes 0 on, whatever d is, as in Keras on JAX."""
     cdef Py_ssize_t i
     if kind == SIGMOID:
@@ -121,9 +121,9 @@ cdef void multiply_derivative(int kind, const real *y, real *dy, Py_ssize_t n) n
     cdef real[CHUNK] through
     cdef Py_ssize_t begin = 0, size
     while begin < n:
-        size = smaller(CHUNK, n - begin)
+        size = min(CHUNK, n - begin)
         memcpy(through, y + begin, size * sizeof(real))
-        pull_back(kind, dy + begin, through, size)
+        activation_backward(kind, dy + begin, through, size)
         memcpy(dy + begin, through, size * sizeof(real))
         begin += size
 

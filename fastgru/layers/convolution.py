@@ -186,7 +186,7 @@ class Convolution(WindowLayer):
             dy = self.activation.backward(dy, saved["y"], saved["out"])
         grouped = call.contiguous("turned", self._grouped(self._channels_last(dy)))
         d_sums = kernels.contiguous(grouped, self.dtype).reshape(sums.shape)
-        d = call.buffer("d", (sums[0].size + compiled.slack,), self.dtype)
+        d = call.buffer("d", (sums[0].size + compiled.read_padding,), self.dtype)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None
         matrices = self._matrices()
         d_matrices = None

@@ -123,7 +123,7 @@ class Dense(Layer):
         if number is None:
             number = _LINEAR
             dy = self.activation.backward(dy, y.reshape(dy.shape), before.reshape(dy.shape))
-        d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
+        d = call.buffer("d", (dy.size + compiled.read_padding,), self.dtype)
         d_rows = kernels.contiguous(dy, self.dtype).reshape(before.shape)
         dx = call.buffer("dx", rows.shape, self.dtype) if call.input_gradient else None
         packed = call.saved["packed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastgru import activations, kernels
-from fastgru.kernels import reference
+from fastgru.kernels.reference import gru as reference
 from fastgru.layers.layer import Array
 from fastgru.layers.recurrent import Dropped, Recurrent
 from fastgru.registry import registered

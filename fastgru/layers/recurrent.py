@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations, config, constraints, initializers, kernels, random, regularizers, threads
-from fastgru.kernels import reference_rnn
+from fastgru.kernels.reference import rnn as reference
 from fastgru.layers.dropout import keep_mask
 from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
 from fastgru.layers.packing import Packing
@@ -47,8 +47,8 @@ class Recurrent(Layer):
     zero_until_used = False
     _absent: ClassVar[tuple[None, ...]] = (None, None)  # one for each state that the kernels take
     _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
-        reference_rnn.rnn_forward,
-        reference_rnn.rnn_backward,
+        reference.rnn_forward,
+        reference.rnn_backward,
     )
 
     def __init__(
@@ -454,7 +454,7 @@ class Recurrent(Layer):
 
     def _options(self, masks: Dropped) -> Any:
         """How the twin runs."""
-        return reference_rnn.RNNOptions(**self._common_options(masks))
+        return reference.RNNOptions(**self._common_options(masks))
 
     def _common_options(self, masks: Dropped) -> dict[str, Any]:
         on_x, on_h = masks if masks[1] is not None else (None, None)
