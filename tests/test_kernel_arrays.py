@@ -366,3 +366,16 @@ def test_dense_agrees_with_its_numpy_twin(rng, sizes, activation, tiles):
     gradients = reference.dense_backward(x, kernel, expected, dy, f)
     for ours, twin in zip((y, dx, d_kernel - 1, d_bias - 1), (expected, *gradients), strict=True):
         np.testing.assert_allclose(ours, twin, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", [-1, 13])
+@pytest.mark.parametrize(("kernel", "make"), CALLS)
+def test_a_kernel_refuses_an_activation_that_it_does_not_know(kernel, make, kind):
+    arguments = make(kernels.module("float32"))
+    for name in {"kind", "activation"} & set(arguments):
+        with pytest.raises(ValueError, match=f"expected an activation from 0 to 12, got {kind}"):
+            run(kernels.module("float32"), kernel, {**arguments, name: kind})
+    if "kinds" in arguments:  # of gates, which a softmax is not for
+        for kinds in ((kind, 2), (3, kind), (12, 2), (3, 12)):
+            with pytest.raises(ValueError, match="expected an activation from 0 to 11, got"):
+                run(kernels.module("float32"), kernel, {**arguments, "kinds": (*kinds, *arguments["kinds"][2:])})

@@ -55,6 +55,11 @@ def module(dtype: Any) -> Kernels:
     return compiled
 
 
+def activation_id(name: str) -> int | None:
+    """The number of an activation in calls of the kernels; None for one that they do not compute."""
+    return module("float32").activation_ids.get(name)
+
+
 def contiguous(x: Any, dtype: Any = None) -> Array:
     """`x` as the kernels read it: its numbers one after the other, each where the processor wants it."""
     array = np.ascontiguousarray(x, dtype)

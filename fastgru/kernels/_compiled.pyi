@@ -12,6 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 class Kernels(Protocol):
+    activation_ids: dict[str, int]
     read_padding: int
     def apply_activation(self, kind: int, x: Array) -> None: ...
     def apply_derivative(self, kind: int, y: Array, dy: Array) -> None: ...

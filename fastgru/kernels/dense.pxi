@@ -83,6 +83,7 @@ cdef Dense dense_call(ndarray x, ndarray kernel, ndarray packed, bint stale, int
     p.N, p.F, p.O, p.activation = size_of(x, 0), size_of(kernel, 0), size_of(kernel, 1), activation
     p.x, p.kernel, p.y = matrix_of(x, "x", p.N, p.F), matrix_of(kernel, "kernel", p.F, p.O), matrix_into(y, "y", p.N, p.O)
     p.packed = packed_of(packed, dense_packed_size(p.F, p.O), stale)
+    check_activation(activation, SOFTMAX)
     check_not_empty(x, "x")
     check_not_empty(kernel, "kernel")
     if not p.packed:

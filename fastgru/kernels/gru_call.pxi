@@ -14,6 +14,8 @@ cdef GRU gru_call(
     p.packed, p.training = packed_of(packed, gru_packed_size(p.seq.F, p.seq.H, reset_after), training), training
     p.reset_after, p.seq.go_backwards, p.seq.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
+    check_activation(activation, SOFTMAX - 1)
+    check_activation(recurrent_activation, SOFTMAX - 1)
     if not p.packed:
         fetch_blas(largest_size(&p.seq, 4 * p.seq.H))
     check_workspace(memory, gru_plan_workspace(&p, vector_into(memory, "memory", size_of(memory, 0))))

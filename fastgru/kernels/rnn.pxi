@@ -388,6 +388,8 @@ cdef RNN rnn_call(
     p.packed = packed_of(packed, rnn_packed_size(p.seq.F, p.seq.H, p.sums), training)
     p.seq.go_backwards, p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
+    check_activation(activation, SOFTMAX - 1)
+    check_activation(recurrent_activation, SOFTMAX - 1)
     if not p.packed:
         fetch_blas(largest_size(&p.seq, 5 * p.seq.H))
     check_workspace(memory, rnn_plan_workspace(&p, training, vector_into(memory, "memory", size_of(memory, 0))))

@@ -12,7 +12,6 @@ from fastgru.layers.packing import Packing
 from fastgru.layers.spatial import WindowLayer, whole_numbers
 from fastgru.registry import registered, serialize
 
-_LINEAR = 0  # the number under which the kernels leave the sums as they are
 # numpy copies runs of numbers; shorter ones cost less when each cell of the windows is copied for all windows at once
 _SHORT_RUN = 8
 
@@ -140,19 +139,19 @@ class Convolution(WindowLayer):
         products = grouped if self._is_plain else call.buffer("products", grouped.shape, self.dtype)
         sums = products.reshape(self.groups, rows.shape[1], -1)
         # the kernels see the rows of a group, on which softmax would be another function
-        in_kernel = self.activation.kernel_id if self._is_plain else None
+        compiled, in_kernel = kernels.module(self.dtype), self.activation.kernel_id if self._is_plain else None
         matrices = self._matrices()
         bias = None if self.bias is None else self._grouped(self.bias.value)
         packed = self._packed(call, matrices) if config.multiplies_with_tiles() else None
         with threads.one_blas_thread(packed is None):
             for group in range(self.groups):
-                kernels.module(self.dtype).dense_forward(
+                compiled.dense_forward(
                     rows[group],
                     matrices[group],
                     None if packed is None else packed[group],
                     call.differentiate,
                     None if bias is None else bias[group],
-                    _LINEAR if in_kernel is None else in_kernel,
+                    compiled.activation_ids["linear"] if in_kernel is None else in_kernel,
                     sums[group],
                     threads.get_num_threads(),
                 )
@@ -200,7 +199,7 @@ class Convolution(WindowLayer):
                     rows[group],
                     matrices[group],
                     None if packed is None else packed[group],
-                    _LINEAR if in_kernel is None else in_kernel,
+                    compiled.activation_ids["linear"] if in_kernel is None else in_kernel,
                     sums[group],
                     d_sums[group],
                     d,

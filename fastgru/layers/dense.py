@@ -11,8 +11,6 @@ from fastgru.layers.layer import Array, Call, Layer, Shape
 from fastgru.layers.packing import Packing
 from fastgru.registry import registered, serialize
 
-_LINEAR = 0  # the number under which the kernels leave the sums as they are, for an activation they do not know
-
 
 @registered("keras.layers")
 class Dense(Layer):
@@ -98,11 +96,11 @@ class Dense(Layer):
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         y = call.buffer("y", (len(rows), self.units), self.dtype)
         bias = None if self.bias is None else self.bias.value
-        in_kernel = self.activation.kernel_id
-        number = _LINEAR if in_kernel is None else in_kernel
+        compiled, in_kernel = kernels.module(self.dtype), self.activation.kernel_id
+        number = compiled.activation_ids["linear"] if in_kernel is None else in_kernel
         packed = self._packed(call) if config.multiplies_with_tiles() else None
         with threads.one_blas_thread(packed is None):
-            kernels.module(self.dtype).dense_forward(
+            compiled.dense_forward(
                 rows, self.kernel.value, packed, call.differentiate, bias, number, y, threads.get_num_threads()
             )
         saved = call.saved
@@ -121,7 +119,7 @@ class Dense(Layer):
         compiled = kernels.module(self.dtype)
         number = self.activation.kernel_id
         if number is None:
-            number = _LINEAR
+            number = compiled.activation_ids["linear"]
             dy = self.activation.backward(dy, y.reshape(dy.shape), before.reshape(dy.shape))
         d = call.buffer("d", (dy.size + compiled.read_padding,), self.dtype)
         d_rows = kernels.contiguous(dy, self.dtype).reshape(before.shape)

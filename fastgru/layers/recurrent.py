@@ -15,14 +15,17 @@ from fastgru.layers.layer import Array, Call, Layer, Shape, Weight
 from fastgru.layers.packing import Packing
 from fastgru.registry import serialize
 
-# the activations that the kernels do not know, or, as softmax, not one number at a time
-_IN_NUMPY = (None, activations.softmax.kernel_id)
 Dropped = tuple[Array | None, Array | None]  # what multiplies the inputs and the state of the gates
 
 
 def _bytes(mask: Array | None) -> Array | None:
     """A boolean mask as the kernels read it."""
     return None if mask is None else mask.view(np.uint8)
+
+
+def _in_kernels(activation: activations.Activation) -> bool:
+    """Whether the kernels know it as a function of one number, as a gate's must be; softmax is one of a row."""
+    return activation.kernel_id is not None and activation.name != "softmax"
 
 
 def _depth(value: Any) -> int:
@@ -486,11 +489,7 @@ class Recurrent(Layer):
 
     def _in_numpy(self, masks: Dropped) -> bool:
         """Whether this call is for the numpy twin: recurrent dropout, or an activation that the kernels do not know."""
-        return (
-            masks[1] is not None
-            or self.activation.kernel_id in _IN_NUMPY
-            or self.recurrent_activation.kernel_id in _IN_NUMPY
-        )
+        return masks[1] is not None or not _in_kernels(self.activation) or not _in_kernels(self.recurrent_activation)
 
     def _dropout_masks(self, batch: int, features: int) -> Dropped:
         """What multiplies the inputs (1 or G, B, F) and the state (G, B, H) of G gates; None: nothing is dropped."""
