@@ -17,9 +17,24 @@ import numpy as np
 import pytest
 
 from fastgru import registry, saving
-from fastgru.layers import GRU, Activation, BatchNormalization, Bidirectional, Conv1D, Dense, Input, Layer
+from fastgru.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    BatchNormalization,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    GRUCell,
+    Input,
+    Layer,
+    SimpleRNN,
+    TimeDistributed,
+)  # fmt: skip
 from fastgru.models import Functional, Sequential, load_model, model_from_json
 from fastgru.saving import ModelFileError
+from fastgru.saving.legacy.weights import leaves
 
 FILES = Path(__file__).parent / "files"
 RNG = np.random.default_rng(20261123)
@@ -593,6 +608,32 @@ def test_a_row_puts_out_zeros_until_its_first_used_step_where_tensorflow_wrote_t
     y = model.predict([x, state], verbose=0)
     assert (y[1, :2] == 0).all() and (y[1, 2:] != 0).all() and (y[0] != 0).all()
     assert "Steps masked before the first used one put out 0, as in TensorFlow: layer gru." in model.load_report
+
+
+class OfAUser(GRU):
+    """A recurrent layer whose class the file does not tell to be one, and that takes of a config what it likes."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(config["units"], return_sequences=True, name=config["name"])
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "theano", "jax"])
+def test_the_rule_of_tensorflow_is_an_option_that_no_config_has(backend: str, tmp_path: Path) -> None:
+    layers = [
+        Input((4, 3)), GRU(2, return_sequences=True), OfAUser(2, return_sequences=True),
+        Bidirectional(LSTM(2, return_sequences=True)),
+        RNN([GRUCell(2), GRUCell(3)], return_sequences=True), TimeDistributed(Dense(2)), Sequential([SimpleRNN(2)]),
+    ]  # fmt: skip
+    path = tmp_path / "m.h5"
+    Sequential(layers).save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["backend"] = file["model_weights"].attrs["backend"] = backend
+    model = load_model(path, custom_objects={"OfAUser": OfAUser})
+    rules = {layer.name: layer.zero_until_used for layer in leaves(model) if hasattr(layer, "zero_until_used")}
+    assert len(rules) == 6
+    assert set(rules.values()) == {backend == "tensorflow"}
+    assert "zero_until_used" not in model.to_json()
 
 
 @pytest.mark.parametrize(
