@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from arrangements import ARRANGEMENTS
 
 from fastgru import data, random
 from fastgru.data import Batches, Column
@@ -135,3 +136,58 @@ def test_lists_and_a_list_of_one_array_are_arrays() -> None:
     assert data.source([[1, 2], [3, 4]], "x").shape == (2, 2)
     x = np.ones((4, 2))
     assert data.source([x], "x") is x
+    np.testing.assert_array_equal(data.source([np.float64(3)], "x"), [3.0])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", ">f4"])
+@pytest.mark.parametrize("arrange", [np.asarray, *ARRANGEMENTS.values()])
+def test_a_batch_is_of_the_dtype_asked_for_and_in_order_in_memory(
+    rng: np.random.Generator, arrange: Any, dtype: str
+) -> None:
+    x = arrange(rng.integers(0, 99, (N, 2, 3)).astype(dtype))
+    column, rows = Column(x, "float32"), rng.permutation(N)[:5]
+    for take, expected in (
+        (lambda: column.rows(slice(3, 8)), x[3:8]),
+        (lambda: column.gathered(rows, 2), x[rows]),
+    ):
+        batch = take()
+        np.testing.assert_array_equal(batch, expected)
+        assert batch.dtype == np.dtype("float32")
+        assert batch.flags.c_contiguous and batch.flags.aligned
+
+
+class Readable:
+    """As a data set of h5py: rows for slices and increasing indices, in new memory."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.values, self.shape, self.dtype = values, values.shape, values.dtype
+        self.latest = values
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        assert isinstance(rows, slice) or (np.diff(rows) > 0).all()
+        self.latest = self.values[rows].copy()
+        return self.latest
+
+
+def test_rows_of_a_file_are_copied_at_most_once_into_memory_that_the_next_batch_overwrites() -> None:
+    values = np.arange(N * 2.0).reshape(N, 2)
+    file = Readable(values.astype("float32"))
+    column = Column(data.source(file, "x"), "float32")
+    for start in (0, 4):
+        assert np.shares_memory(column.rows(slice(start, start + 4)), file.latest)
+    for other in (column, Column(data.source(Readable(values), "x"), "float32")):
+        batches = [other.gathered(rows, 1) for rows in np.array([[7, 2, 9], [1, 10, 0]])]
+        assert np.shares_memory(*batches)
+        np.testing.assert_array_equal(batches[1], values[[1, 10, 0]])
+
+
+def test_a_part_of_a_file_stays_there() -> None:
+    file = Readable(np.arange(N))
+    part = data.source(file, "x")[2:9][1:]
+    assert isinstance(part, data.Stored) and len(part) == 6 and file.latest is file.values
+    np.testing.assert_array_equal(part.read(slice(1, 3)), [4, 5])
+    np.testing.assert_array_equal(part.read(np.array([0, 5])), [3, 8])
+    np.testing.assert_array_equal(part.reshape(6, 1).read(slice(0, 2)), [[3], [4]])

@@ -747,6 +747,14 @@ def test_a_copied_model_predicts_the_same_and_trains_on_its_own(rng: np.random.G
     assert all(np.array_equal(a, b) for a, b in zip(*states, strict=True))
 
 
+@pytest.mark.parametrize("run", ["fit", "evaluate"])
+def test_data_that_run_out_are_told_of_where_the_run_was_called(rng: np.random.Generator, run: str) -> None:
+    model, steps = small(), {"fit": "steps_per_epoch", "evaluate": "steps"}[run]
+    with pytest.warns(UserWarning, match="ran out after 3 of 9 steps") as warned:
+        getattr(model, run)(inputs(rng), half(rng), batch_size=20, verbose=0, **{steps: 9})
+    assert [warning.filename for warning in warned] == [__file__]
+
+
 def test_shuffling_draws_from_the_packages_stream(rng: np.random.Generator) -> None:
     x, y = inputs(rng), half(rng)
     model = small()

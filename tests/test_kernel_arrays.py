@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+import os
+import subprocess
+import sys
+from functools import partial
+
 import numpy as np
 import pytest
 from arrangements import ARRANGEMENTS
@@ -86,3 +93,255 @@ def test_a_row_that_is_not_there_is_not_taken(row):
     with pytest.raises(IndexError, match=f"there are 5 rows, no row {row}"):
         kernels.take_rows(np.zeros((5, 3)), np.array([0, row]), out, 1)
     np.testing.assert_array_equal(out, 7.0)
+
+
+@pytest.mark.parametrize("out", [(3, 3), (1, 3), (0, 3), (2, 4), (2, 2), (2,), (2, 3, 1), (3, 2), ()])
+def test_rows_are_taken_into_memory_of_their_shape_alone(out):
+    memory = np.full(out, 7.0)
+    with pytest.raises(ValueError, match="take_rows: expected 2 rows of an array of shape"):
+        kernels.take_rows(np.zeros((5, 3)), np.array([0, 1]), memory, 1)
+    np.testing.assert_array_equal(memory, 7.0)
+    with pytest.raises(ValueError, match="with 8 bytes a number, got memory of shape"):
+        kernels.take_rows(np.zeros((5, 3)), np.array([0, 1]), np.zeros((2, 3), "float32"), 1)
+
+
+# --- sizes ------------------------------------------------------------------------------------------
+
+B, T, F, H, N, C = 3, 4, 5, 6, 7, 2
+
+
+def zeros(*shape):
+    return np.zeros(shape, "float32")
+
+
+def weights(columns):
+    return {"kernel": zeros(F, columns), "recurrent_kernel": zeros(H, columns)}
+
+
+def bias_rows(reset_after):
+    return 2 if reset_after else 1
+
+
+def gru_pass(compiled, reset_after, tiles, keep):
+    """The arguments that a GRU's two passes share, in their order."""
+    packed = zeros(compiled.gru_pack_size(F, H, reset_after)) if tiles else None
+    memory = zeros(compiled.gru_memory(B, T, F, H, reset_after, tiles, keep))
+    states = {"h0": zeros(B, H), "mask": np.ones((B, T), "uint8")}
+    return packed, memory, states, {"kinds": (3, 2, reset_after, False, False)}
+
+
+def gru_forward(compiled, reset_after, tiles, keep):
+    packed, memory, states, options = gru_pass(compiled, reset_after, tiles, keep)
+    return {
+        "x": zeros(B, T, F), **weights(3 * H), "bias": zeros(bias_rows(reset_after), 3 * H), "packed": packed, **states,
+        **options, "keep": keep, "memory": memory, "y": zeros(B, T, H), "last": zeros(B, H),
+    }  # fmt: skip
+
+
+def gru_backward(compiled, reset_after, tiles):
+    packed, memory, states, options = gru_pass(compiled, reset_after, tiles, True)
+    return {
+        "x": zeros(B, T, F), **weights(3 * H), "packed": packed, **states, **options, "memory": memory,
+        "dy": zeros(B, T, H), "d_last": zeros(B, H), "dx": zeros(B, T, F), "dh0": zeros(B, H),
+        "d_kernel": zeros(F, 3 * H), "d_recurrent_kernel": zeros(H, 3 * H),
+        "d_bias": zeros(bias_rows(reset_after), 3 * H), "threads": 1,
+    }  # fmt: skip
+
+
+def rnn_pass(compiled, columns, tiles, keep):
+    packed = zeros(compiled.rnn_pack_size(F, H, columns)) if tiles else None
+    memory = zeros(compiled.rnn_memory(B, T, F, H, columns, keep))
+    states = {"h0": zeros(B, H), "c0": zeros(B, H) if columns > H else None, "mask": np.ones((B, T), "uint8")}
+    return packed, memory, states, {"kinds": (3, 2, False, False)}
+
+
+def rnn_forward(compiled, columns, tiles, keep):
+    packed, memory, states, options = rnn_pass(compiled, columns, tiles, keep)
+    return {
+        "x": zeros(B, T, F), **weights(columns), "bias": zeros(columns), "packed": packed, **states, **options,
+        "keep": keep, "memory": memory, "y": zeros(B, T, H), "last": zeros(B, H),
+        "last_cell": zeros(B, H) if columns > H else None,
+    }  # fmt: skip
+
+
+def rnn_backward(compiled, columns, tiles):
+    packed, memory, states, options = rnn_pass(compiled, columns, tiles, True)
+    cell = columns > H
+    return {
+        "x": zeros(B, T, F), **weights(columns), "packed": packed, **states, **options, "memory": memory,
+        "dy": zeros(B, T, H), "d_last": zeros(B, H), "d_last_cell": zeros(B, H) if cell else None, "dx": zeros(B, T, F),
+        "dh0": zeros(B, H), "dc0": zeros(B, H) if cell else None, "d_kernel": zeros(F, columns),
+        "d_recurrent_kernel": zeros(H, columns), "d_bias": zeros(columns), "threads": 1,
+    }  # fmt: skip
+
+
+def dense(compiled, tiles):
+    return {
+        "x": zeros(N, F), "kernel": zeros(F, C), "packed": zeros(compiled.dense_pack_size(F, C)) if tiles else None
+    }  # fmt: skip
+
+
+def dense_forward(compiled, tiles):
+    return {**dense(compiled, tiles), "stale": True, "bias": zeros(C), "activation": 12, "y": zeros(N, C), "threads": 1}
+
+
+def dense_backward(compiled, tiles):
+    return {
+        **dense(compiled, tiles), "activation": 12, "y": zeros(N, C), "dy": zeros(N, C),
+        "d": zeros(N * C + compiled.slack), "dx": zeros(N, F), "d_kernel": zeros(F, C),
+        "d_bias": zeros(C), "threads": 1,
+    }  # fmt: skip
+
+
+def cross_entropy(compiled):
+    return {"t": zeros(N, C), "p": np.full((N, C), 0.5, "float32"), "losses": zeros(N), "gradient": zeros(N, C)}
+
+
+def slots(*names):
+    return {name: np.ones(N, "float32") for name in ("values", "gradients", *names)}
+
+
+def dense_pack(compiled):
+    return {"kernel": zeros(F, C), "packed": zeros(compiled.dense_pack_size(F, C))}
+
+
+def gru_pack(compiled, reset_after):
+    packed = zeros(compiled.gru_pack_size(F, H, reset_after))
+    bias = zeros(bias_rows(reset_after), 3 * H)
+    return {**weights(3 * H), "bias": bias, "reset_after": reset_after, "packed": packed}
+
+
+def rnn_pack(compiled, columns):
+    return {**weights(columns), "packed": zeros(compiled.rnn_pack_size(F, H, columns))}
+
+
+def sparse_cross_entropy(compiled):
+    return {"labels": np.ones(N, "int64"), **cross_entropy(compiled), "t": ()}
+
+
+def update(*names, rates):
+    return lambda compiled: {**slots(*names), "rates": rates, "threads": 1}
+
+
+FLAGS = (True, False)
+GRUS = list(itertools.product(FLAGS, FLAGS))  # reset_after, tiles
+RNNS = list(itertools.product((H, 4 * H), FLAGS))  # SimpleRNN and LSTM, tiles
+
+# what makes the arguments of a call, and the kernel that takes them
+CALLS = [
+    ("apply_activation", lambda compiled: {"kind": 12, "x": zeros(N, C)}),
+    ("apply_derivative", lambda compiled: {"kind": 12, "y": zeros(N, C), "dy": zeros(N, C)}),
+    ("dense_pack", dense_pack),
+    *[("dense_forward", partial(dense_forward, tiles=tiles)) for tiles in FLAGS],
+    *[("dense_backward", partial(dense_backward, tiles=tiles)) for tiles in FLAGS],
+    ("binary_crossentropy", cross_entropy),
+    ("categorical_crossentropy", cross_entropy),
+    ("sparse_categorical_crossentropy", sparse_cross_entropy),
+    ("sgd", update("momentums", rates=(0.1, 0.9, True, 0.0))),
+    ("rmsprop", update("velocities", "momentums", "averages", rates=(0.1, 0.9, 0.9, 1e-7, 0.0))),
+    ("adam", update("momentums", "velocities", "maxima", rates=(0.1, 0.9, 0.9, 1e-7, 0.0))),
+    *[("gru_pack", partial(gru_pack, reset_after=reset_after)) for reset_after in FLAGS],
+    *[
+        ("gru_forward", partial(gru_forward, reset_after=reset_after, tiles=tiles, keep=keep))
+        for reset_after, tiles in GRUS
+        for keep in FLAGS
+    ],
+    *[("gru_backward", partial(gru_backward, reset_after=reset_after, tiles=tiles)) for reset_after, tiles in GRUS],
+    *[("rnn_pack", partial(rnn_pack, columns=columns)) for columns in (H, 4 * H)],
+    *[
+        ("rnn_forward", partial(rnn_forward, columns=columns, tiles=tiles, keep=keep))
+        for columns, tiles in RNNS
+        for keep in FLAGS
+    ],
+    *[("rnn_backward", partial(rnn_backward, columns=columns, tiles=tiles)) for columns, tiles in RNNS],
+]
+# sizes that nothing else of the call says
+FREE = {
+    ("apply_activation", "x"): (0, 1), ("dense_pack", "kernel"): (0, 1), ("gru_pack", "kernel"): (0,),
+    ("rnn_pack", "kernel"): (0,),
+}  # fmt: skip
+
+
+def run(compiled, name, arguments):
+    """Call a kernel with these arguments, of which tuples stand for several."""
+    flat = [one for value in arguments.values() for one in (value if isinstance(value, tuple) else (value,))]
+    return getattr(compiled, name)(*(([tuple(flat)], 1) if name in ("gru_forward", "rnn_forward") else flat))
+
+
+def test_every_kernel_is_called_here():
+    compiled = kernels.module("float32")
+    names = {name for name in dir(compiled) if callable(getattr(compiled, name)) and not name.startswith("_")}
+    sizes = {"dense_pack_size", "gru_pack_size", "gru_memory", "rnn_pack_size", "rnn_memory"}
+    assert {name for name, _ in CALLS} == {name for name in names if name.islower()} - sizes
+
+
+@pytest.mark.parametrize(("kernel", "make"), CALLS)
+def test_a_kernel_refuses_an_array_of_another_size_before_it_touches_memory(kernel, make):
+    compiled = kernels.module("float32")
+    run(compiled, kernel, make(compiled))
+    for name, right in make(compiled).items():
+        axes = set(range(right.ndim)) - set(FREE.get((kernel, name), ())) if isinstance(right, np.ndarray) else ()
+        for axis, change in itertools.product(axes, (1, -1, 0)):
+            size = right.shape[axis] + change if change else 0
+            wrong = np.ones([*right.shape[:axis], size, *right.shape[axis + 1 :]], right.dtype)
+            arguments = {**make(compiled), name: wrong}
+            before = copy.deepcopy(arguments)
+            with pytest.raises(ValueError, match=r"Kernels, \w+: expected"):
+                run(compiled, kernel, arguments)
+            np.testing.assert_equal(arguments, before, f"{name} had another size, and something was written")
+
+
+@pytest.mark.parametrize("call", ["gru_memory", "rnn_memory"])
+def test_memory_for_nothing_is_not_told(call):
+    options = {"gru_memory": (True, True, True), "rnn_memory": (H, True)}[call]
+    for axis in range(4):
+        for size in (0, -1):
+            sizes = [B, T, F, H]
+            sizes[axis] = size
+            with pytest.raises(ValueError, match="expected sizes of at least 1"):
+                getattr(kernels.module("float32"), call)(*sizes, *options)
+
+
+def test_a_cell_is_an_lstms_alone():
+    compiled = kernels.module("float32")
+    forward, backward = rnn_forward(compiled, H, True, True), rnn_backward(compiled, H, True)
+    for arguments, name in ((forward, "c0"), (forward, "last_cell"), (backward, "d_last_cell"), (backward, "dc0")):
+        call = "rnn_backward" if arguments is backward else "rnn_forward"
+        with pytest.raises(ValueError, match="expected None for all that a cell has"):
+            run(compiled, call, {**arguments, name: zeros(B, H)})
+    with pytest.raises(ValueError, match="last_cell: expected an array"):
+        run(compiled, "rnn_forward", {**rnn_forward(compiled, 4 * H, True, False), "last_cell": None})
+
+
+def test_a_size_that_blas_cannot_count_is_refused(tmp_path):
+    def sparse(name, *shape):  # a file with a hole: no memory behind it
+        return np.memmap(tmp_path / name, "float32", "w+", shape=shape)
+
+    rows = 2**31
+    with pytest.raises(ValueError, match="BLAS counts up to 2147483647, got a size of 2147483648"):
+        kernels.module("float32").dense_forward(
+            sparse("x", rows, 1), zeros(1, 1), None, False, None, 0, sparse("y", rows, 1), 1
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_blas_with_another_signature_is_not_called(dtype, tmp_path):
+    code = f"""
+import ctypes
+import numpy as np
+from scipy.linalg import cython_blas
+from fastgru.layers import GRU
+name = "sgemm" if {dtype!r} == "float32" else "dgemm"
+new = ctypes.pythonapi.PyCapsule_New
+new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+wide = b"void (char *, char *, int64_t *, int64_t *, int64_t *)"
+cython_blas.__pyx_capi__[name] = new(1, wide, None)
+GRU(4, dtype={dtype!r})(np.ones((1, 3, 2)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "FASTGRU_PRODUCTS": "blas"}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("ImportError: Kernels: expected SciPy's BLAS to be 'void (char *, ")
+    assert "got 'void (char *, char *, int64_t *" in done.stderr

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from arrangements import ARRANGEMENTS
 
-from fastgru import Sequential
-from fastgru.layers import GRU, LSTM, Conv1D, Dense, Input, Layer, TimeDistributed
+from fastgru import Model, Sequential, config
+from fastgru.layers import GRU, LSTM, Bidirectional, Conv1D, Dense, Input, Layer, TimeDistributed
 
 
 class Around(Layer):
@@ -165,3 +165,50 @@ def test_gradients_of_any_kind_train_the_layer_before(rng: np.random.Generator, 
     for plain, formed, before in zip(*trained, first, strict=True):
         np.testing.assert_array_equal(formed, plain)
         assert not np.array_equal(plain, before)
+
+
+class OfAnotherShape(Layer):
+    """Declares the shape of its input and puts out another one."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, call: Any, *inputs: Any) -> Any:
+        return np.ones(self.shape, "float32")
+
+
+def functional(layers: list[Layer], shape: tuple[int, ...]) -> Model:
+    x = y = Input(shape)
+    for layer in layers:
+        y = layer(y)
+    return Model(x, y)
+
+
+@pytest.mark.parametrize("products", ["tiles", "blas"])
+@pytest.mark.parametrize("make_model", [lambda layers, shape: Sequential([Input(shape), *layers]), functional])
+@pytest.mark.parametrize(
+    ("layer", "declared", "shape"),
+    [
+        (lambda: GRU(16, name="next"), (5, 8), (2, 5, 4096)),
+        (lambda: GRU(16, name="next"), (5, 64), (2, 5, 3)),
+        (lambda: GRU(16, name="next"), (5, 8), (0, 5, 8)),
+        (lambda: GRU(16, name="next"), (5, 8), (2, 0, 8)),
+        (lambda: GRU(16, name="next"), (5, 8), (2, 8)),
+        (lambda: GRU(16, reset_after=False, name="next"), (5, 8), (2, 5, 7)),
+        (lambda: LSTM(16, name="next"), (5, 8), (2, 5, 4096)),
+        (lambda: LSTM(16, name="next"), (5, 8), (0, 5, 8)),
+        (lambda: Bidirectional(GRU(16, name="next")), (5, 8), (2, 5, 9)),
+        (lambda: TimeDistributed(Dense(16, name="next")), (5, 8), (2, 5, 9)),
+        (lambda: Dense(16, name="next"), (8,), (2, 400000)),
+        (lambda: Dense(16, name="next"), (8,), (2, 3)),
+        (lambda: Dense(16, name="next"), (8,), (0, 8)),
+    ],
+)
+def test_a_layer_that_puts_out_another_shape_than_it_declared_is_an_error_that_names_who_got_it(
+    layer: Any, declared: tuple[int, ...], shape: tuple[int, ...], make_model: Any, products: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(config, "_products", products)
+    model = make_model([OfAnotherShape(shape), layer()], declared)
+    with pytest.raises(ValueError, match=r"next': (expected input of shape .*, got|the input is empty)"):
+        model(np.ones((2, *declared), "float32"))

@@ -192,7 +192,7 @@ LONG_RUNS: dict[str, Callable[[Any, Any, Any], Any]] = {
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("run", LONG_RUNS.values(), ids=LONG_RUNS)
 def test_memory_does_not_grow_with_the_data_set(store: Store, run: Any, dtype: str) -> None:
-    width, counts = 500, (1000, 5000)
+    width, counts = 500, (1000, 3000)
     model = Sequential([Input((width,)), Dense(CLASSES, activation="softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     peaks = []

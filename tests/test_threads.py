@@ -169,3 +169,34 @@ os._exit(0)
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="a system that does not list a process's threads")
+def test_a_child_forked_while_the_pool_works_starts_workers_of_its_own(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys, threading
+import numpy as np
+from fastgru import threads
+from fastgru.layers import GRU
+threads.set_num_threads(2)
+layer, x = GRU(64), np.random.default_rng(0).normal(size=(256, 20, 16)).astype("float32")
+expected = layer(x)
+def compute():
+    while True:
+        layer(x)
+threading.Thread(target=compute, daemon=True).start()
+for _ in range(20):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        right = np.array_equal(layer(x), expected) and len(os.listdir("/proc/self/task")) == 2
+        os._exit(0 if right else 1)
+    if os.waitpid(child, 0)[1] != 0:
+        sys.exit("a child hung, was wrong or computed on one thread")
+os._exit(0)
+"""
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -21,6 +21,11 @@ LIMIT_ULP = {
     ("tanh", "float64"): 2.5,
 }
 
+COMPILED = [
+    "linear", "relu", "sigmoid", "tanh", "hard_sigmoid", "hard_sigmoid_old", "elu", "selu", "softplus", "softsign",
+    "exponential", "relu6", "softmax",
+]  # fmt: skip
+
 
 def compiled(name, x):
     out = np.array(x).reshape(1, -1)
@@ -108,11 +113,7 @@ def test_the_loops_are_vector_code(isa):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    "name",
-    ["linear", "relu", "sigmoid", "tanh", "hard_sigmoid", "hard_sigmoid_old", "elu", "selu", "softplus", "softsign",
-     "exponential", "relu6", "softmax"],
-)  # fmt: skip
+@pytest.mark.parametrize("name", COMPILED)
 def test_compiled_activation_and_derivative_agree_with_numpys(name, dtype, rng):
     x = (3 * rng.normal(size=(7, 33))).astype(dtype)
     dy = rng.normal(size=x.shape).astype(dtype)
@@ -135,3 +136,17 @@ def test_a_closed_unit_passes_zero_on_whatever_comes(name):
     expected = [[0, 0, 0, 1 if name == "relu" else 0]]  # the others are closed at 9, too
     np.testing.assert_array_equal(d, expected)
     np.testing.assert_array_equal(f.backward(dy, y, x), expected)
+
+
+@pytest.mark.usefixtures("every_engine")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", COMPILED)
+def test_a_nan_stays_one_and_becomes_all_of_a_softmaxs_row(name, dtype, rng):
+    x = rng.normal(size=(40, 37)).astype(dtype)  # whole vectors and a rest
+    places = rng.integers(0, 37, 30)
+    x[np.arange(30), places] = np.nan
+    x[30] = np.nan
+    y = x.copy()
+    kernels.module(dtype).apply_activation(activations.get(name).kernel_id, y)
+    expected = np.isnan(x).any(axis=1, keepdims=True) if name == "softmax" else np.isnan(x)
+    np.testing.assert_array_equal(np.isnan(y), np.broadcast_to(expected, x.shape))

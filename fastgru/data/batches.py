@@ -80,7 +80,7 @@ class Batches:
         for step in range(self._steps):
             if not self._batches_left:
                 warnings.warn(
-                    f"The data ran out after {step} of {self._steps} steps; the epoch ends early.", stacklevel=4
+                    f"The data ran out after {step} of {self._steps} steps; the epoch ends early.", stacklevel=5
                 )
                 break
             self._batches_left -= 1

@@ -64,6 +64,7 @@ class Stored:
     def read(self, rows: Rows) -> Array:
         """Some of the rows, in memory: read once where class weights need the same labels as the targets."""
         if self._latest is None or not _same(self._latest[0], rows):
+            self._latest = None  # so that its memory is free for the next
             if isinstance(rows, slice):
                 count = rows.stop - rows.start
                 place: Rows = slice(self._first + rows.start, self._first + rows.stop) if self._first else rows
@@ -101,24 +102,26 @@ def is_array(values: Any) -> bool:
     return hasattr(values, "__array__") or is_readable(values)
 
 
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or is_readable(value)
+
+
 def source(values: Any, name: str) -> Source:
     """Real numbers, with at least one sample, as a batch can be taken from them; ValueError otherwise.
 
     Nothing is read from a file. A list of one array stands for that array, as in Keras.
     """
-    if (
-        isinstance(values, (list, tuple))
-        and len(values) == 1
-        and (isinstance(values[0], np.ndarray) or is_readable(values[0]))
-    ):
-        values = values[0]
     rows: Source
-    if type(values) is not np.ndarray and is_readable(values):
+    if type(values) is np.ndarray:  # first, as every small prediction comes this way
+        rows = values
+    elif isinstance(values, (list, tuple)) and len(values) == 1 and _is_rows(values[0]):
+        return source(values[0], name)
+    elif is_readable(values):
         rows = Stored(values)
-        if rows.dtype.kind not in "fiub":
-            raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {rows.dtype}.")
     else:
         rows = real_numbers(values, name)
+    if rows.dtype.kind not in "fiub":
+        raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {rows.dtype}.")
     if not rows.shape or 0 in rows.shape:
         raise ValueError(f"{name}: expected an array with at least one sample, got shape {rows.shape}.")
     return rows

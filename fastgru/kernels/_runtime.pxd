@@ -1,9 +1,9 @@
 cdef enum:  # pool.h says these, too, and is asked in _runtime.pyx whether it still does
-    MEMBERS_AT_MOST = 16
-    MEETING_NUMBERS = (MEMBERS_AT_MOST + 2) * 32
+    TEAM_MEMBERS = 16  # at most
+    BARRIER_NUMBERS = (TEAM_MEMBERS + 2) * 32
 
 ctypedef void (*task_function)(void *context, int index) noexcept nogil
 
 cdef void run_tasks(task_function task, void *context, int n, int threads) noexcept nogil
-cdef void run_together(task_function task, void *context, int threads, int *members) noexcept nogil
-cdef void meet(int *arrivals, int member, int members, int count) noexcept nogil
+cdef void run_team(task_function task, void *context, int threads, int *members) noexcept nogil
+cdef void barrier_wait(int *barrier, int member, int members, int turn) noexcept nogil

@@ -1,14 +1,14 @@
 # cython: language_level=3, freethreading_compatible=True
 """What the compiled kernels stand on: the thread pool, bytes in memory, and which instruction sets this CPU has."""
 
-from cpython.buffer cimport Py_buffer, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport Py_buffer, PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
 cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
     void pool_run(pool_task task, void *context, int n, int threads)
-    void pool_run_together(pool_task task, void *context, int threads, int *members)
-    void pool_meet(int *arrivals, int member, int members, int count)
+    void pool_run_team(pool_task task, void *context, int threads, int *members)
+    void pool_barrier_wait "barrier_wait"(int *barrier, int member, int members, int turn)
     void pool_forked()
 
 cdef extern from *:
@@ -30,7 +30,7 @@ cdef extern from *:
 
 cdef extern from *:
     """
-    _Static_assert(POOL_MEMBERS == 16 && POOL_ARRIVALS == 18 * 32, "the numbers of _runtime.pxd are those of pool.h");
+    _Static_assert(TEAM_MEMBERS == 16 && BARRIER_NUMBERS == 18 * 32, "the numbers of _runtime.pxd are those of pool.h");
     """
 
 cdef extern from "<pthread.h>":
@@ -43,12 +43,12 @@ cdef void run_tasks(task_function task, void *context, int n, int threads) noexc
     pool_run(<pool_task>task, context, n, threads)
 
 
-cdef void run_together(task_function task, void *context, int threads, int *members) noexcept nogil:
-    pool_run_together(<pool_task>task, context, threads, members)
+cdef void run_team(task_function task, void *context, int threads, int *members) noexcept nogil:
+    pool_run_team(<pool_task>task, context, threads, members)
 
 
-cdef void meet(int *arrivals, int member, int members, int count) noexcept nogil:
-    pool_meet(arrivals, member, members, count)
+cdef void barrier_wait(int *barrier, int member, int members, int turn) noexcept nogil:
+    pool_barrier_wait(barrier, member, members, turn)
 
 
 def address(memory) -> int:
@@ -92,23 +92,41 @@ cdef void take_some(void *context, int task) noexcept nogil:
         memcpy(p.out + i * p.row, p.source + p.chosen[i] * p.row, p.row)
 
 
+cdef int check_rows(const Py_buffer *source, const Py_buffer *out, Py_ssize_t count) except -1:
+    """ValueError unless `out` has `count` of the source's rows."""
+    cdef bint fit = source.ndim == out.ndim > 0 and source.itemsize == out.itemsize and out.shape[0] == count
+    cdef int axis
+    for axis in range(1, source.ndim):
+        fit = fit and source.shape[axis] == out.shape[axis]
+    if not fit:
+        source_shape, shape = [source.shape[axis] for axis in range(source.ndim)], [out.shape[axis] for axis in range(out.ndim)]
+        raise ValueError(
+            f"take_rows: expected {count} rows of an array of shape {source_shape} with {source.itemsize} bytes a number, "
+            f"got memory of shape {shape} with {out.itemsize}."
+        )
+    return 0
+
+
 def take_rows(source, const long long[::1] chosen not None, out, int threads):
     """out[i] = source[chosen[i]] for contiguous arrays of one type and rows of one shape, on several threads where there is
-    much to copy. An IndexError where a row is not there; that type and shape agree is trusted."""
+    much to copy. IndexError where a row is not there, ValueError where the shapes do not fit."""
     cdef Taking p
     cdef Py_buffer read, written
     cdef Py_ssize_t i
     p.count = chosen.shape[0]
-    PyObject_GetBuffer(source, &read, PyBUF_SIMPLE)
+    PyObject_GetBuffer(source, &read, PyBUF_ND)
     try:
-        PyObject_GetBuffer(out, &written, PyBUF_WRITABLE)
+        PyObject_GetBuffer(out, &written, PyBUF_ND | PyBUF_WRITABLE)
         try:
-            p.row = written.len // p.count if p.count else 0
-            if p.row == 0:
-                return
+            check_rows(&read, &written, p.count)
+            p.row = written.itemsize
+            for i in range(1, written.ndim):
+                p.row *= written.shape[i]
             for i in range(p.count):
-                if not 0 <= chosen[i] < read.len // p.row:
-                    raise IndexError(f"take_rows: there are {read.len // p.row} rows, no row {chosen[i]}.")
+                if not 0 <= chosen[i] < read.shape[0]:
+                    raise IndexError(f"take_rows: there are {read.shape[0]} rows, no row {chosen[i]}.")
+            if p.row == 0 or p.count == 0:
+                return
             p.source, p.out, p.chosen = <const char *>read.buf, <char *>written.buf, &chosen[0]
             p.rows = 1 + TAKEN_BYTES // p.row
             with nogil:

@@ -171,16 +171,18 @@ cdef void multiply_derivative_rows(int kind, const real *y, real *dy, Py_ssize_t
 
 def apply_activation(int kind, ndarray x not None):
     """x (N, C) = f(x) for the activation of that number."""
-    cdef real *numbers = memory_of(x, 2)
-    cdef Py_ssize_t N = x.shape[0], C = x.shape[1]
+    cdef Py_ssize_t N = size_of(x, 0), C = size_of(x, 1)
+    cdef real *numbers = matrix_into(x, "x", N, C)
+    check_not_empty(x, "x")
     with nogil:
         activate_rows(kind, numbers, N, C)
 
 
 def apply_derivative(int kind, ndarray y not None, ndarray dy not None):
     """dy (N, C) becomes the gradient before the activation of that number, whose output was y."""
-    cdef const real *outputs = numbers_of(y, 2)
-    cdef real *gradients = memory_of(dy, 2)
-    cdef Py_ssize_t N = y.shape[0], C = y.shape[1]
+    cdef Py_ssize_t N = size_of(y, 0), C = size_of(y, 1)
+    cdef const real *outputs = matrix_of(y, "y", N, C)
+    cdef real *gradients = matrix_into(dy, "dy", N, C)
+    check_not_empty(y, "y")
     with nogil:
         multiply_derivative_rows(kind, outputs, gradients, N, C)

@@ -1,10 +1,10 @@
 # What a kernel is handed: numpy arrays, checked before anything of them is used. Memoryviews in a signature would check
 # nearly the same, but each takes an eighth of a microsecond to come and go, and the kernels of a small model's batch are
-# handed fifty arrays.
+# handed fifty arrays. Sizes are compared with those of the other arrays: a kernel trusts them.
 
 from numpy cimport (
     NPY_DOUBLE, NPY_FLOAT, NPY_INT64, NPY_UINT8, PyArray_DATA, PyArray_DescrFromType, PyArray_EquivTypenums,
-    PyArray_ISCARRAY, PyArray_ISCARRAY_RO, PyArray_NDIM, PyArray_TYPE, import_array, ndarray,
+    PyArray_DIM, PyArray_ISCARRAY, PyArray_ISCARRAY_RO, PyArray_NDIM, PyArray_SIZE, PyArray_TYPE, import_array, ndarray,
 )
 
 import_array()
@@ -12,53 +12,120 @@ import_array()
 cdef int REAL_TYPE = NPY_FLOAT if sizeof(real) == sizeof(float) else NPY_DOUBLE
 
 
-cdef int refuse(object array, int type, int axes, bint written) except -1:
+cdef int refuse_kind(str name, object array, int type, int axes, bint written) except -1:
     raise ValueError(
-        f"Kernels: expected a C-contiguous, aligned{', writeable' if written else ''} array of "
+        f"Kernels, {name}: expected a C-contiguous, aligned{', writeable' if written else ''} array of "
         f"{PyArray_DescrFromType(type)} with {axes} {'axis' if axes == 1 else 'axes'}, got {array.dtype} of shape "
         f"{array.shape}, strides {array.strides}, aligned: {array.flags.aligned}, writeable: {array.flags.writeable}."
     )
 
 
-cdef inline void *data_of(ndarray array, int type, int axes, bint written) except? NULL:
-    """Where the numbers of an array begin, one after the other; NULL for None."""
-    if array is None:
-        return NULL
+cdef int refuse_shape(str name, object array, tuple shape) except -1:
+    raise ValueError(f"Kernels, {name}: expected an array of shape {shape}, got {array.shape}.")
+
+
+cdef inline Py_ssize_t size_of(ndarray array, int axis) noexcept:
+    """The length of an axis, 0 where there is none: what reads the array then refuses it."""
+    return PyArray_DIM(array, axis) if axis < PyArray_NDIM(array) else 0
+
+
+cdef inline void *data_of(ndarray array, str name, int type, int axes, bint written) except? NULL:
+    """Where the numbers of an array begin, one after the other."""
     cdef bint fits = PyArray_ISCARRAY(array) if written else PyArray_ISCARRAY_RO(array)
     if PyArray_TYPE(array) != type:  # one type may have two codes, as long and long long do
         fits = fits and PyArray_EquivTypenums(PyArray_TYPE(array), type)
     if not fits or PyArray_NDIM(array) != axes:
-        refuse(array, type, axes, written)
+        refuse_kind(name, array, type, axes, written)
     return PyArray_DATA(array)
 
 
-cdef inline const real *numbers_of(ndarray array, int axes) except? NULL:
-    """The numbers of an array to read; NULL for None."""
-    return <const real *>data_of(array, REAL_TYPE, axes, False)
+# The numbers of an array of the shape that follows from the other arrays, NULL for None: to read (`_of`) and to write
+# (`_into`).
 
 
-cdef inline real *memory_of(ndarray array, int axes) except? NULL:
-    """The numbers of an array to write; NULL for None."""
-    return <real *>data_of(array, REAL_TYPE, axes, True)
+cdef inline void *vector(ndarray array, str name, int type, bint written, Py_ssize_t n) except? NULL:
+    if array is None:
+        return NULL
+    data = data_of(array, name, type, 1, written)
+    if PyArray_DIM(array, 0) != n:
+        refuse_shape(name, array, (n,))
+    return data
 
 
-cdef inline const real *packed_of(ndarray array, bint stale) except? NULL:
+cdef inline void *matrix(ndarray array, str name, int type, bint written, Py_ssize_t m, Py_ssize_t n) except? NULL:
+    if array is None:
+        return NULL
+    data = data_of(array, name, type, 2, written)
+    if PyArray_DIM(array, 0) != m or PyArray_DIM(array, 1) != n:
+        refuse_shape(name, array, (m, n))
+    return data
+
+
+cdef inline void *sequences(
+    ndarray array, str name, bint written, Py_ssize_t B, Py_ssize_t T, Py_ssize_t n
+) except? NULL:
+    if array is None:
+        return NULL
+    data = data_of(array, name, REAL_TYPE, 3, written)
+    if PyArray_DIM(array, 0) != B or PyArray_DIM(array, 1) != T or PyArray_DIM(array, 2) != n:
+        refuse_shape(name, array, (B, T, n))
+    return data
+
+
+cdef inline const real *vector_of(ndarray array, str name, Py_ssize_t n) except? NULL:
+    return <const real *>vector(array, name, REAL_TYPE, False, n)
+
+
+cdef inline real *vector_into(ndarray array, str name, Py_ssize_t n) except? NULL:
+    return <real *>vector(array, name, REAL_TYPE, True, n)
+
+
+cdef inline const real *matrix_of(ndarray array, str name, Py_ssize_t m, Py_ssize_t n) except? NULL:
+    return <const real *>matrix(array, name, REAL_TYPE, False, m, n)
+
+
+cdef inline real *matrix_into(ndarray array, str name, Py_ssize_t m, Py_ssize_t n) except? NULL:
+    return <real *>matrix(array, name, REAL_TYPE, True, m, n)
+
+
+cdef inline const real *sequences_of(ndarray array, str name, Py_ssize_t B, Py_ssize_t T, Py_ssize_t n) except? NULL:
+    return <const real *>sequences(array, name, False, B, T, n)
+
+
+cdef inline real *sequences_into(ndarray array, str name, Py_ssize_t B, Py_ssize_t T, Py_ssize_t n) except? NULL:
+    return <real *>sequences(array, name, True, B, T, n)
+
+
+cdef inline const real *packed_of(ndarray array, Py_ssize_t n, bint stale) except? NULL:
     """Packed weights, or where they are `stale` the memory in which they are packed anew; NULL for None: BLAS multiplies."""
-    return <const real *>data_of(array, REAL_TYPE, 1, stale)
+    return <const real *>vector(array, "packed", REAL_TYPE, stale, n)
+
+
+cdef inline const unsigned char *mask_of(ndarray array, Py_ssize_t B, Py_ssize_t T) except? NULL:
+    return <const unsigned char *>matrix(array, "mask", NPY_UINT8, False, B, T)
+
+
+cdef inline const long long *labels_of(ndarray array, Py_ssize_t N) except? NULL:
+    """The numbers of classes."""
+    return <const long long *>vector(array, "labels", NPY_INT64, False, N)
 
 
 cdef int check_workspace(ndarray memory, Py_ssize_t numbers) except -1:
-    """ValueError where it is too small, as for a backward pass behind a forward pass that kept nothing for one."""
-    if memory.shape[0] < numbers:
-        raise ValueError(f"Kernels: expected a workspace of {numbers} numbers, got {memory.shape[0]}.")
+    """ValueError where it is of another size, as for a backward pass behind a forward pass that kept nothing for one."""
+    if memory.shape[0] != numbers:
+        raise ValueError(f"Kernels, memory: expected a workspace of {numbers} numbers, got {memory.shape[0]}.")
     return 0
 
 
-cdef inline const unsigned char *mask_of(ndarray array) except? NULL:
-    """The bytes of a mask (B, T); NULL for None."""
-    return <const unsigned char *>data_of(array, NPY_UINT8, 2, False)
+cdef int refuse_empty(str name, object array) except -1:
+    raise ValueError(f"Kernels, {name}: expected at least one number, got an array of shape {array.shape}.")
 
 
-cdef inline const long long *labels_of(ndarray array) except? NULL:
-    """The numbers (N,) of classes."""
-    return <const long long *>data_of(array, NPY_INT64, 1, False)
+cdef inline int check_not_empty(ndarray array, str name) except -1:
+    return refuse_empty(name, array) if PyArray_SIZE(array) == 0 else 0
+
+
+cdef int check_positive(tuple sizes) except -1:
+    if min(sizes) < 1:
+        raise ValueError(f"Kernels: expected sizes of at least 1, got {sizes}.")
+    return 0

@@ -58,16 +58,20 @@ cdef void dense_weights_shard(void *context, int shard) noexcept nogil:
         add_column_sums(p.N, n, p.d + first, p.O, p.d_bias + first)
 
 
+cdef inline Py_ssize_t dense_packed_numbers(Py_ssize_t F, Py_ssize_t O) noexcept nogil:
+    return larger(packed_numbers(F, O), packed_numbers(O, F))
+
+
 def dense_pack_size(Py_ssize_t F, Py_ssize_t O) -> int:
     """Numbers of the packed kernel, whether for the forward or the backward pass."""
-    return larger(packed_numbers(F, O), packed_numbers(O, F))
+    return dense_packed_numbers(F, O)
 
 
 def dense_pack(ndarray kernel not None, ndarray packed not None):
     """Pack kernel (F, O) for the tiles of `dense_forward`."""
-    cdef const real *numbers = numbers_of(kernel, 2)
-    cdef real *out = memory_of(packed, 1)
-    cdef Py_ssize_t F = kernel.shape[0], O = kernel.shape[1]
+    cdef Py_ssize_t F = size_of(kernel, 0), O = size_of(kernel, 1)
+    cdef const real *numbers = matrix_of(kernel, "kernel", F, O)
+    cdef real *out = vector_into(packed, "packed", dense_packed_numbers(F, O))
     with nogil:
         pack(0, 1, F, O, numbers, O, 0, out)
 
@@ -76,10 +80,13 @@ cdef Dense dense_call(ndarray x, ndarray kernel, ndarray packed, bint stale, int
     """What the forward and the backward pass share."""
     cdef Dense p
     memset(&p, 0, sizeof(p))
-    p.x, p.kernel, p.packed, p.y = numbers_of(x, 2), numbers_of(kernel, 2), packed_of(packed, stale), memory_of(y, 2)
-    p.N, p.F, p.O, p.activation = x.shape[0], kernel.shape[0], kernel.shape[1], activation
+    p.N, p.F, p.O, p.activation = size_of(x, 0), size_of(kernel, 0), size_of(kernel, 1), activation
+    p.x, p.kernel, p.y = matrix_of(x, "x", p.N, p.F), matrix_of(kernel, "kernel", p.F, p.O), matrix_into(y, "y", p.N, p.O)
+    p.packed = packed_of(packed, dense_packed_numbers(p.F, p.O), stale)
+    check_not_empty(x, "x")
+    check_not_empty(kernel, "kernel")
     if not p.packed:
-        fetch_blas()
+        fetch_blas(larger(p.N, larger(p.F, p.O)))
     return p
 
 
@@ -92,7 +99,7 @@ def dense_forward(
     packed is what `dense_pack` made or, if that is `stale`, memory where it is made now; None for BLAS.
     """
     cdef Dense p = dense_call(x, kernel, packed, stale, activation, y)
-    p.bias = numbers_of(bias, 1)
+    p.bias = vector_of(bias, "bias", p.O)
     with nogil:
         if p.packed and stale:
             pack(0, 1, p.F, p.O, p.kernel, p.O, 0, <real *>p.packed)
@@ -107,8 +114,9 @@ def dense_backward(
     receives the gradient before the activation, dx (N, F; None to skip) is written, d_kernel (F, O) and d_bias (O,) are
     added to where they are not None."""
     cdef Dense p = dense_call(x, kernel, packed, True, activation, y)
-    p.dy, p.d, p.dx = numbers_of(dy, 2), memory_of(d, 1), memory_of(dx, 2)
-    p.d_kernel, p.d_bias = memory_of(d_kernel, 2), memory_of(d_bias, 1)
+    p.dy, p.d = matrix_of(dy, "dy", p.N, p.O), vector_into(d, "d", p.N * p.O + LANES)
+    p.dx, p.d_kernel = matrix_into(dx, "dx", p.N, p.F), matrix_into(d_kernel, "d_kernel", p.F, p.O)
+    p.d_bias = vector_into(d_bias, "d_bias", p.O)
     with nogil:
         if p.packed and p.dx:
             pack_transposed(0, 1, p.O, p.F, p.kernel, p.O, 0, <real *>p.packed)

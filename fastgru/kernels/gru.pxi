@@ -55,7 +55,7 @@ cdef struct GRU:
     real *states
     int threads                    # that may share the units of a shard
     int members                    # those that do
-    int[MEETING_NUMBERS] arrivals
+    int *barrier                   # that they wait at after every step
     Py_ssize_t begun               # steps that they have done, and the states before the next
     const real *h
     real *products                 # (B, 3H): h U of a step, or the states of the rows that are not masked at it; in the
@@ -115,7 +115,8 @@ cdef void gru_step_fused(GRU *p, Py_ssize_t R, bint at_rest, const real *x, Py_s
                     bring_near(h_next + row * H + j)
                     for slot in range(4):
                         bring_near(gates + (4 * row + slot) * H + j)
-            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if at_rest else H, h + i * H, H, NULL, fused_block(p, j), planes)
+            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if at_rest else H, h + i * H, H, NULL, 0, fused_block(p, j),
+                       planes)
             gates_of_tile(p.activation, p.recurrent_activation, planes, rows, smaller(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
             i += rows
@@ -251,7 +252,7 @@ cdef void project_units(
             while s < steps:
                 rows = smaller(TILE_ROWS, steps - s)
                 x = p.seq.x + ((first + i) * p.seq.T + time_index(&p.seq, start + s)) * F
-                tile_gates(<int>rows, F, x, -F if p.seq.go_backwards else F, 0, NULL, H, NULL, fused_block(p, j),
+                tile_gates(<int>rows, F, x, -F if p.seq.go_backwards else F, 0, NULL, H, NULL, 0, fused_block(p, j),
                            planes)
                 for slot in range(3):
                     put_planes(planes + slot * rows * LANES, 1, rows, H - j, False,
@@ -275,7 +276,7 @@ cdef const real *gru_steps_of_few(
     cdef const real *now
     cdef real *h_next
     cdef real *row
-    cdef int meetings = 0
+    cdef int turn = 0
     for step in range(begun, end):
         now = h if h else states
         if skips_masked(p) and rows_there(&p.seq, first, R, step, there) == 0:
@@ -294,7 +295,8 @@ cdef const real *gru_steps_of_few(
         for block in range(first_block, end_block):
             # to and fro: a step begins with the weights with which the last one ended, which are nearest
             j = (block if step % 2 == 0 else first_block + end_block - 1 - block) * LANES
-            tile_gates(<int>R, p.seq.F, NULL, 0, H if h else 0, now, H, row + j, fused_block(p, j), planes)
+            tile_gates(<int>R, p.seq.F, NULL, 0, H if h else 0, now, H, row + j, smaller(LANES, H - j), fused_block(p, j),
+                       planes)
             for slot in range(1, 4):
                 put_planes(planes + slot * R * LANES, 1, R, H - j, False, row + slot * H + j, 4 * H)
         # the activations of all its units at once: of a single vector they would take their latency, not their work
@@ -303,8 +305,8 @@ cdef const real *gru_steps_of_few(
             if masked(&p.seq, first + i, step):
                 memcpy(h_next + i * H + begin, now + i * H + begin, units * sizeof(real))
         if members > 1:
-            meetings += 1
-            meet(p.arrivals, member, members, meetings)
+            turn += 1
+            barrier_wait(p.barrier, member, members, turn)
         h = h_next
         if p.seq.y and member == 0:
             put_step(&p.seq, first, R, step, h)
@@ -334,24 +336,26 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
         p.h = h
 
 
-cdef void gru_forward_together(GRU *p, int threads) noexcept nogil:
+cdef void gru_forward_team(GRU *p, int threads) noexcept nogil:
     """All steps of a single shard, whose units the threads share, where that is quicker than one thread.
 
     A thread that slept takes as long to come as many a step takes. So the first block of steps does not wait for it, and
     before the next it is looked for again.
     """
-    cdef int wanted = <int>smaller(smaller(threads, MEMBERS_AT_MOST), p.seq.H // SHARD_UNITS)
+    cdef int[BARRIER_NUMBERS] barrier
+    cdef int wanted = <int>smaller(smaller(threads, TEAM_MEMBERS), p.seq.H // SHARD_UNITS)
     cdef uint64_t kind = (<uint64_t>p.seq.H << 40) + (<uint64_t>p.seq.F << 16) + (p.seq.B << 8) + wanted
     cdef int alone = 1 if wanted <= 1 else pace_way(kind)
     cdef bint complete = True
     cdef double begin = pace_now()
-    p.threads = 1 if alone else wanted
+    p.threads, p.barrier = 1 if alone else wanted, barrier
     p.h = begin_states(p, 0, p.seq.B)
     if p.keep:
         gather_inputs(&p.seq, 0, p.seq.B, 0, p.seq.T, p.xs)
     while p.begun < p.seq.T:
-        memset(p.arrivals, 0, sizeof(p.arrivals))
-        run_together(gru_forward_units, p, p.threads, &p.members)
+        if not alone:
+            memset(barrier, 0, sizeof(barrier))
+        run_team(gru_forward_units, p, p.threads, &p.members)
         complete = complete and p.members == p.threads
         p.begun = end_of_units(p)
     copy_or_clear(p.last, p.h, p.seq.B * p.seq.H)
@@ -614,23 +618,38 @@ cdef void pack_backward_task(void *context, int part) noexcept nogil:
         pack_transposed(part, PACK_TASKS, 3 * H, p.seq.F, p.kernel, 3 * H, 2 * H, out + packed_numbers(3 * H, H))
 
 
-def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
-    """Numbers of the packed weights, whether for the forward or the backward pass."""
+cdef Py_ssize_t gru_packed_numbers(Py_ssize_t F, Py_ssize_t H, bint reset_after) noexcept nogil:
     cdef Py_ssize_t forward = packed_numbers(F, 3 * H) + packed_numbers(H, 2 * H) + packed_numbers(H, H)
     if reset_after:
         forward = (4 + 3 * (F + H)) * whole_vectors(H)
     return larger(forward, packed_numbers(3 * H, H) + packed_numbers(3 * H, F))
 
 
+def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
+    """Numbers of the packed weights, whether for the forward or the backward pass."""
+    return gru_packed_numbers(F, H, reset_after)
+
+
+cdef int take_weights(GRU *p, ndarray kernel, ndarray recurrent_kernel) except -1:
+    """kernel (F, 3H) and recurrent_kernel (H, 3H), which says what H is."""
+    cdef Py_ssize_t H = size_of(recurrent_kernel, 0)
+    p.seq.H = H
+    p.kernel = matrix_of(kernel, "kernel", p.seq.F, 3 * H)
+    p.recurrent_kernel = matrix_of(recurrent_kernel, "recurrent_kernel", H, 3 * H)
+    return check_not_empty(recurrent_kernel, "recurrent_kernel")
+
+
 def gru_pack(
     ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, bint reset_after, ndarray packed not None
 ):
-    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H; may be None) for the tiles of `gru_forward`."""
+    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H) with reset_after, (1, 3H) without, or None, for the
+    tiles of `gru_forward`."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
-    p.kernel, p.recurrent_kernel, p.biases = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), numbers_of(bias, 2)
-    p.packed = memory_of(packed, 1)
-    p.seq.F, p.seq.H, p.reset_after = kernel.shape[0], recurrent_kernel.shape[0], reset_after
+    p.seq.F, p.reset_after = size_of(kernel, 0), reset_after
+    take_weights(&p, kernel, recurrent_kernel)
+    p.biases = matrix_of(bias, "bias", 2 if reset_after else 1, 3 * p.seq.H)
+    p.packed = vector_into(packed, "packed", gru_packed_numbers(p.seq.F, p.seq.H, reset_after))
     with nogil:
         pack_forward(&p, 0, 1)
 
@@ -673,14 +692,15 @@ cdef GRU gru_call(
     """What the forward and the backward pass share."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
-    p.seq.x, p.seq.mask, p.h0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2)
-    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), packed_of(packed, keep)
-    p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep = x.shape[0], x.shape[1], x.shape[2], recurrent_kernel.shape[0], keep
+    take_sequences(&p.seq, x, mask)
+    take_weights(&p, kernel, recurrent_kernel)
+    p.h0 = matrix_of(h0, "h0", p.seq.B, p.seq.H)
+    p.packed, p.keep = packed_of(packed, gru_packed_numbers(p.seq.F, p.seq.H, reset_after), keep), keep
     p.reset_after, p.seq.go_backwards, p.seq.zero_output_for_mask = reset_after, go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
     if not p.packed:
-        fetch_blas()
-    check_workspace(memory, lay_out(&p, memory_of(memory, 1)))
+        fetch_blas(largest_size(&p.seq, 4 * p.seq.H))
+    check_workspace(memory, lay_out(&p, vector_into(memory, "memory", size_of(memory, 0))))
     return p
 
 
@@ -689,6 +709,7 @@ def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint rese
     needs, `gru_backward` reads the same memory."""
     cdef GRU p
     cdef real anything
+    check_positive((B, T, F, H))
     memset(&p, 0, sizeof(p))
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.keep, p.reset_after = B, T, F, H, keep, reset_after
     p.packed = &anything if packed else NULL
@@ -724,7 +745,9 @@ cdef class GRUForward:
     ):
         self.p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, keep, memory)
-        self.p.biases, self.p.seq.y, self.p.last = numbers_of(bias, 2), memory_of(y, 3), memory_of(last, 2)
+        cdef Py_ssize_t B = self.p.seq.B, H = self.p.seq.H
+        self.p.biases = matrix_of(bias, "bias", 2 if reset_after else 1, 3 * H)
+        self.p.seq.y, self.p.last = sequences_into(y, "y", B, self.p.seq.T, H), matrix_into(last, "last", B, H)
 
     cdef Tasks ready(self, int threads) noexcept nogil:
         """What is left to do when the weights are packed and the biases added up."""
@@ -748,7 +771,7 @@ def gru_forward(list calls, int threads):
         if second is not None:
             tasks[1] = second.ready(threads)
         if tasks[1].count == 0 and shares_units(&first.p):
-            gru_forward_together(&first.p, threads)
+            gru_forward_team(&first.p, threads)
         else:
             run_both(tasks, threads)
 
@@ -767,9 +790,12 @@ def gru_backward(
     """
     cdef GRU p = gru_call(x, kernel, recurrent_kernel, packed, h0, mask, activation, recurrent_activation, reset_after,
                           go_backwards, zero_output_for_mask, True, memory)
-    p.seq.dy, p.d_last, p.dx, p.dh0 = numbers_of(dy, 3), numbers_of(d_last, 2), memory_of(dx, 3), memory_of(dh0, 2)
-    p.d.kernel, p.d.recurrent_kernel = memory_of(d_kernel, 2), memory_of(d_recurrent_kernel, 2)
-    p.d_bias = memory_of(d_bias, 2)
+    cdef Py_ssize_t B = p.seq.B, T = p.seq.T, F = p.seq.F, H = p.seq.H
+    p.seq.dy, p.d_last = sequences_of(dy, "dy", B, T, H), matrix_of(d_last, "d_last", B, H)
+    p.dx, p.dh0 = sequences_into(dx, "dx", B, T, F), matrix_into(dh0, "dh0", B, H)
+    p.d.kernel = matrix_into(d_kernel, "d_kernel", F, 3 * H)
+    p.d.recurrent_kernel = matrix_into(d_recurrent_kernel, "d_recurrent_kernel", H, 3 * H)
+    p.d_bias = matrix_into(d_bias, "d_bias", 2 if reset_after else 1, 3 * H)
     if p.d_bias and reset_after:
         p.d_recurrent_bias = p.d_bias + 3 * p.seq.H
     with nogil:

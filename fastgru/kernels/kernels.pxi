@@ -1,10 +1,10 @@
 """The compiled kernels for one element type and one instruction set.
 
 Every kernel works on the caller's memory: one GIL release per call, and inside it no allocation and no Python object.
-Shapes are checked by the layers that call them.
+What a call is handed is checked before it: type, order and size of each array.
 """
 
-from fastgru.kernels._runtime cimport MEETING_NUMBERS, MEMBERS_AT_MOST, meet, run_tasks, run_together, task_function
+from fastgru.kernels._runtime cimport BARRIER_NUMBERS, TEAM_MEMBERS, barrier_wait, run_tasks, run_team, task_function
 
 include "arrays.pxi"
 include "blas.pxi"

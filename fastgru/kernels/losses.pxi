@@ -13,11 +13,11 @@ def binary_crossentropy(ndarray t not None, ndarray p not None, ndarray losses n
     losses = -mean_j (t_j log p_j + (1 - t_j) log(1 - p_j)),   gradient_j = (p_j - t_j) / (p_j (1 - p_j) C)
     """
     cdef Py_ssize_t i, j
-    cdef const real *label = numbers_of(t, 2)
-    cdef const real *row = numbers_of(p, 2)
-    cdef real *loss = memory_of(losses, 1)
-    cdef real *d = memory_of(gradient, 2)
-    cdef Py_ssize_t N = p.shape[0], C = p.shape[1]
+    cdef Py_ssize_t N = size_of(p, 0), C = size_of(p, 1)
+    cdef const real *label = matrix_of(t, "t", N, C)
+    cdef const real *row = matrix_of(p, "p", N, C)
+    cdef real *loss = vector_into(losses, "losses", N)
+    cdef real *d = matrix_into(gradient, "gradient", N, C)
     cdef double total
     cdef real q
     with nogil:
@@ -37,11 +37,11 @@ def categorical_crossentropy(ndarray t not None, ndarray p not None, ndarray los
     losses = -sum_j t_j log(p_j / s),   gradient_k = (sum_j t_j) / s - t_k / p_k, over the j that were not moved
     """
     cdef Py_ssize_t i, j
-    cdef const real *label = numbers_of(t, 2)
-    cdef const real *row = numbers_of(p, 2)
-    cdef real *loss = memory_of(losses, 1)
-    cdef real *d = memory_of(gradient, 2)
-    cdef Py_ssize_t N = p.shape[0], C = p.shape[1]
+    cdef Py_ssize_t N = size_of(p, 0), C = size_of(p, 1)
+    cdef const real *label = matrix_of(t, "t", N, C)
+    cdef const real *row = matrix_of(p, "p", N, C)
+    cdef real *loss = vector_into(losses, "losses", N)
+    cdef real *d = matrix_into(gradient, "gradient", N, C)
     cdef real total, counted, q
     with nogil:
         for i in range(N):
@@ -66,11 +66,11 @@ def sparse_categorical_crossentropy(
 ) -> bool:
     """`categorical_crossentropy` for the numbers (N,) of the classes; False where one is not from 0 to C - 1."""
     cdef Py_ssize_t i, j
-    cdef const long long *label = labels_of(labels)
-    cdef const real *row = numbers_of(p, 2)
-    cdef real *loss = memory_of(losses, 1)
-    cdef real *d = memory_of(gradient, 2)
-    cdef Py_ssize_t N = p.shape[0], C = p.shape[1]
+    cdef Py_ssize_t N = size_of(p, 0), C = size_of(p, 1)
+    cdef const long long *label = labels_of(labels, N)
+    cdef const real *row = matrix_of(p, "p", N, C)
+    cdef real *loss = vector_into(losses, "losses", N)
+    cdef real *d = matrix_into(gradient, "gradient", N, C)
     cdef real total, slope, q
     with nogil:
         for i in range(N):

@@ -1,8 +1,14 @@
 # The optimizers' updates, each one pass over flat arrays of all parameters. Every update first shrinks the weights:
 # w -= decay w, with decay = weight_decay * learning_rate. The new weights go to another array, so that who reads the
-# old ones meanwhile is not disturbed.
+# old ones meanwhile is not disturbed. Denormals count as zero: what an optimizer remembers of gradients that have become
+# zero, as of the words of an embedding that no longer occur, decays into them and would stay there.
 
 from libc.math cimport sqrt as sqrt_real
+from libc.stdint cimport uint64_t
+
+cdef extern from "denormals.h" nogil:
+    uint64_t flush_denormals()
+    void restore_denormals(uint64_t before)
 
 cdef enum:
     UPDATE_BLOCK = 32768  # numbers in one task: some 10 us of work, fewer are not worth waking a thread
@@ -10,6 +16,7 @@ cdef enum:
 
 
 cdef struct Update:
+    task_function block  # of a task
     Py_ssize_t size
     const real *w        # weights
     real *u              # updated weights
@@ -113,12 +120,15 @@ cdef void adam_block(void *context, int block) noexcept nogil:
             u[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(v[i]) + epsilon)
 
 
-cdef int check_sizes(ndarray values, tuple others) except -1:
-    """ValueError where an array has not as many numbers as the weights."""
-    for other in others:
-        if other is not None and (<ndarray>other).shape[0] != values.shape[0]:
-            raise ValueError(f"Kernels: expected {values.shape[0]} numbers, as many as weights, got {other.shape[0]}.")
-    return 0
+cdef void update_block(void *context, int block) noexcept nogil:
+    cdef uint64_t before = flush_denormals()
+    (<Update *>context).block(context, block)  # by its address: no compiler takes a part of it out from in between
+    restore_denormals(before)
+
+
+cdef void run_update(Update *p, task_function block, int threads) noexcept nogil:
+    p.block = block
+    run_tasks(update_block, p, <int>pieces(p.size, UPDATE_BLOCK), threads)
 
 
 def sgd(
@@ -128,12 +138,13 @@ def sgd(
     """SGD; momentums is None where the momentum is 0."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.u, p.g, p.size = numbers_of(values, 1), memory_of(updated, 1), numbers_of(gradients, 1), values.shape[0]
-    p.m = memory_of(momentums, 1)
-    check_sizes(values, (updated, gradients, momentums))
+    p.size = size_of(values, 0)
+    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
+    p.g = vector_of(gradients, "gradients", p.size)
+    p.m = vector_into(momentums, "momentums", p.size)
     p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
     with nogil:
-        run_tasks(sgd_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+        run_update(&p, sgd_block, threads)
 
 
 def rmsprop(
@@ -144,13 +155,15 @@ def rmsprop(
     """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.u, p.g, p.size = numbers_of(values, 1), memory_of(updated, 1), numbers_of(gradients, 1), values.shape[0]
-    p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(averages, 1)
-    check_sizes(values, (updated, gradients, velocities, momentums, averages))
+    p.size = size_of(values, 0)
+    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
+    p.g = vector_of(gradients, "gradients", p.size)
+    p.v, p.m = vector_into(velocities, "velocities", p.size), vector_into(momentums, "momentums", p.size)
+    p.a = vector_into(averages, "averages", p.size)
     p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
     p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
     with nogil:
-        run_tasks(rmsprop_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+        run_update(&p, rmsprop_block, threads)
 
 
 def adam(
@@ -161,10 +174,12 @@ def adam(
     """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
     cdef Update p
     memset(&p, 0, sizeof(p))
-    p.w, p.u, p.g, p.size = numbers_of(values, 1), memory_of(updated, 1), numbers_of(gradients, 1), values.shape[0]
-    p.m, p.v, p.a = memory_of(momentums, 1), memory_of(velocities, 1), memory_of(maxima, 1)
-    check_sizes(values, (updated, gradients, momentums, velocities, maxima))
+    p.size = size_of(values, 0)
+    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
+    p.g = vector_of(gradients, "gradients", p.size)
+    p.m, p.v = vector_into(momentums, "momentums", p.size), vector_into(velocities, "velocities", p.size)
+    p.a = vector_into(maxima, "maxima", p.size)
     p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
     p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
     with nogil:
-        run_tasks(adam_block, &p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+        run_update(&p, adam_block, threads)

@@ -1,6 +1,6 @@
 /* A thread pool for short tasks: pool_run(task, context, n, threads) calls task(context, i) for i in 0..n-1 on up to
- * `threads` threads, the caller's among them, and returns when all are done. pool_run_together calls task(context, i) on
- * several threads at the same time, so that they may wait for each other with pool_meet.
+ * `threads` threads, the caller's among them, and returns when all are done. pool_run_team calls task(context, i) on
+ * several threads at the same time, so that they may wait for each other with barrier_wait.
  *
  * Why not a standard executor: handing a task to a Python thread costs some 30 us, as much as a small layer takes; a
  * worker that has just finished looks for the next job for a fraction of a millisecond before it sleeps, and
@@ -12,30 +12,33 @@
 #define FASTGRU_POOL_H
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 typedef void (*pool_task)(void *context, int index);
 
-enum { POOL_SPINS = 20000, POOL_PATIENCE = 500 };
+/* Rounds of looking before a thread sleeps, which the system may take long to wake again: at most a fraction of a
+ * millisecond, for the one it waits for may have no processor, and under a quota looking uses up what that one needs. */
+enum { POOL_SPINS = 20000, BARRIER_SPINS = 2000, TEAM_SPINS = 500 };
 
 static struct {
     pthread_mutex_t owner;    /* held by whoever has a job in the pool */
-    pthread_mutex_t lock;     /* guards entering and leaving a job, and the sleepers' conditions */
-    pthread_cond_t work, done;
+    pthread_mutex_t lock;     /* guards entering and leaving a job, and all conditions */
+    pthread_cond_t work;      /* a job, or the start of a team */
+    pthread_cond_t done;      /* the last worker has left */
+    pthread_cond_t arrived;   /* somebody for whom a member sleeps is at the barrier */
     int workers;              /* threads started so far */
     atomic_uint job_number;   /* grows with every job */
     atomic_int next, active;  /* next task to take; workers that are inside the job */
-    int places;               /* workers that may still enter the job */
-    int together;             /* whether all of them run at the same time, each one task */
-    atomic_int begun;         /* if so, whether it is known how many they are */
+    int open_slots;           /* workers that may still enter the job */
+    int is_team;              /* whether all of them run at the same time, each one task */
+    atomic_int team_started;  /* if so, whether it is known how many they are */
     int n;
     pool_task task;
     void *context;
 } pool = {.owner = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER,
-          .done = PTHREAD_COND_INITIALIZER};
+          .done = PTHREAD_COND_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
 static inline void pool_relax(void)
 {
@@ -51,25 +54,33 @@ static void pool_take_tasks(void)
     for (int i; (i = atomic_fetch_add(&pool.next, 1)) < pool.n;) pool.task(pool.context, i);
 }
 
+/* The one task of a worker in a team, once it is known how many are in it. */
+static void pool_join_team(void)
+{
+    const int member = atomic_fetch_add(&pool.next, 1);
+    for (int spin = 0; spin < BARRIER_SPINS && !atomic_load(&pool.team_started); spin++) pool_relax();
+    if (!atomic_load(&pool.team_started)) {
+        pthread_mutex_lock(&pool.lock);
+        while (!atomic_load(&pool.team_started)) pthread_cond_wait(&pool.work, &pool.lock);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    pool.task(pool.context, member);
+}
+
 static void *pool_worker(void *argument)
 {
-    unsigned seen = (unsigned)(size_t)argument; /* the last job before the worker */
+    unsigned last_job = (unsigned)(size_t)argument; /* the last one before the worker */
     for (;;) {
-        for (int spin = 0; spin < POOL_SPINS && atomic_load(&pool.job_number) == seen; spin++) pool_relax();
+        for (int spin = 0; spin < POOL_SPINS && atomic_load(&pool.job_number) == last_job; spin++) pool_relax();
         pthread_mutex_lock(&pool.lock);
-        while (atomic_load(&pool.job_number) == seen) pthread_cond_wait(&pool.work, &pool.lock);
-        seen = atomic_load(&pool.job_number);
-        const int enters = pool.places > 0;
-        if (enters) pool.places--, atomic_fetch_add(&pool.active, 1);
+        while (atomic_load(&pool.job_number) == last_job) pthread_cond_wait(&pool.work, &pool.lock);
+        last_job = atomic_load(&pool.job_number);
+        const int enters = pool.open_slots > 0;
+        if (enters) pool.open_slots--, atomic_fetch_add(&pool.active, 1);
         pthread_mutex_unlock(&pool.lock);
         if (!enters) continue;
-        if (pool.together) {
-            const int i = atomic_fetch_add(&pool.next, 1);
-            while (!atomic_load(&pool.begun)) pool_relax();
-            pool.task(pool.context, i);
-        } else {
-            pool_take_tasks();
-        }
+        if (pool.is_team) pool_join_team();
+        else pool_take_tasks();
         if (atomic_fetch_sub(&pool.active, 1) == 1) {
             pthread_mutex_lock(&pool.lock);
             pthread_cond_signal(&pool.done);
@@ -86,8 +97,9 @@ static void pool_forked(void)
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.work, NULL);
     pthread_cond_init(&pool.done, NULL);
+    pthread_cond_init(&pool.arrived, NULL);
     pool.workers = 0;
-    pool.places = 0;
+    pool.open_slots = 0;
     atomic_store(&pool.active, 0);
 }
 
@@ -106,30 +118,34 @@ static void pool_grow(int count)
 }
 
 /* Let up to `helpers` workers into a job whose first task not yet taken is `next`. */
-static void pool_open(pool_task task, void *context, int n, int helpers, int together, int next)
+static void pool_open(pool_task task, void *context, int n, int helpers, int is_team, int next)
 {
     if (pool.workers < helpers) pool_grow(helpers);
     pthread_mutex_lock(&pool.lock);
     pool.task = task;
     pool.context = context;
     pool.n = n;
-    pool.places = helpers;
-    pool.together = together;
-    atomic_store(&pool.begun, 0);
+    pool.open_slots = helpers;
+    pool.is_team = is_team;
+    atomic_store(&pool.team_started, 0);
     atomic_store(&pool.next, next);
     atomic_fetch_add(&pool.job_number, 1);
     pthread_cond_broadcast(&pool.work);
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* Nobody enters any more: a worker that the system has not run yet must not be waited for. Returns how many are inside. */
-static int pool_close(void)
+/* Nobody enters any more: a worker that the system has not run yet must not be waited for. A team starts, as many as
+ * `members` then says. */
+static void pool_close(int *members)
 {
     pthread_mutex_lock(&pool.lock);
-    pool.places = 0;
-    const int inside = atomic_load(&pool.active);
+    pool.open_slots = 0;
+    if (members) {
+        *members = 1 + atomic_load(&pool.active);
+        atomic_store(&pool.team_started, 1);
+        pthread_cond_broadcast(&pool.work);
+    }
     pthread_mutex_unlock(&pool.lock);
-    return inside;
 }
 
 /* Wait until all workers have left the job. */
@@ -151,12 +167,12 @@ static void pool_run(pool_task task, void *context, int n, int threads)
     }
     pool_open(task, context, n, helpers, 0, 0);
     pool_take_tasks();
-    pool_close();
+    pool_close(NULL);
     pool_finish();
 }
 
 /* `members` receives how many run, before any of them does: those that were there at once, and always the caller. */
-static void pool_run_together(pool_task task, void *context, int threads, int *members)
+static void pool_run_team(pool_task task, void *context, int threads, int *members)
 {
     *members = 1;
     if (threads <= 1 || pthread_mutex_trylock(&pool.owner)) {
@@ -164,26 +180,44 @@ static void pool_run_together(pool_task task, void *context, int threads, int *m
         return;
     }
     pool_open(task, context, 0, threads - 1, 1, 1);
-    for (int spin = 0; spin < POOL_PATIENCE && atomic_load(&pool.active) < threads - 1; spin++) pool_relax();
-    *members += pool_close();
-    atomic_store(&pool.begun, 1);
+    for (int spin = 0; spin < TEAM_SPINS && atomic_load(&pool.active) < threads - 1; spin++) pool_relax();
+    pool_close(members);
     task(context, 0);
     pool_finish();
 }
 
-/* Wait until all members have arrived here for the `count`th time. arrivals has POOL_ARRIVALS numbers that are zero at
- * first: each member has a line of the cache, of the longest there are, that nobody else writes. */
-enum { POOL_MEMBERS = 16, POOL_LINE = 128 / sizeof(int), POOL_ARRIVALS = (POOL_MEMBERS + 2) * POOL_LINE };
+/* Of each member a line of the cache, of the longest there are, that says how often it was at the barrier, times 2, and 1
+ * more where somebody sleeps until it comes. A line of nobody's before and behind them all. */
+enum { TEAM_MEMBERS = 16, BARRIER_LINE = 128 / sizeof(int), BARRIER_NUMBERS = (TEAM_MEMBERS + 2) * BARRIER_LINE };
 
-static inline void pool_meet(int *arrivals, int member, int members, int count)
+static inline int *barrier_count(int *barrier, int member) { return barrier + (member + 1) * BARRIER_LINE; }
+
+/* Sleep until a member's count is no less than this. */
+static void barrier_sleep(int *count, int least)
 {
-    arrivals += POOL_LINE;
-    __atomic_store_n(arrivals + member * POOL_LINE, count, __ATOMIC_RELEASE);
-    for (int other = 0; other < members; other++)
-        for (int spin = 1; __atomic_load_n(arrivals + other * POOL_LINE, __ATOMIC_ACQUIRE) < count; spin++) {
-            pool_relax();
-            if (spin % POOL_PATIENCE == 0) sched_yield(); /* perhaps somebody else's thread stands in the way */
-        }
+    pthread_mutex_lock(&pool.lock);
+    for (int seen; (seen = __atomic_load_n(count, __ATOMIC_ACQUIRE)) < least;) {
+        const int with_sleeper = seen | 1;
+        if (__atomic_compare_exchange_n(count, &seen, with_sleeper, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            pthread_cond_wait(&pool.arrived, &pool.lock);
+    }
+    pthread_mutex_unlock(&pool.lock);
+}
+
+/* Wait until all members of a team have arrived here for the `turn`th time. The barrier's BARRIER_NUMBERS numbers are zero
+ * at first. */
+static inline void barrier_wait(int *barrier, int member, int members, int turn)
+{
+    if (__atomic_exchange_n(barrier_count(barrier, member), 2 * turn, __ATOMIC_ACQ_REL) & 1) {
+        pthread_mutex_lock(&pool.lock);
+        pthread_cond_broadcast(&pool.arrived);
+        pthread_mutex_unlock(&pool.lock);
+    }
+    for (int other = 0; other < members; other++) {
+        int *count = barrier_count(barrier, other), spin = 0;
+        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < 2 * turn && spin < BARRIER_SPINS) pool_relax(), spin++;
+        if (spin == BARRIER_SPINS) barrier_sleep(count, 2 * turn);
+    }
 }
 
 #endif

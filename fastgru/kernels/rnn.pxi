@@ -297,17 +297,33 @@ cdef void rnn_pack_backward_task(void *context, int part) noexcept nogil:
         pack_transposed(part, PACK_TASKS, N, p.seq.F, p.kernel, N, 0, out + packed_numbers(N, H))
 
 
+cdef Py_ssize_t rnn_packed_numbers(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N) noexcept nogil:
+    return larger(packed_numbers(F, N) + packed_numbers(H, N), packed_numbers(N, H) + packed_numbers(N, F))
+
+
 def rnn_pack_size(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N) -> int:
     """Numbers of the packed weights, whether for the forward or the backward pass."""
-    return larger(packed_numbers(F, N) + packed_numbers(H, N), packed_numbers(N, H) + packed_numbers(N, F))
+    return rnn_packed_numbers(F, H, N)
+
+
+cdef int rnn_take_weights(RNN *p, ndarray kernel, ndarray recurrent_kernel) except -1:
+    """kernel (F, N) and recurrent_kernel (H, N), which says what H and N are: N = 4H or H."""
+    cdef Py_ssize_t H = size_of(recurrent_kernel, 0), N = size_of(recurrent_kernel, 1)
+    if N != H:
+        N = 4 * H
+    p.seq.H, p.sums = H, N
+    p.kernel = matrix_of(kernel, "kernel", p.seq.F, N)
+    p.recurrent_kernel = matrix_of(recurrent_kernel, "recurrent_kernel", H, N)
+    return check_not_empty(recurrent_kernel, "recurrent_kernel")
 
 
 def rnn_pack(ndarray kernel not None, ndarray recurrent_kernel not None, ndarray packed not None):
     """Pack kernel (F, N) and recurrent_kernel (H, N) for the tiles of `rnn_forward`."""
     cdef RNN p
     memset(&p, 0, sizeof(p))
-    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), memory_of(packed, 1)
-    p.seq.F, p.seq.H, p.sums = kernel.shape[0], recurrent_kernel.shape[0], kernel.shape[1]
+    p.seq.F = size_of(kernel, 0)
+    rnn_take_weights(&p, kernel, recurrent_kernel)
+    p.packed = vector_into(packed, "packed", rnn_packed_numbers(p.seq.F, p.seq.H, p.sums))
     with nogil:
         rnn_pack_forward(&p, 0, 1)
 
@@ -344,6 +360,15 @@ cdef Py_ssize_t rnn_lay_out(RNN *p, bint keep, real *memory) noexcept nogil:
     return numbers + p.seq.B * p.block * p.row + LANES  # behind a row of gates, add_transposed reads on
 
 
+cdef int check_cells(bint lstm, bint last, bint others) except -1:
+    """ValueError unless an LSTM has where its last cell goes, and a SimpleRNN nothing of a cell."""
+    if lstm and not last:
+        raise ValueError("Kernels, last_cell: expected an array, since the kernels are an LSTM's, got None.")
+    if not lstm and (last or others):
+        raise ValueError("Kernels: expected None for all that a cell has, since the kernels are a SimpleRNN's.")
+    return 0
+
+
 cdef RNN rnn_call(
     ndarray x, ndarray kernel, ndarray recurrent_kernel, ndarray packed, ndarray h0, ndarray c0, ndarray mask,
     int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint keep, ndarray memory,
@@ -351,15 +376,15 @@ cdef RNN rnn_call(
     """What the forward and the backward pass share."""
     cdef RNN p
     memset(&p, 0, sizeof(p))
-    p.seq.x, p.seq.mask, p.h0, p.c0 = numbers_of(x, 3), mask_of(mask), numbers_of(h0, 2), numbers_of(c0, 2)
-    p.kernel, p.recurrent_kernel, p.packed = numbers_of(kernel, 2), numbers_of(recurrent_kernel, 2), packed_of(packed, keep)
-    p.seq.B, p.seq.T, p.seq.F = x.shape[0], x.shape[1], x.shape[2]
-    p.seq.H, p.sums = recurrent_kernel.shape[0], kernel.shape[1]
+    take_sequences(&p.seq, x, mask)
+    rnn_take_weights(&p, kernel, recurrent_kernel)
+    p.h0, p.c0 = matrix_of(h0, "h0", p.seq.B, p.seq.H), matrix_of(c0, "c0", p.seq.B, p.seq.H)
+    p.packed = packed_of(packed, rnn_packed_numbers(p.seq.F, p.seq.H, p.sums), keep)
     p.seq.go_backwards, p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
     p.activation, p.recurrent_activation = activation, recurrent_activation
     if not p.packed:
-        fetch_blas()
-    check_workspace(memory, rnn_lay_out(&p, keep, memory_of(memory, 1)))
+        fetch_blas(largest_size(&p.seq, 5 * p.seq.H))
+    check_workspace(memory, rnn_lay_out(&p, keep, vector_into(memory, "memory", size_of(memory, 0))))
     return p
 
 
@@ -368,6 +393,7 @@ def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_
     same memory."""
     cdef RNN p
     cdef real anything
+    check_positive((B, T, F, H, N))
     memset(&p, 0, sizeof(p))
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.sums = B, T, F, H, N
     return rnn_lay_out(&p, keep, &anything)
@@ -392,8 +418,10 @@ cdef class RNNForward:
         self.p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
                           go_backwards, zero_output_for_mask, keep, memory)
         self.stale = keep and packed is not None
-        self.p.bias, self.p.seq.y = numbers_of(bias, 1), memory_of(y, 3)
-        self.p.last, self.p.last_cell = memory_of(last, 2), memory_of(last_cell, 2)
+        cdef Py_ssize_t B = self.p.seq.B, H = self.p.seq.H
+        self.p.bias, self.p.seq.y = vector_of(bias, "bias", self.p.sums), sequences_into(y, "y", B, self.p.seq.T, H)
+        self.p.last, self.p.last_cell = matrix_into(last, "last", B, H), matrix_into(last_cell, "last_cell", B, H)
+        check_cells(self.p.lstm, last_cell is not None, c0 is not None)
 
     cdef Tasks ready(self, int threads) noexcept nogil:
         """What is left to do when the weights are packed."""
@@ -429,10 +457,14 @@ def rnn_backward(
     cdef RNN p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
                           go_backwards, zero_output_for_mask, True, memory)
     cdef Py_ssize_t weights
-    p.seq.dy, p.d_last, p.d_last_cell = numbers_of(dy, 3), numbers_of(d_last, 2), numbers_of(d_last_cell, 2)
-    p.dx, p.dh0, p.dc0 = memory_of(dx, 3), memory_of(dh0, 2), memory_of(dc0, 2)
-    p.d.kernel, p.d.recurrent_kernel = memory_of(d_kernel, 2), memory_of(d_recurrent_kernel, 2)
-    p.d_bias = memory_of(d_bias, 1)
+    cdef Py_ssize_t B = p.seq.B, T = p.seq.T, F = p.seq.F, H = p.seq.H
+    p.seq.dy, p.d_last = sequences_of(dy, "dy", B, T, H), matrix_of(d_last, "d_last", B, H)
+    p.d_last_cell = matrix_of(d_last_cell, "d_last_cell", B, H)
+    check_cells(p.lstm, p.lstm, c0 is not None or d_last_cell is not None or dc0 is not None)
+    p.dx, p.dh0, p.dc0 = sequences_into(dx, "dx", B, T, F), matrix_into(dh0, "dh0", B, H), matrix_into(dc0, "dc0", B, H)
+    p.d.kernel = matrix_into(d_kernel, "d_kernel", F, p.sums)
+    p.d.recurrent_kernel = matrix_into(d_recurrent_kernel, "d_recurrent_kernel", H, p.sums)
+    p.d_bias = vector_into(d_bias, "d_bias", p.sums)
     weights = (p.d.kernel != NULL) + (p.d.recurrent_kernel != NULL)
     with nogil:
         if p.packed:

@@ -10,6 +10,18 @@ cdef struct Sequences:
     const real *dy                 # (B, T, H) or NULL
 
 
+cdef int take_sequences(Sequences *seq, ndarray x, ndarray mask) except -1:
+    """x (B, T, F), which says what B, T and F are, and mask (B, T) or None."""
+    seq.B, seq.T, seq.F = size_of(x, 0), size_of(x, 1), size_of(x, 2)
+    seq.x, seq.mask = sequences_of(x, "x", seq.B, seq.T, seq.F), mask_of(mask, seq.B, seq.T)
+    return check_not_empty(x, "x")
+
+
+cdef inline Py_ssize_t largest_size(const Sequences *seq, Py_ssize_t row) noexcept nogil:
+    """Of the matrices that BLAS multiplies, and of the steps from row to row in them; `row` is the gates' row."""
+    return larger(larger(seq.B * seq.T, seq.T * seq.F), row)
+
+
 cdef inline Py_ssize_t weights_numbers(const Sequences *seq, Py_ssize_t columns) noexcept nogil:
     """Of the input and the recurrent kernel together."""
     return (seq.F + seq.H) * columns

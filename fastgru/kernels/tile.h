@@ -35,6 +35,14 @@ static inline void lanes_put(ptrdiff_t lanes, const vm_real *from, vm_real *to)
     else for (ptrdiff_t l = 0; l < lanes; l++) to[l] = from[l];
 }
 
+static inline tile_vector lanes_get(ptrdiff_t lanes, const vm_real *from)
+{
+    if (lanes == LANES) return AT_CONST(from);
+    tile_vector vector = {0};
+    for (ptrdiff_t l = 0; l < lanes; l++) vector[l] = from[l];
+    return vector;
+}
+
 static inline void lanes_add(ptrdiff_t lanes, const vm_real *from, vm_real *to)
 {
     if (lanes == LANES) AT(to) += AT_CONST(from);
@@ -108,7 +116,7 @@ TILE_INLINE void tile_take(const int rows, const int split, const int v, tile_ve
 /* See tile_gates. */
 TILE_INLINE void tile_gates_rows(const int rows, const int split, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
                                  ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
-                                 const vm_real *packed, vm_real *planes)
+                                 ptrdiff_t lanes, const vm_real *packed, vm_real *planes)
 {
     tile_vector sums[TILE_ROWS][TILE_VECTORS];
     const vm_real *weights = packed + 4 * LANES;
@@ -117,9 +125,9 @@ TILE_INLINE void tile_gates_rows(const int rows, const int split, ptrdiff_t feat
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) {
             const vm_real *row = projected + r * 4 * ldh;
-            sums[r][0] = AT_CONST(row + ldh);
-            sums[r][1] = AT_CONST(row + 2 * ldh);
-            AT(planes + r * LANES) = AT_CONST(row);
+            sums[r][0] = lanes_get(lanes, row + ldh);
+            sums[r][1] = lanes_get(lanes, row + 2 * ldh);
+            AT(planes + r * LANES) = lanes_get(lanes, row);
         }
     } else {
         tile_sums(rows, 3, split, 0, features, x, ldx, weights, 3 * LANES, sums);
@@ -169,12 +177,14 @@ enum { SPLIT_1 = 2, SPLIT_2 = 2, SPLIT_3 = 1, SPLIT_4 = 1 };
 /* planes (4, rows, LANES) = [g z r q] of LANES units before their activations: z and r gather x and h, g the candidate's
  * x, q its h. packed: what z, r, g and q start at (4, LANES), the input weights (features, 3, LANES) with gates z r h,
  * the recurrent weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with
- * what x and the starts have added up to before, and x is not read. */
+ * what x and the starts have added up to before, and x is not read; nor is what lies behind the `lanes` units that there are,
+ * for another thread may be writing there. */
 static __attribute__((noinline)) void tile_gates(int rows, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
                                                  ptrdiff_t units, const vm_real *h, ptrdiff_t ldh,
-                                                 const vm_real *projected, const vm_real *packed, vm_real *planes)
+                                                 const vm_real *projected, ptrdiff_t lanes, const vm_real *packed,
+                                                 vm_real *planes)
 {
-    switch (rows) { TILE_CASES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, packed, planes) }
+    switch (rows) { TILE_CASES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, lanes, packed, planes) }
 }
 
 /* planes (vectors, rows, LANES) = a (rows, k) * packed (k, vectors, LANES). */

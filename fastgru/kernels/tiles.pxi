@@ -11,7 +11,7 @@ cdef extern from "tile.h" nogil:
     void lanes_mix(Py_ssize_t lanes, const real *z, const real *h, const real *g, real *to)
     void bring_near(const real *number)
     void tile_gates(int rows, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units, const real *h,
-                    Py_ssize_t ldh, const real *projected, const real *packed, real *planes)
+                    Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed, real *planes)
     void tile_product(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
                       real *planes)
     void tile_transposed(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b,

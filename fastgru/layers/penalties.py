@@ -12,7 +12,11 @@ from fastgru.types import Array
 def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
     """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
     call.saved["penalty"] = 0.0
-    outputs = layer.forward(call, *inputs)
+    try:
+        outputs = layer.forward(call, *inputs)
+    except Exception:
+        layer.check_inputs(*inputs)  # where an own layer put out another shape than it declared, this names who got it
+        raise
     inside: float = call.saved["penalty"]
     if layer.activity_regularizer is None:
         return outputs, inside

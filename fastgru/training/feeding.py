@@ -46,6 +46,8 @@ def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -
 
 def one_batch(model: Compiled, sources: Sequence[Source]) -> list[Array]:
     """All rows of the inputs as `forward` takes them."""
+    if len(sources) == 1:  # in half the time
+        return [data.whole(sources[0], model.input_dtype)]
     return [data.whole(x, dtype) for x, dtype in zip(sources, model.input_dtypes, strict=True)]
 
 

@@ -57,7 +57,8 @@ class Trainer(Compiled):
         Parameters
         ----------
         x : array_like, or a list or dict of them by input
-            Inputs, samples along the first axis.
+            Inputs, samples along the first axis. Memory maps and data sets of h5py are read batch by batch, here and
+            wherever arrays are taken.
         y : array_like, or a list or dict of them by output
             Targets; None for an output with neither loss nor metrics.
         batch_size : int, optional
@@ -93,7 +94,8 @@ class Trainer(Compiled):
         Raises
         ------
         ValueError
-            For data that do not fit the model; nothing is changed then, but a model without weights may have got them.
+            For data that do not fit the model. Nothing is changed then, but a model without weights may have got them;
+            numbers in files are looked at when their batch comes.
         """
         samples, held_out = feeding.samples(self, x, y, sample_weight), None
         if validation_data is not None:

@@ -46,6 +46,8 @@ def random_gradients(rng, dtype="float32"):
 
 
 def step(optimizer, parameters, gradients):
+    """An update as a training step makes it, with the numbers that were assigned since the last."""
+    parameters.take()
     for weight, gradient in zip(parameters.weights, gradients, strict=True):
         weight.gradient[...] = gradient
     optimizer.apply(parameters)
@@ -275,3 +277,29 @@ def test_bad_arguments_are_named(make, message):
 def test_decay_is_ignored_with_a_warning():
     with pytest.warns(UserWarning, match="'decay' is ignored"):
         optimizers.SGD(decay=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "slot_count", "rates"),
+    [
+        ("sgd", 1, (0.1, 0.9, False, 0.0)),
+        ("rmsprop", 3, (0.1, 0.9, 0.9, 1e-7, 0.0)),
+        ("adam", 3, (0.1, 0.9, 0.999, 1e-7, 0.0)),
+    ],
+)
+def test_an_update_flushes_the_denormals_of_its_slots_and_leaves_the_callers_alone(
+    name, slot_count, rates, n_threads, dtype
+):
+    smallest = np.finfo(dtype).smallest_subnormal
+    size = 100_000  # several tasks
+    slots = [np.full(size, smallest * 5) for _ in range(slot_count)]
+    values, gradients = np.ones(size, dtype), np.zeros(size, dtype)
+    getattr(kernels.module(dtype), name)(values, gradients, *slots, *rates, n_threads)
+    for slot in slots[: 2 if name == "adam" else slot_count]:  # the largest velocity of all is compared, not computed
+        np.testing.assert_array_equal(slot, 0)
+    np.testing.assert_array_equal(values, 1)
+    half = np.full(3, smallest * 4) / 2
+    np.testing.assert_array_equal(half, smallest * 2, "the caller's own denormals are gone")
+    assert np.count_nonzero(half) == 3
