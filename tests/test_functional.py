@@ -133,7 +133,7 @@ def test_activity_penalties_of_all_applications_add_up(rng: np.random.Generator)
     shared = model.get_layer("shared")
     outputs = Model(model.inputs, [node.outputs[0] for node in shared.nodes]).forward(Call(), *data)
     expected = sum(0.01 * np.sum(output**2) / len(output) for output in outputs)
-    assert call.saved["penalty"] == pytest.approx(expected)
+    assert call.penalty == pytest.approx(expected)
 
 
 def test_a_penalty_is_differentiated_where_nothing_else_is(rng: np.random.Generator) -> None:

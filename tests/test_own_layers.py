@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import re
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from arrangements import ARRANGEMENTS
+from layer_checks import gradients_hold
 
 from fastgru import Model, Sequential, config
 from fastgru.layers import GRU, LSTM, Bidirectional, Conv1D, Dense, Input, Layer, TimeDistributed
@@ -212,3 +215,16 @@ def test_a_layer_that_puts_out_another_shape_than_it_declared_is_an_error_that_n
     model = make_model([OfAnotherShape(shape), layer()], declared)
     with pytest.raises(ValueError, match=r"next': (expected input of shape .*, got|the input is empty)"):
         model(np.ones((2, *declared), "float32"))
+
+
+def test_the_layer_of_the_documentation_trains_is_saved_and_has_right_gradients(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[1] / "docs/own-layers.md").read_text()
+    program: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, program)
+    np.testing.assert_array_equal(program["again"](program["x"]), program["model"](program["x"]))
+    assert program["model"].layers[0].scale.value.tolist() != [1, 1, 1]
+    gradients_hold(program["Scale"](2.0, dtype="float64"), rng, rng.normal(size=(2, 4, 3)))

@@ -44,7 +44,17 @@ def test_every_declared_name_exists_once(name: str) -> None:
     assert len(set(module.__all__)) == len(module.__all__)
 
 
-ROOMS = ["activations", "callbacks", "losses", "optimizers"]
+ROOMS = ["activations", "callbacks", "layers", "losses", "ops", "optimizers"]
+FAMILIES = [
+    name for name in ALL if name.startswith("fastgru.layers.") and hasattr(importlib.import_module(name), "__path__")
+]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_completion_offers_the_layers_of_a_family_and_nothing_else(name: str) -> None:
+    family = importlib.import_module(name)
+    assert dir(family) == sorted(family.__all__)
+    assert set(family.__all__) <= set(fastgru.layers.__all__)
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.split(".")[1] in ROOMS])

@@ -21,6 +21,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["AdditiveAttention", "Attention"]
+
 _MASKED = 1e9  # what Keras takes off the score of a masked step
 
 
@@ -134,27 +136,29 @@ class Attention(Seeded):
         if counts is not None:
             np.subtract(weights, _MASKED, out=weights, where=~counts)
         activate(activations.softmax, weights)
-        applied, kept = weights, None
+        applied, survivors = weights, None
         if call.training and self.dropout > 0:
-            kept = keep_mask(self._generator, weights.shape, self.dropout, self.dtype)
-            applied = weights * kept
+            survivors = keep_mask(self._generator, weights.shape, self.dropout, self.dtype)
+            applied = weights * survivors
         y = np.matmul(applied, value, out=call.buffer("y", shape, self.dtype))
         if call.mask is not None:
             y *= call.mask[..., None]
-        call.saved.update(inputs=inputs, weights=weights, applied=applied, kept=kept)
+        call.saved.update(inputs=inputs, weights=weights, applied=applied, survivors=survivors)
         return y
 
     def backward(self, call: Call, *d_outputs: Array | None) -> tuple[Array, ...]:
         (dy,) = d_outputs
         assert dy is not None
-        inputs, weights, applied, kept = (call.saved[name] for name in ("inputs", "weights", "applied", "kept"))
+        inputs, weights, applied, survivors = (
+            call.saved[name] for name in ("inputs", "weights", "applied", "survivors")
+        )
         query, value, key = (*inputs, inputs[-1])[:3]
         if call.mask is not None:
             dy = dy * call.mask[..., None]
         d_value = np.matmul(applied.transpose(0, 2, 1), dy, out=call.buffer("d_value", value.shape, self.dtype))
         d_scores = np.matmul(dy, value.transpose(0, 2, 1), out=call.buffer("d_scores", weights.shape, self.dtype))
-        if kept is not None:
-            d_scores *= kept
+        if survivors is not None:
+            d_scores *= survivors
         derive(activations.softmax, weights, d_scores)
         d_query, d_key = self._score_gradients(call, query, key, d_scores)
         if len(inputs) == 2:
@@ -174,7 +178,7 @@ class Attention(Seeded):
             scores *= call.value(self.scale)
 
     def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:
-        """Gradients of query and key from those of the scores; adds the weights' own."""
+        """Gradients of query and key from those of the scores; adds those of the weights."""
         if self.score_mode == "concat":
             d_query, d_key, d_sizes = self._score_sums_gradients(call, query, key, self.scale, d_scores)
             assert self.concat_score_weight is not None

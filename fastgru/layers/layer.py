@@ -7,21 +7,18 @@ runs the layer (one to each thread that calls it), so a layer can be used by sev
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import initializers, kernels, regularizers
+from fastgru import kernels, regularizers
 from fastgru.checks import real_numbers
-from fastgru.constraints import Constraint
 from fastgru.layers.options import RegularizerLike, declared
-from fastgru.layers.symbolic import Masks, Node, SymbolicTensor, is_symbolic, stand_ins
-from fastgru.layers.weight import Publication, Weight, capture, publish, published
+from fastgru.layers.symbolic import Node, SymbolicTensor, draw, is_symbolic
+from fastgru.layers.weight import Publication, Weight, capture, published
+from fastgru.layers.weighted import Weighted
 from fastgru.layers.workspace import Call, Workspaces
 from fastgru.moved import attributes
 from fastgru.naming import unique_name
@@ -29,27 +26,7 @@ from fastgru.registry import serialize
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
-_filled = ContextVar("filled", default=True)
-_room: ContextVar[list[int] | None] = ContextVar("room", default=None)
-
-
-def _unique(weights: list[Weight]) -> list[Weight]:
-    """Each weight where it is met first: a layer may stand in two models, one inside the other."""
-    return list({id(weight): weight for weight in weights}.values())
-
-
-@contextmanager
-def unfilled_weights(limit: int | None = None) -> Iterator[None]:
-    """Inside, new weights are zeros and nothing is drawn from the random stream: their numbers come from a file.
-
-    ValueError, before memory is taken, where the new weights are more than `limit` numbers in all.
-    """
-    before = _filled.set(False), _room.set(None if limit is None else [limit])
-    try:
-        yield
-    finally:
-        _filled.reset(before[0])
-        _room.reset(before[1])
+__all__ = ["Layer", "dtype_name"]
 
 
 def dtype_name(dtype: Any) -> str:
@@ -62,11 +39,21 @@ def dtype_name(dtype: Any) -> str:
     return name
 
 
-class Layer:
+class Layer(Weighted):
     """Base of all layers.
 
-    A subclass writes `build`, `forward`, `backward`, `compute_output_shape` and `get_config`. One that merges several
-    inputs sets `takes_list`: its `build` and `compute_output_shape` get a list of shapes, and users may give it a list.
+    A layer of your own defines (docs/own-layers.md has an example):
+
+    - ``build(input_shape)``, if it has weights: makes them with `add_weight` and sets `built`
+    - ``compute_output_shape(input_shape)``, if it is not the input's
+    - ``forward(call, *inputs)``: the outputs, with the weights as ``call.value(weight)`` reads them; what the backward
+      pass needs goes into ``call.saved``, see `fastgru.layers.workspace.Call`
+    - ``backward(call, *d_outputs)``, for training: the gradients of the inputs; those of the weights are added to
+      `Weight.gradient`, which is None for a weight that is not trained
+    - ``get_config()``, if it has options and is saved
+
+    One that merges several inputs sets `takes_list`: its `build` and `compute_output_shape` get a list of shapes, and
+    users may give it a list.
 
     Parameters
     ----------
@@ -154,7 +141,7 @@ class Layer:
         return input_shape
 
     def compute_mask(self, call: Call, *inputs: Array) -> Any:
-        """The mask of the first output (a tuple of masks for a model with several), asked for after `forward`.
+        """The mask of the first output (a tuple of masks for a model with several), which is read after `forward`.
 
         A layer that treats every step alike passes its input's on; one whose output has other steps returns None.
         """
@@ -186,7 +173,7 @@ class Layer:
         )
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
-        """Gradients of the inputs, given those of the outputs; adds the weights' own into `Weight.gradient`.
+        """Gradients of the inputs from those of the outputs; adds those of the weights to `Weight.gradient`.
 
         Returns an array for one input, a tuple for several; may be None where `call.input_gradient` is False.
         """
@@ -214,98 +201,17 @@ class Layer:
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.
 
-        ``("", weights)`` are the layer's own; an inner layer (``("forward_layer", layer)``) or a list of them
+        ``("", weights)`` are those of the layer itself; an inner layer (``("forward_layer", layer)``) or a list of them
         (``("layers", layers)``) describes itself further.
         """
         return [("", self._weights)]
 
     # --- what every layer has ---------------------------------------------------------------------
 
-    def add_weight(
-        self,
-        name: str,
-        shape: tuple[int, ...],
-        initializer: Any = "glorot_uniform",
-        regularizer: Regularizer | None = None,
-        constraint: Constraint | None = None,
-        trainable: bool = True,
-    ) -> Weight:
-        """Create a weight, in the order in which Keras lists them; ValueError once the layer is built."""
-        if self.built:
-            raise ValueError(f"Layer {self.name!r} is built already and takes no further weight {name!r}.")
-        room = _room.get()
-        if room is not None:
-            room[0] -= math.prod(shape)
-            if room[0] < 0:
-                raise ValueError(
-                    f"Layer {self.name!r}: its weight {name!r} of shape {shape} is larger than what the file holds."
-                )
-        first = initializers.get(initializer if _filled.get() else "zeros")
-        value = np.asarray(first(shape, dtype=self.dtype), order="C")
-        weight = Weight(value, name, f"{self.name}/{name}", trainable, regularizer, constraint)
-        self._weights.append(weight)
-        return weight
-
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for layer in self.sublayers:
-            layer.trainable = self._trainable
-
     @property
     def sublayers(self) -> list[Layer]:
         """The layers inside this one (none, but for models and wrappers)."""
         return []
-
-    @property
-    def weights(self) -> list[Weight]:
-        """All weights in Keras's order, each once."""
-        return _unique(self._weights + [weight for layer in self.sublayers for weight in layer.weights])
-
-    @property
-    def trainable_weights(self) -> list[Weight]:
-        if not self.trainable:
-            return []
-        own = [weight for weight in self._weights if weight.trainable]
-        return _unique(own + [weight for layer in self.sublayers for weight in layer.trainable_weights])
-
-    @property
-    def non_trainable_weights(self) -> list[Weight]:
-        trained = {id(weight) for weight in self.trainable_weights}
-        return [weight for weight in self.weights if id(weight) not in trained]
-
-    def get_weights(self) -> list[Array]:
-        """Copies of all weights, of one version."""
-        return [value.copy() for value in capture(self.weights)[1].values()]
-
-    def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
-        """Replace all weights, or none where a number or a shape does not fit."""
-        own = self.weights
-        weights = list(weights)
-        if len(weights) != len(own):
-            raise ValueError(f"Layer {self.name!r}: expected {len(own)} weight arrays, got {len(weights)}.")
-        arrays = [
-            real_numbers(new, f"Layer {self.name!r}, weight {weight.name!r}")
-            for weight, new in zip(own, weights, strict=True)
-        ]
-        for weight, new in zip(own, arrays, strict=True):
-            if new.shape != weight.shape:
-                raise ValueError(
-                    f"Layer {self.name!r}, weight {weight.name!r}: expected shape {weight.shape}, got {new.shape}."
-                )
-        publish({weight: np.array(new, weight.dtype, order="C") for weight, new in zip(own, arrays, strict=True)})
-
-    def count_params(self) -> int:
-        """Number of numbers in the weights."""
-        if not self.built:
-            raise ValueError(
-                f"Layer {self.name!r} is not built yet and has no weights to count; call it on data or build it."
-            )
-        return sum(weight.value.size for weight in self.weights)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -332,7 +238,7 @@ class Layer:
         ndarray or SymbolicTensor, or a list of them where the layer has several outputs.
         """
         if type(inputs) is not np.ndarray and is_symbolic(inputs):
-            return self._drawn(inputs, more, mask)
+            return draw(self, inputs, more, mask)
         if self.takes_list and isinstance(inputs, (list, tuple)):
             inputs, more = inputs[0], tuple(inputs[1:])
         arrays = self.as_inputs((inputs, *more))
@@ -340,12 +246,12 @@ class Layer:
             shapes = [array.shape for array in arrays]
             self.build(shapes if self.takes_list else shapes[0])
         self.check_inputs(*arrays)
-        given: tuple[Array | None, ...] = ()
+        as_read: tuple[Array | None, ...] = ()
         if mask is not None:
             masks = mask if isinstance(mask, (list, tuple)) and self.takes_list else [mask]
             pairs = zip(masks, arrays, strict=False)
-            given = tuple([None if one is None else self.as_mask(one, array) for one, array in pairs])
-        return self._new_outputs(arrays, bool(training), given)
+            as_read = tuple([None if one is None else self.as_mask(one, array) for one, array in pairs])
+        return self._new_outputs(arrays, bool(training), as_read)
 
     def _new_outputs(self, arrays: Sequence[Array], training: bool, masks: tuple[Array | None, ...]) -> Any:
         """Outputs in new arrays, a list where `forward` returns several."""
@@ -378,39 +284,20 @@ class Layer:
 
     # --- graphs -------------------------------------------------------------------------------------
 
-    def _drawn(self, inputs: Any, more: Sequence[Any], mask: Any) -> Any:
-        """The outputs of a new node."""
-        tensors = [*self.in_order(inputs), *more]
-        masks: Masks = None if mask is None else tuple(self.in_order(mask))
-        for given in (*tensors, *(one for one in masks or () if one is not None)):
-            if not isinstance(given, SymbolicTensor):
-                raise ValueError(
-                    f"Layer {self.name!r}: expected symbolic tensors, got {type(given).__name__}; give the layer "
-                    "either these or arrays."
-                )
-        if not self.built:
-            shapes = [tensor.shape for tensor in tensors]
-            self.build(shapes if self.takes_list else shapes[0])
-        # the layer may be built for other shapes, and the kernels trust what was checked here
-        self.check_inputs(*stand_ins(tensors))
-        if masks is None and more and not self.takes_list:
-            masks = ()
-        return self.packed(Node(self, tensors, masks, self.compute_output_spec(*tensors)).outputs)
-
     def in_order(self, inputs: Any) -> list[Any]:
         """The inputs, as users nest them, in the order in which `forward` takes them."""
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
-    def packed(self, outputs: Sequence[Any]) -> Any:
+    def as_structure(self, outputs: Sequence[Any]) -> Any:
         """The outputs as users get them: one, or a list of several."""
         return list(outputs) if len(outputs) > 1 else outputs[0]
 
     def compute_output_spec(self, *inputs: SymbolicTensor) -> list[tuple[Shape, str]]:
         """Shape and dtype of each output for symbolic inputs."""
         shapes = [tensor.shape for tensor in inputs]
-        found = self.compute_output_shape(shapes if self.takes_list else shapes[0])
-        several = found and isinstance(found[0], (tuple, list))
-        return [(tuple(shape), self.dtype) for shape in (found if several else [found])]
+        computed = self.compute_output_shape(shapes if self.takes_list else shapes[0])
+        several = computed and isinstance(computed[0], (tuple, list))
+        return [(tuple(shape), self.dtype) for shape in (computed if several else [computed])]
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """The arguments, by position and by name, with which Keras's layer is called for these inputs."""
@@ -437,7 +324,7 @@ class Layer:
     @property
     def output(self) -> Any:
         """What the layer's first application in a graph puts out: a symbolic tensor or a list of them."""
-        return self.packed(self._first_node("output").outputs)
+        return self.as_structure(self._first_node("output").outputs)
 
     def as_input(self, x: npt.ArrayLike) -> Array:
         """`x` of the layer's dtype, as the kernels read it; ValueError where it holds no real numbers."""
@@ -454,12 +341,12 @@ class Layer:
 
     def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
         """The mask of `x` as the layers read it: bool and C-contiguous; ValueError where its shape is not (B, T)."""
-        found = real_numbers(mask, f"Layer {self.name!r}, mask")
-        if found.shape != x.shape[:2]:
+        array = real_numbers(mask, f"Layer {self.name!r}, mask")
+        if array.shape != x.shape[:2]:
             raise ValueError(
-                f"Layer {self.name!r}: expected a mask of shape {x.shape[:2]} (batch, timesteps), got {found.shape}."
+                f"Layer {self.name!r}: expected a mask of shape {x.shape[:2]} (batch, timesteps), got {array.shape}."
             )
-        return np.ascontiguousarray(found, dtype=bool)
+        return np.ascontiguousarray(array, dtype=bool)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -19,6 +19,28 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dot",
+    "ElementwiseMerge",
+    "Extreme",
+    "Maximum",
+    "Merge",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
+]
+
 
 class Merge(Layer):
     """What they share: a list of inputs, whose batch sizes agree.
@@ -55,7 +77,7 @@ def _expanded(x: Array, ndim: int) -> Array:
 
 
 def _summed_to(shape: tuple[int, ...], d: Array) -> Array:
-    """The gradient of an array of this shape, given that of what it was broadcast to (after `_expanded`)."""
+    """The gradient of an array of this shape, from that of what it was broadcast to (after `_expanded`)."""
     full = shape[:1] + (1,) * (d.ndim - len(shape)) + shape[1:]
     axes = tuple(axis for axis, size in enumerate(full) if size == 1 and d.shape[axis] > 1)
     return (d.sum(axis=axes, keepdims=True) if axes else d).reshape(shape)
@@ -78,11 +100,11 @@ class ElementwiseMerge(Merge):
         sizes: list[int | None] = []
         for axis in range(1, ndim):
             # counted from the last axis, as the ranks may differ
-            found = {shape[axis - ndim] for shape in shapes if len(shape) > ndim - axis} - {1}
-            known = found - {None}
-            if len(known) > 1:
+            along = {shape[axis - ndim] for shape in shapes if len(shape) > ndim - axis} - {1}
+            fixed = along - {None}
+            if len(fixed) > 1:
                 self._refuse("shapes that are equal but for sizes of 1", shapes)
-            sizes.append(None if None in found else known.pop() if known else 1)
+            sizes.append(None if None in along else fixed.pop() if fixed else 1)
         return (batch, *sizes)
 
     def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
@@ -167,8 +189,8 @@ class Multiply(ElementwiseMerge):
         factors = [
             x if mask is None else np.where(mask, x, x.dtype.type(1)) for x, mask in zip(inputs, masks, strict=True)
         ]
-        given = [mask for mask in masks if mask is not None]
-        counts = reduce(np.logical_or, given) if len(given) == len(inputs) else None
+        present = [mask for mask in masks if mask is not None]
+        counts = reduce(np.logical_or, present) if len(present) == len(inputs) else None
         call.saved.update(factors=factors, masks=masks, counts=counts)
         np.copyto(y, factors[0])
         for factor in factors[1:]:
@@ -182,7 +204,7 @@ class Multiply(ElementwiseMerge):
         for index, mask in enumerate(masks):
             d = call.buffer(f"d{index}", dy.shape, self.dtype)
             np.copyto(d, dy)
-            # no division by the own factor, which may be 0
+            # no division by the input's factor, which may be 0
             for factor in [*factors[:index], *factors[index + 1 :], mask, counts]:
                 if factor is not None:
                     d *= factor
@@ -256,14 +278,14 @@ class Concatenate(Merge):
             self._refuse(f"inputs with an axis {self.axis} that is not the batch axis", shapes)
         sizes: list[int | None] = [self._batch(shapes)]
         for other in range(1, ndim):
-            found = [shape[other] for shape in shapes]
-            known = {size for size in found if size is not None}
+            along = [shape[other] for shape in shapes]
+            fixed = {size for size in along if size is not None}
             if other == axis:
-                sizes.append(None if None in found else sum(size for size in found if size is not None))
-            elif len(known) > 1:
+                sizes.append(None if None in along else sum(size for size in along if size is not None))
+            elif len(fixed) > 1:
                 self._refuse(f"shapes that are equal but along axis {self.axis}", shapes)
             else:
-                sizes.append(known.pop() if known else None)
+                sizes.append(fixed.pop() if fixed else None)
         return tuple(sizes)
 
     def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
@@ -416,5 +438,5 @@ def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
 
 
 def dot(inputs: Any, axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
-    """`Dot` of a list of two arrays or outputs of layers along the given axes."""
+    """`Dot` of a list of two arrays or outputs of layers along these axes."""
     return Dot(axes, **kwargs)(inputs)

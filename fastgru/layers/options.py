@@ -20,6 +20,30 @@ from typing import Any, TypedDict
 
 from fastgru import activations, checks, constraints, initializers, registry, regularizers
 
+__all__ = [
+    "ActivationLike",
+    "ConstraintLike",
+    "InitializerLike",
+    "LayerOptions",
+    "Option",
+    "PlainOptions",
+    "RegularizerLike",
+    "SharedOptions",
+    "Sizes",
+    "activation",
+    "axes",
+    "constraint",
+    "data_format",
+    "declared",
+    "flag",
+    "initializer",
+    "number",
+    "option",
+    "regularizer",
+    "seed",
+    "size",
+]
+
 # what stands for an object of the package: its name, its config, its class, itself, or a function that does the same
 ActivationLike = str | Mapping[str, Any] | Callable[..., Any] | None
 InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | None
@@ -107,7 +131,7 @@ def _object(get: Callable[[Any], Any], serialize: Callable[[Any], Any]) -> Any:
 
 # typed as what the attribute holds in a layer, as `dataclasses.field` is
 def option(convert: Callable[[Any, str, str], Any] = _as_it_is, **how: Any) -> Any:
-    """An option that is checked and converted as is said here."""
+    """An option with a check and a form in the config."""
     return Option(convert, **how)
 
 

@@ -9,6 +9,8 @@ from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call, aligned_empty
 from fastgru.types import Array
 
+__all__ = ["Arrays", "Packing"]
+
 Arrays = tuple[Array, ...]
 
 

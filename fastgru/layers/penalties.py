@@ -8,26 +8,27 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
+__all__ = ["activity_penalty", "run_backward", "run_forward"]
+
 
 def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
     """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
-    call.saved["penalty"] = 0.0
+    call.penalty = 0.0
     try:
         outputs = layer.forward(call, *inputs)
     except Exception:
         layer.check_inputs(*inputs)  # where an own layer put out another shape than it declared, this names who got it
         raise
-    inside: float = call.saved["penalty"]
     if layer.activity_regularizer is None:
-        return outputs, inside
-    return outputs, inside + activity_penalty(layer, call, outputs)
+        return outputs, call.penalty
+    return outputs, call.penalty + activity_penalty(layer, call, outputs)
 
 
 def activity_penalty(layer: Layer, call: Call, outputs: Any) -> float:
     """That of the layer's own regularizer, besides those of the layers inside."""
     penalty = 0.0
     if layer.activity_regularizer is not None:
-        call.saved["regularized"] = parts = outputs if isinstance(outputs, tuple) else (outputs,)
+        call.regularized = parts = outputs if isinstance(outputs, tuple) else (outputs,)
         penalty = sum(layer.activity_regularizer(part) / len(part) for part in parts)
     return penalty
 
@@ -36,6 +37,6 @@ def run_backward(layer: Layer, call: Call, *d_outputs: Array | None) -> Any:
     """Gradients of a layer's inputs from those of its outputs, to which its activity regularizer adds."""
     regularizer = layer.activity_regularizer
     if regularizer is not None:
-        own = [regularizer.gradient(part) / len(part) for part in call.saved["regularized"]]
-        d_outputs = tuple(new if d is None else d + new for d, new in zip(d_outputs, own, strict=True))
+        gradients = [regularizer.gradient(part) / len(part) for part in call.regularized]
+        d_outputs = tuple(new if d is None else d + new for d, new in zip(d_outputs, gradients, strict=True))
     return layer.backward(call, *d_outputs)

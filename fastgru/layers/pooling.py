@@ -18,6 +18,24 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "AveragePooling",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "GlobalAveragePooling",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalPooling",
+    "MaxPooling",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "Pooling",
+    "PoolingOptions",
+]
+
 
 class PoolingOptions(SharedOptions, total=False):
     """The keyword arguments of a layer that names its `name` itself."""
@@ -94,16 +112,16 @@ class MaxPooling(Pooling):
         assert dy is not None
         windows, largest = call.saved["windows"], call.saved["largest"]
         dy = self._channels_last(dy)
-        given = call.buffer("given", largest.shape, "bool")
-        given.fill(False)
+        taken = call.buffer("taken", largest.shape, "bool")
+        taken.fill(False)
         takes = call.buffer("takes", largest.shape, "bool")
         d_cells = call.buffer("d_cells", largest.shape, self.dtype)
 
         def part(position: Any) -> Array:
             # the whole gradient goes to the first of equally large cells
             np.equal(windows[position], largest, out=takes)
-            np.greater(takes, given, out=takes)
-            np.logical_or(given, takes, out=given)
+            np.greater(takes, taken, out=takes)
+            np.logical_or(taken, takes, out=taken)
             return np.multiply(dy, takes, out=d_cells)
 
         return self._summed_windows(call, call.saved["shape"], part)
@@ -171,7 +189,7 @@ class GlobalPooling(SpatialLayer):
         """What comes out, of an array that keeps the spatial axes."""
         return pooled if self.keepdims else pooled.squeeze(self._axes)
 
-    def _kept(self, dy: Array) -> Array:
+    def _with_spatial_axes(self, dy: Array) -> Array:
         """The gradient of the output with the spatial axes."""
         return dy if self.keepdims else np.expand_dims(dy, self._axes)
 
@@ -188,7 +206,7 @@ class GlobalMaxPooling(GlobalPooling):
         x = call.saved["x"]
         takes = np.equal(x, call.saved["largest"], out=call.buffer("takes", x.shape, "bool"))
         # equally large cells share the gradient, other than in MaxPooling; Keras has it so
-        share = self._kept(dy) / np.maximum(takes.sum(self._axes, keepdims=True, dtype=self.dtype), 1)
+        share = self._with_spatial_axes(dy) / np.maximum(takes.sum(self._axes, keepdims=True, dtype=self.dtype), 1)
         return np.multiply(takes, share, out=call.buffer("dx", x.shape, self.dtype))
 
 
@@ -198,12 +216,12 @@ class GlobalAveragePooling(GlobalPooling):
         call.saved["x"], call.saved["used"] = x, (used := self._used(call))
         if used is None:
             return self._output(x.mean(self._axes, keepdims=True))
-        kept = call.buffer("kept", x.shape, self.dtype)
-        kept.fill(0)  # and not a product with the mask: what is masked may be NaN
-        np.copyto(kept, x, where=used)
+        masked = call.buffer("masked", x.shape, self.dtype)
+        masked.fill(0)  # and not a product with the mask: what is masked may be NaN
+        np.copyto(masked, x, where=used)
         count = used.sum(self._axes, keepdims=True, dtype=self.dtype)
         with np.errstate(invalid="ignore"):  # a row without a step has no mean: NaN, as in Keras
-            return self._output(kept.sum(self._axes, keepdims=True) / count)
+            return self._output(masked.sum(self._axes, keepdims=True) / count)
 
     def _used(self, call: Call) -> Array | None:
         """Which cells count, against the input's shape; None for all."""
@@ -215,9 +233,9 @@ class GlobalAveragePooling(GlobalPooling):
         x, used = call.saved["x"], call.saved["used"]
         dx = call.buffer("dx", x.shape, self.dtype)
         if used is None:
-            np.copyto(dx, self._kept(dy) / (x.size // dy.size))
+            np.copyto(dx, self._with_spatial_axes(dy) / (x.size // dy.size))
             return dx
-        share = self._kept(dy) / np.maximum(used.sum(self._axes, keepdims=True, dtype=self.dtype), 1)
+        share = self._with_spatial_axes(dy) / np.maximum(used.sum(self._axes, keepdims=True, dtype=self.dtype), 1)
         return np.multiply(used, share, out=dx)
 
 

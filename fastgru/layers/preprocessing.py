@@ -1,4 +1,4 @@
-"""Layers that scale their input by numbers given or measured beforehand, or by its own length."""
+"""Layers that scale their input by numbers that are chosen or measured beforehand."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+__all__ = ["Affine", "Normalization", "Rescaling"]
 
 
 class Affine(Layer):
@@ -72,12 +74,12 @@ def _as_list(statistics: Any) -> Any:
 
 @registered("keras.layers")
 class Normalization(Affine):
-    """``(x - mean) / sqrt(variance)`` with statistics that were given, or measured by Keras and stored with the model.
+    """``(x - mean) / sqrt(variance)`` with statistics that are chosen, or measured by Keras and stored with the model.
 
     Parameters
     ----------
     axis : int, sequence of int or None
-        The axes with statistics of their own.
+        The axes that have statistics for each of their places.
     mean, variance : float or array_like, optional
         Both or none; without them the layer has weights for them, and for the number of rows that were counted.
     invert : bool
@@ -105,13 +107,16 @@ class Normalization(Affine):
     def build(self, input_shape: Shape) -> None:
         self._sizes(input_shape)
         if self.mean is None:
-            own = tuple(input_shape[axis] or 0 for axis in self._axes(input_shape))
-            self.moving_mean = self.add_weight("mean", own, "zeros", trainable=False)
-            self.moving_variance = self.add_weight("variance", own, "ones", trainable=False)
+            sizes = tuple(input_shape[axis] or 0 for axis in self._axes(input_shape))
+            self.moving_mean = self.add_weight("mean", sizes, "zeros", trainable=False)
+            self.moving_variance = self.add_weight("variance", sizes, "ones", trainable=False)
             self.add_weight("count", (), "zeros", trainable=False)
         self._rank = len(input_shape)
-        self._kept = self._sizes(input_shape)
+        self._broadcast = self._sizes(input_shape)
         self.built = True
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({"_broadcast": state.get("_kept"), **state})  # its name before 0.2
 
     def _axes(self, shape: Shape) -> list[int]:
         if any(not -len(shape) <= axis < len(shape) for axis in self.axis):
@@ -127,9 +132,10 @@ class Normalization(Affine):
 
     def check_inputs(self, *inputs: Array) -> None:
         super().check_inputs(*inputs)
-        if inputs[0].ndim != self._rank or self._sizes(inputs[0].shape) != self._kept:
+        if inputs[0].ndim != self._rank or self._sizes(inputs[0].shape) != self._broadcast:
             raise ValueError(
-                f"Normalization {self.name!r}: expected input that broadcasts with {self._kept}, got {inputs[0].shape}."
+                f"Normalization {self.name!r}: expected input that broadcasts with {self._broadcast}, "
+                f"got {inputs[0].shape}."
             )
 
     def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
@@ -141,7 +147,7 @@ class Normalization(Affine):
         return (deviation, mean) if self.invert else (1 / deviation, -mean / deviation)
 
     def _beside_input(self, statistics: Array) -> Array:
-        return statistics.reshape(self._kept) if statistics.size == math.prod(self._kept) else statistics
+        return statistics.reshape(self._broadcast) if statistics.size == math.prod(self._broadcast) else statistics
 
 
 __getattr__ = attributes(__name__)

@@ -10,6 +10,8 @@ import numpy as np
 from fastgru import random
 from fastgru.layers.layer import Layer
 
+__all__ = ["Seeded"]
+
 
 class Seeded(Layer):
     """Base of the layers that draw random numbers: with a `seed` from a stream of their own.

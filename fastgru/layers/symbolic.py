@@ -11,6 +11,8 @@ import numpy.typing as npt
 import fastgru
 from fastgru.types import Shape
 
+__all__ = ["Drawn", "Masks", "Node", "SymbolicTensor", "arranged", "draw", "flattened", "is_symbolic", "stand_ins"]
+
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 
 Masks = tuple["SymbolicTensor | None", ...] | None
@@ -106,7 +108,7 @@ class Node:
     inputs : tuple of SymbolicTensor
         In the order in which `Layer.forward` takes them; none for an `InputLayer`.
     masks : tuple or None
-        The tensors given as masks, one or None for each input; None: the masks that the inputs carry. Empty: the layer
+        The tensors passed as masks, one or None for each input; None: the masks that the inputs carry. Empty: the layer
         sees no mask, but its output carries on that of the first input.
     outputs : tuple of SymbolicTensor
     index : int
@@ -163,14 +165,34 @@ def is_symbolic(inputs: Any) -> bool:
 def stand_ins(tensors: Sequence[SymbolicTensor]) -> list[npt.NDArray[Any]]:
     """Arrays of the tensors' shapes, for checks of shapes; they take no memory.
 
-    An axis of free length has that of another tensor where one is known.
+    An axis of free length has that of another tensor where there is one.
     """
-    known = {axis: size for tensor in tensors for axis, size in enumerate(tensor.shape) if size is not None}
-    zero = {0: 1, **known}
+    fixed = {axis: size for tensor in tensors for axis, size in enumerate(tensor.shape) if size is not None}
+    sizes = {0: 1, **fixed}
     return [
         np.broadcast_to(
             np.zeros((), tensor.dtype),
-            [zero.get(axis, _ANY_SIZE) if size is None else size for axis, size in enumerate(tensor.shape)],
+            [sizes.get(axis, _ANY_SIZE) if size is None else size for axis, size in enumerate(tensor.shape)],
         )
         for tensor in tensors
     ]
+
+
+def draw(layer: Any, inputs: Any, more: Sequence[Any], mask: Any) -> Any:
+    """Apply a layer to symbolic tensors: the outputs of a new node, as `Layer.as_structure` gives them."""
+    tensors = [*layer.in_order(inputs), *more]
+    masks: Masks = None if mask is None else tuple(layer.in_order(mask))
+    for tensor in (*tensors, *(one for one in masks or () if one is not None)):
+        if not isinstance(tensor, SymbolicTensor):
+            raise ValueError(
+                f"Layer {layer.name!r}: expected symbolic tensors, got {type(tensor).__name__}; give the layer "
+                "either these or arrays."
+            )
+    if not layer.built:
+        shapes = [tensor.shape for tensor in tensors]
+        layer.build(shapes if layer.takes_list else shapes[0])
+    # the layer may be built for other shapes, and the kernels trust what was checked here
+    layer.check_inputs(*stand_ins(tensors))
+    if masks is None and more and not layer.takes_list:
+        masks = ()
+    return layer.as_structure(Node(layer, tensors, masks, layer.compute_output_spec(*tensors)).outputs)

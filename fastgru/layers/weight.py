@@ -35,6 +35,8 @@ from fastgru.constraints import Constraint
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array
 
+__all__ = ["Publication", "Weight", "capture", "publish", "published", "show"]
+
 
 class Publication:
     """One swap: its identity is the version of all weights.

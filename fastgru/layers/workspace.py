@@ -14,6 +14,8 @@ from fastgru import kernels
 from fastgru.layers.weight import Weight, publish
 from fastgru.types import Array
 
+__all__ = ["Call", "Version", "Workspaces", "aligned_empty"]
+
 _WHOLE = (-1,)  # no array's shape: where a call keeps the memory that its views are parts of
 _VIEWS = 64  # of one memory that a call keeps
 
@@ -73,12 +75,21 @@ class Call:
     mask : (B, T) bool ndarray or None
         That of the first input.
     saved : dict
-        What the last forward pass left for the backward pass.
+        What the layer's last forward pass left for its backward pass, under names of its own.
+    penalty : float
+        What the activity regularizers of the layers inside add to the loss; a layer that runs others sets it.
+    regularized : tuple of ndarray
+        The outputs of which the layer's own activity regularizer wants to know the gradients.
+    output_mask : (B, T) bool ndarray or None, or a tuple of them
+        What a model's `compute_mask` returns: the masks of the layers that its outputs are of.
     version : Version
         What this call and its children read the weights from.
     """
 
-    __slots__ = ("_buffers", "_children", "differentiate", "input_gradient", "masks", "saved", "training", "version")
+    __slots__ = (
+        "_buffers", "_children", "differentiate", "input_gradient", "masks", "output_mask", "penalty", "regularized",
+        "saved", "training", "version",
+    )  # fmt: skip
 
     def __init__(self, training: bool = False, differentiate: bool = False) -> None:
         self.training = training
@@ -86,6 +97,9 @@ class Call:
         self.input_gradient = True
         self.masks: tuple[Array | None, ...] = ()
         self.saved: dict[str, Any] = {}
+        self.penalty = 0.0
+        self.regularized: tuple[Array, ...] = ()
+        self.output_mask: Any = None
         self._buffers: dict[tuple[str, str], dict[tuple[int, ...], Array]] = {}
         self._children: dict[int, Call] = {}
         self.version = Version()

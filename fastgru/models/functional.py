@@ -173,14 +173,14 @@ class Functional(Model):
             return [inputs[name] for name in self.input_names]
         return flattened(inputs)
 
-    def packed(self, outputs: Sequence[Any]) -> Any:
-        return arranged(self.output, iter(outputs)) if isinstance(self.output, dict) else super().packed(outputs)
+    def as_structure(self, outputs: Sequence[Any]) -> Any:
+        return arranged(self.output, iter(outputs)) if isinstance(self.output, dict) else super().as_structure(outputs)
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         return [arranged(self.input, iter(inputs))], {}
 
     def compute_mask(self, call: Call, *inputs: Array) -> Any:
-        return call.saved["mask"]
+        return call.output_mask
 
     # --- the two passes -----------------------------------------------------------------------------
 
@@ -216,11 +216,11 @@ class Functional(Model):
                     masks[place] = part
             else:
                 values[outputs[0]], masks[outputs[0]] = results, mask
-        call.saved["penalty"], call.saved["values"] = total, values
+        call.penalty, call.saved["values"] = total, values
         if len(self._ends) == 1:
-            call.saved["mask"] = masks[self._ends[0]]
+            call.output_mask = masks[self._ends[0]]
             return values[self._ends[0]]
-        call.saved["mask"] = tuple([masks[place] for place in self._ends])
+        call.output_mask = tuple([masks[place] for place in self._ends])
         return tuple([values[place] for place in self._ends])
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:

@@ -176,7 +176,7 @@ class Sequential(Model):
         return shape
 
     def compute_mask(self, call: Call, *inputs: Array) -> Any:
-        return call.saved["mask"]
+        return call.output_mask
 
     # --- the two passes -----------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class Sequential(Model):
             total += penalty
             mask = layer.compute_mask(child, x)
             x = y
-        call.saved["penalty"], call.saved["mask"] = total, mask
+        call.penalty, call.output_mask = total, mask
         return x
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:

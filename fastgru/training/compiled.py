@@ -16,7 +16,7 @@ from fastgru.training.step import Step, training_step
 class Compiled(Layer):
     """A layer that can be compiled, which is all that the loops of training know of a model.
 
-    The forward pass leaves the sum of the activity regularizers' penalties in ``call.saved["penalty"]``.
+    The forward pass leaves the sum of the activity regularizers' penalties in ``call.penalty``.
 
     Attributes
     ----------

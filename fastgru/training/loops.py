@@ -127,7 +127,7 @@ def predict(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> l
             if perf_counter() >= bar.due:
                 bar.show(index + 1, stop, {})
             for hook in after_batch:
-                hook(index, {"outputs": model.packed([output[start:stop] for output in outputs])})
+                hook(index, {"outputs": model.as_structure([output[start:stop] for output in outputs])})
             if model.stop_predicting:
                 outputs = [output[:stop] for output in outputs]
                 break

@@ -32,7 +32,7 @@ def training_step(
         inputs = batch[:n_inputs]
         parameters.take()  # a callback may have trained another model that shares a layer
         predictions = forward(call, *inputs)
-        penalty = call.saved["penalty"]
+        penalty = call.penalty
         if regularized:
             penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
         masks = compute_mask(call, *inputs)
@@ -56,7 +56,7 @@ def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: in
         inputs = batch[:n_inputs]
         predictions = forward(call, *inputs)
         masks = compute_mask(call, *inputs)
-        objective.take(batch[targets], predictions, batch[weights], masks, penalty + call.saved["penalty"])
+        objective.take(batch[targets], predictions, batch[weights], masks, penalty + call.penalty)
 
     return step
 

@@ -231,7 +231,7 @@ class Trainer(Compiled):
         if not (is_watched or feeding.is_stateful(self)):
             size = max(size, feeding.prediction_rows(self, inputs))
         batches = Batches(feeding.columns(self, [x[:count] for x in inputs]), size)
-        return self.packed(loops.predict(self, batches, hooks, progress(verbose, lasting=False)))
+        return self.as_structure(loops.predict(self, batches, hooks, progress(verbose, lasting=False)))
 
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch of inputs, in new arrays."""
@@ -268,7 +268,7 @@ class Trainer(Compiled):
     def _outputs(self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()) -> Any:
         """Outputs for one batch, in new arrays."""
         outputs = self._new_outputs(arrays, training, masks)
-        return self.packed(outputs if isinstance(outputs, list) else [outputs])
+        return self.as_structure(outputs if isinstance(outputs, list) else [outputs])
 
 
 def _validation_epochs(frequency: Any) -> Callable[[int], bool]:

@@ -17,6 +17,8 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Activation", "ActivationLayer", "activate", "derive"]
+
 
 def activate(activation: activations.Activation, y: Array) -> None:
     """Apply, in place, an activation that the compiled kernels know (softmax: to the last axis)."""

@@ -23,6 +23,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU"]
+
 
 def _limit(value: Any, where: str, name: str) -> Any:
     return None if value is None else checks.not_negative(value, where, name)
@@ -64,8 +66,8 @@ class ReLU(ActivationLayer):
         self._set_options(locals())
 
     def options(self) -> dict[str, Any]:
-        given = {"max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
-        return {} if given == {"max_value": None, "negative_slope": 0, "threshold": 0} else given
+        settings = {"max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
+        return {} if settings == {"max_value": None, "negative_slope": 0, "threshold": 0} else settings
 
 
 @registered("keras.layers")
@@ -167,8 +169,8 @@ class PReLU(Layer):
         sizes = inputs[0].shape[1:]
         shape = self.alpha.shape
         if len(sizes) != len(shape) or any(
-            size != known and axis not in (self.shared_axes or ())
-            for axis, (size, known) in enumerate(zip(sizes, shape, strict=True), 1)
+            size != weights and axis not in (self.shared_axes or ())
+            for axis, (size, weights) in enumerate(zip(sizes, shape, strict=True), 1)
         ):
             raise ValueError(
                 f"PReLU {self.name!r}: input of shape {inputs[0].shape} does not fit alpha of shape {shape}."

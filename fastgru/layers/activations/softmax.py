@@ -20,6 +20,8 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Softmax"]
+
 _MASKED = -1e9  # what Keras puts in place of a masked number before softmax
 
 

@@ -22,6 +22,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Conv1D", "Conv2D", "Convolution"]
+
 _LINEAR = 0  # the number under which the kernels leave the sums as they are
 # numpy copies runs of numbers; shorter ones cost less when each cell of the windows is copied for all windows at once
 _SHORT_RUN = 8
@@ -200,7 +202,7 @@ class Convolution(WindowLayer):
         )
         if in_kernel is None:
             dy = self.activation.backward(dy, saved["y"], saved["out"])
-        grouped = call.contiguous("turned", self._grouped(self._channels_last(dy)))
+        grouped = call.contiguous("d_products", self._grouped(self._channels_last(dy)))
         d_sums = kernels.contiguous(grouped, self.dtype).reshape(sums.shape)
         d = call.buffer("d", (sums[0].size + compiled.slack,), self.dtype)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None

@@ -22,6 +22,16 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "Depthwise",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "DepthwiseConvolution",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution",
+]
+
 
 class Depthwise(WindowLayer):
     """Base: each channel has `depth_multiplier` filters of its own; a subclass says what follows."""
@@ -84,12 +94,12 @@ class Depthwise(WindowLayer):
         call.saved["shape"] = x.shape
         call.saved["windows"] = windows = self._windows_of(call, x, 0)
         counts, channels = windows.shape[: self.rank + 1], windows.shape[-1]
-        found = call.buffer("filtered", (*counts, channels, self.depth_multiplier), self.dtype)
-        found.fill(0)
+        filtered = call.buffer("filtered", (*counts, channels, self.depth_multiplier), self.dtype)
+        filtered.fill(0)
         kernel = call.value(self.kernel)
         for position in self.windows.positions:
-            found += windows[position][..., None] * kernel[position[1:-1]]
-        return found.reshape(*counts, -1)
+            filtered += windows[position][..., None] * kernel[position[1:-1]]
+        return filtered.reshape(*counts, -1)
 
     def _of_channels_back(self, call: Call, d: Array) -> Array | None:
         windows = call.saved["windows"]
@@ -102,8 +112,7 @@ class Depthwise(WindowLayer):
             return None
 
         def part(position: Any) -> Array:
-            found: Array = np.einsum("...cm,cm->...c", d, call.value(self.kernel)[position[1:-1]])
-            return found
+            return np.asarray(np.einsum("...cm,cm->...c", d, call.value(self.kernel)[position[1:-1]]))
 
         return self._summed_windows(call, call.saved["shape"], part)
 

@@ -18,6 +18,19 @@ from fastgru.layers.options import Option
 from fastgru.layers.workspace import Call
 from fastgru.types import Array, Shape
 
+__all__ = [
+    "CAUSAL",
+    "Margins",
+    "Padding",
+    "PerAxis",
+    "SpatialLayer",
+    "WindowLayer",
+    "Windows",
+    "inside",
+    "padding",
+    "per_axis",
+]
+
 CAUSAL = ("valid", "same", "causal")  # the paddings of a convolution over steps
 Margins = Sequence[tuple[int, ...]]  # for each spatial axis the cells before and after
 

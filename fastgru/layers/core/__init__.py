@@ -7,3 +7,7 @@ from fastgru.layers.core.input_layer import Input, InputLayer
 from fastgru.layers.core.masking import Masking
 
 __all__ = ["Dense", "Embedding", "Identity", "Input", "InputLayer", "Masking"]
+
+
+def __dir__() -> list[str]:
+    return __all__

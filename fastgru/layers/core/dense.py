@@ -21,6 +21,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Dense"]
+
 _LINEAR = 0  # the number under which the kernels leave the sums as they are, for an activation they do not know
 
 

@@ -21,6 +21,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Embedding", "EmbeddingOptions"]
+
 
 class EmbeddingOptions(SharedOptions, total=False):
     """The keyword arguments of every layer, but for an `input_dim` of another meaning."""

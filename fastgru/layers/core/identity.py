@@ -8,6 +8,8 @@ from fastgru.moved import attributes
 from fastgru.registry import registered
 from fastgru.types import Array
 
+__all__ = ["Identity"]
+
 
 @registered("keras.layers")
 class Identity(Layer):

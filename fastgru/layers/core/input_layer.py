@@ -13,6 +13,8 @@ from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
 
+__all__ = ["Input", "InputLayer"]
+
 
 def _axes(shape: Any, argument: str) -> Shape:
     """A shape as a tuple of sizes, None where a size is free; ValueError for anything else."""
@@ -106,7 +108,7 @@ def Input(
     Raises
     ------
     ValueError
-        The shape is no tuple of sizes, or one of the last four is given.
+        The shape is no tuple of sizes, or one of the last four is not None.
     """
     layer = InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name)
     return layer.nodes[0].outputs[0]

@@ -18,6 +18,8 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Masking"]
+
 
 def _mask_value(value: Any, where: str, name: str) -> Any:
     """A number, which Keras writes as ``{"class_name": ..., "config": {"value": ...}}`` where it is one of numpy's."""
@@ -47,17 +49,17 @@ class Masking(Layer):
         # a number as the inputs hold it: 0.1 in float32 equals no 0.1 in float64
         counts = (x != x.dtype.type(self.mask_value)).any(axis=-1)
         call.saved["counts"] = counts
-        return self._kept(call, "y", x)
+        return self._unmasked(call, "y", x)
 
-    def _kept(self, call: Call, name: str, array: Array) -> Array:
-        kept = call.buffer(name, array.shape, self.dtype)
-        kept[...] = 0
-        np.copyto(kept, array, where=call.saved["counts"][..., None])
-        return kept
+    def _unmasked(self, call: Call, name: str, array: Array) -> Array:
+        unmasked = call.buffer(name, array.shape, self.dtype)
+        unmasked[...] = 0
+        np.copyto(unmasked, array, where=call.saved["counts"][..., None])
+        return unmasked
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
-        return None if dy is None else self._kept(call, "dx", dy)
+        return None if dy is None else self._unmasked(call, "dx", dy)
 
     def compute_mask(self, call: Call, *inputs: Array) -> Array:
         counts: Array = call.saved["counts"]

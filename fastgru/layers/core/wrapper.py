@@ -13,6 +13,8 @@ from fastgru.layers.symbolic import flattened
 from fastgru.registry import deserialize_layer
 from fastgru.types import Shape
 
+__all__ = ["SequenceWrapper", "Wrapper"]
+
 
 class Wrapper(Layer):
     """Base of the layers that run other layers, which are its attributes.
@@ -33,10 +35,10 @@ class Wrapper(Layer):
     def file_items(self) -> Any:
         return [(attribute, getattr(self, attribute)) for attribute in self.inner]
 
-    def _settle_dtype(self, given: Any) -> None:
-        """Compute in the dtype of the layers inside, which must be the given one where there is one."""
+    def _settle_dtype(self, dtype: Any) -> None:
+        """Compute in the dtype of the layers inside, which must be `dtype` where that is not None."""
         inside = sorted({layer.dtype for layer in self.sublayers})
-        if given is None and len(inside) == 1:
+        if dtype is None and len(inside) == 1:
             self.dtype = inside[0]
         elif inside != [self.dtype]:
             raise ValueError(

@@ -6,3 +6,7 @@ from fastgru.layers.normalization.layer_normalization import LayerNormalization
 from fastgru.layers.normalization.unit_normalization import UnitNormalization
 
 __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "UnitNormalization"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -19,6 +19,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["BatchNormalization"]
+
 
 def _axis(value: Any, where: str, name: str) -> int:
     """One axis; tf.keras 2 writes a list of one."""

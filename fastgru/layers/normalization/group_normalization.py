@@ -18,6 +18,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["GroupNormalization"]
+
 
 @registered("keras.layers")
 class GroupNormalization(Normalizer):

@@ -17,10 +17,12 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["LayerNormalization"]
+
 
 @registered("keras.layers")
 class LayerNormalization(Normalizer):
-    """Normalize each sample by its own mean and variance along the given axes.
+    """Normalize each sample by its own mean and variance along some axes.
 
     Parameters
     ----------

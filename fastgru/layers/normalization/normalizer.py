@@ -20,6 +20,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     pass
 
+__all__ = ["Normalizer"]
+
 
 class Normalizer(Layer):
     """Base: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, and the options of gamma and beta."""

@@ -17,6 +17,8 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["UnitNormalization"]
+
 
 @registered("keras.layers")
 class UnitNormalization(Layer):

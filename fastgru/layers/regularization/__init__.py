@@ -19,3 +19,7 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -13,6 +13,8 @@ from fastgru.regularizers import L1L2
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["ActivityRegularization"]
+
 
 @registered("keras.layers")
 class ActivityRegularization(Identity):

@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al. 2014), inverted: what is kept is scaled up, so that inference needs nothing."""
+"""Dropout (Srivastava et al. 2014), inverted: what survives is scaled up, so that inference needs nothing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Dropout", "keep_mask"]
+
 
 def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: str) -> Array:
     """0 with probability `rate`, else 1 / (1 - rate)."""
     if rate >= 1:
         return np.zeros(shape, dtype)
-    kept = generator.random(shape, np.float32) >= rate
-    return np.multiply(kept, 1 / (1 - rate), dtype=dtype)
+    survives = generator.random(shape, np.float32) >= rate
+    return np.multiply(survives, 1 / (1 - rate), dtype=dtype)
 
 
 def _noise_shape(value: Any, where: str, name: str) -> Shape | None:
@@ -72,14 +74,14 @@ class Dropout(Seeded):
 
     def _mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """`noise_shape` for an input of this shape."""
-        given = self.noise_shape or ()
-        fits = len(given) == len(shape) and all(one in (None, 1, size) for one, size in zip(given, shape, strict=True))
+        sizes = self.noise_shape or ()
+        fits = len(sizes) == len(shape) and all(one in (None, 1, size) for one, size in zip(sizes, shape, strict=True))
         if not fits:
             raise ValueError(
-                f"Dropout {self.name!r}: noise_shape {given} does not fit input of shape {shape}; each axis must be 1, "
+                f"Dropout {self.name!r}: noise_shape {sizes} does not fit input of shape {shape}; each axis must be 1, "
                 "None or the input's."
             )
-        return tuple(size if one is None else one for one, size in zip(given, shape, strict=True))
+        return tuple(size if one is None else one for one, size in zip(sizes, shape, strict=True))
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs

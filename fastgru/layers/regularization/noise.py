@@ -19,6 +19,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["AlphaDropout", "Gaussian", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"]
+
 
 @registered("keras.layers")
 class SpatialDropout1D(Dropout):
@@ -76,8 +78,8 @@ class SpatialDropout2D(Dropout):
 
     def get_config(self) -> dict[str, Any]:
         # Keras's constructor takes no others
-        own = {"rate": self.rate, "seed": self.seed, "data_format": self.data_format}
-        return {**own, "name": self.name, "dtype": self.dtype}
+        settings = {"rate": self.rate, "seed": self.seed, "data_format": self.data_format}
+        return {**settings, "name": self.name, "dtype": self.dtype}
 
 
 # what a dropped number becomes: SELU's lower limit
@@ -100,10 +102,10 @@ class AlphaDropout(Dropout):
         if not call.training or self.rate == 0:
             return x
         shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
-        kept = self._generator.random(shape, np.float32) >= self.rate
+        survives = self._generator.random(shape, np.float32) >= self.rate
         a = ((1 - self.rate) * (1 + self.rate * _LIMIT**2)) ** -0.5
-        call.saved["mask"] = np.multiply(kept, a, dtype=self.dtype)
-        return np.asarray(np.where(kept, x, _LIMIT) * a - a * _LIMIT * self.rate, self.dtype)
+        call.saved["mask"] = np.multiply(survives, a, dtype=self.dtype)
+        return np.asarray(np.where(survives, x, _LIMIT) * a - a * _LIMIT * self.rate, self.dtype)
 
 
 class Gaussian(Seeded):

@@ -16,3 +16,7 @@ __all__ = [
     "ZeroPadding1D",
     "ZeroPadding2D",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

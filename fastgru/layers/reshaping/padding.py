@@ -16,6 +16,18 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "Cropping",
+    "Cropping1D",
+    "Cropping2D",
+    "EndsOfTwo",
+    "ZeroPadding",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "ends",
+    "ends_of_two",
+]
+
 EndsOfTwo = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -39,8 +51,8 @@ class ZeroPadding(SpatialLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
-        found = [None if one is None else one + sum(more) for one, more in zip(sizes, self.margins, strict=True)]
-        return self._joined(input_shape[0], found, channels)
+        padded = [None if one is None else one + sum(more) for one, more in zip(sizes, self.margins, strict=True)]
+        return self._joined(input_shape[0], padded, channels)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
@@ -112,12 +124,12 @@ class Cropping(SpatialLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
-        found = [None if one is None else one - sum(less) for one, less in zip(sizes, self.margins, strict=True)]
-        if any(one is not None and one <= 0 for one in found):
+        cropped = [None if one is None else one - sum(less) for one, less in zip(sizes, self.margins, strict=True)]
+        if any(one is not None and one <= 0 for one in cropped):
             raise ValueError(
                 f"{self._where}: cropping {self.cropping} leaves nothing of input of shape {tuple(input_shape)}."
             )
-        return self._joined(input_shape[0], found, channels)
+        return self._joined(input_shape[0], cropped, channels)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs

@@ -19,6 +19,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["Flatten", "Permute", "RepeatVector", "Reshape", "Reshaping"]
+
 
 class Reshaping(Layer):
     """What they share. `compute_output_shape` refuses a shape that does not fit, and `forward` asks it."""
@@ -97,12 +99,12 @@ class Reshape(Reshaping):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, *sizes = input_shape
-        known = math.prod(size for size in self.target_shape if size != -1)
+        fixed = math.prod(size for size in self.target_shape if size != -1)
         if None in sizes:
             return (batch, *(None if size == -1 else size for size in self.target_shape))
         total = math.prod(size for size in sizes if size is not None)
-        rest = total // known if known else 0
-        if known * (rest if -1 in self.target_shape else 1) != total:
+        rest = total // fixed if fixed else 0
+        if fixed * (rest if -1 in self.target_shape else 1) != total:
             raise ValueError(
                 f"Reshape {self.name!r}: input of shape {tuple(input_shape)} has {total} numbers in each sample, which "
                 f"do not fit target_shape {self.target_shape}."

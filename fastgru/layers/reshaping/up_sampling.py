@@ -16,6 +16,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["UpSampling", "UpSampling1D", "UpSampling2D"]
+
 
 def _only_nearest(value: Any, where: str, name: str) -> str:
     if value != "nearest":
@@ -30,8 +32,8 @@ class UpSampling(SpatialLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
-        found = [None if old is None else old * times for old, times in zip(sizes, self.size, strict=True)]
-        return self._joined(input_shape[0], found, channels)
+        enlarged = [None if old is None else old * times for old, times in zip(sizes, self.size, strict=True)]
+        return self._joined(input_shape[0], enlarged, channels)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         y = self._channels_last(inputs[0])

@@ -22,6 +22,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["MERGE_MODES", "SAME", "Bidirectional"]
+
 MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 SAME = ("stateful", "return_sequences", "return_state")
 
@@ -47,7 +49,7 @@ class Bidirectional(SequenceWrapper):
 
     Notes
     -----
-    The outputs of the backward layer are turned to the order of the input before they are merged. With
+    The outputs of the backward layer are put in the order of the input before they are merged. With
     `return_sequences` masked steps put out zeros, whatever the layer's `zero_output_for_mask` says, as in Keras.
     """
 
@@ -64,9 +66,9 @@ class Bidirectional(SequenceWrapper):
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
-        for given in (layer, backward_layer or layer):
-            if not isinstance(given, Layer) or not all(hasattr(given, option) for option in (*SAME, "go_backwards")):
-                raise ValueError(f"Bidirectional {self.name!r}: expected a recurrent layer to wrap, got {given!r}.")
+        for inner in (layer, backward_layer or layer):
+            if not isinstance(inner, Layer) or not all(hasattr(inner, option) for option in (*SAME, "go_backwards")):
+                raise ValueError(f"Bidirectional {self.name!r}: expected a recurrent layer to wrap, got {inner!r}.")
         self._set_options(locals())
         self.forward_layer = _renewed(layer, "forward_")
         self.backward_layer = backward_layer or _renewed(layer, "backward_", go_backwards=True)
@@ -159,25 +161,28 @@ class Bidirectional(SequenceWrapper):
         states, other_states = _halves(inputs[1:])
         first, second = self.forward_layer, self.backward_layer
         if isinstance(first, Recurrent) and type(first) is type(second):
-            found = forward_side_by_side(first, second, (one, other), (inputs[0], *states), (inputs[0], *other_states))
-            penalty = activity_penalty(first, one, found[0]) + activity_penalty(second, other, found[1])
+            results = forward_side_by_side(
+                first, second, (one, other), (inputs[0], *states), (inputs[0], *other_states)
+            )
+            penalty = activity_penalty(first, one, results[0]) + activity_penalty(second, other, results[1])
         else:
             ran = run_forward(first, one, inputs[0], *states), run_forward(second, other, inputs[0], *other_states)
-            found, penalty = (ran[0][0], ran[1][0]), ran[0][1] + ran[1][1]
-        forward, backward = self._split(found[0]), self._split(found[1])
+            results, penalty = (ran[0][0], ran[1][0]), ran[0][1] + ran[1][1]
+        forward, backward = self._split(results[0]), self._split(results[1])
         saved = call.saved
-        saved["penalty"], saved["given"] = penalty, len(inputs) > 1
+        call.penalty = penalty
+        saved["states_are_inputs"] = len(inputs) > 1
         saved["states"] = len(forward[1]), len(backward[1])
-        saved["outputs"] = both = forward[0], self._turned(backward[0])
+        saved["outputs"] = both = forward[0], self._in_input_order(backward[0])
         return self._outputs(forward, backward, self._merged(call, *both))
 
-    def _turned(self, y: Array) -> Array:
+    def _in_input_order(self, y: Array) -> Array:
         """A sequence from the order of the backward layer to that of the input, or back."""
         return y[:, ::-1] if self.return_sequences else y
 
     def _merged(self, call: Call, forward: Array, backward: Array) -> Any:
         if self.merge_mode is None:
-            return forward, call.contiguous("turned", backward)
+            return forward, call.contiguous("reversed", backward)
         if self.merge_mode == "concat":
             shape = (*forward.shape[:-1], forward.shape[-1] + backward.shape[-1])
             return np.concatenate((forward, backward), axis=-1, out=call.buffer("y", shape, self.dtype))
@@ -193,20 +198,20 @@ class Bidirectional(SequenceWrapper):
         d_states = d_outputs[count:] or (None,) * (number + number_backward)
         d_both = zip(self._unmerged(call, *d_outputs[:count]), _at(d_states, number), strict=True)
         gradients = []
-        for index, (d_output, d_own) in enumerate(d_both):
+        for index, (d_output, d_lasts) in enumerate(d_both):
             child = call.child(index)
             child.input_gradient = call.input_gradient
-            found = run_backward(self.sublayers[index], child, d_output, *d_own)
-            gradients.append(found if call.saved["given"] else (found,))
-        (dx, *d_given), (dx_backward, *d_given_backward) = gradients
+            inner = run_backward(self.sublayers[index], child, d_output, *d_lasts)
+            gradients.append(inner if call.saved["states_are_inputs"] else (inner,))
+        (dx, *d_first), (dx_backward, *d_second) = gradients
         if call.input_gradient:
             dx += dx_backward
-        return (dx, *d_given, *d_given_backward) if call.saved["given"] else dx
+        return (dx, *d_first, *d_second) if call.saved["states_are_inputs"] else dx
 
     def _unmerged(
         self, call: Call, dy: Array | None, d_second: Array | None = None
     ) -> tuple[Array | None, Array | None]:
-        """Gradients of the outputs of the forward and of the backward layer, each in its own order."""
+        """Gradients of the outputs of the forward and of the backward layer, each in its order."""
         forward, backward = call.saved["outputs"]
         if self.merge_mode is None:
             d_forward, d_backward = dy, d_second
@@ -220,7 +225,7 @@ class Bidirectional(SequenceWrapper):
             d_forward = d_backward = dy * 0.5 if self.merge_mode == "ave" else dy
         return (
             None if d_forward is None else call.contiguous("d_forward", d_forward),
-            None if d_backward is None else call.contiguous("d_backward", self._turned(d_backward)),
+            None if d_backward is None else call.contiguous("d_backward", self._in_input_order(d_backward)),
         )
 
     def get_config(self) -> dict[str, Any]:

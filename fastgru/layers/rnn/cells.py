@@ -25,6 +25,17 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = [
+    "Cell",
+    "GRUCell",
+    "LSTMCell",
+    "SimpleRNNCell",
+    "StackedRNNCells",
+    "StepLayer",
+    "backward_in_row",
+    "forward_in_row",
+]
+
 _OF_SEQUENCES = frozenset(  # the arguments of a layer that mean nothing to a single step
     {
         *("activity_regularizer", "return_sequences", "return_state", "go_backwards", "stateful", "unroll"),
@@ -33,7 +44,7 @@ _OF_SEQUENCES = frozenset(  # the arguments of a layer that mean nothing to a si
 )
 
 
-class Step(Layer):
+class StepLayer(Layer):
     """Base of what makes one time step: inputs and states go in, an output and new states come out."""
 
     @property
@@ -57,13 +68,13 @@ class Step(Layer):
         return None
 
     def check_inputs(self, *inputs: Array) -> None:
-        found = [array.shape for array in inputs]
-        batch = found[0][0] if found[0] else 0
+        shapes = [array.shape for array in inputs]
+        batch = shapes[0][0] if shapes[0] else 0
         expected = [(batch, size) for size in (self.cells[0].kernel.shape[0], *self.state_sizes)]
-        if found != expected or batch == 0:
+        if shapes != expected or batch == 0:
             raise ValueError(
                 f"{type(self).__name__} {self.name!r}: expected the inputs of one step and the states of shapes "
-                f"{expected}, got {found}."
+                f"{expected}, got {shapes}."
             )
 
     def __call__(  # type: ignore[override]  # Keras's arguments
@@ -80,13 +91,13 @@ class Step(Layer):
 
         Returns
         -------
-        The output (B, H), and the new states in the form of the given ones.
+        The output (B, H), and the new states in the form of `states`.
         """
         output, *new = super().__call__(inputs, *flattened(states), training=training)
         return output, arranged(states, iter(new))
 
 
-class Cell(Step):
+class Cell(StepLayer):
     """Base of the cells.
 
     A subclass names the layer of which it is one step: its arguments are the layer's that are not of whole sequences,
@@ -107,11 +118,11 @@ class Cell(Step):
         cls.__signature__ = inspect.Signature([*(of_layer[name] for name in cls.arguments), of_base])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        given = self.__signature__.bind(*args, **kwargs).arguments
-        of_base = given.pop("kwargs", {})
+        arguments = self.__signature__.bind(*args, **kwargs).arguments
+        of_base = arguments.pop("kwargs", {})
         of_base.pop("implementation", None)  # Keras's choice among ways to compute the same
         super().__init__(**of_base)
-        of_layer: dict[str, Any] = {**given, "name": self.name, "dtype": self.dtype, "return_state": True}
+        of_layer: dict[str, Any] = {**arguments, "name": self.name, "dtype": self.dtype, "return_state": True}
         self._layer = self.layer_class(**of_layer)
         self.units = self._layer.units
 
@@ -133,7 +144,7 @@ class Cell(Step):
         self.built = True
 
     def over_sequences(self, **options: Any) -> Any:
-        """The layer that runs this cell, with the cell's own weights, over sequences."""
+        """The layer that runs this cell, with the cell's weights, over sequences."""
         layer = object.__new__(self.layer_class)  # copy.copy, in a third of the time
         layer.__dict__.update(self._layer.__dict__, **options)
         return layer
@@ -176,7 +187,7 @@ class SimpleRNNCell(Cell):
 
 
 @registered("keras.layers")
-class StackedRNNCells(Step, Wrapper):
+class StackedRNNCells(StepLayer, Wrapper):
     """Cells of which each reads the output of the one before; `RNN` makes it of a list of cells.
 
     Parameters
@@ -238,10 +249,10 @@ def forward_in_row(
     states : sequence of ndarray
         Of all cells in a row; empty for zeros.
     """
-    call.saved["given"] = bool(states)
+    call.saved["states_are_inputs"] = bool(states)
     new: list[Array] = []
-    for index, (layer, own) in enumerate(zip(layers, _by_cell(cells, states), strict=True)):
-        x, *after = layer.forward(call.child(index), x, *own)
+    for index, (layer, before) in enumerate(zip(layers, _by_cell(cells, states), strict=True)):
+        x, *after = layer.forward(call.child(index), x, *before)
         new += after
     return (x, *new)
 
@@ -249,15 +260,15 @@ def forward_in_row(
 def backward_in_row(
     call: Call, cells: Sequence[Cell], layers: Sequence[Any], d_y: Array | None, *d_states: Array | None
 ) -> tuple[Array | None, ...]:
-    """Gradients of the input and, where states were given, of them."""
+    """Gradients of the input and, where states came as inputs, of them."""
     d_states = d_states or (None,) * sum(cell.state_count for cell in cells)
     d_before: list[Array | None] = []
-    for index, d_own in reversed(list(enumerate(_by_cell(cells, d_states)))):
+    for index, d_after in reversed(list(enumerate(_by_cell(cells, d_states)))):
         child = call.child(index)
         child.input_gradient = index > 0 or call.input_gradient
-        found = layers[index].backward(child, d_y, *d_own)
-        d_y, *d_given = found if call.saved["given"] else (found,)
-        d_before = d_given + d_before
+        gradients = layers[index].backward(child, d_y, *d_after)
+        d_y, *d_states_in = gradients if call.saved["states_are_inputs"] else (gradients,)
+        d_before = d_states_in + d_before
     return (d_y, *d_before)
 
 

@@ -9,12 +9,15 @@ from fastgru.activations import Activation
 from fastgru.kernels import reference
 from fastgru.layers import options
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
-from fastgru.layers.rnn.recurrent import Dropped, Recurrent
+from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.run import DropoutMasks
 from fastgru.registry import registered
 from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+__all__ = ["GRU"]
 
 
 @registered("keras.layers")
@@ -113,22 +116,22 @@ class GRU(Recurrent):
     def _bias_shape(self) -> tuple[int, ...]:
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
 
-    def _shaped(self, bias: Array) -> Array:
+    def _bias_rows(self, bias: Array) -> Array:
         return bias if self.reset_after else bias[None]
 
     def _pack_size(self) -> int:
         return kernels.module(self.dtype).gru_pack_size(self.kernel.shape[0], self.units, self.reset_after)
 
     def _pack(self, packed: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None) -> None:
-        shaped = None if bias is None else self._shaped(bias)
-        kernels.module(self.dtype).gru_pack(kernel, recurrent_kernel, shaped, self.reset_after, packed)
+        rows = None if bias is None else self._bias_rows(bias)
+        kernels.module(self.dtype).gru_pack(kernel, recurrent_kernel, rows, self.reset_after, packed)
 
-    def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
-        return kernels.module(self.dtype).gru_memory(*shape, self.units, self.reset_after, packed, keep)
+    def _memory_size(self, shape: tuple[int, int, int], packed: bool, differentiate: bool) -> int:
+        return kernels.module(self.dtype).gru_memory(*shape, self.units, self.reset_after, packed, differentiate)
 
     def _kernel_options(self) -> tuple[Any, ...]:
         activation, recurrent_activation = self.activation.kernel_id, self.recurrent_activation.kernel_id
         return activation, recurrent_activation, self.reset_after, self.go_backwards, self.zero_output_for_mask
 
-    def _options(self, masks: Dropped) -> reference.GRUOptions:
-        return reference.GRUOptions(**self._common_options(masks), reset_after=self.reset_after)
+    def _options(self, dropout: DropoutMasks) -> reference.GRUOptions:
+        return reference.GRUOptions(**self._common_options(dropout), reset_after=self.reset_after)

@@ -17,6 +17,8 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["LSTM"]
+
 
 @registered("keras.layers")
 class LSTM(Recurrent):
@@ -91,7 +93,7 @@ class LSTM(Recurrent):
         super().__init__(**kwargs)
         self._set_options(locals())
 
-    def _first_bias(self) -> Any:
+    def _whole_bias_initializer(self) -> Any:
         if not self.unit_forget_bias:
             return self.bias_initializer
 

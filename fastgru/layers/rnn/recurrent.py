@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import activations, checks, config, kernels, threads
-from fastgru.activations import Activation
-from fastgru.constraints import Constraint
-from fastgru.initializers import Initializer
-from fastgru.kernels import reference_rnn
-from fastgru.layers import options
-from fastgru.layers.options import LayerOptions
-from fastgru.layers.packing import Packing
 from fastgru.layers.regularization.dropout import keep_mask
-from fastgru.layers.rnn.sequence_layer import SequenceLayer
-from fastgru.layers.seeded import Seeded
-from fastgru.layers.weight import Weight
+from fastgru.layers.rnn.compiled_route import KernelCall
+from fastgru.layers.rnn.numpy_route import NumpyRoute
+from fastgru.layers.rnn.run import DropoutMasks, Run
 from fastgru.layers.workspace import Call
-from fastgru.regularizers import Regularizer
-from fastgru.types import Array, Shape
+from fastgru.types import Array
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-# the activations that the kernels do not know, or, as softmax, not one number at a time
-_IN_NUMPY = (None, activations.softmax.kernel_id)
-Dropped = tuple[Array | None, Array | None]  # what multiplies the inputs and the state of the gates
-
-
-def _bytes(mask: Array | None) -> Array | None:
-    """A boolean mask as the kernels read it."""
-    return None if mask is None else mask.view(np.uint8)
+__all__ = ["Recurrent", "forward_side_by_side"]
 
 
 def _depth(value: Any) -> int:
@@ -44,124 +24,11 @@ def _depth(value: Any) -> int:
     return len(getattr(value, "shape", ()))
 
 
-class Recurrent(SequenceLayer, Seeded):
+class Recurrent(NumpyRoute):
     """Base of the layers that carry a state over sequences (B, T, F).
 
-    A subclass says how many gates and states it has and where Keras keeps its weights. Its kernels are those of rnn.pxi
-    unless it names others.
+    Options, weights and shapes are those of `RecurrentWeights`; a call takes the `CompiledRoute` or the `NumpyRoute`.
     """
-
-    gates: ClassVar[int]
-    # which gates are sums with the weights behind that activation, where it stands nowhere else
-    activation_gates: ClassVar[tuple[int, ...]] = ()
-    recurrent_activation_gates: ClassVar[tuple[int, ...]] = ()
-    state_count: ClassVar[int] = 1
-    cell_name: ClassVar[str]
-    _kernels: ClassVar[tuple[str, str]] = ("rnn_forward", "rnn_backward")
-    _absent: ClassVar[tuple[None, ...]] = (None, None)  # one for each state that the kernels take
-    _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
-        reference_rnn.rnn_forward,
-        reference_rnn.rnn_backward,
-    )
-
-    units: int = options.size()
-    activation: Activation = options.activation()
-    use_bias: bool = options.flag()
-    kernel_initializer: Initializer = options.initializer()
-    recurrent_initializer: Initializer = options.initializer()
-    bias_initializer: Initializer = options.initializer()
-    kernel_regularizer: Regularizer | None = options.regularizer()
-    recurrent_regularizer: Regularizer | None = options.regularizer()
-    bias_regularizer: Regularizer | None = options.regularizer()
-    activity_regularizer: Regularizer | None = options.regularizer()
-    kernel_constraint: Constraint | None = options.constraint()
-    recurrent_constraint: Constraint | None = options.constraint()
-    bias_constraint: Constraint | None = options.constraint()
-    dropout: float = options.option(checks.clamped_rate)
-    recurrent_dropout: float = options.option(checks.clamped_rate)
-    recurrent_activation: Activation = activations.linear  # the kernels ask layers without gates, and do not use it
-
-    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
-        super().__init__(**kwargs)
-        self._packing = Packing()
-
-    # --- weights and shapes -----------------------------------------------------------------------
-
-    def build(self, input_shape: Shape) -> None:
-        self._check_shape(input_shape)
-        features = input_shape[-1]
-        if features is None:
-            raise ValueError(f"{self._where}: the number of features must be known to build it, got {input_shape}.")
-        self._check_batch(input_shape)
-        try:
-            self._add_weights(features, self.gates * self.units)
-        except Exception:
-            if not self.built:  # the next attempt begins anew
-                self._weights.clear()
-            raise
-        self._store_zeros(input_shape[0], [self.units] * self.state_count)
-        self.built = True
-
-    def _add_weights(self, features: int, width: int) -> None:
-        self.kernel = self._cell_weight(
-            "kernel", (features, width), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
-        )
-        self.recurrent_kernel = self._cell_weight(
-            "recurrent_kernel",
-            (self.units, width),
-            self.recurrent_initializer,
-            self.recurrent_regularizer,
-            self.recurrent_constraint,
-        )
-        self.bias = (
-            self._cell_weight(
-                "bias", self._bias_shape(), self._first_bias(), self.bias_regularizer, self.bias_constraint
-            )
-            if self.use_bias
-            else None
-        )
-
-    def _cell_weight(
-        self, name: str, shape: tuple[int, ...], initializer: Any, regularizer: Any, constraint: Any
-    ) -> Weight:
-        weight = self.add_weight(name, shape, initializer, regularizer, constraint)
-        weight.path = f"{self.name}/{self.cell_name}/{name}"  # where Keras has it
-        return weight
-
-    def _bias_shape(self) -> tuple[int, ...]:
-        return (self.gates * self.units,)
-
-    def _first_bias(self) -> Any:
-        """The initializer of the whole bias."""
-        return self.bias_initializer
-
-    def _check_shape(self, shape: Shape) -> None:
-        features = self.kernel.shape[0] if self.built else None
-        if len(shape) != 3 or (features is not None and shape[2] != features):
-            expected = f"(batch, timesteps, {'features' if features is None else features})"
-            raise ValueError(f"{self._where}: expected input of shape {expected}, got {tuple(shape)}.")
-
-    def check_inputs(self, *inputs: Array) -> None:
-        x, states = inputs[0], inputs[1:]
-        self._check_shape(x.shape)
-        self._check_not_empty(x)
-        shape = (x.shape[0], self.units)
-        if states and (len(states) != self.state_count or any(state.shape != shape for state in states)):
-            expected = "one initial state" if self.state_count == 1 else f"{self.state_count} initial states"
-            raise ValueError(
-                f"{self._where}: expected {expected} of shape {shape}, got {[state.shape for state in states]}."
-            )
-        self._check_rows(x)
-
-    def compute_output_shape(self, input_shape: Shape) -> Any:
-        last = (input_shape[0], self.units)
-        output = (*input_shape[:2], self.units) if self.return_sequences else last
-        return (output, *[last] * self.state_count) if self.return_state else output
-
-    def file_items(self) -> Any:
-        return [("cell", self._weights)]
-
-    # --- calls ------------------------------------------------------------------------------------
 
     def __call__(  # type: ignore[override]  # the order of arguments is Keras's
         self,
@@ -189,196 +56,62 @@ class Recurrent(SequenceLayer, Seeded):
         if initial_state is None:
             return super().__call__(sequences, mask=mask, training=training)
         several = isinstance(initial_state, (list, tuple)) and _depth(initial_state) != 2  # else rows of one state
-        given = [state for state in (initial_state if several else [initial_state]) if state is not None]
-        return super().__call__(sequences, *given, mask=mask, training=training)
+        states = [state for state in (initial_state if several else [initial_state]) if state is not None]
+        return super().__call__(sequences, *states, mask=mask, training=training)
 
     def forward(self, call: Call, *inputs: Array) -> Any:
-        if (waiting := self._begin(call, *inputs)) is not None:
-            self._run([waiting])
-        return self._end(call)
+        if (kernel_call := self._prepare(call, *inputs)) is not None:
+            self._run_kernel([kernel_call])
+        return self._outputs(call)
 
-    def _begin(self, call: Call, *inputs: Array) -> tuple[Any, ...] | None:
-        """What `_run` wants to know of a call; None where numpy computes, and has."""
+    def _prepare(self, call: Call, *inputs: Array) -> KernelCall | None:
+        """The arguments for the kernel of a call; None where numpy computes, and has."""
         x, states = inputs[0], inputs[1:]
-        saved = call.saved
-        saved["has_state_input"] = bool(states)
+        run = Run.of(call)
+        run.states_are_inputs = bool(states)
         if not states and self.stateful and self.states:
             states = tuple(self.states)
             self._check_rows(x)
         drops = call.training and (self.dropout or self.recurrent_dropout)
-        masks = self._dropout_masks(len(x), x.shape[2]) if drops else (None, None)
-        if masks[0] is not None and masks[1] is None:
-            x = x * masks[0][0][:, None, :]
-        saved["x"], saved["states"], saved["dropout"] = x, self._padded(states) if states else self._absent, masks
-        saved["in_numpy"] = in_numpy = self._in_numpy(masks)
-        if in_numpy:
-            self._forward_in_numpy(call)
+        run.dropout = dropout = self._dropout_masks(len(x), x.shape[2]) if drops else (None, None)
+        run.x = x if (mask := self._one_mask(dropout)) is None else x * mask
+        run.states = self._padded(states) if states else self._absent
+        run.in_numpy = self._is_for_numpy(dropout)
+        if run.in_numpy:
+            self._forward_in_numpy(call, run)
             return None
-        return self._compiled_call(call)
+        return self._kernel_call(call, run)
 
-    def _run(self, waiting: list[tuple[Any, ...]]) -> None:
-        """Run the layer's kernel for a call, or for two side by side."""
-        forward = getattr(kernels.module(self.dtype), self._kernels[0])
-        if config.multiplies_with_tiles():  # even a context that does nothing takes a hundredth of a small model's call
-            forward(waiting, threads.get_num_threads())
-            return
-        with threads.one_blas_thread():
-            forward(waiting, threads.get_num_threads())
-
-    def _end(self, call: Call) -> Any:
-        """The outputs of a call that has run."""
-        saved = call.saved
-        y, lasts = saved["y"], saved["lasts"]
+    def _outputs(self, call: Call) -> Any:
+        """What a call that has run returns."""
+        run = Run.of(call)
         if self.stateful and self.states:
             # copies: what the layer read as its initial state stays as it was for the backward pass
-            self.states = [last.copy() for last in lasts]
-        output = y if self.return_sequences else self._masked_output(call, lasts[0])
-        saved["used"] = None
-        if self.zero_until_used and saved["states"][0] is not None and call.mask is not None:
-            saved["used"] = used = self._used(call.mask)
-            output = np.where(used, output, 0)
-        return (output, *lasts) if self.return_state else output
+            self.states = [last.copy() for last in run.lasts]
+        output: Any = run.y if self.return_sequences else self._masked_output(call, run.lasts[0])
+        run.started = None
+        if self.zero_until_used and run.states[0] is not None and call.mask is not None:
+            run.started = self._started(call.mask)
+            output = np.where(run.started, output, 0)
+        return (output, *run.lasts) if self.return_state else output
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
-        masks, used = call.saved["dropout"], call.saved["used"]
-        if used is not None and d_outputs[0] is not None:
-            d_outputs = (np.where(used, d_outputs[0], 0), *d_outputs[1:])
-        gradients = self._output_gradients(call, *d_outputs)
-        in_numpy = call.saved["in_numpy"]
-        dx, *d_states = (self._backward_in_numpy if in_numpy else self._backward_compiled)(call, *gradients)
-        if masks[0] is not None and masks[1] is None and dx is not None:
-            dx = dx * masks[0][0][:, None, :]
-        return (dx, *d_states) if call.saved["has_state_input"] else dx
+        run = Run.of(call)
+        if run.started is not None and d_outputs[0] is not None:
+            d_outputs = (np.where(run.started, d_outputs[0], 0), *d_outputs[1:])
+        backward = self._backward_in_numpy if run.in_numpy else self._backward_compiled
+        dx, *d_states = backward(call, run, *self._output_gradients(call, *d_outputs))
+        if dx is not None and (mask := self._one_mask(run.dropout)) is not None:
+            dx = dx * mask
+        return (dx, *d_states) if run.states_are_inputs else dx
 
-    def _used(self, mask: Array) -> Array:
-        """Whether a step was used so far, for each output, in the order in which the steps are processed."""
+    # --- masks and dropout ------------------------------------------------------------------------
+
+    def _started(self, mask: Array) -> Array:
+        """For each output whether a step was used so far, in the order in which the steps are processed."""
         if not self.return_sequences:
             return np.asarray(mask.any(axis=1, keepdims=True))
-        found: Array = np.logical_or.accumulate(mask[:, ::-1] if self.go_backwards else mask, axis=1)[..., None]
-        return found
-
-    def _padded(self, states: tuple[Any, ...]) -> tuple[Any, ...]:
-        """These states, or what is there for each of them, as the kernels and their twin take them."""
-        return states + self._absent[len(states) :]
-
-    def _compiled_call(self, call: Call) -> tuple[Any, ...]:
-        """The arguments of the compiled forward pass, which fills the sequence "y" and the last states "lasts"."""
-        saved = call.saved
-        x = saved["x"]
-        tiles = config.multiplies_with_tiles()
-        # the packing stands for the layer, which a call inside it must not keep alive
-        room = self._packing, x.shape, tiles, call.differentiate, self.return_sequences
-        if saved.get("room") != room:
-            saved["room"] = None  # an interrupt may come in between
-            self._take_room(call, *room[1:])
-            saved["room"] = room
-        if tiles and not call.differentiate:
-            weights, saved["packed"] = self._packing.read(call, self._weights, self._pack_size, self._pack)
-        else:
-            weights = tuple([call.value(weight) for weight in self._weights])
-        return (
-            x, *self._shaped_weights(weights), saved["packed"], *saved["states"],
-            _bytes(call.mask), *self._kernel_options(), call.differentiate, saved["memory"], saved["y"],
-            *self._padded(saved["lasts"]),
-        )  # fmt: skip
-
-    def _take_room(self, call: Call, shape: tuple[int, int, int], tiles: bool, keep: bool, sequences: bool) -> None:
-        """The memory of a compiled forward pass, which stays for calls of the same kind.
-
-        In training that is also memory where the kernels pack the weights, which change with every batch.
-        """
-        last = shape[0], self.units
-        size = self._memory_size(shape, tiles, keep)
-        call.saved["packed"] = call.buffer("packed", (self._pack_size(),), self.dtype) if tiles and keep else None
-        lasts: tuple[Array, ...] = (call.buffer("last", last, self.dtype),)
-        if self.state_count == 2:
-            lasts += (call.buffer("last_cell", last, self.dtype),)
-        call.saved["memory"] = call.buffer("memory", (size,), self.dtype)
-        call.saved["y"] = call.buffer("y", (*shape[:2], self.units), self.dtype) if sequences else None
-        call.saved["lasts"] = lasts
-
-    def _backward_compiled(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
-        """Gradients of the inputs and of the initial states, None where nobody wants them."""
-        x, packed = call.saved["x"], call.saved["packed"]
-        # a layer of the user's may have made them
-        read = tuple([None if d is None else kernels.contiguous(d, self.dtype) for d in (d_y, *d_lasts)])
-        dx = call.buffer("dx", x.shape, self.dtype) if call.input_gradient else None
-        d_states: tuple[Array, ...] = ()
-        if call.saved["has_state_input"]:
-            names = ("dh0", "dc0")[: self.state_count]
-            d_states = tuple(call.buffer(name, (len(x), self.units), self.dtype) for name in names)
-        with threads.one_blas_thread(packed is None):
-            getattr(kernels.module(self.dtype), self._kernels[1])(
-                x, call.value(self.kernel), call.value(self.recurrent_kernel), packed, *call.saved["states"],
-                _bytes(call.mask), *self._kernel_options(), call.saved["memory"], read[0], *self._padded(read[1:]), dx,
-                *self._padded(d_states), *self._gradients(), threads.get_num_threads(),
-            )  # fmt: skip
-        return dx, *d_states
-
-    # what the next four methods say of rnn.pxi, a layer with kernels of its own says of those
-
-    def _pack_size(self) -> int:
-        features, columns = self.kernel.shape
-        return kernels.module(self.dtype).rnn_pack_size(features, self.units, columns)
-
-    def _pack(self, packed: Array, kernel: Array, recurrent_kernel: Array, bias: Array | None = None) -> None:
-        kernels.module(self.dtype).rnn_pack(kernel, recurrent_kernel, packed)
-
-    def _memory_size(self, shape: tuple[int, int, int], packed: bool, keep: bool) -> int:
-        return kernels.module(self.dtype).rnn_memory(*shape, self.units, self.gates * self.units, keep)
-
-    def _kernel_options(self) -> tuple[Any, ...]:
-        activation, recurrent_activation = self.activation.kernel_id, self.recurrent_activation.kernel_id
-        return activation, recurrent_activation, self.go_backwards, self.zero_output_for_mask
-
-    def _shaped(self, bias: Array) -> Array:
-        """The bias, or its gradient, in the shape in which the kernels read it."""
-        return bias
-
-    def _shaped_weights(self, weights: tuple[Array, ...]) -> tuple[Array, Array, Array | None]:
-        """Kernel, recurrent kernel and, where there is one, bias, as the kernels read them."""
-        return weights[0], weights[1], self._shaped(weights[2]) if self.use_bias else None
-
-    def _gradients(self) -> tuple[Array | None, Array | None, Array | None]:
-        """Where the gradients of the weights go: None for a frozen one."""
-        bias = None if self.bias is None else self.bias.gradient
-        return self.kernel.gradient, self.recurrent_kernel.gradient, None if bias is None else self._shaped(bias)
-
-    def _forward_in_numpy(self, call: Call) -> None:
-        x, states, masks = (call.saved[name] for name in ("x", "states", "dropout"))
-        weights = tuple([call.value(weight) for weight in self._weights])
-        with threads.one_blas_thread():
-            y, *lasts, call.saved["steps"] = self._twin[0](
-                x, *self._shaped_weights(weights), *states, call.mask, self._options(masks)
-            )  # fmt: skip
-        call.saved.update(y=y, lasts=tuple(lasts[: self.state_count]), room=None)
-
-    def _backward_in_numpy(self, call: Call, d_y: Array | None, *d_lasts: Array | None) -> Any:
-        steps, options = call.saved.pop("steps"), self._options(call.saved["dropout"])
-        with threads.one_blas_thread():
-            kernel, recurrent_kernel = call.value(self.kernel), call.value(self.recurrent_kernel)
-            dx, *d_states, d_kernel, d_recurrent_kernel, d_bias = self._twin[1](
-                kernel, recurrent_kernel, options, steps, d_y, *self._padded(d_lasts)
-            )
-        for gradient, new in zip(self._gradients(), (d_kernel, d_recurrent_kernel, d_bias), strict=True):
-            if gradient is not None:
-                gradient += new
-        return dx, *d_states[: self.state_count]
-
-    def _options(self, masks: Dropped) -> Any:
-        """How the twin runs."""
-        return reference_rnn.RNNOptions(**self._common_options(masks))
-
-    def _common_options(self, masks: Dropped) -> dict[str, Any]:
-        on_x, on_h = masks if masks[1] is not None else (None, None)
-        return {
-            "activation": self.activation,
-            "recurrent_activation": self.recurrent_activation,
-            "go_backwards": self.go_backwards,
-            "zero_output_for_mask": self.zero_output_for_mask,
-            "input_dropout": on_x,
-            "recurrent_dropout": on_h,
-        }
+        return np.asarray(np.logical_or.accumulate(mask[:, ::-1] if self.go_backwards else mask, axis=1)[..., None])
 
     def _output_gradients(self, call: Call, d_output: Array | None, *d_states: Array | None) -> Any:
         """Gradients of the sequence (or None) and of the last states (or None) from those of the outputs."""
@@ -397,15 +130,7 @@ class Recurrent(SequenceLayer, Seeded):
             return last
         return np.where(call.mask[:, 0 if self.go_backwards else -1, None], last, 0)
 
-    def _in_numpy(self, masks: Dropped) -> bool:
-        """Whether this call is for the numpy twin: recurrent dropout, or an activation that the kernels do not know."""
-        return (
-            masks[1] is not None
-            or self.activation.kernel_id in _IN_NUMPY
-            or self.recurrent_activation.kernel_id in _IN_NUMPY
-        )
-
-    def _dropout_masks(self, batch: int, features: int) -> Dropped:
+    def _dropout_masks(self, batch: int, features: int) -> DropoutMasks:
         """What multiplies the inputs (1 or G, B, F) and the state (G, B, H) of G gates; None: nothing is dropped."""
         generator = self._generator
         gates = self.gates if self.recurrent_dropout else 1
@@ -416,6 +141,12 @@ class Recurrent(SequenceLayer, Seeded):
         )
         return on_x, on_h
 
+    @staticmethod
+    def _one_mask(dropout: DropoutMasks) -> Array | None:
+        """The mask (B, 1, F) of the inputs where it serves all gates and steps."""
+        on_x, on_h = dropout
+        return None if on_x is None or on_h is not None else on_x[0][:, None, :]
+
 
 def forward_side_by_side(
     first: Recurrent,
@@ -425,7 +156,7 @@ def forward_side_by_side(
     other_inputs: tuple[Array, ...],
 ) -> tuple[Any, Any]:
     """Outputs of two layers with the same kernels, which share the threads: a single row keeps two of them busy."""
-    begun = first._begin(calls[0], *inputs), second._begin(calls[1], *other_inputs)
-    if waiting := [arguments for arguments in begun if arguments is not None]:
-        first._run(waiting)
-    return first._end(calls[0]), second._end(calls[1])
+    prepared = first._prepare(calls[0], *inputs), second._prepare(calls[1], *other_inputs)
+    if kernel_calls := [kernel_call for kernel_call in prepared if kernel_call is not None]:
+        first._run_kernel(kernel_calls)
+    return first._outputs(calls[0]), second._outputs(calls[1])

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.options import LayerOptions
-from fastgru.layers.rnn.cells import StackedRNNCells, Step, backward_in_row, forward_in_row
+from fastgru.layers.rnn.cells import StackedRNNCells, StepLayer, backward_in_row, forward_in_row
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
@@ -16,6 +16,8 @@ from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+
+__all__ = ["RNN"]
 
 
 @registered("keras.layers")
@@ -57,7 +59,7 @@ class RNN(SequenceLayer, SequenceWrapper):
     ) -> None:
         super().__init__(**kwargs)
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
-        if not isinstance(self.cell, Step):
+        if not isinstance(self.cell, StepLayer):
             raise ValueError(
                 f"RNN {self.name!r}: expected a cell of fastgru or a list of them, got {cell!r}; "
                 "cells of one's own are not supported."
@@ -98,10 +100,10 @@ class RNN(SequenceLayer, SequenceWrapper):
         layers = call.saved["layers"] = self._layers()
         for index in range(len(layers)):
             call.child(index).mask = call.mask
-        if self.go_backwards and call.mask is not None:  # only the first layer meets the steps in their own order
-            turned = np.ascontiguousarray(call.mask[:, ::-1])
+        if self.go_backwards and call.mask is not None:  # the first layer alone reads the steps in their order
+            reversed_mask = np.ascontiguousarray(call.mask[:, ::-1])
             for index in range(1, len(layers)):
-                call.child(index).mask = turned
+                call.child(index).mask = reversed_mask
         call.saved["returns"] = len(inputs)
         output, *states = forward_in_row(call, self.cell.cells, layers, inputs[0], inputs[1:] or self.states or ())
         if self.states is not None:

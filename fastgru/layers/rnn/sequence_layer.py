@@ -11,6 +11,8 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.types import Array, Shape
 
+__all__ = ["SequenceLayer"]
+
 
 class SequenceLayer(Layer):
     """Base of `GRU`, `LSTM`, `SimpleRNN` and `RNN`.

@@ -12,6 +12,8 @@ from fastgru.registry import registered
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["SimpleRNN"]
+
 
 @registered("keras.layers")
 class SimpleRNN(Recurrent):

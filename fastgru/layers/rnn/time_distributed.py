@@ -15,6 +15,8 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+__all__ = ["TimeDistributed"]
+
 
 @registered("keras.layers")
 class TimeDistributed(Wrapper):
@@ -74,7 +76,7 @@ class TimeDistributed(Wrapper):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        y, call.saved["penalty"] = run_forward(self.layer, call.child(0), _rows(x))
+        y, call.penalty = run_forward(self.layer, call.child(0), _rows(x))
         output: Array = y.reshape(*x.shape[:2], *y.shape[1:])
         call.saved["shape"] = x.shape
         return output

@@ -1,0 +1,69 @@
+"""How a recurrent layer runs in numpy: with recurrent dropout, and with activations that the kernels do not know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from fastgru import activations, threads
+from fastgru.kernels import reference_rnn
+from fastgru.layers.rnn.compiled_route import CompiledRoute
+from fastgru.layers.rnn.run import DropoutMasks, Run
+from fastgru.layers.workspace import Call
+from fastgru.types import Array
+
+__all__ = ["NumpyRoute"]
+
+# the activations that the kernels do not know, or, as softmax, not one number at a time
+_IN_NUMPY = (None, activations.softmax.kernel_id)
+
+
+class NumpyRoute(CompiledRoute):
+    """The way of `Recurrent` through the kernels' numpy twin, which takes and returns what they do."""
+
+    _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
+        reference_rnn.rnn_forward,
+        reference_rnn.rnn_backward,
+    )
+
+    def _is_for_numpy(self, dropout: DropoutMasks) -> bool:
+        return (
+            dropout[1] is not None
+            or self.activation.kernel_id in _IN_NUMPY
+            or self.recurrent_activation.kernel_id in _IN_NUMPY
+        )
+
+    def _forward_in_numpy(self, call: Call, run: Run) -> None:
+        weights = tuple([call.value(weight) for weight in self._weights])
+        with threads.one_blas_thread():
+            run.y, *lasts, run.steps = self._twin[0](
+                run.x, *self._as_read(weights), *run.states, call.mask, self._options(run.dropout)
+            )
+        run.lasts, run.kind = tuple(lasts[: self.state_count]), None
+
+    def _backward_in_numpy(self, call: Call, run: Run, d_y: Array | None, *d_lasts: Array | None) -> Any:
+        kernel, recurrent_kernel = call.value(self.kernel), call.value(self.recurrent_kernel)
+        with threads.one_blas_thread():
+            dx, *d_states, d_kernel, d_recurrent_kernel, d_bias = self._twin[1](
+                kernel, recurrent_kernel, self._options(run.dropout), run.steps, d_y, *self._padded(d_lasts)
+            )
+        run.steps = None
+        for gradient, new in zip(self._gradients(), (d_kernel, d_recurrent_kernel, d_bias), strict=True):
+            if gradient is not None:
+                gradient += new
+        return dx, *d_states[: self.state_count]
+
+    def _options(self, dropout: DropoutMasks) -> Any:
+        """How the twin runs."""
+        return reference_rnn.RNNOptions(**self._common_options(dropout))
+
+    def _common_options(self, dropout: DropoutMasks) -> dict[str, Any]:
+        on_x, on_h = dropout if dropout[1] is not None else (None, None)
+        return {
+            "activation": self.activation,
+            "recurrent_activation": self.recurrent_activation,
+            "go_backwards": self.go_backwards,
+            "zero_output_for_mask": self.zero_output_for_mask,
+            "input_dropout": on_x,
+            "recurrent_dropout": on_h,
+        }
