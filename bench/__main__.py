@@ -122,11 +122,11 @@ def _table(outcome: Outcome) -> Table:
     table = Table()
     rows = report.rows(outcome)
     # a column in which no row has something to say is left out
-    kept = [number for number in range(len(report.COLUMNS)) if any(row[number] not in ("", "-") for row in rows)]
-    for number in kept:
+    columns = [number for number in range(len(report.COLUMNS)) if any(row[number] not in ("", "-") for row in rows)]
+    for number in columns:
         table.add_column(report.COLUMNS[number], justify="left" if number < 3 else "right")
     for row in rows:
-        table.add_row(*(row[number] for number in kept))
+        table.add_row(*(row[number] for number in columns))
     return table
 
 

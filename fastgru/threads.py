@@ -1,6 +1,7 @@
 """How many threads compute, and BLAS kept to one thread while they do.
 
-What is added up together never depends on the number of threads, so that changes the time and not one bit of a result.
+In which order numbers are added up never depends on the number of threads, which changes the time and not one bit of a
+result.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 
 __all__ = ["available_cpus", "get_num_threads", "one_blas_thread", "set_num_threads"]
 
-MOST = 1024  # threads that a program may ask for
+MAX_THREADS = 1024  # that a program may ask for
 
 _count: int | None = None
 _lock = threading.Lock()
 _holders = 0
-_own = threading.local()  # .holders: how many of the holders are of the calling thread
+_local = threading.local()  # .holders: how many of the holders are of the calling thread
 _blas: Any = None
 _restore: list[tuple[Any, int]] = []
 
@@ -67,8 +68,8 @@ def _checked(value: Any, where: str) -> int:
         count = int(value)
     except (TypeError, ValueError, OverflowError):
         count = 0
-    if not 1 <= count <= MOST or isinstance(value, bool) or count != float(value):
-        raise ValueError(f"{where}: expected a whole number of threads from 1 to {MOST}, got {value!r}.")
+    if not 1 <= count <= MAX_THREADS or isinstance(value, bool) or count != float(value):
+        raise ValueError(f"{where}: expected a whole number of threads from 1 to {MAX_THREADS}, got {value!r}.")
     return count
 
 
@@ -76,7 +77,7 @@ _nothing = contextlib.nullcontext()
 
 
 def one_blas_thread(needed: bool = True) -> contextlib.AbstractContextManager[None]:
-    """BLAS on one thread inside (our shards are the threads), the process's own setting back afterwards.
+    """BLAS on one thread inside (our blocks of rows are the threads), the process's own setting back afterwards.
 
     Nested and concurrent uses share one change: the first sets, the last restores. Nothing happens if it is not needed.
     """
@@ -99,7 +100,7 @@ def _hold(change: int) -> None:
         if _holders == 0:
             _limit_blas()
         _holders += change
-        _own.holders = getattr(_own, "holders", 0) + change
+        _local.holders = getattr(_local, "holders", 0) + change
         if _holders == 0:
             _free_blas()
 
@@ -114,7 +115,7 @@ def _forked() -> None:
     """A child has no thread but the one that forked it: a lock that another one held would be held for ever."""
     global _lock, _holders
     _lock = threading.Lock()
-    _holders = getattr(_own, "holders", 0)
+    _holders = getattr(_local, "holders", 0)
     if _holders == 0:
         _free_blas()
 

@@ -224,11 +224,11 @@ def test_info_tells_what_computes(run: Any) -> None:
         assert part in out
 
 
-@pytest.mark.parametrize("way", fastgru.config.PRODUCTS)
-def test_info_tells_how_matrices_are_multiplied(run: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    monkeypatch.setattr(fastgru.config, "_products", way)
-    found = {"auto": r"(tiles|blas) \(auto\)"}.get(way, rf"{way} \({way}\)")
-    assert re.search(rf"^products: +{found}$", run("info")[1], re.MULTILINE)
+@pytest.mark.parametrize("products", fastgru.config.PRODUCTS)
+def test_info_tells_how_matrices_are_multiplied(run: Any, monkeypatch: pytest.MonkeyPatch, products: str) -> None:
+    monkeypatch.setattr(fastgru.config, "_products", products)
+    pattern = {"auto": r"(tiles|blas) \(auto\)"}.get(products, rf"{products} \({products}\)")
+    assert re.search(rf"^products: +{pattern}$", run("info")[1], re.MULTILINE)
 
 
 def test_version(run: Any) -> None:
@@ -239,7 +239,7 @@ def test_version(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         ([], "COMMAND"),
         (["trian"], "train"),
@@ -256,15 +256,15 @@ def test_version(run: Any) -> None:
         (["info", "--colour"], "--colour"),
     ],
 )
-def test_wrong_usage_is_one_sentence_and_exit_status_2(run: Any, words: list[str], said: str) -> None:
+def test_wrong_usage_is_one_sentence_and_exit_status_2(run: Any, words: list[str], complaint: str) -> None:
     status, out, err = run(*words)
     assert (status, out) == (2, "")
-    assert said in err
+    assert complaint in err
     assert len(err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "complaint"),
     [
         (["train", "--data", "mnist"], "MNIST cannot be downloaded"),
         (["train", "--data", "absent.npz"], "absent.npz: No such file"),
@@ -288,7 +288,7 @@ def test_wrong_usage_is_one_sentence_and_exit_status_2(run: Any, words: list[str
         (["summary", "."], "."),
     ],
 )
-def test_what_fails_is_one_sentence_and_exit_status_1(run: Any, folder: Path, words: list[str], said: str) -> None:
+def test_what_fails_is_one_sentence_and_exit_status_1(run: Any, folder: Path, words: list[str], complaint: str) -> None:
     good = tiny(20)
     Path("text.npz").write_text("not a zip file")
     stored("objects.npz", x=np.array([None]), y=np.array([None]))
@@ -304,13 +304,13 @@ def test_what_fails_is_one_sentence_and_exit_status_1(run: Any, folder: Path, wo
     status, _, err = run(*words)
     assert status == 1
     assert err.startswith("fastgru: ")
-    assert said in err
+    assert complaint in err
     assert len(err.splitlines()) == 1
     assert {file.name for file in folder.iterdir()} - before <= {"keras"}
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "complaint"),
     [
         ("absent.npy", None, "absent.npy: No such file"),
         ("text.npy", b"numbers", "text.npy is not a numpy .npy file"),
@@ -320,7 +320,7 @@ def test_what_fails_is_one_sentence_and_exit_status_1(run: Any, folder: Path, wo
     ],
 )
 def test_predict_refuses_bad_input_and_leaves_the_old_answers(
-    run: Any, model: str, name: str, content: Any, said: str
+    run: Any, model: str, name: str, content: Any, complaint: str
 ) -> None:
     if isinstance(content, bytes):
         Path(name).write_bytes(content)
@@ -329,7 +329,7 @@ def test_predict_refuses_bad_input_and_leaves_the_old_answers(
     Path("out.npy").write_text("old")
     status, _, err = run("predict", model, name, "-o", "out.npy")
     assert status == 1
-    assert said in err
+    assert complaint in err
     assert len(err.splitlines()) == 1
     assert Path("out.npy").read_text() == "old"
 

@@ -112,6 +112,7 @@ def test_everything_that_can_be_added_has_a_recipe() -> None:
         "A loss",
         "A metric",
         "A callback",
+        "A file format",
         *COMPILED,
     ]
 

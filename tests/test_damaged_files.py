@@ -23,24 +23,24 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs alarms an
 
 def opened(numbers: Sequence[int], folder: Path) -> tuple[Counter[str], list[str]]:
     """How many files were opened and refused, and what went wrong; a process that dies is replaced by another."""
-    left, counts, wrong = list(numbers), Counter[str](), []
-    while left:
+    remaining, counts, wrong = list(numbers), Counter[str](), []
+    while remaining:
         command = [sys.executable, damage.__file__, "--serve", str(folder)]
-        asked = "".join(f"{number}\n" for number in left)
-        child = subprocess.run(command, input=asked, capture_output=True, text=True)
+        requests = "".join(f"{number}\n" for number in remaining)
+        child = subprocess.run(command, input=requests, capture_output=True, text=True)
         lines = child.stdout.splitlines()
         for line in lines:
             word, _, rest = line.partition(" ")
             number, _, outcome = rest.partition(" ")
             if word == "end":
-                left.remove(int(number))  # numbers come in order, so this looks at the first
+                remaining.remove(int(number))  # numbers come in order, so this looks at the first
                 counts[outcome.partition(" ")[0]] += 1
                 if outcome not in ("opened", "refused"):
                     wrong.append(f"{number}: {outcome}")
-        if left:
+        if remaining:
             assert lines and lines[-1].startswith("begin"), f"the process does not begin: {child.stderr[-2000:]}"
             reason = f"{damage.SECONDS} seconds were not enough" if child.returncode == -14 else "the process died"
-            wrong.append(f"{left.pop(0)}: {reason} (status {child.returncode})")
+            wrong.append(f"{remaining.pop(0)}: {reason} (status {child.returncode})")
     return counts, wrong
 
 

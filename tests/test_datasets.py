@@ -118,15 +118,15 @@ def test_the_cache_is_in_the_home_folder_by_default(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value", "said"),
+    ("attribute", "value", "complaint"),
     [("status", 404, "Not Found"), ("body", b"something else", "sha256")],
     ids=["not there", "another file"],
 )
 def test_a_failed_download_says_where_to_put_the_file_and_leaves_nothing(
-    cache: Path, server: type, attribute: str, value: object, said: str
+    cache: Path, server: type, attribute: str, value: object, complaint: str
 ) -> None:
     setattr(server, attribute, value)
-    with pytest.raises(OSError, match=said) as caught:
+    with pytest.raises(OSError, match=complaint) as caught:
         mnist.load_data()
     assert str(cache) in str(caught.value)
     assert "FASTGRU_DATA" in str(caught.value)
@@ -153,7 +153,7 @@ def test_a_slow_download_is_given_up_in_time(cache: Path, server: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "complaint"),
     [
         (b"", "damaged"),
         (b"<html>not a zip</html>", "damaged"),
@@ -164,10 +164,10 @@ def test_a_slow_download_is_given_up_in_time(cache: Path, server: type) -> None:
     ],
     ids=["empty", "html", "truncated", "shape", "dtype", "pickled"],
 )
-def test_a_file_that_is_not_mnist_is_named(cache: Path, content: bytes, said: str) -> None:
+def test_a_file_that_is_not_mnist_is_named(cache: Path, content: bytes, complaint: str) -> None:
     cache.parent.mkdir(parents=True)
     cache.write_bytes(content)
-    with pytest.raises(ValueError, match=said) as caught:
+    with pytest.raises(ValueError, match=complaint) as caught:
         mnist.load_data()
     assert str(cache) in str(caught.value)
 

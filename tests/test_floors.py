@@ -125,6 +125,27 @@ def test_no_rooms_import_each_other_in_circles() -> None:
     assert_no_circle(graph)
 
 
+# the steps of loading, and what none of them may ask: bytes to a stored model, that in today's words, a model
+STEPS = {
+    "formats": ("legacy", "build", "subgraph", "matching", "api", "sniff"),
+    "legacy": ("formats", "build", "subgraph", "matching", "api", "sniff"),
+    "build": ("formats", "matching", "api", "sniff"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_steps_of_loading_never_meet(step: str) -> None:
+    rooms = tuple(f"fastgru.saving.{other}" for other in STEPS[step])
+    meetings = [
+        f"{module}, line {line}: {name}"
+        for module, imports in IMPORTS.items()
+        if f"{module}.".startswith(f"fastgru.saving.{step}.")
+        for line, name in imports
+        if name.startswith(rooms)
+    ]
+    assert not meetings
+
+
 PLANTED = {
     "plain": "from fastgru.models.model import Model\n",
     "of a name": "from fastgru.models import model\n",

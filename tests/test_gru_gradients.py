@@ -9,7 +9,7 @@ import pytest
 from layer_checks import movable
 
 from fastgru import config, kernels, threads
-from fastgru.kernels import reference
+from fastgru.kernels.reference import gru as reference
 from fastgru.layers import GRU, LSTM, Bidirectional, SimpleRNN
 from fastgru.layers.workspace import Call
 

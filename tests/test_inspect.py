@@ -20,7 +20,7 @@ FILES = Path(__file__).parent / "files"
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs one command at a width; returns its exit status, and the lines it wrote to stdout and stderr."""
 
     def command(*words: str | Path, width: int = 200) -> tuple[int, list[str], list[str]]:
@@ -56,8 +56,8 @@ def with_unknown_layer(path: Path) -> Path:
     return path
 
 
-def test_inspect_tells_layers_decisions_and_training(told: Any, tmp_path: Path) -> None:
-    status, lines, errors = told("inspect", old_file(tmp_path / "old.h5"))
+def test_inspect_tells_layers_decisions_and_training(run: Any, tmp_path: Path) -> None:
+    status, lines, errors = run("inspect", old_file(tmp_path / "old.h5"))
     assert (status, errors) == (0, [])
     assert lines[1] == "legacy HDF5, written by Keras 2.2.4 on tensorflow"
     (row,) = [index for index, line in enumerate(lines) if line.startswith("gru GRU ")]
@@ -88,15 +88,15 @@ def test_inspect_tells_layers_decisions_and_training(told: Any, tmp_path: Path) 
     ],
 )  # fmt: skip
 def test_inspect_tells_the_options_that_are_not_usual(
-    layers: list[Any], telling: str, told: Any, tmp_path: Path
+    layers: list[Any], telling: str, run: Any, tmp_path: Path
 ) -> None:
     Sequential(layers).save(tmp_path / "m.keras")
-    _, lines, _ = told("inspect", tmp_path / "m.keras")
+    _, lines, _ = run("inspect", tmp_path / "m.keras")
     assert f"  {telling}" in [line.rstrip() for line in lines]
 
 
-def test_sentences_stay_on_one_line_where_a_program_reads_them(told: Any, tmp_path: Path) -> None:
-    _, lines, _ = told("inspect", old_file(tmp_path / "old.h5"), width=40)
+def test_sentences_stay_on_one_line_where_a_program_reads_them(run: Any, tmp_path: Path) -> None:
+    _, lines, _ = run("inspect", old_file(tmp_path / "old.h5"), width=40)
     assert "- hard_sigmoid is clip(0.2 x + 0.5, 0, 1) as up to Keras 2, not Keras 3's: layer gru." in lines
     assert all(len(line) <= 40 for line in lines[2 : lines.index("39 parameters")])
 
@@ -104,43 +104,43 @@ def test_sentences_stay_on_one_line_where_a_program_reads_them(told: Any, tmp_pa
 def test_what_is_piped_has_no_escape_codes(tmp_path: Path) -> None:
     program = "import sys; from fastgru.cli import main; sys.exit(main())"
     words = [sys.executable, "-c", program, "inspect", str(FILES / "old_graph.keras")]
-    found = subprocess.run(words, capture_output=True, cwd=tmp_path, env={**os.environ, "TERM": "xterm-256color"})
-    assert found.returncode == 0 and b"\x1b" not in found.stdout
-    assert b"Concatenate" in found.stdout
+    done = subprocess.run(words, capture_output=True, cwd=tmp_path, env={**os.environ, "TERM": "xterm-256color"})
+    assert done.returncode == 0 and b"\x1b" not in done.stdout
+    assert b"Concatenate" in done.stdout
 
 
-def test_inspect_as_json_is_for_programs(told: Any, tmp_path: Path) -> None:
+def test_inspect_as_json_is_for_programs(run: Any, tmp_path: Path) -> None:
     path = old_file(tmp_path / "old.h5")
-    status, lines, _ = told("inspect", "--json", path)
+    status, lines, _ = run("inspect", "--json", path)
     facts = json.loads("\n".join(lines))
     assert status == 0 and facts["file"] == str(path) and facts["error"] is None
     assert facts["decisions"] == load_model(path, compile=False).load_report
     assert [layer["parameters"] for layer in facts["layers"]] == [36, 3]
 
 
-def test_a_file_with_an_unknown_layer_is_told_as_far_as_its_config_does(told: Any, tmp_path: Path) -> None:
+def test_a_file_with_an_unknown_layer_is_told_as_far_as_its_config_does(run: Any, tmp_path: Path) -> None:
     path = with_unknown_layer(tmp_path / "m.h5")
-    status, lines, errors = told("inspect", path)
+    status, lines, errors = run("inspect", path)
     assert status == 1
     assert [line.split()[:2] for line in lines if line[:1].isalpha()][2:] == [
         ["input_layer", "InputLayer"], ["first", "GRU"], ["own", "Unheard"], ["last", "Dense"]
     ]  # fmt: skip
     (error,) = errors
     assert "layer 'own' (Unheard) is not known to fastgru" in error and "outputs=['first']" in error
-    status, lines, errors = told("inspect", path, "--outputs", "first")
+    status, lines, errors = run("inspect", path, "--outputs", "first")
     assert (status, errors) == (0, [])
     assert "42 parameters" in lines
 
 
-def test_inspect_lists_the_arrays_of_a_file_without_a_model(told: Any) -> None:
-    status, lines, _ = told("inspect", FILES / "old_row_weights.h5")
+def test_inspect_lists_the_arrays_of_a_file_without_a_model(run: Any) -> None:
+    status, lines, _ = run("inspect", FILES / "old_row_weights.h5")
     assert status == 0 and lines[1].startswith("legacy HDF5, weights alone, written by Keras 2.")
     assert any(line.split()[0] == "gru" and line.split()[1:] == ["3x12", "4x12", "2x12"] for line in lines[3:])
 
 
-def test_convert_tells_what_was_decided_and_warns_in_a_sentence(told: Any, tmp_path: Path) -> None:
+def test_convert_tells_what_was_decided_and_warns_in_a_sentence(run: Any, tmp_path: Path) -> None:
     old, new = old_file(tmp_path / "old.h5"), tmp_path / "new.keras"
-    status, lines, errors = told("convert", old, new)
+    status, lines, errors = run("convert", old, new)
     assert status == 0
     with pytest.warns(UserWarning, match="my_loss"):
         assert lines[:-2] == load_model(old).load_report
@@ -152,10 +152,10 @@ def test_convert_tells_what_was_decided_and_warns_in_a_sentence(told: Any, tmp_p
     )
 
 
-def test_convert_says_where_to_stop_and_stops_there(told: Any, tmp_path: Path) -> None:
+def test_convert_says_where_to_stop_and_stops_there(run: Any, tmp_path: Path) -> None:
     old, new = with_unknown_layer(tmp_path / "m.keras"), tmp_path / "new.h5"
-    status, lines, (error,) = told("convert", old, new)
+    status, lines, (error,) = run("convert", old, new)
     assert (status, lines) == (1, []) and "outputs=['first']" in error and not new.exists()
-    status, lines, _ = told("convert", old, new, "--outputs", "first")
+    status, lines, _ = run("convert", old, new, "--outputs", "first")
     assert status == 0 and "Left out, as the outputs do not need them: layers own, last." in lines
     assert load_model(new).layers[-1].name == "first"

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from arrangements import ARRANGEMENTS
 
-from fastgru import config, kernels
+from fastgru import activations, config, kernels
+from fastgru.kernels.reference import dense as reference
 from fastgru.layers import GRU, LSTM, Conv1D, Dense
 from fastgru.layers.workspace import Call
 
@@ -83,7 +84,7 @@ def test_rows_are_taken_as_numpy_takes_them(rng, dtype, shape, threads):
     source = (rng.random(shape) * 100).astype(dtype)
     chosen = rng.permutation(1000)[:300]
     out = np.zeros((300, *shape[1:]), dtype)
-    kernels.take_rows(source, chosen, out, threads)
+    kernels.gather_rows(source, chosen, out, threads)
     np.testing.assert_array_equal(out, source[chosen])
 
 
@@ -91,18 +92,18 @@ def test_rows_are_taken_as_numpy_takes_them(rng, dtype, shape, threads):
 def test_a_row_that_is_not_there_is_not_taken(row):
     out = np.full((2, 3), 7.0)
     with pytest.raises(IndexError, match=f"there are 5 rows, no row {row}"):
-        kernels.take_rows(np.zeros((5, 3)), np.array([0, row]), out, 1)
+        kernels.gather_rows(np.zeros((5, 3)), np.array([0, row]), out, 1)
     np.testing.assert_array_equal(out, 7.0)
 
 
 @pytest.mark.parametrize("out", [(3, 3), (1, 3), (0, 3), (2, 4), (2, 2), (2,), (2, 3, 1), (3, 2), ()])
 def test_rows_are_taken_into_memory_of_their_shape_alone(out):
     memory = np.full(out, 7.0)
-    with pytest.raises(ValueError, match="take_rows: expected 2 rows of an array of shape"):
-        kernels.take_rows(np.zeros((5, 3)), np.array([0, 1]), memory, 1)
+    with pytest.raises(ValueError, match="gather_rows: expected 2 rows of an array of shape"):
+        kernels.gather_rows(np.zeros((5, 3)), np.array([0, 1]), memory, 1)
     np.testing.assert_array_equal(memory, 7.0)
     with pytest.raises(ValueError, match="with 8 bytes a number, got memory of shape"):
-        kernels.take_rows(np.zeros((5, 3)), np.array([0, 1]), np.zeros((2, 3), "float32"), 1)
+        kernels.gather_rows(np.zeros((5, 3)), np.array([0, 1]), np.zeros((2, 3), "float32"), 1)
 
 
 # --- sizes ------------------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ def dense_forward(compiled, tiles):
 def dense_backward(compiled, tiles):
     return {
         **dense(compiled, tiles), "activation": 12, "y": zeros(N, C), "dy": zeros(N, C),
-        "d": zeros(N * C + compiled.slack), "dx": zeros(N, F), "d_kernel": zeros(F, C),
+        "d": zeros(N * C + compiled.read_padding), "dx": zeros(N, F), "d_kernel": zeros(F, C),
         "d_bias": zeros(C), "threads": 1,
     }  # fmt: skip
 
@@ -198,7 +199,7 @@ def cross_entropy(compiled):
 
 
 def slots(*names):
-    return {name: np.ones(N, "float32") for name in ("values", "gradients", *names)}
+    return {name: np.ones(N, "float32") for name in ("values", "updated", "gradients", *names)}
 
 
 def dense_pack(compiled):
@@ -345,3 +346,36 @@ GRU(4, dtype={dtype!r})(np.ones((1, 3, 2)))
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith("ImportError: Kernels: expected SciPy's BLAS to be 'void (char *, ")
     assert "got 'void (char *, char *, int64_t *" in done.stderr
+
+
+@pytest.mark.parametrize("tiles", FLAGS)
+@pytest.mark.parametrize("activation", ["linear", "tanh", "softmax"])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (7, 5, 2), (131, 37, 100)])
+def test_dense_agrees_with_its_numpy_twin(rng, sizes, activation, tiles):
+    rows, features, units = sizes
+    x, kernel, bias, dy = (
+        rng.normal(size=shape) for shape in ((rows, features), (features, units), units, (rows, units))
+    )
+    compiled, f = kernels.module("float64"), activations.get(activation)
+    packed = np.empty(compiled.dense_pack_size(features, units)) if tiles else None
+    y, d = np.empty((rows, units)), np.empty(rows * units + compiled.read_padding)
+    dx, d_kernel, d_bias = np.empty_like(x), np.ones_like(kernel), np.ones_like(bias)
+    compiled.dense_forward(x, kernel, packed, True, bias, f.kernel_id, y, 2)
+    compiled.dense_backward(x, kernel, packed, f.kernel_id, y, dy, d, dx, d_kernel, d_bias, 2)
+    expected = reference.dense_forward(x, kernel, bias, f)
+    gradients = reference.dense_backward(x, kernel, expected, dy, f)
+    for ours, twin in zip((y, dx, d_kernel - 1, d_bias - 1), (expected, *gradients), strict=True):
+        np.testing.assert_allclose(ours, twin, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", [-1, 13])
+@pytest.mark.parametrize(("kernel", "make"), CALLS)
+def test_a_kernel_refuses_an_activation_that_it_does_not_know(kernel, make, kind):
+    arguments = make(kernels.module("float32"))
+    for name in {"kind", "activation"} & set(arguments):
+        with pytest.raises(ValueError, match=f"expected an activation from 0 to 12, got {kind}"):
+            run(kernels.module("float32"), kernel, {**arguments, name: kind})
+    if "kinds" in arguments:  # of gates, which a softmax is not for
+        for kinds in ((kind, 2), (3, kind), (12, 2), (3, 12)):
+            with pytest.raises(ValueError, match="expected an activation from 0 to 11, got"):
+                run(kernels.module("float32"), kernel, {**arguments, "kinds": (*kinds, *arguments["kinds"][2:])})

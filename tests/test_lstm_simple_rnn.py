@@ -9,7 +9,7 @@ import pytest
 from layer_checks import agrees_with_keras, gradients_hold
 
 from fastgru import kernels, layers, threads
-from fastgru.kernels import reference_rnn
+from fastgru.kernels.reference import rnn as reference
 from fastgru.layers.penalties import run_forward
 from fastgru.layers.workspace import Call
 from fastgru.models import Sequential
@@ -233,8 +233,8 @@ def test_compiled_kernels_agree_with_the_numpy_twin(name, sizes, options, masks,
     kernel, recurrent_kernel, bias = (weight.value for weight in layer.weights)
     options = layer._options((None, None))
     no_cell = [None] * (2 - len(states))
-    y, h, c, saved = reference_rnn.rnn_forward(x, kernel, recurrent_kernel, bias, *states, *no_cell, call.mask, options)
-    dx, dh0, dc0, *d_weights = reference_rnn.rnn_backward(
+    y, h, c, saved = reference.rnn_forward(x, kernel, recurrent_kernel, bias, *states, *no_cell, call.mask, options)
+    dx, dh0, dc0, *d_weights = reference.rnn_backward(
         kernel, recurrent_kernel, options, saved, d_sequence, *d_lasts, *no_cell
     )
     output_twin = y if layer.return_sequences else layer._masked_output(call, h)

@@ -17,9 +17,24 @@ import numpy as np
 import pytest
 
 from fastgru import registry, saving
-from fastgru.layers import GRU, Activation, BatchNormalization, Bidirectional, Conv1D, Dense, Input, Layer
+from fastgru.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Activation,
+    BatchNormalization,
+    Bidirectional,
+    Conv1D,
+    Dense,
+    GRUCell,
+    Input,
+    Layer,
+    SimpleRNN,
+    TimeDistributed,
+)  # fmt: skip
 from fastgru.models import Functional, Sequential, load_model, model_from_json
 from fastgru.saving import ModelFileError
+from fastgru.saving.legacy.weights import leaves
 
 FILES = Path(__file__).parent / "files"
 RNG = np.random.default_rng(20261123)
@@ -31,10 +46,10 @@ def golden(name: str) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def assert_predicts(model: Any, x: Sequence[np.ndarray], y: Sequence[np.ndarray]) -> None:
-    found = model.predict(list(x) if len(x) > 1 else x[0], verbose=0)
-    found = found if isinstance(found, list) else [found]
-    assert len(found) == len(y)
-    for one, other in zip(found, y, strict=True):
+    outputs = model.predict(list(x) if len(x) > 1 else x[0], verbose=0)
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    assert len(outputs) == len(y)
+    for one, other in zip(outputs, y, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-6 * max(1, np.abs(other).max()))
 
 
@@ -94,9 +109,9 @@ def test_the_state_of_an_optimizer_of_keras_2_is_read(name: str, slope: str) -> 
 
 
 def datasets(group: h5py.Group) -> list[tuple[str, h5py.Dataset]]:
-    found: list[tuple[str, h5py.Dataset]] = []
-    group.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
-    return found
+    datasets: list[tuple[str, h5py.Dataset]] = []
+    group.visititems(lambda name, item: datasets.append((name, item)) if isinstance(item, h5py.Dataset) else None)
+    return datasets
 
 
 # --- part of a model ------------------------------------------------------------------------------------------------
@@ -364,13 +379,13 @@ def test_cudnn_layers_are_read_as_gru(features: int, tmp_path: Path) -> None:
     assert any("CuDNNGRU is read as GRU" in decision for decision in loaded.load_report)
 
 
-@pytest.mark.parametrize("said", [True, False, None])
+@pytest.mark.parametrize("stated", [True, False, None])
 @pytest.mark.parametrize("true", [True, False])
-def test_the_shape_of_the_bias_decides_about_reset_after(said: bool | None, true: bool, tmp_path: Path) -> None:
+def test_the_shape_of_the_bias_decides_about_reset_after(stated: bool | None, true: bool, tmp_path: Path) -> None:
     model = randomized(Sequential([Input((6, 3)), GRU(4, reset_after=true, name="gru")]))
     options = keras_2_gru("gru", 4, recurrent_activation="sigmoid", batch_input_shape=[None, 6, 3])
-    if said is not None:
-        options["reset_after"] = said
+    if stated is not None:
+        options["reset_after"] = stated
     groups = {"gru": [(f"gru/{i}:0", value) for i, value in enumerate(model.get_weights())]}
     config = {"class_name": "Sequential", "config": [{"class_name": "GRU", "config": options}]}
     path = written(tmp_path / "m.h5", config, groups, keras_version="2.2.4", backend="tensorflow")
@@ -378,7 +393,7 @@ def test_the_shape_of_the_bias_decides_about_reset_after(said: bool | None, true
     loaded = load_model(path)
     assert_predicts(loaded, [x], [model.predict(x, verbose=0)])
     assert loaded.layers[0].reset_after == true
-    assert any("as the shape of the bias says" in decision for decision in loaded.load_report) == (bool(said) != true)
+    assert any("as the shape of the bias says" in decision for decision in loaded.load_report) == (bool(stated) != true)
 
 
 def test_pruning_is_taken_off(tmp_path: Path) -> None:
@@ -391,9 +406,13 @@ def test_pruning_is_taken_off(tmp_path: Path) -> None:
         {"class_name": "Dense", "config": {"name": "dense", "units": 1, "activation": "linear"}},
     ]}}  # fmt: skip
     names = ("p/gru_cell/kernel:0", "p/gru_cell/recurrent_kernel:0", "p/gru_cell/bias:0")
-    own = [("p/mask:0", np.ones((3, 12))), ("p/threshold:0", np.zeros(())), ("p/pruning_step:0", np.zeros((), "int64"))]
+    of_pruning = [
+        ("p/mask:0", np.ones((3, 12))),
+        ("p/threshold:0", np.zeros(())),
+        ("p/pruning_step:0", np.zeros((), "int64")),
+    ]
     groups = {
-        "p": [*zip(names, model.layers[0].get_weights(), strict=True), *own],
+        "p": [*zip(names, model.layers[0].get_weights(), strict=True), *of_pruning],
         "dense": [(f"dense/{i}:0", value) for i, value in enumerate(model.layers[1].get_weights())],
     }
     path = written(tmp_path / "m.h5", config, groups, keras_version="2.9.0", backend="tensorflow")
@@ -531,9 +550,9 @@ def test_functions_of_tensorflow_between_the_layers_are_read(
     ]  # fmt: skip
     model = old_model(layers, ["end"])
     a, b = (RNG.normal(size=(5, 3, 4)).astype("float32") for _ in "ab")
-    given = [value for name, value in (("a", a), ("b", b)) if name in [layer.name for layer in model.layers]]
-    found = model.predict(given if len(given) > 1 else given[0], verbose=0)
-    np.testing.assert_allclose(found, expected(a, b), atol=1e-6)
+    inputs = [value for name, value in (("a", a), ("b", b)) if name in [layer.name for layer in model.layers]]
+    outputs = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+    np.testing.assert_allclose(outputs, expected(a, b), atol=1e-6)
 
 
 def test_where_reads_its_two_sides() -> None:
@@ -595,6 +614,32 @@ def test_a_row_puts_out_zeros_until_its_first_used_step_where_tensorflow_wrote_t
     assert "Steps masked before the first used one put out 0, as in TensorFlow: layer gru." in model.load_report
 
 
+class OfAUser(GRU):
+    """A recurrent layer whose class the file does not tell to be one, and that takes of a config what it likes."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        return cls(config["units"], return_sequences=True, name=config["name"])
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "theano", "jax"])
+def test_the_rule_of_tensorflow_is_an_option_that_no_config_has(backend: str, tmp_path: Path) -> None:
+    layers = [
+        Input((4, 3)), GRU(2, return_sequences=True), OfAUser(2, return_sequences=True),
+        Bidirectional(LSTM(2, return_sequences=True)),
+        RNN([GRUCell(2), GRUCell(3)], return_sequences=True), TimeDistributed(Dense(2)), Sequential([SimpleRNN(2)]),
+    ]  # fmt: skip
+    path = tmp_path / "m.h5"
+    Sequential(layers).save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["backend"] = file["model_weights"].attrs["backend"] = backend
+    model = load_model(path, custom_objects={"OfAUser": OfAUser})
+    rules = {layer.name: layer.zero_until_used for layer in leaves(model) if hasattr(layer, "zero_until_used")}
+    assert len(rules) == 6
+    assert set(rules.values()) == {backend == "tensorflow"}
+    assert "zero_until_used" not in model.to_json()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -649,8 +694,8 @@ def test_a_converted_file_opens_in_keras_3_with_the_same_numbers(
     stops = ["--outputs", "time_distributed"] if name == "old_words" else []
     stops = ["--outputs", "concatenate", "row"] if name == "old_graph" else stops
     assert cli.main(["convert", str(FILES / f"{name}.h5"), str(new), *stops]) in (0, 1)
-    told = capsys.readouterr()
-    assert "multiplied by 1.2" in told.out or "--force" in told.err
+    captured = capsys.readouterr()
+    assert "multiplied by 1.2" in captured.out or "--force" in captured.err
     if not new.exists():
         assert name == "old_graph"  # an LSTM's own activation
         return
@@ -666,8 +711,10 @@ def test_a_converted_file_opens_in_keras_3_with_the_same_numbers(
     else:
         x, _ = golden(name)
     expected = part.predict(x if len(x) > 1 else x[0], verbose=0)
-    found = theirs.predict(x if len(x) > 1 else x[0], verbose=0)
-    for one, other in zip(*(value if isinstance(value, list) else [value] for value in (found, expected)), strict=True):
+    outputs = theirs.predict(x if len(x) > 1 else x[0], verbose=0)
+    for one, other in zip(
+        *(value if isinstance(value, list) else [value] for value in (outputs, expected)), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=0, atol=5e-6 * max(1, np.abs(other).max()))
 
 

@@ -54,9 +54,9 @@ def predicted(model: Any, x: list[np.ndarray]) -> list[np.ndarray]:
     return outputs if isinstance(outputs, list) else [outputs]
 
 
-def assert_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
-    assert [y.shape for y in found] == [y.shape for y in expected]
-    for one, other in zip(found, expected, strict=True):
+def assert_same(outputs: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    assert [y.shape for y in outputs] == [y.shape for y in expected]
+    for one, other in zip(outputs, expected, strict=True):
         largest = np.abs(other[np.isfinite(other)]).max(initial=0)
         np.testing.assert_allclose(one, other, rtol=0, atol=AGREEMENT * max(largest, 1e-30))
 
@@ -94,7 +94,7 @@ def layers_of(config: dict[str, Any], indent: str = "  ") -> Iterator[str]:
 
 
 @contextmanager
-def told(seed: int, model: Any, step: str) -> Iterator[None]:
+def described_on_failure(seed: int, model: Any, step: str) -> Iterator[None]:
     """A failure says which model it was, and how to get it again."""
     try:
         yield
@@ -111,24 +111,24 @@ def told(seed: int, model: Any, step: str) -> Iterator[None]:
 def test_random_models_agree(keras: Any, seed: int, tmp_path: Path) -> None:
     model, x, oracle, expected = accepted_model(keras, seed)
     written, again = (lambda ending, who=who: tmp_path / f"{who}{ending}" for who in ("keras", "fastgru"))
-    found: dict[str, Any] = {}
+    loaded: dict[str, Any] = {}
 
     for ending in (".keras", ".h5"):
         model.save(written(ending))
-        with told(seed, model, f"Keras's {ending} opened by fastgru"):
-            found[ending] = load_model(written(ending))
-            assert_same(predicted(found[ending], x), expected)
-    ours = found[".keras"]
+        with described_on_failure(seed, model, f"Keras's {ending} opened by fastgru"):
+            loaded[ending] = load_model(written(ending))
+            assert_same(predicted(loaded[ending], x), expected)
+    ours = loaded[".keras"]
     model.save_weights(written(".weights.h5"))
-    with told(seed, model, "Keras's .weights.h5 read by fastgru"):
+    with described_on_failure(seed, model, "Keras's .weights.h5 read by fastgru"):
         scrambled(ours).load_weights(written(".weights.h5"))
         assert_same(predicted(ours, x), expected)
 
-    for ending in found:
-        with told(seed, model, f"fastgru's {ending} opened by Keras"):
+    for ending in loaded:
+        with described_on_failure(seed, model, f"fastgru's {ending} opened by Keras"):
             ours.save(again(ending))
             assert_same(oracle(keras.models.load_model(again(ending))), expected)
-    with told(seed, model, "fastgru's .weights.h5 read by Keras"):
+    with described_on_failure(seed, model, "fastgru's .weights.h5 read by Keras"):
         ours.save_weights(again(".weights.h5"))
         scrambled(model).load_weights(again(".weights.h5"))
         assert_same(oracle(model), expected)

@@ -515,10 +515,10 @@ def test_weights_that_do_not_fit_change_nothing(ending: str, tmp_path: Path) -> 
 def test_what_does_not_fit_can_be_skipped(ending: str, tmp_path: Path) -> None:
     model, other, path = trained_model(), other_units(), tmp_path / f"model{ending}"
     (model.save_weights if ending == ".weights.h5" else model.save)(path)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         other.load_weights(path, skip_mismatch=True)
-    assert any("(5, 12); it is skipped" in str(warning.message) for warning in told)
-    assert all(warning.filename == __file__ for warning in told)  # on behalf of the user's line
+    assert any("(5, 12); it is skipped" in str(warning.message) for warning in caught)
+    assert all(warning.filename == __file__ for warning in caught)  # on behalf of the user's line
     assert_same(other.layers[0].get_weights(), model.layers[0].get_weights())
 
 
@@ -786,10 +786,10 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(
         patch.setattr(os, "fsync", full)
         save(path)
     assert path.read_bytes() == before
-    assert [found.name for found in tmp_path.iterdir()] == [name]
+    assert [file.name for file in tmp_path.iterdir()] == [name]
     save(path)
     assert path.read_bytes() != before
-    assert [found.name for found in tmp_path.iterdir()] == [name]
+    assert [file.name for file in tmp_path.iterdir()] == [name]
 
 
 KILLED_WHILE_SAVING = """

@@ -194,8 +194,8 @@ def test_a_text_that_claims_gigabytes_is_refused(cheap: None, tmp_path: Path) ->
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.attrs["model_config"] = "x" * 5000
     content = bytearray((tmp_path / "m.h5").read_bytes())
-    for found in re.finditer(re.escape(struct.pack("<I", 5000)), bytes(content)):
-        content[found.start() : found.start() + 4] = b"\xf0\xff\xff\xff"
+    for match in re.finditer(re.escape(struct.pack("<I", 5000)), bytes(content)):
+        content[match.start() : match.start() + 4] = b"\xf0\xff\xff\xff"
         (tmp_path / "m.h5").write_bytes(content)
         assert_refused(tmp_path / "m.h5", "damaged|attribute")
 
@@ -224,7 +224,7 @@ def test_an_absurd_number_of_layers_is_refused(count: int, tmp_path: Path) -> No
 def test_members_that_lead_out_are_refused(name: str, tmp_path: Path) -> None:
     path = archive(tmp_path / "m.keras", **{name: b"x"})
     assert_refused(path, "whose path is absolute or leads out")
-    assert [found.name for found in tmp_path.iterdir()] == ["m.keras"]
+    assert [file.name for file in tmp_path.iterdir()] == ["m.keras"]
 
 
 def test_an_unpacked_archive_opens_but_links_in_it_are_not_followed(tmp_path: Path) -> None:
@@ -360,8 +360,8 @@ def lying(data: bytes, name: str, declared: int) -> bytes:
     """An archive that says of a member that it unpacks to so many bytes."""
     changed = bytearray(data)
     for mark, size, length, start in ((b"PK\x03\x04", 22, 26, 30), (b"PK\x01\x02", 24, 28, 46)):
-        for found in re.finditer(re.escape(mark), data):
-            place = found.start()
+        for match in re.finditer(re.escape(mark), data):
+            place = match.start()
             (letters,) = struct.unpack_from("<H", data, place + length)
             if data[place + start : place + start + letters] == name.encode():
                 struct.pack_into("<I", changed, place + size, declared)
@@ -421,8 +421,8 @@ def test_members_are_stored_or_deflated(method: int, tmp_path: Path) -> None:
 def test_encrypted_and_unknown_members_are_told(place: int, value: int, tmp_path: Path) -> None:
     content = bytearray((FILES / "reset_after.keras").read_bytes())
     for mark, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
-        for found in re.finditer(re.escape(mark), bytes(content)):
-            content[found.start() + place + shift] = value
+        for match in re.finditer(re.escape(mark), bytes(content)):
+            content[match.start() + place + shift] = value
     (tmp_path / "m.keras").write_bytes(content)
     assert_refused(tmp_path / "m.keras", "encrypted|packed by method|patched")
 
@@ -600,9 +600,9 @@ def test_names_do_not_steer_a_terminal(
 
 
 def test_names_in_errors_and_reports_are_escaped(tmp_path: Path) -> None:
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         model = load_model(named(tmp_path / "m.keras"))
-    assert all(text.isprintable() for text in [*model.load_report, *(str(one.message) for one in told)])
+    assert all(text.isprintable() for text in [*model.load_report, *(str(one.message) for one in caught)])
 
     def change(config: Any) -> None:
         config["config"]["layers"][2]["class_name"] = ODD_NAME
@@ -670,7 +670,7 @@ def test_many_references_to_one_text_count_each(cheap: None, tmp_path: Path) -> 
         file.create_dataset("layer", (600,), h5py.string_dtype())
         file.attrs["layer_names"] = ["x" * 999_983, *["y"] * 600]
     content = bytearray((tmp_path / "m.h5").read_bytes())
-    place = next(found.start() for found in re.finditer(re.escape(struct.pack("<I", 999_983)), bytes(content)))
+    place = next(match.start() for match in re.finditer(re.escape(struct.pack("<I", 999_983)), bytes(content)))
     reference = bytes(content[place : place + 16])
     for number in range(600):
         content[place + 16 * number : place + 16 * number + 16] = reference
@@ -738,8 +738,8 @@ def test_a_reference_to_a_text_that_is_nowhere_takes_no_memory(heap: int, tmp_pa
     with h5py.File(tmp_path / "m.h5", "w") as file:
         file.attrs["model_config"] = "x" * 5000
     content = bytearray((tmp_path / "m.h5").read_bytes())
-    for found in re.finditer(re.escape(struct.pack("<I", 5000)), bytes(content)):
-        content[found.start() : found.start() + 12] = struct.pack("<IQ", 1 << 31, heap)
+    for match in re.finditer(re.escape(struct.pack("<I", 5000)), bytes(content)):
+        content[match.start() : match.start() + 12] = struct.pack("<IQ", 1 << 31, heap)
     (tmp_path / "m.h5").write_bytes(content)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert_refused(tmp_path / "m.h5", "declares 2147483648 bytes|global heap")
@@ -774,8 +774,8 @@ def test_an_unusual_superblock_is_refused(place: int, value: int, tmp_path: Path
 
 def test_a_member_that_claims_more_than_the_archive_is_refused(cheap: None, tmp_path: Path) -> None:
     content = bytearray((FILES / "reset_after.keras").read_bytes())
-    for found in re.finditer(rb"PK\x01\x02", bytes(content)):
-        content[found.start() + 20 : found.start() + 28] = struct.pack("<II", 0xFFFFFFF0, 0xFFFFFFF0)
+    for match in re.finditer(rb"PK\x01\x02", bytes(content)):
+        content[match.start() + 20 : match.start() + 28] = struct.pack("<II", 0xFFFFFFF0, 0xFFFFFFF0)
     (tmp_path / "m.keras").write_bytes(content)
     assert_refused(tmp_path / "m.keras", "is said to take 4294967280 bytes")
 

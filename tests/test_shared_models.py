@@ -56,10 +56,10 @@ def test_the_numbers_are_those_of_the_keras_that_wrote_the_file(file: str) -> No
     assert model.load_report[0].startswith("Written by Keras")
 
 
-def assert_agree(found: Any, expected: list[np.ndarray]) -> None:
-    found = found if isinstance(found, list) else [found]
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+def assert_agree(outputs: Any, expected: list[np.ndarray]) -> None:
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    assert len(outputs) == len(expected)
+    for one, other in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * max(np.nanmax(np.abs(other), initial=0), 1e-30))
 
 
@@ -77,22 +77,22 @@ def stops(path: Path) -> tuple[str, list[str]]:
     try:
         load_model(path)
     except ModelFileError as error:
-        found = re.search(r"stop before it with outputs=(\[[^]]*\])", str(error))
-        return str(error), ast.literal_eval(found[1]) if found else []
+        match = re.search(r"stop before it with outputs=(\[[^]]*\])", str(error))
+        return str(error), ast.literal_eval(match[1]) if match else []
     return "", []
 
 
 @pytest.mark.parametrize("file", [file["file"] for file in INDEX])
 def test_a_model_opens_up_to_each_layer_that_the_error_names(file: str) -> None:
-    said, names = stops(FOLDER / file)
-    if not said or "holds weights without a model" in said:
+    reason, names = stops(FOLDER / file)
+    if not reason or "holds weights without a model" in reason:
         return
-    layer = re.search(r"layer '(\w+)' \((\w+)\)", said)
+    layer = re.search(r"layer '(\w+)' \((\w+)\)", reason)
     assert layer and names and layer[1] not in names
     unknown = {"Lambda": "holds Python code, and code from a file is never run"}.get(
         layer[2], "is not known to fastgru"
     )
-    assert f"layer {layer[1]!r} ({layer[2]}) {unknown}, and the model's outputs need it" in said
+    assert f"layer {layer[1]!r} ({layer[2]}) {unknown}, and the model's outputs need it" in reason
     for name in names:
         part = load_model(FOLDER / file, outputs=[name])
         assert part.built and part.layers[-1].name == name
@@ -101,11 +101,11 @@ def test_a_model_opens_up_to_each_layer_that_the_error_names(file: str) -> None:
 
 @pytest.mark.parametrize("file", [file["file"] for file in INDEX])
 def test_every_file_can_be_inspected(file: str, capsys: pytest.CaptureFixture[str]) -> None:
-    said, names = stops(FOLDER / file)
-    whole = not said or "holds weights without a model" in said
+    reason, names = stops(FOLDER / file)
+    whole = not reason or "holds weights without a model" in reason
     assert cli.main(["inspect", str(FOLDER / file)]) == (0 if whole else 1)
     written = capsys.readouterr()
-    assert "written by Keras" in written.out and (said if not whole else "") in written.err
+    assert "written by Keras" in written.out and (reason if not whole else "") in written.err
     assert len(written.out.splitlines()) > 4
     if names:
         assert cli.main(["inspect", str(FOLDER / file), "--outputs", names[-1]]) == 0
@@ -125,8 +125,8 @@ def test_keras_3_opens_what_was_converted(keras: Any, file: str, tmp_path: Path)
         assert cli.main(["convert", str(FOLDER / file), str(new), *stop]) == 0
         if ending != ".weights.h5":
             theirs = keras.models.load_model(new, compile=False)
-            found = theirs(x if len(x) > 1 else x[0], training=False)
-            assert_agree([np.asarray(one) for one in (found if isinstance(found, list) else [found])], expected)
+            outputs = theirs(x if len(x) > 1 else x[0], training=False)
+            assert_agree([np.asarray(one) for one in (outputs if isinstance(outputs, list) else [outputs])], expected)
         else:
             weights = theirs.get_weights()
             theirs.set_weights([np.zeros_like(weight) for weight in weights])

@@ -19,9 +19,9 @@ pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
 
 
 def model() -> Sequential:
-    found = Sequential([Input((5, 3)), GRU(4), Dropout(0.5), Dense(3, activation="softmax")], name="m")
-    found.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return found
+    network = Sequential([Input((5, 3)), GRU(4), Dropout(0.5), Dense(3, activation="softmax")], name="m")
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return network
 
 
 X = np.random.default_rng(0).normal(size=(60, 5, 3))
@@ -31,9 +31,9 @@ Y = np.arange(60) % 3
 # --- summary ----------------------------------------------------------------------------------------
 
 
-def summary(found: Any, **options: Any) -> str:
+def summary(network: Any, **options: Any) -> str:
     texts: list[str] = []
-    found.summary(print_fn=texts.append, **options)
+    network.summary(print_fn=texts.append, **options)
     (text,) = texts
     return text
 
@@ -46,9 +46,9 @@ def nested(k: Any) -> Any:
     inner = k.Sequential(
         [k.layers.Input((5, 3)), k.layers.GRU(4, return_sequences=True, trainable=False)], name="inner"
     )
-    found = k.Sequential([inner, k.layers.GRU(2, name="outer"), k.layers.Dense(1000, name="wide")], name="m")
-    found.compile("adam", "mse")
-    return found
+    outer = k.Sequential([inner, k.layers.GRU(2, name="outer"), k.layers.Dense(1000, name="wide")], name="m")
+    outer.compile("adam", "mse")
+    return outer
 
 
 @pytest.mark.keras
@@ -72,12 +72,12 @@ def test_the_summary_of_a_model_that_is_not_built_is_that_of_keras(keras: Any, m
 
 
 def test_the_summary_counts_the_optimizers_state_once_it_exists() -> None:
-    found = model()
+    network = model()
     params = 3 * (3 * 4 + 4 * 4 + 2 * 4) + 4 * 3 + 3
-    assert f"Total params: {params} " in summary(found)
-    found.fit(X, Y, verbose=0)
-    assert f"Total params: {params + 2 * params + 2} " in summary(found)
-    assert f"Optimizer params: {2 * params + 2} " in summary(found)
+    assert f"Total params: {params} " in summary(network)
+    network.fit(X, Y, verbose=0)
+    assert f"Total params: {params + 2 * params + 2} " in summary(network)
+    assert f"Optimizer params: {2 * params + 2} " in summary(network)
 
 
 def test_the_summary_opens_models_inside() -> None:
@@ -122,20 +122,20 @@ def test_fit_prints_one_line_an_epoch_where_there_is_no_terminal(capsys: Any, ve
 
 
 def test_nothing_is_printed_where_silence_is_asked_for(capsys: Any) -> None:
-    found = model()
-    found.fit(X, Y, epochs=2, verbose=0)
-    found.evaluate(X, Y, verbose=0)
-    found.predict(X, verbose=0)
-    found.predict(X)  # without a terminal there is nothing to show
-    found.train_on_batch(X, Y)
+    network = model()
+    network.fit(X, Y, epochs=2, verbose=0)
+    network.evaluate(X, Y, verbose=0)
+    network.predict(X, verbose=0)
+    network.predict(X)  # without a terminal there is nothing to show
+    network.train_on_batch(X, Y)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
 
 
 def test_evaluate_and_predict_print_one_line(capsys: Any) -> None:
-    found = model()
-    found.evaluate(X, Y)
-    found.predict(X, verbose=2)
+    network = model()
+    network.evaluate(X, Y)
+    network.predict(X, verbose=2)
     first, second = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"Evaluate - [\d.]+s - [\d,]+ samples/s - accuracy: 0\.\d{4} - loss: \d\.\d{4}", first)
     assert re.fullmatch(r"Predict - [\d.]+s - [\d,]+ samples/s", second)
@@ -175,13 +175,13 @@ class Terminal:
 
     def text(self) -> str:
         self.out.flush()
-        found = b""
+        written = b""
         os.set_blocking(self._main, False)
         while True:
             try:
-                found += os.read(self._main, 1 << 16)
+                written += os.read(self._main, 1 << 16)
             except BlockingIOError:
-                return found.decode()
+                return written.decode()
 
 
 WIDTHS = pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -252,8 +252,8 @@ def test_the_bar_is_drawn_at_most_ten_times_a_second(monkeypatch: Any) -> None:
         drawn.append(self.started)
 
     monkeypatch.setattr(progress.Bar, "show", counted)
-    found = model()
+    network = model()
     x, y = np.repeat(X, 40, axis=0), np.repeat(Y, 40)
-    found.fit(x, y, batch_size=2, epochs=1)
+    network.fit(x, y, batch_size=2, epochs=1)
     seconds = float(re.search(r"Epoch 1/1  ([\d.]+)s", without_colours(screen.text()))[1])  # type: ignore[index]
     assert len(drawn) <= 10 * seconds + 2

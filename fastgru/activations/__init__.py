@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import registry
-from fastgru.activations.activation import Activation
+from fastgru.activations.activation import KNOWN, Activation
 from fastgru.naming import suggestion
 from fastgru.registry import Identifier
 from fastgru.types import Array
@@ -326,41 +326,41 @@ def _d_exponential(dy: Array, y: Array, x: Array | None) -> Array:
     return dy * y
 
 
-linear = Activation("linear", _linear, _d_linear, kernel_id=0)
-relu = Activation("relu", _relu, _d_relu, kernel_id=1)
+linear = Activation("linear", _linear, _d_linear)
+relu = Activation("relu", _relu, _d_relu)
 leaky_relu = Activation("leaky_relu", _leaky_relu, _d_leaky_relu)
-relu6 = Activation("relu6", _relu6, _d_relu6, kernel_id=11)
-softmax = Activation("softmax", _softmax, _d_softmax, kernel_id=12)
+relu6 = Activation("relu6", _relu6, _d_relu6)
+softmax = Activation("softmax", _softmax, _d_softmax)
 log_softmax = Activation("log_softmax", _log_softmax, _d_log_softmax)
 sparsemax = Activation("sparsemax", _sparsemax, _d_sparsemax)
-elu = Activation("elu", _elu, _d_elu, kernel_id=6)
-selu = Activation("selu", _selu, _d_selu, kernel_id=7)
+elu = Activation("elu", _elu, _d_elu)
+selu = Activation("selu", _selu, _d_selu)
 celu = Activation("celu", _celu, _d_celu)
-sigmoid = Activation("sigmoid", _sigmoid, _d_sigmoid, kernel_id=2)
+sigmoid = Activation("sigmoid", _sigmoid, _d_sigmoid)
 log_sigmoid = Activation("log_sigmoid", _log_sigmoid, _d_log_sigmoid)
-hard_sigmoid = Activation("hard_sigmoid", _hard_sigmoid, _d_hard_sigmoid, kernel_id=4)
+hard_sigmoid = Activation("hard_sigmoid", _hard_sigmoid, _d_hard_sigmoid)
 # Keras 1 and 2 meant this by hard_sigmoid; Keras 3 has no name for it
-hard_sigmoid_old = Activation("hard_sigmoid_old", _hard_sigmoid_old, _d_hard_sigmoid_old, kernel_id=5)
+hard_sigmoid_old = Activation("hard_sigmoid_old", _hard_sigmoid_old, _d_hard_sigmoid_old)
 sparse_sigmoid = Activation("sparse_sigmoid", _sparse_sigmoid, _d_sparse_sigmoid)
-tanh = Activation("tanh", _tanh, _d_tanh, kernel_id=3)
+tanh = Activation("tanh", _tanh, _d_tanh)
 hard_tanh = Activation("hard_tanh", _hard_tanh, _d_hard_tanh)
 tanh_shrink = Activation("tanh_shrink", _tanh_shrink, _d_tanh_shrink, needs_input=True)
 hard_shrink = Activation("hard_shrink", _hard_shrink, _d_hard_shrink)
 soft_shrink = Activation("soft_shrink", _soft_shrink, _d_soft_shrink)
 threshold = Activation("threshold", _threshold, _d_threshold, needs_input=True)
-softplus = Activation("softplus", _softplus, _d_softplus, kernel_id=8)
+softplus = Activation("softplus", _softplus, _d_softplus)
 sparse_plus = Activation("sparse_plus", _sparse_plus, _d_sparse_plus, needs_input=True)
 squareplus = Activation("squareplus", _squareplus, _d_squareplus, needs_input=True)
-softsign = Activation("softsign", _softsign, _d_softsign, kernel_id=9)
+softsign = Activation("softsign", _softsign, _d_softsign)
 silu = swish = Activation("silu", _silu, _d_silu, needs_input=True)
 hard_silu = hard_swish = Activation("hard_silu", _hard_silu, _d_hard_silu, needs_input=True)
 mish = Activation("mish", _mish, _d_mish, needs_input=True)
 gelu = Activation("gelu", _gelu, _d_gelu, needs_input=True)
 glu = Activation("glu", _glu, _d_glu, needs_input=True)
-exponential = Activation("exponential", _exponential, _d_exponential, kernel_id=10)
+exponential = Activation("exponential", _exponential, _d_exponential)
 
-_BY_NAME = {activation.name: activation for activation in list(vars().values()) if isinstance(activation, Activation)}
-_BY_NAME |= {"swish": silu, "hard_swish": hard_silu}
+KNOWN |= {activation.name: activation for activation in list(vars().values()) if isinstance(activation, Activation)}
+KNOWN |= {"swish": silu, "hard_swish": hard_silu}
 # layers that Keras takes, and saves, as activations too, with their own defaults
 _LAYERS: dict[str, tuple[Activation, dict[str, Any]]] = {
     "ReLU": (relu, {"negative_slope": 0.0, "max_value": None, "threshold": 0.0}),
@@ -386,9 +386,9 @@ def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None 
         return _of_layer(registry.serialize(identifier))
     if isinstance(identifier, str):
         name = identifier
-        identifier = (custom_objects or {}).get(name, _BY_NAME.get(name))
+        identifier = (custom_objects or {}).get(name, KNOWN.get(name))
         if identifier is None:
-            raise ValueError(f"Activation {name!r} is not known to fastgru; {suggestion(name, _BY_NAME)}")
+            raise ValueError(f"Activation {name!r} is not known to fastgru; {suggestion(name, KNOWN)}")
     if isinstance(identifier, Activation):
         return identifier
     if callable(identifier):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import kernels
 from fastgru.types import Array
 
-__all__ = ["Activation"]
+__all__ = ["KNOWN", "Activation"]
+
+KNOWN: dict[str, Activation] = {}  # those of this package, by Keras's names
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +30,6 @@ class Activation:
         ``function(x, **options) -> y``.
     derivative : callable
         ``derivative(dy, y, x, **options) -> dx``.
-    kernel_id : int or None
-        The number under which the compiled kernels know the function, without options.
     needs_input : bool
         Whether `derivative` reads x even without options.
     form : dict or None
@@ -37,9 +39,14 @@ class Activation:
     name: str
     function: Callable[..., Any]
     derivative: Callable[..., Array]
-    kernel_id: int | None = None
     needs_input: bool = False
     form: Mapping[str, Any] | None = None
+
+    @cached_property
+    def kernel_id(self) -> int | None:
+        """The number under which the compiled kernels know the function, without options; None where they do not."""
+        known = KNOWN.get(self.name)
+        return kernels.activation_id(self.name) if known and known.function is self.function else None
 
     def __call__(self, x: npt.ArrayLike, *args: Any, **options: Any) -> Array:
         """The activation of `x`, in the dtype of `x` (integers become float32)."""

@@ -77,7 +77,7 @@ class Column:
             memory[places] = source.read(rows[places])
             return self._checked(memory)
         if self._is_ready:
-            kernels.take_rows(source, rows, memory, n_threads)
+            kernels.gather_rows(source, rows, memory, n_threads)
         elif source.flags.c_contiguous and source.flags.aligned:
             memory[...] = source.take(rows, axis=0)  # half the time of brackets; of others it would copy the whole
         else:

@@ -34,12 +34,12 @@ def available() -> list[str]:
 def _choose() -> str:
     """FASTGRU_ISA, else the widest instruction set there is."""
     choices = available()
-    asked = os.environ.get("FASTGRU_ISA")
-    if asked is None:
+    name = os.environ.get("FASTGRU_ISA")
+    if name is None:
         return choices[-1]
-    if asked not in choices:
-        raise ValueError(f"FASTGRU_ISA: {asked!r} is not available on this machine; {suggestion(asked, choices)}")
-    return asked
+    if name not in choices:
+        raise ValueError(f"FASTGRU_ISA: {name!r} is not available on this machine; {suggestion(name, choices)}")
+    return name
 
 
 Array = npt.NDArray[Any]
@@ -48,17 +48,22 @@ Array = npt.NDArray[Any]
 DTYPES = ("float32", "float64")
 #: what Keras adds, or clips to, where it would divide by 0 or take its logarithm
 EPSILON = 1e-7
-address, take_rows = _runtime.address, _runtime.take_rows
+address, gather_rows = _runtime.address, _runtime.gather_rows
 isa: str = _choose()
 _modules: dict[Any, Kernels] = {}
 
 
 def module(dtype: Any) -> Kernels:
     """The compiled module for "float32" or "float64", as a name or a numpy dtype, whose name numpy is slow to tell."""
-    found = _modules.get(dtype)
-    if found is None:
-        found = _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}_{isa}"))
-    return found
+    compiled = _modules.get(dtype)
+    if compiled is None:
+        compiled = _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}_{isa}"))
+    return compiled
+
+
+def activation_id(name: str) -> int | None:
+    """The number of an activation in calls of the kernels; None for one that they do not compute."""
+    return module("float32").activation_ids.get(name)
 
 
 def contiguous(x: Any, dtype: Any = None) -> Array:

@@ -6,4 +6,4 @@ ctypedef void (*task_function)(void *context, int index) noexcept nogil
 
 cdef void run_tasks(task_function task, void *context, int n, int threads) noexcept nogil
 cdef void run_team(task_function task, void *context, int threads, int *members) noexcept nogil
-cdef void barrier_wait(int *barrier, int member, int members, int turn) noexcept nogil
+cdef void barrier_wait(int *barrier, int member, int members, int phase) noexcept nogil

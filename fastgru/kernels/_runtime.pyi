@@ -5,10 +5,10 @@ from typing import Any
 def address(memory: Any) -> int:
     """Where the bytes of a contiguous array begin."""
 
-def take_rows(source: Any, chosen: Any, out: Any, threads: int) -> None:
-    """out[i] = source[chosen[i]] for contiguous arrays of one type and rows of one shape.
+def gather_rows(source: Any, indices: Any, out: Any, threads: int) -> None:
+    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape.
 
-    IndexError for a row that is not there.
+    IndexError for a row that the source does not have, ValueError where the shapes do not fit.
     """
 
 def cpu_isas() -> list[str]:

@@ -8,7 +8,7 @@ cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
     void pool_run(pool_task task, void *context, int n, int threads)
     void pool_run_team(pool_task task, void *context, int threads, int *members)
-    void pool_barrier_wait "barrier_wait"(int *barrier, int member, int members, int turn)
+    void pool_barrier_wait "barrier_wait"(int *barrier, int member, int members, int phase)
     void pool_forked()
 
 cdef extern from *:
@@ -47,8 +47,8 @@ cdef void run_team(task_function task, void *context, int threads, int *members)
     pool_run_team(<pool_task>task, context, threads, members)
 
 
-cdef void barrier_wait(int *barrier, int member, int members, int turn) noexcept nogil:
-    pool_barrier_wait(barrier, member, members, turn)
+cdef void barrier_wait(int *barrier, int member, int members, int phase) noexcept nogil:
+    pool_barrier_wait(barrier, member, members, phase)
 
 
 def address(memory) -> int:
@@ -61,35 +61,30 @@ def address(memory) -> int:
 
 
 cdef enum:
-    TAKEN_BYTES = 32768  # that one task copies: a few us of work, from memory that no cache holds
+    GATHERED_BYTES = 32768   # that one task copies: a few us of work, from memory that no cache holds
+    PREFETCHED_BYTES = 4096  # of a row at most: the processor itself fetches what follows
 
 
-cdef extern from *:
-    """
-    enum { LINE = 64, NEAR = 4096 };
-    static void bring_near(const char *row, Py_ssize_t bytes)
-    {
-        for (Py_ssize_t i = 0; i < bytes && i < NEAR; i += LINE) __builtin_prefetch(row + i, 0, 2);
-    }
-    """
-    void bring_near(const char *row, Py_ssize_t bytes) nogil
+cdef extern from "prefetch.h" nogil:
+    void prefetch(const void *memory, Py_ssize_t bytes)
 
 
-cdef struct Taking:
-    Py_ssize_t count, row  # rows to take, and how many bytes each has
-    Py_ssize_t rows        # of a task
+cdef struct Gather:
+    Py_ssize_t count       # rows to gather
+    Py_ssize_t row_bytes
+    Py_ssize_t task_rows   # rows of a task
     const char *source
-    const long long *chosen
+    const long long *indices
     char *out
 
 
-cdef void take_some(void *context, int task) noexcept nogil:
-    cdef Taking *p = <Taking *>context
-    cdef Py_ssize_t i, first = task * p.rows, last = first + p.rows if first + p.rows < p.count else p.count
-    for i in range(first, last):
-        if i + 1 < last:  # rows lie anywhere: while one is copied the next is on its way
-            bring_near(p.source + p.chosen[i + 1] * p.row, p.row)
-        memcpy(p.out + i * p.row, p.source + p.chosen[i] * p.row, p.row)
+cdef void gather_task(void *context, int task) noexcept nogil:
+    cdef Gather *p = <Gather *>context
+    cdef Py_ssize_t i, first = task * p.task_rows, end = min(first + p.task_rows, p.count)
+    for i in range(first, end):
+        if i + 1 < end:  # rows lie anywhere: while one is copied the next is on its way
+            prefetch(p.source + p.indices[i + 1] * p.row_bytes, min(p.row_bytes, PREFETCHED_BYTES))
+        memcpy(p.out + i * p.row_bytes, p.source + p.indices[i] * p.row_bytes, p.row_bytes)
 
 
 cdef int check_rows(const Py_buffer *source, const Py_buffer *out, Py_ssize_t count) except -1:
@@ -101,36 +96,36 @@ cdef int check_rows(const Py_buffer *source, const Py_buffer *out, Py_ssize_t co
     if not fit:
         source_shape, shape = [source.shape[axis] for axis in range(source.ndim)], [out.shape[axis] for axis in range(out.ndim)]
         raise ValueError(
-            f"take_rows: expected {count} rows of an array of shape {source_shape} with {source.itemsize} bytes a number, "
+            f"gather_rows: expected {count} rows of an array of shape {source_shape} with {source.itemsize} bytes a number, "
             f"got memory of shape {shape} with {out.itemsize}."
         )
     return 0
 
 
-def take_rows(source, const long long[::1] chosen not None, out, int threads):
-    """out[i] = source[chosen[i]] for contiguous arrays of one type and rows of one shape, on several threads where there is
-    much to copy. IndexError where a row is not there, ValueError where the shapes do not fit."""
-    cdef Taking p
+def gather_rows(source, const long long[::1] indices not None, out, int threads):
+    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape, on several threads where there is
+    much to copy. IndexError for a row that the source does not have, ValueError where the shapes do not fit."""
+    cdef Gather p
     cdef Py_buffer read, written
     cdef Py_ssize_t i
-    p.count = chosen.shape[0]
+    p.count = indices.shape[0]
     PyObject_GetBuffer(source, &read, PyBUF_ND)
     try:
         PyObject_GetBuffer(out, &written, PyBUF_ND | PyBUF_WRITABLE)
         try:
             check_rows(&read, &written, p.count)
-            p.row = written.itemsize
+            p.row_bytes = written.itemsize
             for i in range(1, written.ndim):
-                p.row *= written.shape[i]
+                p.row_bytes *= written.shape[i]
             for i in range(p.count):
-                if not 0 <= chosen[i] < read.shape[0]:
-                    raise IndexError(f"take_rows: there are {read.shape[0]} rows, no row {chosen[i]}.")
-            if p.row == 0 or p.count == 0:
+                if not 0 <= indices[i] < read.shape[0]:
+                    raise IndexError(f"gather_rows: there are {read.shape[0]} rows, no row {indices[i]}.")
+            if p.row_bytes == 0 or p.count == 0:
                 return
-            p.source, p.out, p.chosen = <const char *>read.buf, <char *>written.buf, &chosen[0]
-            p.rows = 1 + TAKEN_BYTES // p.row
+            p.source, p.out, p.indices = <const char *>read.buf, <char *>written.buf, &indices[0]
+            p.task_rows = 1 + GATHERED_BYTES // p.row_bytes
             with nogil:
-                run_tasks(take_some, &p, <int>((p.count + p.rows - 1) // p.rows), threads)
+                run_tasks(gather_task, &p, <int>((p.count + p.task_rows - 1) // p.task_rows), threads)
         finally:
             PyBuffer_Release(&written)
     finally:

@@ -1,6 +1,6 @@
-# Activations by number, in place over contiguous memory, and their derivatives from the output alone.
-# The numbers are those of fastgru/activations.py. A branch outside, a plain loop inside: each loop becomes vector code.
-# A bare 1 among real numbers would be a double and take float vectors apart, hence <real>1.
+# Activations in place over contiguous memory, each beside its derivative, which follows from the output alone. A new one is
+# a pair of functions and a line of ACTIVATIONS; Python knows it by the name there. Plain loops become vector code; a bare 1
+# among real numbers would be a double and take float vectors apart, hence <real>1.
 
 from libc.math cimport exp, log1p, fabs
 
@@ -11,19 +11,7 @@ cdef extern from "vector_math.h" nogil:
     real vm_exp_nonpositive(real x)
 
 cdef enum:
-    LINEAR = 0
-    RELU = 1
-    SIGMOID = 2
-    TANH = 3
-    HARD_SIGMOID = 4
-    HARD_SIGMOID_OLD = 5
-    ELU = 6
-    SELU = 7
-    SOFTPLUS = 8
-    SOFTSIGN = 9
-    EXPONENTIAL = 10
-    RELU6 = 11
-    SOFTMAX = 12  # of rows; the others are elementwise
+    CHUNK = 256  # numbers at a time, where what lies between two passes over them is to stay in the L1 cache
 
 cdef real SELU_SCALE = 1.05070098735548049342
 cdef real SELU_ALPHA_SCALE = 1.05070098735548049342 * 1.67326324235437728482
@@ -34,86 +22,190 @@ cdef inline real clip(real x, real low, real high) noexcept nogil:
     return high if x > high else x
 
 
-cdef void activate(int kind, real *x, Py_ssize_t n) noexcept nogil:
-    """x = f(x)."""
-    cdef Py_ssize_t i
-    if kind == SIGMOID:
-        for i in range(n):
-            x[i] = vm_sigmoid(x[i])
-    elif kind == TANH:
-        for i in range(n):
-            x[i] = vm_tanh(x[i])
-    elif kind == RELU:
-        for i in range(n):
-            x[i] = 0 if x[i] < 0 else x[i]
-    elif kind == HARD_SIGMOID:
-        for i in range(n):
-            x[i] = clip(x[i] / <real>6 + <real>0.5, 0, 1)
-    elif kind == HARD_SIGMOID_OLD:
-        for i in range(n):
-            x[i] = clip(x[i] * <real>0.2 + <real>0.5, 0, 1)
-    elif kind == ELU:
-        for i in range(n):
-            x[i] = vm_expm1_nonpositive(x[i]) if x[i] < 0 else x[i]
-    elif kind == SELU:
-        for i in range(n):
-            x[i] = SELU_ALPHA_SCALE * vm_expm1_nonpositive(x[i]) if x[i] < 0 else SELU_SCALE * x[i]
-    elif kind == SOFTPLUS:
-        for i in range(n):
-            x[i] = (0 if x[i] < 0 else x[i]) + <real>log1p(exp(-fabs(x[i])))
-    elif kind == SOFTSIGN:
-        for i in range(n):
-            x[i] = x[i] / (<real>1 + (-x[i] if x[i] < 0 else x[i]))
-    elif kind == EXPONENTIAL:
-        for i in range(n):
-            x[i] = <real>exp(x[i])
-    elif kind == RELU6:
-        for i in range(n):
-            x[i] = clip(x[i], 0, 6)
+# `f(x, n)` is x = f(x). `f_backward(d, y, n)` is y = d f'(x), where y was f(x): a closed unit passes 0 on, whatever d is, as
+# in Keras on JAX.
 
+
+cdef void linear(real *x, Py_ssize_t n) noexcept nogil:
+    pass
+
+
+cdef void linear_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    memcpy(y, d, n * sizeof(real))
+
+
+cdef void relu(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = 0 if x[i] < 0 else x[i]
+
+
+cdef void relu_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] if y[i] > 0 else 0
+
+
+cdef void sigmoid(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = vm_sigmoid(x[i])
+
+
+cdef void sigmoid_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] * (y[i] * (<real>1 - y[i]))
+
+
+cdef void tanh(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = vm_tanh(x[i])
+
+
+cdef void tanh_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] * (<real>1 - y[i] * y[i])
+
+
+cdef void hard_sigmoid(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = clip(x[i] / <real>6 + <real>0.5, 0, 1)
+
+
+cdef void hard_sigmoid_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] * (<real>1 / <real>6) if y[i] > 0 and y[i] < 1 else 0
+
+
+cdef void hard_sigmoid_old(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = clip(x[i] * <real>0.2 + <real>0.5, 0, 1)
+
+
+cdef void hard_sigmoid_old_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] * <real>0.2 if y[i] > 0 and y[i] < 1 else 0
+
+
+cdef void elu(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = vm_expm1_nonpositive(x[i]) if x[i] < 0 else x[i]
+
+
+cdef void elu_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] if y[i] > 0 else d[i] * (y[i] + <real>1)
+
+
+cdef void selu(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = SELU_ALPHA_SCALE * vm_expm1_nonpositive(x[i]) if x[i] < 0 else SELU_SCALE * x[i]
+
+
+cdef void selu_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] * (SELU_SCALE if y[i] > 0 else y[i] + SELU_ALPHA_SCALE)
+
+
+cdef void softplus(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = (0 if x[i] < 0 else x[i]) + <real>log1p(exp(-fabs(x[i])))
+
+
+cdef void softplus_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] * (<real>1 - vm_exp_nonpositive(-y[i]))
+
+
+cdef void softsign(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = x[i] / (<real>1 + (-x[i] if x[i] < 0 else x[i]))
+
+
+cdef void softsign_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] * (<real>1 - (-y[i] if y[i] < 0 else y[i])) ** 2
+
+
+cdef void exponential(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = <real>exp(x[i])
+
+
+cdef void exponential_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] *= d[i]
+
+
+cdef void relu6(real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = clip(x[i], 0, 6)
+
+
+cdef void relu6_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = d[i] if y[i] > 0 and y[i] < 6 else 0
+
+
+cdef struct Activation:
+    const char *name
+    void (*function)(real *x, Py_ssize_t n) noexcept nogil
+    void (*backward)(const real *d, real *y, Py_ssize_t n) noexcept nogil
 
 cdef enum:
-    CHUNK = 256  # numbers at a time, where what lies between two passes over them is to stay in the L1 cache
+    SOFTMAX = 12  # of rows, the others are elementwise: their numbers are the lines of the table, it comes behind them
+
+cdef Activation[SOFTMAX] ACTIVATIONS = [
+    Activation("linear", linear, linear_backward),
+    Activation("relu", relu, relu_backward),
+    Activation("sigmoid", sigmoid, sigmoid_backward),
+    Activation("tanh", tanh, tanh_backward),
+    Activation("hard_sigmoid", hard_sigmoid, hard_sigmoid_backward),
+    Activation("hard_sigmoid_old", hard_sigmoid_old, hard_sigmoid_old_backward),
+    Activation("elu", elu, elu_backward),
+    Activation("selu", selu, selu_backward),
+    Activation("softplus", softplus, softplus_backward),
+    Activation("softsign", softsign, softsign_backward),
+    Activation("exponential", exponential, exponential_backward),
+    Activation("relu6", relu6, relu6_backward),
+]
+
+activation_ids = {ACTIVATIONS[i].name.decode(): i for i in range(SOFTMAX)} | {"softmax": SOFTMAX}
 
 
-cdef void pull_back(int kind, const real *d, real *y, Py_ssize_t n) noexcept nogil:
-    """y = d f'(x), where y was f(x). A unit that is closed passes 0 on, whatever d is, as in Keras on JAX."""
-    cdef Py_ssize_t i
-    if kind == SIGMOID:
-        for i in range(n):
-            y[i] = d[i] * (y[i] * (<real>1 - y[i]))
-    elif kind == TANH:
-        for i in range(n):
-            y[i] = d[i] * (<real>1 - y[i] * y[i])
-    elif kind == LINEAR:
-        memcpy(y, d, n * sizeof(real))
-    elif kind == RELU:
-        for i in range(n):
-            y[i] = d[i] if y[i] > 0 else 0
-    elif kind == HARD_SIGMOID:
-        for i in range(n):
-            y[i] = d[i] * (<real>1 / <real>6) if y[i] > 0 and y[i] < 1 else 0
-    elif kind == HARD_SIGMOID_OLD:
-        for i in range(n):
-            y[i] = d[i] * <real>0.2 if y[i] > 0 and y[i] < 1 else 0
-    elif kind == ELU:
-        for i in range(n):
-            y[i] = d[i] if y[i] > 0 else d[i] * (y[i] + <real>1)
-    elif kind == SELU:
-        for i in range(n):
-            y[i] = d[i] * (SELU_SCALE if y[i] > 0 else y[i] + SELU_ALPHA_SCALE)
-    elif kind == SOFTPLUS:
-        for i in range(n):
-            y[i] = d[i] * (<real>1 - vm_exp_nonpositive(-y[i]))
-    elif kind == SOFTSIGN:
-        for i in range(n):
-            y[i] = d[i] * (<real>1 - (-y[i] if y[i] < 0 else y[i])) ** 2
-    elif kind == EXPONENTIAL:
-        for i in range(n):
-            y[i] *= d[i]
-    elif kind == RELU6:
-        for i in range(n):
-            y[i] = d[i] if y[i] > 0 and y[i] < 6 else 0
+cdef inline void activate(int kind, real *x, Py_ssize_t n) noexcept nogil:
+    """x = f(x)."""
+    ACTIVATIONS[kind].function(x, n)
+
+
+cdef inline void activation_backward(int kind, const real *d, real *y, Py_ssize_t n) noexcept nogil:
+    """y = d f'(x), where y was f(x)."""
+    ACTIVATIONS[kind].backward(d, y, n)
+
+
+cdef int check_activation(int kind, int last) except -1:
+    if not 0 <= kind <= last:
+        raise ValueError(f"Kernels: expected an activation from 0 to {last}, got {kind}.")
+    return 0
 
 
 cdef void multiply_derivative(int kind, const real *y, real *dy, Py_ssize_t n) noexcept nogil:
@@ -121,9 +213,9 @@ cdef void multiply_derivative(int kind, const real *y, real *dy, Py_ssize_t n) n
     cdef real[CHUNK] through
     cdef Py_ssize_t begin = 0, size
     while begin < n:
-        size = smaller(CHUNK, n - begin)
+        size = min(CHUNK, n - begin)
         memcpy(through, y + begin, size * sizeof(real))
-        pull_back(kind, dy + begin, through, size)
+        activation_backward(kind, dy + begin, through, size)
         memcpy(dy + begin, through, size * sizeof(real))
         begin += size
 
@@ -171,6 +263,7 @@ cdef void multiply_derivative_rows(int kind, const real *y, real *dy, Py_ssize_t
 
 def apply_activation(int kind, ndarray x not None):
     """x (N, C) = f(x) for the activation of that number."""
+    check_activation(kind, SOFTMAX)
     cdef Py_ssize_t N = size_of(x, 0), C = size_of(x, 1)
     cdef real *numbers = matrix_into(x, "x", N, C)
     check_not_empty(x, "x")
@@ -180,6 +273,7 @@ def apply_activation(int kind, ndarray x not None):
 
 def apply_derivative(int kind, ndarray y not None, ndarray dy not None):
     """dy (N, C) becomes the gradient before the activation of that number, whose output was y."""
+    check_activation(kind, SOFTMAX)
     cdef Py_ssize_t N = size_of(y, 0), C = size_of(y, 1)
     cdef const real *outputs = matrix_of(y, "y", N, C)
     cdef real *gradients = matrix_into(dy, "dy", N, C)

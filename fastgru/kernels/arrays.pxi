@@ -1,4 +1,4 @@
-# What a kernel is handed: numpy arrays, checked before anything of them is used. Memoryviews in a signature would check
+# What a kernel is handed: numpy arrays, checked before placeholder of them is used. Memoryviews in a signature would check
 # nearly the same, but each takes an eighth of a microsecond to come and go, and the kernels of a small model's batch are
 # handed fifty arrays. Sizes are compared with those of the other arrays: a kernel trusts them.
 

@@ -8,7 +8,7 @@ from fastgru.kernels._runtime cimport BARRIER_NUMBERS, TEAM_MEMBERS, barrier_wai
 
 include "arrays.pxi"
 include "blas.pxi"
-include "shards.pxi"
+include "blocks.pxi"
 include "activations.pxi"
 include "tiles.pxi"
 include "dense.pxi"

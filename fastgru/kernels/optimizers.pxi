@@ -11,7 +11,7 @@ cdef extern from "denormals.h" nogil:
     void restore_denormals(uint64_t before)
 
 cdef enum:
-    UPDATE_BLOCK = 32768  # numbers in one task: some 10 us of work, fewer are not worth waking a thread
+    UPDATE_BLOCK = 32768  # numbers in one task: some 10 us of work, fewer are not worth waking a thread for
     UPDATE_PIECE = 1024   # numbers that an update with intermediate results takes at a time
 
 
@@ -35,7 +35,7 @@ cdef inline real square_root(real x) noexcept nogil:
 
 cdef void sgd_block(void *context, int block) noexcept nogil:
     cdef Update *p = <Update *>context
-    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = smaller(UPDATE_BLOCK, p.size - first)
+    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = min(UPDATE_BLOCK, p.size - first)
     cdef const real *w = p.w + first
     cdef real *u = p.u + first
     cdef real *m = p.m + first if p.m else NULL
@@ -89,15 +89,15 @@ cdef void rmsprop_piece(const Update *p, Py_ssize_t first, Py_ssize_t n) noexcep
 
 cdef void rmsprop_block(void *context, int block) noexcept nogil:
     cdef Update *p = <Update *>context
-    cdef Py_ssize_t first = block * <Py_ssize_t>UPDATE_BLOCK, last = first + smaller(UPDATE_BLOCK, p.size - first)
+    cdef Py_ssize_t first = block * <Py_ssize_t>UPDATE_BLOCK, last = first + min(UPDATE_BLOCK, p.size - first)
     while first < last:
-        rmsprop_piece(p, first, smaller(UPDATE_PIECE, last - first))
+        rmsprop_piece(p, first, min(UPDATE_PIECE, last - first))
         first += UPDATE_PIECE
 
 
 cdef void adam_block(void *context, int block) noexcept nogil:
     cdef Update *p = <Update *>context
-    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = smaller(UPDATE_BLOCK, p.size - first)
+    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = min(UPDATE_BLOCK, p.size - first)
     cdef const real *w = p.w + first
     cdef real *u = p.u + first
     cdef real *m = p.m + first
@@ -128,7 +128,7 @@ cdef void update_block(void *context, int block) noexcept nogil:
 
 cdef void run_update(Update *p, task_function block, int threads) noexcept nogil:
     p.block = block
-    run_tasks(update_block, p, <int>pieces(p.size, UPDATE_BLOCK), threads)
+    run_tasks(update_block, p, <int>ceil_div(p.size, UPDATE_BLOCK), threads)
 
 
 def sgd(

@@ -196,27 +196,27 @@ static inline int *barrier_count(int *barrier, int member) { return barrier + (m
 static void barrier_sleep(int *count, int least)
 {
     pthread_mutex_lock(&pool.lock);
-    for (int seen; (seen = __atomic_load_n(count, __ATOMIC_ACQUIRE)) < least;) {
-        const int with_sleeper = seen | 1;
-        if (__atomic_compare_exchange_n(count, &seen, with_sleeper, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    for (int current; (current = __atomic_load_n(count, __ATOMIC_ACQUIRE)) < least;) {
+        const int with_sleeper = current | 1;
+        if (__atomic_compare_exchange_n(count, &current, with_sleeper, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             pthread_cond_wait(&pool.arrived, &pool.lock);
     }
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* Wait until all members of a team have arrived here for the `turn`th time. The barrier's BARRIER_NUMBERS numbers are zero
+/* Wait until all members of a team have arrived here for the `phase`th time. The barrier's BARRIER_NUMBERS numbers are zero
  * at first. */
-static inline void barrier_wait(int *barrier, int member, int members, int turn)
+static inline void barrier_wait(int *barrier, int member, int members, int phase)
 {
-    if (__atomic_exchange_n(barrier_count(barrier, member), 2 * turn, __ATOMIC_ACQ_REL) & 1) {
+    if (__atomic_exchange_n(barrier_count(barrier, member), 2 * phase, __ATOMIC_ACQ_REL) & 1) {
         pthread_mutex_lock(&pool.lock);
         pthread_cond_broadcast(&pool.arrived);
         pthread_mutex_unlock(&pool.lock);
     }
     for (int other = 0; other < members; other++) {
         int *count = barrier_count(barrier, other), spin = 0;
-        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < 2 * turn && spin < BARRIER_SPINS) pool_relax(), spin++;
-        if (spin == BARRIER_SPINS) barrier_sleep(count, 2 * turn);
+        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < 2 * phase && spin < BARRIER_SPINS) pool_relax(), spin++;
+        if (spin == BARRIER_SPINS) barrier_sleep(count, 2 * phase);
     }
 }
 

@@ -1,8 +1,8 @@
-# What the kernels of all recurrent layers share: the sequences that they read and write, cut into shards of rows.
+# What the kernels of all recurrent layers share: the sequences that they read and write, cut into blocks of rows.
 
 cdef struct Sequences:
     Py_ssize_t B, T, F, H          # rows of the batch, time steps, features, units
-    Py_ssize_t rows                # of a shard; the last one may have fewer
+    Py_ssize_t block_rows          # of a block of rows; the last one may have fewer
     bint go_backwards, zero_output_for_mask
     const real *x                  # (B, T, F)
     const unsigned char *mask      # (B, T) or NULL
@@ -19,7 +19,7 @@ cdef int take_sequences(Sequences *seq, ndarray x, ndarray mask) except -1:
 
 cdef inline Py_ssize_t largest_size(const Sequences *seq, Py_ssize_t row) noexcept nogil:
     """Of the matrices that BLAS multiplies, and of the steps from row to row in them; `row` is the gates' row."""
-    return larger(larger(seq.B * seq.T, seq.T * seq.F), row)
+    return max(max(seq.B * seq.T, seq.T * seq.F), row)
 
 
 cdef inline Py_ssize_t weights_numbers(const Sequences *seq, Py_ssize_t columns) noexcept nogil:
@@ -31,20 +31,20 @@ cdef void run_packing(
     task_function pack_part, void *context, const Sequences *seq, Py_ssize_t columns, int threads
 ) noexcept nogil:
     """All parts of the weights, on one thread where they are few."""
-    run_tasks(pack_part, context, PACK_TASKS, worth(weights_numbers(seq, columns), threads))
+    run_tasks(pack_part, context, PACK_TASKS, threads_for(weights_numbers(seq, columns), threads))
 
 
 cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexcept nogil:
-    """`to` (n) = source, or zeros where there is none."""
+    """`to` (n) = source, or zeros where active_rows is none."""
     if source:
         memcpy(to, source, n * sizeof(real))
     else:
         memset(to, 0, n * sizeof(real))
 
 
-cdef inline Py_ssize_t rows_from(const Sequences *seq, Py_ssize_t first) noexcept nogil:
-    """Rows of the shard that begins with a row."""
-    return smaller(seq.rows, seq.B - first)
+cdef inline Py_ssize_t rows_of_block(const Sequences *seq, Py_ssize_t first) noexcept nogil:
+    """Rows of the block that begins with a row."""
+    return min(seq.block_rows, seq.B - first)
 
 
 cdef inline Py_ssize_t time_index(const Sequences *seq, Py_ssize_t step) noexcept nogil:
@@ -56,20 +56,20 @@ cdef inline bint masked(const Sequences *seq, Py_ssize_t row, Py_ssize_t step) n
     return seq.mask != NULL and not seq.mask[row * seq.T + time_index(seq, step)]
 
 
-cdef Py_ssize_t rows_there(
-    const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, Py_ssize_t *there
+cdef Py_ssize_t find_active_rows(
+    const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, Py_ssize_t *active_rows
 ) noexcept nogil:
-    """Which rows of a shard are not masked at a step, counted from its first; returns how many."""
+    """Which rows of a block are not masked at a step, counted from its first; returns how many."""
     cdef Py_ssize_t i, n = 0
     for i in range(R):
-        there[n] = i
+        active_rows[n] = i
         n += not masked(seq, first + i, step)
     return n
 
 
 cdef void gather_inputs(const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start, Py_ssize_t steps,
                         real *xs) noexcept nogil:
-    """The inputs of `steps` steps of a shard in time order."""
+    """The inputs of `steps` steps of a block in time order."""
     cdef Py_ssize_t s, i, F = seq.F
     for s in range(steps):
         for i in range(R):
@@ -81,7 +81,7 @@ cdef void gather_inputs(const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py
 
 
 cdef void put_step(const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, const real *h) noexcept nogil:
-    """The states of a step of a shard into their place in y."""
+    """The states of a step of a block into their place in y."""
     cdef Py_ssize_t i, H = seq.H
     cdef real *y
     for i in range(R):
@@ -95,7 +95,7 @@ cdef void put_step(const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssiz
 cdef void add_output_gradients(
     const Sequences *seq, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *dh
 ) noexcept nogil:
-    """dh (R, H) += the gradients of a step's outputs, where there are any."""
+    """dh (R, H) += the gradients of a step's outputs, where active_rows are any."""
     cdef Py_ssize_t i, j, H = seq.H
     cdef const real *dy
     if not seq.dy:

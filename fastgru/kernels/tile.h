@@ -56,10 +56,6 @@ static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h
     else for (ptrdiff_t l = 0; l < lanes; l++) to[l] = g[l] + z[l] * (h[l] - g[l]);
 }
 
-/* Ask for the line of memory that holds this number, so that whoever wants it soon need not wait; into the L2 cache, for
- * the L1 cache is full of a tile's weights. */
-static inline void bring_near(const vm_real *number) { __builtin_prefetch(number, 0, 2); }
-
 /* sums[row][vector] += a (rows, k) * b (k, vectors, LANES), where a lies by columns if `transposed`. `split` running sums
  * for every number hide the latency of the multiply-add where rows are few; tile_take adds them up. */
 TILE_INLINE void tile_sums(const int rows, const int vectors, const int split, const int transposed, ptrdiff_t k,
@@ -101,22 +97,22 @@ TILE_INLINE void tile_start(const int rows, const int split, const int v, const 
     for (int i = rows; i < rows * split; i++) sums[i][v] = (tile_vector){0};
 }
 
-/* plane (rows, LANES) = the sums of one vector of every row. */
-TILE_INLINE void tile_take(const int rows, const int split, const int v, tile_vector sums[][TILE_VECTORS], vm_real *plane)
+/* accumulators (rows, LANES) = the sums of one vector of every row. */
+TILE_INLINE void tile_take(const int rows, const int split, const int v, tile_vector sums[][TILE_VECTORS], vm_real *accumulators)
 {
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
         tile_vector sum = sums[r][v];
 #pragma GCC unroll 4
         for (int s = 1; s < split; s++) sum += sums[s * rows + r][v];
-        AT(plane + r * LANES) = sum;
+        AT(accumulators + r * LANES) = sum;
     }
 }
 
 /* See tile_gates. */
 TILE_INLINE void tile_gates_rows(const int rows, const int split, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
                                  ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
-                                 ptrdiff_t lanes, const vm_real *packed, vm_real *planes)
+                                 ptrdiff_t lanes, const vm_real *packed, vm_real *accumulators)
 {
     tile_vector sums[TILE_ROWS][TILE_VECTORS];
     const vm_real *weights = packed + 4 * LANES;
@@ -127,25 +123,25 @@ TILE_INLINE void tile_gates_rows(const int rows, const int split, ptrdiff_t feat
             const vm_real *row = projected + r * 4 * ldh;
             sums[r][0] = lanes_get(lanes, row + ldh);
             sums[r][1] = lanes_get(lanes, row + 2 * ldh);
-            AT(planes + r * LANES) = lanes_get(lanes, row);
+            AT(accumulators + r * LANES) = lanes_get(lanes, row);
         }
     } else {
         tile_sums(rows, 3, split, 0, features, x, ldx, weights, 3 * LANES, sums);
-        tile_take(rows, split, 2, sums, planes);
+        tile_take(rows, split, 2, sums, accumulators);
     }
     tile_start(rows, split, 2, AT_CONST(packed + 3 * LANES), sums);
     tile_sums(rows, 3, split, 0, units, h, ldh, weights + features * 3 * LANES, 3 * LANES, sums);
-    for (int v = 0; v < 3; v++) tile_take(rows, split, v, sums, planes + (v + 1) * rows * LANES);
+    for (int v = 0; v < 3; v++) tile_take(rows, split, v, sums, accumulators + (v + 1) * rows * LANES);
 }
 
 /* See tile_product and tile_transposed. */
 TILE_INLINE void tile_product_rows(const int rows, const int split, const int vectors, const int transposed, ptrdiff_t k,
-                                   const vm_real *a, ptrdiff_t lda, const vm_real *b, ptrdiff_t ldb, vm_real *planes)
+                                   const vm_real *a, ptrdiff_t lda, const vm_real *b, ptrdiff_t ldb, vm_real *accumulators)
 {
     tile_vector sums[TILE_ROWS][TILE_VECTORS];
     for (int v = 0; v < vectors; v++) tile_start(rows, split, v, (tile_vector){0}, sums);
     tile_sums(rows, vectors, split, transposed, k, a, lda, b, ldb, sums);
-    for (int v = 0; v < vectors; v++) tile_take(rows, split, v, sums, planes + v * rows * LANES);
+    for (int v = 0; v < vectors; v++) tile_take(rows, split, v, sums, accumulators + v * rows * LANES);
 }
 
 /* A body of its own for every number of rows, so that each keeps its sums in registers; at most TILE_ROWS sums of three
@@ -174,7 +170,7 @@ enum { SPLIT_1 = 2, SPLIT_2 = 2, SPLIT_3 = 1, SPLIT_4 = 1 };
 #define TILE_CASES TILE_CASES_TO_4
 #endif
 
-/* planes (4, rows, LANES) = [g z r q] of LANES units before their activations: z and r gather x and h, g the candidate's
+/* accumulators (4, rows, LANES) = [g z r q] of LANES units before their activations: z and r gather x and h, g the candidate's
  * x, q its h. packed: what z, r, g and q start at (4, LANES), the input weights (features, 3, LANES) with gates z r h,
  * the recurrent weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with
  * what x and the starts have added up to before, and x is not read; nor is what lies behind the `lanes` units that there are,
@@ -182,30 +178,30 @@ enum { SPLIT_1 = 2, SPLIT_2 = 2, SPLIT_3 = 1, SPLIT_4 = 1 };
 static __attribute__((noinline)) void tile_gates(int rows, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
                                                  ptrdiff_t units, const vm_real *h, ptrdiff_t ldh,
                                                  const vm_real *projected, ptrdiff_t lanes, const vm_real *packed,
-                                                 vm_real *planes)
+                                                 vm_real *accumulators)
 {
-    switch (rows) { TILE_CASES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, lanes, packed, planes) }
+    switch (rows) { TILE_CASES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, lanes, packed, accumulators) }
 }
 
-/* planes (vectors, rows, LANES) = a (rows, k) * packed (k, vectors, LANES). */
+/* accumulators (vectors, rows, LANES) = a (rows, k) * packed (k, vectors, LANES). */
 static __attribute__((noinline)) void tile_product(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
-                                                   const vm_real *packed, vm_real *planes)
+                                                   const vm_real *packed, vm_real *accumulators)
 {
     switch (vectors) {
-    case 1: switch (rows) { TILE_CASES(tile_product_rows, 1, 0, k, a, lda, packed, LANES, planes) } break;
-    case 2: switch (rows) { TILE_CASES(tile_product_rows, 2, 0, k, a, lda, packed, 2 * LANES, planes) } break;
-    default: switch (rows) { TILE_CASES(tile_product_rows, 3, 0, k, a, lda, packed, 3 * LANES, planes) }
+    case 1: switch (rows) { TILE_CASES(tile_product_rows, 1, 0, k, a, lda, packed, LANES, accumulators) } break;
+    case 2: switch (rows) { TILE_CASES(tile_product_rows, 2, 0, k, a, lda, packed, 2 * LANES, accumulators) } break;
+    default: switch (rows) { TILE_CASES(tile_product_rows, 3, 0, k, a, lda, packed, 3 * LANES, accumulators) }
     }
 }
 
-/* planes (vectors, rows, LANES) = a' b for a (k, rows) and b (k, vectors * LANES), neither packed. */
+/* accumulators (vectors, rows, LANES) = a' b for a (k, rows) and b (k, vectors * LANES), neither packed. */
 static __attribute__((noinline)) void tile_transposed(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
-                                                      const vm_real *b, ptrdiff_t ldb, vm_real *planes)
+                                                      const vm_real *b, ptrdiff_t ldb, vm_real *accumulators)
 {
     switch (vectors) {
-    case 1: switch (rows) { TILE_CASES(tile_product_rows, 1, 1, k, a, lda, b, ldb, planes) } break;
-    case 2: switch (rows) { TILE_CASES(tile_product_rows, 2, 1, k, a, lda, b, ldb, planes) } break;
-    default: switch (rows) { TILE_CASES(tile_product_rows, 3, 1, k, a, lda, b, ldb, planes) }
+    case 1: switch (rows) { TILE_CASES(tile_product_rows, 1, 1, k, a, lda, b, ldb, accumulators) } break;
+    case 2: switch (rows) { TILE_CASES(tile_product_rows, 2, 1, k, a, lda, b, ldb, accumulators) } break;
+    default: switch (rows) { TILE_CASES(tile_product_rows, 3, 1, k, a, lda, b, ldb, accumulators) }
     }
 }
 

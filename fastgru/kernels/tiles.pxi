@@ -9,13 +9,15 @@ cdef extern from "tile.h" nogil:
     void lanes_put(Py_ssize_t lanes, const real *source, real *to)
     void lanes_add(Py_ssize_t lanes, const real *source, real *to)
     void lanes_mix(Py_ssize_t lanes, const real *z, const real *h, const real *g, real *to)
-    void bring_near(const real *number)
     void tile_gates(int rows, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units, const real *h,
-                    Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed, real *planes)
+                    Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed, real *accumulators)
     void tile_product(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
-                      real *planes)
+                      real *accumulators)
     void tile_transposed(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b,
-                         Py_ssize_t ldb, real *planes)
+                         Py_ssize_t ldb, real *accumulators)
+
+cdef extern from "prefetch.h" nogil:
+    void prefetch(const void *memory, Py_ssize_t bytes)
 
 cdef enum:
     SUMMED_ROWS = 256  # rows that a tile of a weight gradient sums up before it adds to memory: they stay in the cache
@@ -23,33 +25,27 @@ cdef enum:
     PACK_TASKS = 4     # in which a layer's weights are packed
 
 
-slack = LANES  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
+read_padding = LANES  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
 
 
-cdef inline Py_ssize_t block_vectors(Py_ssize_t left) noexcept nogil:
-    """Vectors of the next block where `left` are left: threes, but two twos rather than a three and a one."""
-    return 3 if left == 3 or left > 4 else 2 if left > 1 else 1
+cdef inline Py_ssize_t block_vectors(Py_ssize_t vectors) noexcept nogil:
+    """Vectors of the next block where so many are to come: threes, but two twos rather than a three and a one."""
+    return 3 if vectors == 3 or vectors > 4 else 2 if vectors > 1 else 1
 
 
-cdef inline Py_ssize_t whole_vectors(Py_ssize_t n) noexcept nogil:
+cdef inline Py_ssize_t pad_to_vectors(Py_ssize_t n) noexcept nogil:
     """n rounded up to whole vectors."""
-    return pieces(n, LANES) * LANES
+    return ceil_div(n, LANES) * LANES
 
 
-cdef inline void bring_row_near(Py_ssize_t n, const real *row) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(pieces(n, LANES)):
-        bring_near(row + i * LANES)
-
-
-cdef inline Py_ssize_t packed_numbers(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
+cdef inline Py_ssize_t packed_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
     """Numbers of a packed matrix (k, n)."""
-    return k * whole_vectors(n)
+    return k * pad_to_vectors(n)
 
 
-cdef inline void pack_vector(Py_ssize_t n, const real *row, Py_ssize_t begin, Py_ssize_t turn, real *packed) noexcept nogil:
-    """The numbers begin, begin + 1, ... of a row of n that starts with its number `turn`, and zeros behind its end."""
-    cdef Py_ssize_t l, first = begin + turn if begin + turn < n else begin + turn - n
+cdef inline void pack_vector(Py_ssize_t n, const real *row, Py_ssize_t begin, Py_ssize_t rotation, real *packed) noexcept nogil:
+    """The numbers begin, begin + 1, ... of a row of n that starts with its number `rotation`, and zeros behind its end."""
+    cdef Py_ssize_t l, first = begin + rotation if begin + rotation < n else begin + rotation - n
     if begin + LANES > n or first + LANES > n:
         for l in range(LANES):
             packed[l] = 0 if begin + l >= n else row[first + l if first + l < n else first + l - n]
@@ -61,22 +57,22 @@ cdef inline void pack_vector(Py_ssize_t n, const real *row, Py_ssize_t begin, Py
 # `parts` parts of its rows.
 
 
-cdef void pack(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t ldb, Py_ssize_t turn,
+cdef void pack(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t ldb, Py_ssize_t rotation,
                real *packed) noexcept nogil:
-    """B (k, n), whose columns begin with column `turn` and end with those before it."""
+    """B (k, n), whose columns begin with column `rotation` and end with those before it."""
     cdef Py_ssize_t begin = 0, i, v, vectors
     while begin < n:
-        vectors = block_vectors(pieces(n - begin, LANES))
+        vectors = block_vectors(ceil_div(n - begin, LANES))
         for i in range(k * part // parts, k * (part + 1) // parts):
             for v in range(vectors):
-                pack_vector(n, b + i * ldb, begin + v * LANES, turn, packed + (i * vectors + v) * LANES)
+                pack_vector(n, b + i * ldb, begin + v * LANES, rotation, packed + (i * vectors + v) * LANES)
         packed += k * vectors * LANES
         begin += vectors * LANES
 
 
 cdef void pack_transposed(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ssize_t n, const real *a, Py_ssize_t lda,
-                          Py_ssize_t turn, real *packed) noexcept nogil:
-    """B = A' for A (n, k), whose columns begin with column `turn` and end with those before it.
+                          Py_ssize_t rotation, real *packed) noexcept nogil:
+    """B = A' for A (n, k), whose columns begin with column `rotation` and end with those before it.
 
     The numbers of a row of A go a row of the packed block apart; PACKED_ROWS of them stay in the L1 cache until all
     columns of the block have come.
@@ -85,14 +81,14 @@ cdef void pack_transposed(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ss
     cdef const real *row
     cdef real *out
     while begin < n:
-        vectors = block_vectors(pieces(n - begin, LANES))
+        vectors = block_vectors(ceil_div(n - begin, LANES))
         i = k * part // parts
         while i < end:
-            rows = smaller(smaller(PACKED_ROWS, end - i), k - turn - i if i < k - turn else k)
+            rows = min(min(PACKED_ROWS, end - i), k - rotation - i if i < k - rotation else k)
             for column in range(vectors * LANES):
                 out = packed + i * vectors * LANES + column
                 if begin + column < n:
-                    row = a + (begin + column) * lda + (i + turn if i < k - turn else i + turn - k)
+                    row = a + (begin + column) * lda + (i + rotation if i < k - rotation else i + rotation - k)
                     for j in range(rows):
                         out[j * vectors * LANES] = row[j]
                 else:
@@ -103,18 +99,18 @@ cdef void pack_transposed(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ss
         begin += vectors * LANES
 
 
-cdef inline void put_planes(
-    const real *planes, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add, real *c, Py_ssize_t ldc
+cdef inline void store_accumulators(
+    const real *accumulators, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add, real *c, Py_ssize_t ldc
 ) noexcept nogil:
-    """C (rows, columns) = or += planes (vectors, rows, LANES); C ends with the columns."""
+    """C (rows, columns) = or += accumulators (vectors, rows, LANES); C ends with the columns."""
     cdef Py_ssize_t v, i, lanes
     for v in range(vectors):
-        lanes = smaller(LANES, columns - v * LANES)
+        lanes = min(LANES, columns - v * LANES)
         for i in range(rows):
             if add:
-                lanes_add(lanes, planes + (v * rows + i) * LANES, c + i * ldc + v * LANES)
+                lanes_add(lanes, accumulators + (v * rows + i) * LANES, c + i * ldc + v * LANES)
             else:
-                lanes_put(lanes, planes + (v * rows + i) * LANES, c + i * ldc + v * LANES)
+                lanes_put(lanes, accumulators + (v * rows + i) * LANES, c + i * ldc + v * LANES)
 
 
 cdef void multiply_packed(
@@ -122,15 +118,15 @@ cdef void multiply_packed(
     Py_ssize_t ldc,
 ) noexcept nogil:
     """C (m, n) = A (m, k) B, or C += A B, with B (k, n) packed by `pack`."""
-    cdef real[TILE_VECTORS * TILE_ROWS * LANES] planes
+    cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t j = 0, i, rows, vectors
     while j < n:
-        vectors = block_vectors(pieces(n - j, LANES))
+        vectors = block_vectors(ceil_div(n - j, LANES))
         i = 0
         while i < m:
-            rows = smaller(TILE_ROWS, m - i)
-            tile_product(<int>rows, <int>vectors, k, a + i * lda, lda, packed, planes)
-            put_planes(planes, vectors, rows, n - j, add, c + i * ldc + j, ldc)
+            rows = min(TILE_ROWS, m - i)
+            tile_product(<int>rows, <int>vectors, k, a + i * lda, lda, packed, accumulators)
+            store_accumulators(accumulators, vectors, rows, n - j, add, c + i * ldc + j, ldc)
             i += rows
         packed += k * vectors * LANES
         j += vectors * LANES
@@ -141,18 +137,18 @@ cdef void add_transposed(
     Py_ssize_t ldc,
 ) noexcept nogil:
     """C (m, n) += A' B for A (k, m) and B (k, n); up to LANES - 1 numbers behind a row of B are read and not used."""
-    cdef real[TILE_VECTORS * TILE_ROWS * LANES] planes
+    cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t start = 0, i, j, depth, rows, vectors
     while start < k:
-        depth = smaller(SUMMED_ROWS, k - start)
+        depth = min(SUMMED_ROWS, k - start)
         j = 0
         while j < n:
-            vectors = block_vectors(pieces(n - j, LANES))
+            vectors = block_vectors(ceil_div(n - j, LANES))
             i = 0
             while i < m:
-                rows = smaller(TILE_ROWS, m - i)
-                tile_transposed(<int>rows, <int>vectors, depth, a + start * lda + i, lda, b + start * ldb + j, ldb, planes)
-                put_planes(planes, vectors, rows, n - j, True, c + i * ldc + j, ldc)
+                rows = min(TILE_ROWS, m - i)
+                tile_transposed(<int>rows, <int>vectors, depth, a + start * lda + i, lda, b + start * ldb + j, ldb, accumulators)
+                store_accumulators(accumulators, vectors, rows, n - j, True, c + i * ldc + j, ldc)
                 i += rows
             j += vectors * LANES
         start += depth

@@ -18,12 +18,11 @@ from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
 from fastgru.registry import OPERATIONS
 from fastgru.saving import subgraph
-from fastgru.saving.formats.weights_h5 import Entry
 from fastgru.saving.forms import described, is_model
 from fastgru.saving.legacy.configs import ZERO_UNTIL_USED
 from fastgru.saving.legacy.weights import leaves
 from fastgru.saving.report import Report, notice, reading, sentence
-from fastgru.saving.stored import Config, StoredModel
+from fastgru.saving.stored import Config, Entry, StoredModel
 
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
 INNER = ("layer", "backward_layer", "forward_layer", "cell")

@@ -11,10 +11,10 @@ import numpy as np
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight, publish
 from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
-from fastgru.saving.formats.weights_h5 import Entry, places
+from fastgru.saving.formats.weights_h5 import places
 from fastgru.saving.legacy import weights as legacy_weights
 from fastgru.saving.report import ModelFileError, Report, notice
-from fastgru.saving.stored import Array, StoredArray, StoredModel
+from fastgru.saving.stored import Array, Entry, StoredArray, StoredModel
 
 Pair = tuple[Weight, StoredArray]
 

@@ -10,11 +10,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.layers.layer import Layer
 from fastgru.saving.report import reading
 
 Array = npt.NDArray[Any]
 Config = dict[str, Any]
 Version = tuple[int, int]
+# how a file lists a layer: its class there, where in a wrapper that was taken off the layer is, and the layer (None: it
+# was left out)
+Entry = tuple[str, str, Layer | None]
 
 KERAS_3: Version = (3, 0)
 WRITER = "fastgru_version"  # the key, beside Keras's own, by which a file says that fastgru wrote it

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from layer_checks import gradients_hold
 
-from fastgru import activations, layers
+from fastgru import activations, kernels, layers
 from fastgru.activations import _BY_NAME
 
 ALL = sorted(set(_BY_NAME) - {"threshold"})
@@ -170,3 +173,14 @@ def test_kernel_numbers_are_distinct():
 def test_unknown_activation_is_named(identifier, message):
     with pytest.raises(ValueError, match=message):
         activations.get(identifier)
+
+
+def test_the_kernels_know_an_activation_by_its_name_and_function():
+    def relu(x):
+        return np.maximum(x, 1)
+
+    assert activations.relu.kernel_id == kernels.module("float64").activation_ids["relu"]
+    assert pickle.loads(pickle.dumps(copy.deepcopy(activations.relu))).kernel_id == activations.relu.kernel_id
+    assert activations.get(relu).name == "relu" and activations.get(relu).kernel_id is None
+    assert activations.get({"class_name": "ReLU", "config": {"max_value": 2.0}}).kernel_id is None
+    assert activations.mish.kernel_id is None

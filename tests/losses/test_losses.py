@@ -7,7 +7,7 @@ import pytest
 from arrangements import ARRANGEMENTS
 
 from fastgru import kernels, losses
-from fastgru.kernels import reference_losses
+from fastgru.kernels.reference import losses as reference
 from fastgru.registry import serialize
 
 REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight"]
@@ -339,5 +339,5 @@ def test_a_kernel_gives_the_numbers_of_its_numpy_twin(rng, name, dtype):
         t = rng.integers(0, 7, 50)
     outputs = np.empty(len(p), dtype), np.empty(p.shape, dtype)
     getattr(kernels.module(dtype), name)(t, p, *outputs)
-    for ours, twin in zip(outputs, getattr(reference_losses, name)(t, p), strict=True):
+    for ours, twin in zip(outputs, getattr(reference, name)(t, p), strict=True):
         np.testing.assert_allclose(ours, twin, rtol=2e-5 if dtype == "float32" else 1e-12, atol=1e-12)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Conv1D", "Conv2D", "Convolution"]
 
-_LINEAR = 0  # the number under which the kernels leave the sums as they are
 # numpy copies runs of numbers; shorter ones cost less when each cell of the windows is copied for all windows at once
 _SHORT_RUN = 8
 
@@ -158,19 +157,19 @@ class Convolution(WindowLayer):
         products = grouped if self._is_plain else call.buffer("products", grouped.shape, self.dtype)
         sums = products.reshape(self.groups, rows.shape[1], -1)
         # the kernels see the rows of a group, on which softmax would be another function
-        in_kernel = self.activation.kernel_id if self._is_plain else None
+        compiled, in_kernel = kernels.module(self.dtype), self.activation.kernel_id if self._is_plain else None
         matrices = self._matrices(call.value(self.kernel))
         bias = None if self.bias is None else self._grouped(call.value(self.bias))
         packed = self._packed(call, matrices) if config.multiplies_with_tiles() else None
         with threads.one_blas_thread(packed is None):
             for group in range(self.groups):
-                kernels.module(self.dtype).dense_forward(
+                compiled.dense_forward(
                     rows[group],
                     matrices[group],
                     None if packed is None else packed[group],
                     call.differentiate,
                     None if bias is None else bias[group],
-                    _LINEAR if in_kernel is None else in_kernel,
+                    compiled.activation_ids["linear"] if in_kernel is None else in_kernel,
                     sums[group],
                     threads.get_num_threads(),
                 )
@@ -204,7 +203,7 @@ class Convolution(WindowLayer):
             dy = self.activation.backward(dy, saved["y"], saved["out"])
         grouped = call.contiguous("d_products", self._grouped(self._channels_last(dy)))
         d_sums = kernels.contiguous(grouped, self.dtype).reshape(sums.shape)
-        d = call.buffer("d", (sums[0].size + compiled.slack,), self.dtype)
+        d = call.buffer("d", (sums[0].size + compiled.read_padding,), self.dtype)
         d_rows = call.buffer("d_rows", rows.shape, self.dtype) if call.input_gradient else None
         matrices = self._matrices(call.value(self.kernel))
         d_matrices = None
@@ -218,7 +217,7 @@ class Convolution(WindowLayer):
                     rows[group],
                     matrices[group],
                     None if packed is None else packed[group],
-                    _LINEAR if in_kernel is None else in_kernel,
+                    compiled.activation_ids["linear"] if in_kernel is None else in_kernel,
                     sums[group],
                     d_sums[group],
                     d,

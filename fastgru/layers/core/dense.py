@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Dense"]
 
-_LINEAR = 0  # the number under which the kernels leave the sums as they are, for an activation they do not know
-
 
 @registered("keras.layers")
 class Dense(Layer):
@@ -110,14 +108,12 @@ class Dense(Layer):
         (x,) = inputs
         rows = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
         y = call.buffer("y", (len(rows), self.units), self.dtype)
-        in_kernel = self.activation.kernel_id
-        number = _LINEAR if in_kernel is None else in_kernel
+        compiled, in_kernel = kernels.module(self.dtype), self.activation.kernel_id
+        number = compiled.activation_ids["linear"] if in_kernel is None else in_kernel
         kernel, packed = self._kernel(call)
         bias = None if self.bias is None else call.value(self.bias)
         with threads.one_blas_thread(packed is None):
-            kernels.module(self.dtype).dense_forward(
-                rows, kernel, packed, call.differentiate, bias, number, y, threads.get_num_threads()
-            )
+            compiled.dense_forward(rows, kernel, packed, call.differentiate, bias, number, y, threads.get_num_threads())
         saved = call.saved
         saved["rows"], saved["before"], saved["packed"] = rows, y, packed
         if x.ndim > 2:
@@ -134,9 +130,9 @@ class Dense(Layer):
         compiled = kernels.module(self.dtype)
         number = self.activation.kernel_id
         if number is None:
-            number = _LINEAR
+            number = compiled.activation_ids["linear"]
             dy = self.activation.backward(dy, y.reshape(dy.shape), before.reshape(dy.shape))
-        d = call.buffer("d", (dy.size + compiled.slack,), self.dtype)
+        d = call.buffer("d", (dy.size + compiled.read_padding,), self.dtype)
         d_rows = kernels.contiguous(dy, self.dtype).reshape(before.shape)
         dx = call.buffer("dx", rows.shape, self.dtype) if call.input_gradient else None
         packed = call.saved["packed"]

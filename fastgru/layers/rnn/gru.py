@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastgru import kernels
 from fastgru.activations import Activation
-from fastgru.kernels import reference
+from fastgru.kernels.reference import gru as reference
 from fastgru.layers import options
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.rnn.recurrent import Recurrent

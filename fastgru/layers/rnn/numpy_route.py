@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from fastgru import activations, threads
-from fastgru.kernels import reference_rnn
+from fastgru import threads
+from fastgru.activations import Activation
+from fastgru.kernels.reference import rnn as reference
 from fastgru.layers.rnn.compiled_route import CompiledRoute
 from fastgru.layers.rnn.run import DropoutMasks, Run
 from fastgru.layers.workspace import Call
@@ -14,24 +15,23 @@ from fastgru.types import Array
 
 __all__ = ["NumpyRoute"]
 
-# the activations that the kernels do not know, or, as softmax, not one number at a time
-_IN_NUMPY = (None, activations.softmax.kernel_id)
+
+def _in_kernels(activation: Activation) -> bool:
+    """Whether the kernels know it as a function of one number, as a gate's must be; softmax is one of a row."""
+    return activation.kernel_id is not None and activation.name != "softmax"
 
 
 class NumpyRoute(CompiledRoute):
     """The way of `Recurrent` through the kernels' numpy twin, which takes and returns what they do."""
 
     _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
-        reference_rnn.rnn_forward,
-        reference_rnn.rnn_backward,
+        reference.rnn_forward,
+        reference.rnn_backward,
     )
 
     def _is_for_numpy(self, dropout: DropoutMasks) -> bool:
-        return (
-            dropout[1] is not None
-            or self.activation.kernel_id in _IN_NUMPY
-            or self.recurrent_activation.kernel_id in _IN_NUMPY
-        )
+        in_kernels = _in_kernels(self.activation) and _in_kernels(self.recurrent_activation)
+        return dropout[1] is not None or not in_kernels
 
     def _forward_in_numpy(self, call: Call, run: Run) -> None:
         weights = tuple([call.value(weight) for weight in self._weights])
@@ -55,7 +55,7 @@ class NumpyRoute(CompiledRoute):
 
     def _options(self, dropout: DropoutMasks) -> Any:
         """How the twin runs."""
-        return reference_rnn.RNNOptions(**self._common_options(dropout))
+        return reference.RNNOptions(**self._common_options(dropout))
 
     def _common_options(self, dropout: DropoutMasks) -> dict[str, Any]:
         on_x, on_h = dropout if dropout[1] is not None else (None, None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
 from fastgru.naming import snake_case
-from fastgru.saving.stored import StoredArray, StoredModel, writer
+from fastgru.saving.stored import Entry, StoredArray, StoredModel, writer
 
 if TYPE_CHECKING:
     import h5py
@@ -23,9 +23,6 @@ OPTIMIZER = "optimizer"
 OLD_LAYERS = "_layer_checkpoint_dependencies"
 
 Place = tuple[str, Layer, list[Weight]]
-# how a file lists a layer: its class there, where in a wrapper that was taken off the layer is, and the layer (None: it
-# was left out)
-Entry = tuple[str, str, Layer | None]
 
 
 def stored_weights(

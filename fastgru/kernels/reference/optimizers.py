@@ -1,4 +1,4 @@
-"""The numpy twins of the optimizers' compiled updates: the same arguments, the same equations, to read and to test."""
+"""The updates of optimizers.pxi, with the same arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cross-entropies of losses.pxi in numpy, to read and to test the kernels against: losses and gradients of rows."""
+"""The cross-entropies of losses.pxi: losses and gradients of rows."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""The numpy twin of the compiled kernels: the same equations, step by step, to read and to test against.
-
-It also does what the compiled kernels do not: activations they have no number for, and recurrent dropout.
+"""The GRU of gru.pxi, which also does what the compiled kernels do not: other activations, and recurrent dropout.
 
 B batch, T steps, F features, H units; gates z, r, h. An activation is an object with ``f(x)`` and
 ``f.backward(dy, y, x)`` (see `fastgru.activations`).
@@ -145,15 +143,3 @@ def gru_backward(
             through = dq * s.r if gate == 2 and not reset_after else d_recurrents[gate] @ u.T
             dh = dh + through * recurrent_dropout[gate]
     return d_x, dh, d_kernel, d_recurrent, d_bias
-
-
-def dense_forward(x: Array, kernel: Array, bias: Array | None, activation: Any) -> Array:
-    """f(x (N, F) kernel (F, O) + bias (O,))."""
-    y: Array = activation(x @ kernel if bias is None else x @ kernel + bias)
-    return y
-
-
-def dense_backward(x: Array, kernel: Array, y: Array, dy: Array, activation: Any) -> tuple[Array, Array, Array]:
-    """Gradients of x, kernel and bias, for an activation whose derivative follows from its output y."""
-    d = activation.backward(dy, y, None)
-    return d @ kernel.T, x.T @ d, d.sum(axis=0)

@@ -1,7 +1,7 @@
-"""The numpy twin of the LSTM's and the SimpleRNN's kernels (rnn.pxi), as `reference` is of the GRU's.
+"""The LSTM and the SimpleRNN of rnn.pxi, as `reference.gru` is the GRU.
 
 B batch, T steps, F features, H units; the LSTM's gates are i, f, g, o (input, forget, candidate, output). Which of the
-two runs is told by the kernel: (F, 4H) is an LSTM's, (F, H) a SimpleRNN's.
+two runs the kernel says: (F, 4H) is an LSTM's, (F, H) a SimpleRNN's.
 """
 
 from __future__ import annotations
