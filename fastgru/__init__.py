@@ -83,8 +83,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'fastgru' has no attribute {name!r}")
     home = _HOMES.get(name)
-    found = importlib.import_module(f"fastgru.{home or name}")
-    return getattr(found, name) if home else found
+    module = importlib.import_module(f"fastgru.{home or name}")
+    return getattr(module, name) if home else module
 
 
 def __dir__() -> list[str]:
