@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions, declared
 from fastgru.layers.symbolic import flattened
+from fastgru.moved import attributes
 from fastgru.registry import deserialize_layer
 from fastgru.types import Shape
 
@@ -120,3 +121,6 @@ class SequenceWrapper(Wrapper):
         """
         states = () if initial_state is None else [state for state in flattened(initial_state) if state is not None]
         return super().__call__(sequences, *states, mask=mask, training=training)
+
+
+__getattr__ = attributes(__name__)

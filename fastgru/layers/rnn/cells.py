@@ -19,6 +19,7 @@ from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
 from fastgru.layers.workspace import Call
+from fastgru.moved import attributes
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
 
@@ -275,3 +276,6 @@ def backward_in_row(
 def _by_cell(cells: Sequence[Cell], states: Sequence[Any]) -> list[Sequence[Any]]:
     ends = accumulate(cell.state_count for cell in cells)
     return [states[end - cell.state_count : end] for cell, end in zip(cells, ends, strict=True)]
+
+
+__getattr__ = attributes(__name__)
