@@ -116,6 +116,9 @@ class Option:
         """What a layer keeps of an argument."""
         return self.convert(value, layer._where, name)
 
+    def __repr__(self) -> str:  # in help() of the layer
+        return f"<{'option' if self.in_config else 'option that the config leaves out'}>"
+
     def to_config(self, value: Any) -> Any:
         return value if self.serialize is None else self.serialize(value)
 
