@@ -31,8 +31,8 @@ def arguments_of(cls: type) -> list[str]:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_what_the_config_keeps_can_be_given_to_the_constructor(cls: type) -> None:
-    kept = {name for name, option in declared(cls).items() if option.in_config}
-    missing = kept - {*arguments_of(cls), "activity_regularizer"}
+    in_config = {name for name, option in declared(cls).items() if option.in_config}
+    missing = in_config - {*arguments_of(cls), "activity_regularizer"}
     assert missing <= {"noise_shape"}, f"{cls.__name__} declares {missing} and takes no such argument"
 
 

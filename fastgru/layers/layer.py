@@ -150,8 +150,7 @@ class Layer(Optioned, Weighted):
         The result may live in a buffer of `call` and is overwritten by the next forward pass with it.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} {self.name!r} does not define forward; fastgru runs forward and backward, "
-            "not Keras's call."
+            f"{self._where} does not define forward; fastgru runs forward and backward, not Keras's call."
         )
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:

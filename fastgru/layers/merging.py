@@ -55,8 +55,7 @@ class Merge(Layer):
 
     def _refuse(self, expected: str, shapes: Sequence[Shape]) -> None:
         raise ValueError(
-            f"{type(self).__name__} {self.name!r}: expected {expected}, got the shapes "
-            f"{', '.join(str(tuple(shape)) for shape in shapes)}."
+            f"{self._where}: expected {expected}, got the shapes {', '.join(str(tuple(shape)) for shape in shapes)}."
         )
 
     def _batch(self, shapes: Sequence[Shape]) -> int | None:
@@ -332,7 +331,7 @@ class Dot(Merge):
         self._set_options(locals())
         pair = [axes] * 2 if isinstance(axes, int) else list(axes) if isinstance(axes, (list, tuple)) else []
         if len(pair) != 2 or not all(isinstance(axis, int) for axis in pair):
-            raise ValueError(f"Dot {self.name!r}: axes must be an integer or a pair of them, got {axes!r}.")
+            raise ValueError(f"{self._where}: axes must be an integer or a pair of them, got {axes!r}.")
         self._pair = pair
 
     def _positive_axes(self, shapes: Sequence[Shape]) -> list[int]:

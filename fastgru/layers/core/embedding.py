@@ -120,7 +120,7 @@ class Embedding(Layer):
         with np.errstate(invalid="ignore"):
             indices = x.astype(np.intp)
         if not (indices == x).all():
-            raise ValueError(f"Embedding {self.name!r}: expected whole numbers, got {x[indices != x][0]}.")
+            raise ValueError(f"{self._where}: expected whole numbers, got {x[indices != x][0]}.")
         return indices
 
     def forward(self, call: Call, *inputs: Array) -> Array:
@@ -128,7 +128,7 @@ class Embedding(Layer):
         lowest, highest = indices.min(), indices.max()
         if lowest < 0 or highest >= self.input_dim:
             raise ValueError(
-                f"Embedding {self.name!r}: expected indices from 0 to {self.input_dim - 1} (input_dim is "
+                f"{self._where}: expected indices from 0 to {self.input_dim - 1} (input_dim is "
                 f"{self.input_dim}), got {lowest if lowest < 0 else highest}."
             )
         call.saved["indices"] = indices

@@ -46,7 +46,7 @@ class Wrapper(Layer):
             self.dtype = inside[0]
         elif inside != [self.dtype]:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r} has the dtype {self.dtype} and layers of dtype "
+                f"{self._where} has the dtype {self.dtype} and layers of dtype "
                 f"{' and '.join(inside)} inside; give all of them the same."
             )
 

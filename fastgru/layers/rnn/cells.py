@@ -74,8 +74,7 @@ class StepLayer(Layer):
         expected = [(batch, size) for size in (self.cells[0].kernel.shape[0], *self.state_sizes)]
         if shapes != expected or batch == 0:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r}: expected the inputs of one step and the states of shapes "
-                f"{expected}, got {shapes}."
+                f"{self._where}: expected the inputs of one step and the states of shapes {expected}, got {shapes}."
             )
 
     def __call__(  # type: ignore[override]  # Keras's arguments
@@ -203,7 +202,7 @@ class StackedRNNCells(StepLayer, Wrapper):
         strangers = [cell for cell in cells if not isinstance(cell, Cell)]
         if strangers or not cells:
             raise ValueError(
-                f"StackedRNNCells {self.name!r}: expected one or more of fastgru's cells, got {strangers or cells!r}; "
+                f"{self._where}: expected one or more of fastgru's cells, got {strangers or cells!r}; "
                 "cells of one's own are not supported."
             )
         self._cells = list(cells)

@@ -62,7 +62,7 @@ class RNN(SequenceLayer, SequenceWrapper):
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
         if not isinstance(self.cell, StepLayer):
             raise ValueError(
-                f"RNN {self.name!r}: expected a cell of fastgru or a list of them, got {cell!r}; "
+                f"{self._where}: expected a cell of fastgru or a list of them, got {cell!r}; "
                 "cells of one's own are not supported."
             )
         self._settle_dtype(kwargs.get("dtype"))
@@ -71,7 +71,7 @@ class RNN(SequenceLayer, SequenceWrapper):
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or input_shape[2] is None:
             raise ValueError(
-                f"RNN {self.name!r}: expected input of shape (batch, timesteps, features) with a known number of "
+                f"{self._where}: expected input of shape (batch, timesteps, features) with a known number of "
                 f"features, got {tuple(input_shape)}."
             )
         self._check_batch(input_shape)
@@ -89,12 +89,10 @@ class RNN(SequenceLayer, SequenceWrapper):
         x, states = inputs[0], [state.shape for state in inputs[1:]]
         features = self.cell.cells[0].kernel.shape[0]
         if x.ndim != 3 or x.shape[2] != features or x.size == 0:
-            raise ValueError(
-                f"RNN {self.name!r}: expected input of shape (batch, timesteps, {features}), got {x.shape}."
-            )
+            raise ValueError(f"{self._where}: expected input of shape (batch, timesteps, {features}), got {x.shape}.")
         expected = [(len(x), size) for size in self.cell.state_sizes]
         if states and states != expected:
-            raise ValueError(f"RNN {self.name!r}: expected initial states of shapes {expected}, got {states}.")
+            raise ValueError(f"{self._where}: expected initial states of shapes {expected}, got {states}.")
         self._check_rows(x)
 
     def forward(self, call: Call, *inputs: Array) -> Any:
