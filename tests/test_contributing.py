@@ -82,18 +82,29 @@ def test_what_the_recipes_add_is_as_in_keras(keras: object, copy: Path) -> None:
     run_tests(copy, "keras", *tests)
 
 
-@pytest.mark.slow
-def test_the_recipes_that_compile_are_followed_and_their_tests_pass(copy: Path) -> None:
-    pytest.importorskip("Cython")
+@pytest.fixture
+def sources(copy: Path) -> Path:
+    """The copy with all that compiling needs, and nothing compiled."""
     kernels = Path("fastgru/kernels")
     shutil.copytree(ROOT / kernels, copy / kernels, dirs_exist_ok=True)
     for name in ("setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)
     for compiled in (copy / kernels).glob("*.so"):
         compiled.unlink()
-    tests = [test for title in COMPILED for test in follow(RECIPES[title], copy)]
-    run(copy, "setup.py", "build_ext", "--inplace")
-    run_tests(copy, "not keras", *tests)
+    return copy
+
+
+@pytest.mark.parametrize("title", COMPILED)
+def test_a_recipe_that_compiles_can_be_followed(title: str, sources: Path) -> None:
+    assert follow(RECIPES[title], sources)
+
+
+@pytest.mark.slow
+def test_the_recipes_that_compile_are_followed_and_their_tests_pass(sources: Path) -> None:
+    pytest.importorskip("Cython")
+    tests = [test for title in COMPILED for test in follow(RECIPES[title], sources)]
+    run(sources, "setup.py", "build_ext", "--inplace")
+    run_tests(sources, "not keras", *tests)
 
 
 def test_the_recipes_are_in_the_package_s_style(copy: Path) -> None:
@@ -134,7 +145,7 @@ def test_every_room_stands_in_the_drawing() -> None:
 def test_the_files_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     added = {name for section in RECIPES.values() for name, _text in NEW_FILE.findall(section)}
-    names = {*re.findall(r"`([\w./]+\.(?:py|pxi|pyx|h|md))`", text), *re.findall(r"\]\(([\w./]+)", text)}
+    names = {*re.findall(r"`([\w./]+\.(?:py|pxi|pyx|h|md))`", text), *re.findall(r"\]\(([\w./-]+)", text)}
     assert len(names) > 3
     for name in names - added:
         places = (ROOT, (ROOT / page).parent, ROOT / "fastgru", ROOT / "fastgru/kernels")
