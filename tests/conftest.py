@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import SHARED
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -47,10 +48,9 @@ def keras():
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The development folder with public model files and MNIST, which a user does not have."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
-    if not folder.is_dir():
+    if not SHARED.is_dir():
         pytest.skip("the development folder 'shared' is not beside the checkout")
-    return folder
+    return SHARED
 
 
 @pytest.fixture(params=ENGINES)

@@ -25,12 +25,12 @@ from typing import Any
 
 import h5py
 import numpy as np
+from paths import FILES
 
 from fastgru import cli, layers, naming, random, saving
 from fastgru.models import Functional, Sequential, load_model
 from fastgru.saving.formats import keras_zip
 
-FILES = Path(__file__).parent / "files"
 MEGABYTE = 1 << 20
 MEMORY = 1024 * MEGABYTE  # above what the process has when it begins
 SECONDS = 10

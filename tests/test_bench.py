@@ -13,15 +13,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 # at the end, so that an installed fastgru comes first
 sys.path.append(str(ROOT))
 
-from bench import __main__ as main  # noqa: E402
-from bench import chart, network, process, profile, programs, race, report  # noqa: E402
-from bench.jobs import cold, memory, scale  # noqa: E402
-from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times  # noqa: E402
+from bench import __main__ as main
+from bench import chart, network, process, profile, programs, race, report
+from bench.jobs import cold, memory, scale
+from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times
 
 WHERE = {"cpu": "A CPU", "threads": 2, "python": "3.12", "date": "2026-01-02T03:04:05", "commit": "abc"}
 

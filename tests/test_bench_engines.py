@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from paths import ROOT
 
 # at the end, so that an installed fastgru comes first
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(ROOT))
 
 from bench import engines, network
 from bench.race import TOLERANCE, TOLERANCE_TRAINED

@@ -15,13 +15,13 @@ import pytest
 from compatibility import contents, public
 from compatibility.examples import arguments, example
 from compatibility.old_forms import aged
+from paths import ROOT
 
 import fastgru
 from fastgru import activations, registry
 from fastgru.models import load_model, model_from_json
 from fastgru.saving import ModelFileError
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/compatibility.md").read_text(encoding="utf-8")
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 import fastgru
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = {
     section.partition("\n")[0]: section for section in PAGE.partition("## Adding things\n")[2].split("\n### ")[1:]
@@ -41,6 +41,7 @@ def follow(section: str, copy: Path) -> list[str]:
     files = NEW_FILE.findall(section)
     for name, text in files:
         assert not (copy / name).exists(), f"{name} is there already"
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_text(text)
     for name, old, new in hunks(section):
         text = (copy / name).read_text()
@@ -54,7 +55,7 @@ def copy(tmp_path: Path) -> Path:
     """The package as it is imported here, and what tests share."""
     shutil.copytree(Path(fastgru.__file__).parent, tmp_path / "fastgru", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "tests").mkdir()
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/layer_checks.py"):
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/paths.py", "tests/layer_checks.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 

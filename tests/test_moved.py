@@ -7,14 +7,12 @@ import pickle
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FILES
 
 from fastgru import moved
-
-FILES = Path(__file__).parent / "files"
 
 
 @pytest.mark.parametrize("old", sorted(moved.MODULES))

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
 from fastgru import cli
 
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import FILES
 
 from fastgru import cli
 from fastgru.callbacks import ModelCheckpoint
@@ -20,7 +21,6 @@ from fastgru.models import Sequential, load_model
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs FIFOs, links, modes and signals")
 
-FILES = Path(__file__).parent / "files"
 Save = Callable[[Path], object]
 
 

@@ -1,6 +1,6 @@
 """Damaged model files, thousands of them: each opens or is refused in a sentence; none crashes, hangs or takes memory.
 
-The slow test opens 2,000 of them; ``FASTGRU_DAMAGED=10000 pytest tests/test_damaged_files.py`` opens 10,000.
+The slow test opens 2,000 of them; ``FASTGRU_DAMAGED=10000 pytest tests/saving/test_damaged_files.py`` opens 10,000.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from paths import FILES
 
 from fastgru.cli import main
 from fastgru.layers import GRU, Dense, Input
@@ -29,7 +30,6 @@ from fastgru.models import Functional, Sequential, load_model
 from fastgru.saving import ModelFileError
 from fastgru.saving.formats import hdf5, hdf5_limits
 
-FILES = Path(__file__).parent / "files"
 MEGABYTE = 1 << 20
 
 

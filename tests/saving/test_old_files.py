@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from paths import FILES
 
 from fastgru import registry, saving
 from fastgru.layers import (
@@ -36,7 +37,6 @@ from fastgru.models import Functional, Sequential, load_model, model_from_json
 from fastgru.saving import ModelFileError
 from fastgru.saving.legacy.weights import leaves
 
-FILES = Path(__file__).parent / "files"
 RNG = np.random.default_rng(20261123)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from arrangements import ARRANGEMENTS
 from layer_checks import gradients_hold
+from paths import ROOT
 
 from fastgru import Model, Sequential, config
 from fastgru.layers import GRU, LSTM, Bidirectional, Conv1D, Dense, Input, Layer, TimeDistributed
@@ -221,7 +222,7 @@ def test_the_layer_of_the_documentation_trains_is_saved_and_has_right_gradients(
     rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[1] / "docs/own-layers.md").read_text()
+    text = (ROOT / "docs/own-layers.md").read_text()
     program: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, program)

@@ -11,12 +11,11 @@ from typing import Any
 
 import h5py
 import pytest
+from paths import FILES
 
 from fastgru import cli
 from fastgru.layers import GRU, Activation, Bidirectional, Dense, Embedding, Input, Layer, Masking
 from fastgru.models import Sequential, load_model
-
-FILES = Path(__file__).parent / "files"
 
 
 @pytest.fixture

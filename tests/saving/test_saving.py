@@ -18,6 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from paths import FILES
 
 import fastgru
 from fastgru import cli, random, saving
@@ -26,7 +27,6 @@ from fastgru.models import Sequential, load_model
 from fastgru.saving import ModelFileError
 from fastgru.saving.formats import zip_archive
 
-FILES = Path(__file__).parent / "files"
 WHOLE = sorted(
     path.name
     for path in FILES.iterdir()

@@ -14,12 +14,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from paths import SHARED
 
 from fastgru import cli, saving
 from fastgru.models import load_model, model_from_json
 from fastgru.saving import ModelFileError
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "models"
+FOLDER = SHARED / "models"
 INDEX = json.loads((FOLDER / "index.json").read_text()) if FOLDER.is_dir() else []
 ANSWERED = [entry["file"] for entry in INDEX if entry["expected"]]
 OTHERS = [entry["file"] for entry in INDEX if not entry["expected"]]

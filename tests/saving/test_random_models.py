@@ -102,7 +102,7 @@ def described_on_failure(seed: int, model: Any, step: str) -> Iterator[None]:
         config = json.loads(model.to_json())["config"]
         raise AssertionError(
             f"seed {seed}, {step}: {error!r}\n"
-            f"again: pytest 'tests/test_random_models.py::test_random_models_agree[{seed}]'\n"
+            f"again: pytest 'tests/saving/test_random_models.py::test_random_models_agree[{seed}]'\n"
             + "\n".join(layers_of(config))
         ) from error
 
