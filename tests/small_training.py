@@ -16,18 +16,12 @@ def inputs(rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=(N, T, F)).astype("float32")
 
 
-# --- the same programs in both packages: `k` is fastgru or keras ------------------------------------
-
-
 def half(rng: np.random.Generator) -> np.ndarray:
     return (rng.random((N, 1)) > 0.5).astype("float32")
 
 
 def labels(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(0, 3, N)
-
-
-# --- without Keras ----------------------------------------------------------------------------------
 
 
 def small(**compiled: Any) -> Sequential:

@@ -23,9 +23,6 @@ X = np.random.default_rng(0).normal(size=(60, 5, 3))
 Y = np.arange(60) % 3
 
 
-# --- summary ----------------------------------------------------------------------------------------
-
-
 def summary(network: Any, **options: Any) -> str:
     texts: list[str] = []
     network.summary(print_fn=texts.append, **options)

@@ -17,9 +17,6 @@ def with_random_weights(model: Any, rng: np.random.Generator) -> Any:
     return model
 
 
-# --- the same programs in both packages: `k` is fastgru or keras ------------------------------------
-
-
 def binary(k: Any) -> Any:
     return k.Sequential([k.layers.Input((T, F)), k.layers.GRU(4), k.layers.Dense(1, activation="sigmoid")])
 

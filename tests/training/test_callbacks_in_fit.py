@@ -13,8 +13,6 @@ from fastgru import callbacks
 from fastgru.layers import GRU, Dense, Dropout, Input
 from fastgru.models import Sequential
 
-# --- without Keras ----------------------------------------------------------------------------------
-
 
 class Stop(callbacks.Callback):
     def __init__(self, epoch: int, batch: int | None = None, error: type[BaseException] | None = None) -> None:

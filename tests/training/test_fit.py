@@ -32,9 +32,6 @@ def test_data_may_lie_in_memory_as_they_like(rng: np.random.Generator, arrange: 
         np.testing.assert_array_equal(arranged, plain)
 
 
-# --- without Keras ----------------------------------------------------------------------------------
-
-
 def test_the_first_program_of_the_introduction_learns(rng: np.random.Generator) -> None:
     model = Sequential()
     model.add(GRU(units=64, activation="tanh", input_shape=(10, 1)))

@@ -14,8 +14,6 @@ from small_training import F, T, half, inputs, small
 from fastgru.layers import GRU, Embedding
 from fastgru.models import Sequential
 
-# --- without Keras ----------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("size", [1, 7, 32, None])
 def test_predictions_do_not_depend_on_the_batch_size(rng: np.random.Generator, size: int | None) -> None:

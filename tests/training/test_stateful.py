@@ -9,8 +9,6 @@ from small_training import F, N, T, inputs
 from fastgru.layers import GRU, Dense, Input
 from fastgru.models import Sequential
 
-# --- without Keras ----------------------------------------------------------------------------------
-
 
 def test_a_stateful_model_goes_on_from_batch_to_batch_until_it_is_reset(rng: np.random.Generator) -> None:
     # Keras with JAX forgets the states between the batches of one call, so it is no oracle here
