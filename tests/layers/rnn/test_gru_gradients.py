@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from layer_checks import movable
 
-from fastgru import config, kernels, threads
+from fastgru import activations, config, kernels, threads
 from fastgru.kernels.reference import gru as reference
 from fastgru.layers import GRU, LSTM, Bidirectional, SimpleRNN
 from fastgru.layers.workspace import Call
@@ -107,18 +107,17 @@ def test_compiled_kernels_agree_with_the_numpy_twin(sizes, options, masked, rng)
     mask = rng.random((batch, steps)) < 0.7 if masked else None
     d_y = rng.normal(size=(batch, steps, units) if layer.return_sequences else (batch, units))
     d_state = rng.normal(size=(batch, units))
-    bias = layer.bias.value.reshape(-1, 3 * units)
-    twin_y, twin_last, saved = reference.gru_forward(
-        x, layer.kernel.value, layer.recurrent_kernel.value, bias, h0, mask, layer._options((None, None))
-    )
     call = Call(differentiate=True)
     call.mask = mask
     output, last = layer.forward(call, x, h0)
-    twin_output = twin_y if layer.return_sequences else layer._masked_output(call, twin_last)
-    d_sequence, d_last = layer._output_gradients(call, d_y, d_state)
-    twin_gradients = reference.gru_backward(
-        layer.kernel.value, layer.recurrent_kernel.value, layer._options((None, None)), saved, d_sequence, d_last
-    )
+    bias = layer.bias.value.reshape(-1, 3 * units)
+    matrices = layer.kernel.value, layer.recurrent_kernel.value
+    how = {name: value for name, value in options.items() if name != "return_sequences"}
+    how = reference.GRUOptions(activations.tanh, activations.sigmoid, **how)
+    twin_y, twin_last, saved = reference.gru_forward(x, *matrices, bias, h0, mask, how)
+    twin_output, d_sequence = twin_y if layer.return_sequences else twin_y[:, -1], np.zeros_like(twin_y)
+    (d_sequence if layer.return_sequences else d_sequence[:, -1])[...] = d_y
+    twin_gradients = reference.gru_backward(*matrices, how, saved, d_sequence, d_state)
     dx, dh0 = layer.backward(call, d_y, d_state)
     gradients = (
         dx,

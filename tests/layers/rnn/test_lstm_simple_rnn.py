@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from layer_checks import agrees_with_keras, gradients_hold
 
-from fastgru import kernels, layers, threads
+from fastgru import activations, kernels, layers, threads
 from fastgru.kernels.reference import rnn as reference
 from fastgru.layers.penalties import run_forward
 from fastgru.layers.workspace import Call
@@ -229,15 +229,14 @@ def test_compiled_kernels_agree_with_the_numpy_twin(name, sizes, options, masks,
     call.mask = rng.random(x.shape[:2]) < 0.7 if masks else None
     output, *lasts = layer.forward(call, x, *states)
     d_outputs = [rng.normal(size=array.shape) for array in (output, *lasts)]
-    d_sequence, *d_lasts = layer._output_gradients(call, *d_outputs)
-    kernel, recurrent_kernel, bias = (weight.value for weight in layer.weights)
-    options = layer._options((None, None))
+    *matrices, bias = (weight.value for weight in layer.weights)
+    how = reference.RNNOptions(activations.tanh, activations.sigmoid, options["go_backwards"], "zeros" in masks)
     no_cell = [None] * (2 - len(states))
-    y, h, c, saved = reference.rnn_forward(x, kernel, recurrent_kernel, bias, *states, *no_cell, call.mask, options)
-    dx, dh0, dc0, *d_weights = reference.rnn_backward(
-        kernel, recurrent_kernel, options, saved, d_sequence, *d_lasts, *no_cell
-    )
-    output_twin = y if layer.return_sequences else layer._masked_output(call, h)
+    y, h, c, saved = reference.rnn_forward(x, *matrices, bias, *states, *no_cell, call.mask, how)
+    d_sequence = np.zeros_like(y)
+    (d_sequence if layer.return_sequences else d_sequence[:, -1])[...] = d_outputs[0]
+    dx, dh0, dc0, *d_weights = reference.rnn_backward(*matrices, how, saved, d_sequence, *d_outputs[1:], *no_cell)
+    output_twin = y if layer.return_sequences else y[:, -1]
     expected = [output_twin, *(h, c)[: len(states)], dx, *(dh0, dc0)[: len(states)], *d_weights]
     result = [output, *lasts, *layer.backward(call, *d_outputs), *(weight.gradient for weight in layer.weights)]
     for one, twin in zip(result, expected, strict=True):
