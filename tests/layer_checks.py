@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
+import pytest
 
 from fastgru import layers
 from fastgru.layers.penalties import run_backward, run_forward
@@ -144,3 +146,84 @@ def gradients_hold(layer, rng, *inputs, masks=(), training=False, tolerance=1e-6
             array[index] = before
             expected[index] = (sums[0] - sums[1]) / 2e-6
         assert np.abs(gradient - expected).max() < tolerance * max(1, np.abs(expected).max())
+
+
+# --- what the tables of the families share ------------------------------------------------------------------------
+
+
+def labelled(cases):
+    """The cases under ids that say what they are."""
+    return [pytest.param(*case, id=" ".join(map(str, case[:2]))) for case in cases]
+
+
+def normal(rng, shape):
+    return rng.normal(size=shape).astype("float32")
+
+
+def mask_with_gaps(rng, shape):
+    """A mask with a row that is masked from end to end, and one that is not at all."""
+    mask = rng.random(shape) < 0.6
+    mask[0], mask[1] = False, True
+    return mask
+
+
+def mask_of_used_rows(rng, rows, steps):
+    """A mask with a step in every row that counts."""
+    mask = rng.random((rows, steps)) < 0.6
+    mask[:, 2] = True
+    return mask
+
+
+FORMATS = ("channels_last", "channels_first")
+
+
+def combinations(name, shape, **options):
+    """A case for each combination of the options' values, in both data formats."""
+    for values in itertools.product(*options.values()):
+        for data_format in FORMATS:
+            yield name, {**dict(zip(options, values, strict=True)), "data_format": data_format}, shape
+
+
+def inputs_for(rng, options, shape):
+    """Random inputs of `shape`, which has the channels last, in the data format of the options."""
+    x = normal(rng, shape)
+    return x if options.get("data_format") != "channels_first" else np.ascontiguousarray(np.moveaxis(x, -1, 1))
+
+
+def keeps_unknown_sizes(keras, name, options, shape):
+    """The shape of the outputs is that of Keras where the batch, or all sizes but the channels, are unknown."""
+    axes = [*range(1, len(shape))]
+    channels = axes[0] if options.get("data_format") == "channels_first" else axes[-1]
+    if options.get("data_format") == "channels_first":
+        shape = (shape[0], shape[-1], *shape[1:-1])
+    ours, theirs = getattr(layers, name)(**options), getattr(keras.layers, name)(**options)
+    for unknown in ([0], [axis for axis in [0, *axes] if axis != channels]):
+        free = tuple(None if axis in unknown else size for axis, size in enumerate(shape))
+        assert ours.compute_output_shape(free) == theirs.compute_output_shape(free)
+
+
+def small_gradients_hold(rng, name, options, shape):
+    """As `gradients_hold`, on fewer cells than `shape` has, in the data format of the options."""
+    small = (2, *(min(size, 7 if len(shape) == 3 else 5) for size in shape[1:-1]), shape[-1])
+    layer = getattr(layers, name)(**{**options, "trainable": True}, dtype="float64")
+    gradients_hold(layer, rng, inputs_for(rng, options, small).astype("float64"))
+
+
+def memory_is_free_again(rng, name, options, shape):
+    """A call in the memory of another has the bits of the first; a layer whose input needs no gradient runs, too."""
+    layer = getattr(layers, name)(**options)
+    x = inputs_for(rng, options, shape)
+    layer(x)
+    call = Call(differentiate=True)
+    results = []
+    for scale in (1, 5, 1):
+        y = layer.forward(call, x * np.float32(scale))
+        assert y.dtype == np.float32 and y.flags.c_contiguous
+        dx = layer.backward(call, np.ones_like(y))
+        assert dx.dtype == np.float32 and dx.shape == x.shape and dx.flags.c_contiguous
+        results.append((y.copy(), dx.copy()))
+    for first, third in zip(results[0], results[2], strict=True):
+        np.testing.assert_array_equal(first, third)
+    call.input_gradient = False
+    layer.forward(call, x)
+    layer.backward(call, np.ones_like(y))

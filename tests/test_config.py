@@ -58,7 +58,11 @@ def test_an_unknown_way_to_multiply_is_an_error_that_suggests_one():
         config.set_products("tile")
 
 
-@pytest.mark.parametrize("layer", [GRU(7, reset_after=True), GRU(7, reset_after=False), Dense(5)], ids=["reset after", "reset before", "dense"])
+@pytest.mark.parametrize(
+    "layer",
+    [GRU(7, reset_after=True), GRU(7, reset_after=False), Dense(5)],
+    ids=["reset after", "reset before", "dense"],
+)
 def test_packed_weights_follow_every_change_of_the_weights(layer, rng, monkeypatch):
     x = rng.normal(size=(3, 4, 6)).astype("float32")
     monkeypatch.setattr(config, "_products", "tiles")

@@ -92,3 +92,29 @@ def test_a_type_checker_finds_wrong_options_and_nothing_else(tmp_path: Path) -> 
     errors = {int(line) for line in re.findall(r"program\.py:(\d+): error", checked.stdout)}
     planted = {number for number, line in enumerate(PROGRAM.splitlines(), 1) if "# wrong" in line}
     assert errors == planted, checked.stdout + checked.stderr
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("GRU", {"units": 3}),
+        (
+            "GRU",
+            {"units": 3, "activation": None, "kernel_regularizer": "l2", "recurrent_constraint": "max_norm", "seed": 7},
+        ),
+        ("GRU", {"units": 3, "dropout": 0.1, "stateful": True, "name": "a", "trainable": False, "dtype": "float64"}),
+        ("Dense", {"units": 3, "activation": "softmax", "bias_initializer": "ones"}),
+        ("Dropout", {"rate": 0.3, "noise_shape": (None, 1)}),
+        ("Activation", {"activation": "relu"}),
+    ],
+    ids=str,
+)
+def test_config_is_keras_s_and_comes_back(name: str, arguments: dict[str, Any], keras: Any) -> None:
+    ours = getattr(layers, name)(**{"name": "x", **arguments})
+    theirs = getattr(keras.layers, name)(**{"name": "x", **arguments})
+    expected = keras.saving.serialize_keras_object(theirs)["config"]
+    expected.pop("quantization_config", None)
+    assert ours.get_config() == expected
+    assert type(ours).from_config(ours.get_config()).get_config() == expected
+    assert type(theirs).from_config(ours.get_config()).get_config() is not None
