@@ -153,11 +153,15 @@ def gradients_hold(layer, rng, *inputs, masks=(), training=False, tolerance=1e-6
 
 def labelled(cases):
     """The cases under ids that say what they are."""
-    return [pytest.param(*case, id=" ".join(map(str, case[:2]))) for case in cases]
+    return [pytest.param(*case, id=" ".join(map(str, case))) for case in cases]
 
 
 def normal(rng, shape):
     return rng.normal(size=shape).astype("float32")
+
+
+def normals(rng, shapes):
+    return [normal(rng, shape) for shape in shapes]
 
 
 def mask_with_gaps(rng, shape):
@@ -227,3 +231,23 @@ def memory_is_free_again(rng, name, options, shape):
     call.input_gradient = False
     layer.forward(call, x)
     layer.backward(call, np.ones_like(y))
+
+
+# --- layers with several inputs -------------------------------------------------------------------------------------
+
+WHICH = {  # of the inputs has a mask
+    "all": (True, True, True),
+    "first": (True, False, False),
+    "second": (False, True, False),
+    "two": (True, True, False),
+}
+
+
+def some_masks(rng, shapes, which, row=False):
+    """Masks for the sequences among the inputs that are asked for, with a row that counts nowhere or everywhere."""
+    masks = []
+    for shape, has_mask in zip(shapes, which, strict=False):
+        mask = rng.random(shape[:2]) < 0.6
+        mask[1] = row
+        masks.append(mask if has_mask and len(shape) == 3 else None)
+    return masks

@@ -1,13 +1,12 @@
-"""Layers with several inputs: merging and attention. Real Keras, central differences, bad input."""
+"""Merging layers: real Keras, central differences, bad input."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from layer_checks import agrees_with_keras, gradients_hold
+from layer_checks import WHICH, agrees_with_keras, gradients_hold, labelled, normals, some_masks
 
 from fastgru import layers
-from fastgru.layers import attention
 from fastgru.layers.workspace import Call
 
 ALIKE = [(3, 4, 5)] * 3
@@ -33,27 +32,9 @@ MERGING = [
         ]
     ),
 ]  # fmt: skip
-QUERY, VALUE, KEY = (3, 4, 5), (3, 6, 5), (3, 6, 5)
-OF_OTHER_SIZE = [QUERY, (3, 6, 2), KEY]
-ATTENTION = [
-    (name, options, shapes)
-    for name, options in [
-        ("Attention", {}),
-        ("Attention", {"use_scale": True, "dropout": 0.3, "seed": 4}),
-        ("Attention", {"score_mode": "concat"}),
-        ("Attention", {"score_mode": "concat", "use_scale": True}),
-        ("AdditiveAttention", {}),
-        ("AdditiveAttention", {"use_scale": False, "dropout": 0.3}),
-    ]
-    for shapes in ([QUERY, VALUE], [QUERY, VALUE, KEY], OF_OTHER_SIZE)
-]
 
 
-def labelled(cases):
-    return [pytest.param(*case, id=f"{case[0]} {case[1]} {case[2]}") for case in cases]
-
-
-CASES = labelled(MERGING + ATTENTION)
+CASES = labelled(MERGING)
 MASKED = labelled(
     (name, options, shapes)
     for name, options, shapes in [
@@ -62,47 +43,25 @@ MASKED = labelled(
         ("Concatenate", {}, [(3, 4, 5), (3, 4, 2), (3, 4, 1)]),
         ("Concatenate", {"axis": 1}, [(3, 2, 5), (3, 4, 5), (3, 1, 5)]),
         ("Dot", {"axes": 2}, [(3, 4, 5), (3, 6, 5)]),
-        *((name, options, [QUERY, VALUE, KEY]) for name, options in
-          [("Attention", {}), ("Attention", {"score_mode": "concat"}), ("AdditiveAttention", {})]),
     ]
 )  # fmt: skip
-WHICH = {
-    "all": (True, True, True),
-    "first": (True, False, False),
-    "second": (False, True, False),
-    "two": (True, True, False),
-}
-
-
-def normal(rng, shapes):
-    return [rng.normal(size=shape).astype("float32") for shape in shapes]
-
-
-def some_masks(rng, shapes, which, row=False):
-    """Masks for the sequences among the inputs that are asked for, with a row that counts nowhere or everywhere."""
-    masks = []
-    for shape, has_mask in zip(shapes, which, strict=False):
-        mask = rng.random(shape[:2]) < 0.6
-        mask[1] = row
-        masks.append(mask if has_mask and len(shape) == 3 else None)
-    return masks
 
 
 @pytest.mark.keras
 @pytest.mark.parametrize("name, options, shapes", CASES)
 def test_layers_agree_with_keras(keras, rng, name, options, shapes):
-    agrees_with_keras(keras, rng, name, options, *normal(rng, shapes))
+    agrees_with_keras(keras, rng, name, options, *normals(rng, shapes))
 
 
 @pytest.mark.keras
 @pytest.mark.parametrize("which", WHICH.values(), ids=WHICH)
 @pytest.mark.parametrize("name, options, shapes", MASKED)
 def test_masks_are_combined_as_in_keras(keras, rng, name, options, shapes, which):
-    agrees_with_keras(keras, rng, name, options, *normal(rng, shapes), masks=some_masks(rng, shapes, which))
+    agrees_with_keras(keras, rng, name, options, *normals(rng, shapes), masks=some_masks(rng, shapes, which))
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("name, options, shapes", labelled(MERGING))
+@pytest.mark.parametrize("name, options, shapes", CASES)
 def test_unknown_batch_stays_unknown_as_in_keras(keras, name, options, shapes):
     shapes = [(None, *shape[1:]) for shape in shapes]
     ours, theirs = getattr(layers, name)(**options), getattr(keras.layers, name)(**options)
@@ -119,39 +78,8 @@ def test_gradients_agree_with_central_differences(rng, name, options, shapes):
 @pytest.mark.parametrize("name, options, shapes", MASKED)
 def test_gradients_under_masks_agree_with_central_differences(rng, name, options, shapes, which):
     layer = getattr(layers, name)(**options, dtype="float64")
-    # where attention has nothing to attend to it takes 1e9 off all scores, too much for a difference of 1e-6
-    masks = some_masks(rng, shapes, which, row="Attention" in name)
+    masks = some_masks(rng, shapes, which)
     gradients_hold(layer, rng, *(rng.normal(size=s) for s in shapes), masks=masks)
-
-
-@pytest.mark.keras
-@pytest.mark.parametrize("masked", [False, True], ids=["no mask", "mask"])
-@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
-def test_a_causal_mask_is_that_of_keras(keras, rng, name, masked):
-    inputs = normal(rng, [QUERY, VALUE])
-    masks = some_masks(rng, [QUERY, VALUE], (True, True)) if masked else None
-    ours, theirs = getattr(layers, name)(), getattr(keras.layers, name)()
-    mask_tensors = None if masks is None else [keras.ops.convert_to_tensor(mask) for mask in masks]
-    expected = theirs([keras.ops.convert_to_tensor(x) for x in inputs], mask=mask_tensors, use_causal_mask=True)
-    ours.build([QUERY, VALUE])
-    ours.set_weights(theirs.get_weights())
-    np.testing.assert_allclose(ours(inputs, mask=masks, use_causal_mask=True), expected, atol=1e-5)
-    assert np.abs(ours(inputs, mask=masks) - expected).max() > 0.01
-
-
-@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
-def test_gradients_under_a_causal_mask_agree_with_central_differences(rng, name):
-    layer = getattr(layers, name)(dtype="float64")
-    layer.use_causal_mask = True
-    gradients_hold(layer, rng, *(rng.normal(size=s) for s in (QUERY, VALUE)))
-
-
-@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
-def test_gradients_with_dropped_weights_agree_with_central_differences(rng, name, monkeypatch):
-    scaled = 2.0 * (rng.random((3, 4, 6)) < 0.5)
-    monkeypatch.setattr(attention, "keep_mask", lambda generator, shape, rate, dtype: scaled)
-    layer = getattr(layers, name)(dropout=0.5, dtype="float64")
-    gradients_hold(layer, rng, *(rng.normal(size=s) for s in (QUERY, VALUE)), training=True)
 
 
 def test_a_factor_of_zero_has_the_gradient_of_the_others(rng):
@@ -181,7 +109,7 @@ def test_a_vector_of_no_length_is_no_division_by_zero():
 
 
 def test_the_inputs_come_as_a_list_or_one_by_one(rng):
-    a, b = normal(rng, ALIKE[:2])
+    a, b = normals(rng, ALIKE[:2])
     np.testing.assert_array_equal(layers.Add()([a, b]), a + b)
     np.testing.assert_array_equal(layers.Add()(a, b), a + b)
 
@@ -192,7 +120,7 @@ def test_the_inputs_come_as_a_list_or_one_by_one(rng):
     ("concatenate", {}), ("concatenate", {"axis": 1}), ("dot", {"axes": 2}), ("dot", {"axes": 1, "normalize": True}),
 ])  # fmt: skip
 def test_functions_in_lower_case_agree_with_keras(keras, rng, name, options):
-    inputs = normal(rng, ALIKE[:2])
+    inputs = normals(rng, ALIKE[:2])
     result, expected = (getattr(library, name)(inputs, **options) for library in (layers, keras.layers))
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
@@ -211,11 +139,6 @@ def test_functions_in_lower_case_agree_with_keras(keras, rng, name, options):
     (lambda: layers.Dot(0), [(2, 3), (2, 3)], "not the batch axis"),
     (lambda: layers.Dot(1), [(2, 3)] * 3, "two inputs"),
     (lambda: layers.Dot((1, 2, 3)), [], "an integer or a pair"),
-    (layers.Attention, [QUERY], r"a query \(batch, Tq, features\), a value"),
-    (layers.Attention, [QUERY, (3, 6, 4)], "got the shapes"),
-    (layers.AdditiveAttention, [QUERY, VALUE, (3, 7, 5)], "AdditiveAttention .* got the shapes"),
-    (lambda: layers.Attention(score_mode="sum"), [], "'dot' or 'concat', got 'sum'"),
-    (lambda: layers.Attention(dropout=2), [], r"dropout must lie in \[0, 1\]"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_in_a_sentence(make, shapes, message):
     with pytest.raises(ValueError, match=message):
