@@ -81,7 +81,7 @@ def _models() -> dict[str, Any]:
 def sources() -> dict[str, bytes]:
     """The sound files by name: golden ones of real Keras, and those that fastgru writes."""
     names = sorted(path.name for path in FILES.iterdir() if path.suffix in (".keras", ".h5"))
-    found = {name: (FILES / name).read_bytes() for name in names}
+    files = {name: (FILES / name).read_bytes() for name in names}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         naming.forget_names()
@@ -90,11 +90,11 @@ def sources() -> dict[str, bytes]:
             for ending in (".keras", ".h5", ".weights.h5"):
                 path = Path(folder) / (name + ending)
                 model.save_weights(path) if ending == ".weights.h5" else model.save(path)
-                found[path.name] = path.read_bytes()
-    for name in [name for name in found if name.endswith(".keras")]:
-        found[name] = zipped(unzipped(found[name]))  # without the time of writing
-    small = unzipped(found["reset_after.keras"])
-    found["packed.keras"] = zipped(small, zipfile.ZIP_DEFLATED)
+                files[path.name] = path.read_bytes()
+    for name in [name for name in files if name.endswith(".keras")]:
+        files[name] = zipped(unzipped(files[name]))  # without the time of writing
+    small = unzipped(files["reset_after.keras"])
+    files["packed.keras"] = zipped(small, zipfile.ZIP_DEFLATED)
     model = load_model(FILES / "reset_after.keras", compile=False)
     arrays = {}
     for path, layer in (("layers/gru/cell", model.layers[0]), ("layers/dense", model.layers[-1])):
@@ -102,8 +102,8 @@ def sources() -> dict[str, bytes]:
     buffer = io.BytesIO()
     np.savez(buffer, **{"__root__": {}, **arrays})  # type: ignore[arg-type]
     del small[keras_zip.WEIGHTS]
-    found["npz.keras"] = zipped({**small, keras_zip.ARRAYS: zipped(unzipped(buffer.getvalue()))})
-    return found
+    files["npz.keras"] = zipped({**small, keras_zip.ARRAYS: zipped(unzipped(buffer.getvalue()))})
+    return files
 
 
 def unzipped(data: bytes) -> dict[str, bytes]:
@@ -141,7 +141,7 @@ def _absurd(size: int, rng: Rng) -> bytes:
 
 def _place(data: bytes | bytearray, rng: Rng) -> int:
     """A place in the data, more often than not near where some structure begins."""
-    marks = [found.start() for found in MARKS.finditer(data)] if rng.random() < 0.7 else []
+    marks = [match.start() for match in MARKS.finditer(data)] if rng.random() < 0.7 else []
     if not marks:
         return int(rng.integers(0, max(1, len(data))))
     return min(marks[rng.integers(len(marks))] + int(rng.integers(0, 64)), len(data) - 1)
@@ -152,10 +152,10 @@ def cut(data: bytes, rng: Rng) -> bytes:
 
 
 def flipped(data: bytes, rng: Rng) -> bytes:
-    found = bytearray(data)
+    changed = bytearray(data)
     for _ in range(1 + int(rng.exponential(4))):
-        found[_place(data, rng)] ^= 1 << int(rng.integers(8)) if rng.random() < 0.5 else int(rng.integers(1, 256))
-    return bytes(found)
+        changed[_place(data, rng)] ^= 1 << int(rng.integers(8)) if rng.random() < 0.5 else int(rng.integers(1, 256))
+    return bytes(changed)
 
 
 def _range(data: bytes, rng: Rng) -> tuple[int, int]:
@@ -197,16 +197,16 @@ def inflated(data: bytes, rng: Rng) -> bytes:
     form = "<I" if rng.random() < 0.5 else "<Q"
     size = struct.calcsize(form)
     numbers = [2, 3, 4, 5, 6, 8, 9, 12, 15, 16, 20, 24, 32, 64, 96, 128, 512, 2048, 4096]
-    wanted = struct.pack(form, numbers[rng.integers(len(numbers))])
-    places = [place for found in re.finditer(re.escape(wanted), data) if (place := found.start()) % 2 == 0]
+    number = struct.pack(form, numbers[rng.integers(len(numbers))])
+    places = [place for match in re.finditer(re.escape(number), data) if (place := match.start()) % 2 == 0]
     if not places:
         return overwritten(data, rng)
     if rng.random() < 0.8:
         places = [places[rng.integers(len(places))]]
-    found = bytearray(data)
+    changed = bytearray(data)
     for place in places:
-        found[place : place + size] = _absurd(size, rng)
-    return bytes(found)
+        changed[place : place + size] = _absurd(size, rng)
+    return bytes(changed)
 
 
 BYTES: tuple[Damage, ...] = (cut, flipped, flipped, zeroed, copied, swapped, moved, overwritten, overwritten, inflated)
@@ -232,13 +232,13 @@ ODD: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def _places(value: Any, found: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+def _places(value: Any, places: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """Every container in JSON with each of its keys."""
     for key, entry in list(value.items() if isinstance(value, dict) else enumerate(value)):
-        found.append((value, key))
+        places.append((value, key))
         if isinstance(entry, (dict, list)):
-            _places(entry, found)
-    return found
+            _places(entry, places)
+    return places
 
 
 def _odd(value: Any, places: list[tuple[Any, Any]], rng: Rng) -> Any:
@@ -268,8 +268,8 @@ def json_damaged(data: bytes, rng: Rng) -> bytes:
             break
         way = rng.integers(8)
         if way < 2:
-            kept = [place for place in places if place[1] in INTERESTING] or places
-            holder, key = kept[rng.integers(len(kept))]
+            candidates = [place for place in places if place[1] in INTERESTING] or places
+            holder, key = candidates[rng.integers(len(candidates))]
         else:
             holder, key = places[rng.integers(len(places))]
         if way == 7:
@@ -312,9 +312,9 @@ def _is_reference(value: Any) -> bool:
 
 
 def _everything(file: h5py.File) -> list[Any]:
-    found = [file]
-    file.visititems(lambda name, item: found.append(item))
-    return found
+    items = [file]
+    file.visititems(lambda name, item: items.append(item))
+    return items
 
 
 def _odd_attribute(rng: Rng) -> Any:
@@ -419,14 +419,14 @@ def zip_damaged(data: bytes, rng: Rng) -> bytes:
         members[one] = (members[one][0], bytes_damaged(members[one][1], rng))
     if way < 5:
         return zipped(members, zipfile.ZIP_DEFLATED if rng.random() < 0.3 else zipfile.ZIP_STORED)
-    found = bytearray(data)
+    changed = bytearray(data)
     # method, flags, sizes, lengths of names and extras, offsets; in a local header (4) or in the directory (2)
     starts = [place.start() for place in re.finditer(rb"PK\x01\x02|PK\x05\x06|PK\x03\x04", data)]
     for _ in range(int(rng.integers(1, 4))):
         place = starts[rng.integers(len(starts))] + int(rng.integers(4, 46))
         size = int(rng.choice([1, 2, 4]))
-        found[place : place + size] = _absurd(size, rng)
-    return bytes(found)
+        changed[place : place + size] = _absurd(size, rng)
+    return bytes(changed)
 
 
 def member_damaged(data: bytes, rng: Rng) -> bytes:
@@ -534,8 +534,8 @@ def _run(model: Any) -> None:
     """Predict a little, where that takes little."""
     if not model.built:
         return
-    given = model.input_shape
-    shapes = given if isinstance(given, list) else [given]
+    shape = model.input_shape
+    shapes = shape if isinstance(shape, list) else [shape]
     sizes = _flat([shapes, *model.output_shapes])
     if any(math.prod(3 if axis is None else axis for axis in shape) > MAX_NUMBERS for shape in sizes):
         return
@@ -575,9 +575,9 @@ def _command(*arguments: str) -> None:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = cli.main(arguments)
-    told = err.getvalue().removesuffix("\n")
-    assert told.isprintable() and len(told) < 3000, f"said {told[:300]!r}"
-    assert status == 0 or told.endswith((".", "?")), f"status {status}, said {told!r}"
+    message = err.getvalue().removesuffix("\n")
+    assert message.isprintable() and len(message) < 3000, f"said {message[:300]!r}"
+    assert status == 0 or message.endswith((".", "?")), f"status {status}, said {message!r}"
     assert all(line.isprintable() for line in out.getvalue().splitlines()), "printed what is not printable"
 
 

@@ -204,10 +204,10 @@ def time_distributed(d: Draw, shape: Shape) -> Options:
     if None in shape:
         return None
     inner = [name for name in LAYERS if name not in ("TimeDistributed", "Masking", "Bidirectional")]
-    found = None
-    while found is None:
-        found = drawn_layer(d, d.one_of(*inner), shape[1:])
-    return {"layer": found}
+    layer = None
+    while layer is None:
+        layer = drawn_layer(d, d.one_of(*inner), shape[1:])
+    return {"layer": layer}
 
 
 def none_of(d: Draw, shape: Shape) -> Options:
@@ -267,8 +267,8 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Draw, Shape], Options]]] = {
 def drawn_layer(d: Draw, name: str, shape: Shape) -> Any:
     """A layer of this class for an input of this shape, or None where there is none."""
     ranks, options = LAYERS[name]
-    found = options(d, shape) if len(shape) in ranks else None
-    return None if found is None else getattr(d.layers, name)(**found, **d.name())
+    arguments = options(d, shape) if len(shape) in ranks else None
+    return None if arguments is None else getattr(d.layers, name)(**arguments, **d.name())
 
 
 def scores(d: Draw) -> dict[str, Any]:
@@ -335,10 +335,10 @@ class Graph:
 
     def take(self, rank: int | None = None) -> Any:
         """A live tensor, which seldom stays for a second branch."""
-        found = [x for x in self.live if rank in (None, len(x.shape) - 1)]
-        if not found:
+        tensors = [x for x in self.live if rank in (None, len(x.shape) - 1)]
+        if not tensors:
             raise ValueError(f"nothing of rank {rank} is live")
-        return self.d.one_of(*found)
+        return self.d.one_of(*tensors)
 
     def put(self, outputs: Any, *taken: Any) -> None:
         for x in taken:
@@ -401,8 +401,8 @@ class Graph:
             y = d.one_of(x, *[one for one in self.live if len(one.shape) == 3])
             if d.chance(0.4):
                 states = [d.layers.Dense(units, activation="tanh")(state) for state in states]
-            given = states if len(states) > 1 or d.chance(0.5) else states[0]
-            states = [layer(y.shape[1:])(y, initial_state=given)]
+            initial = states if len(states) > 1 or d.chance(0.5) else states[0]
+            states = [layer(y.shape[1:])(y, initial_state=initial)]
         self.put([outputs, *states], x)
 
     def operation(self) -> None:
@@ -506,7 +506,7 @@ def random_model(keras: Any, *seed: int) -> Any:
 def random_inputs(model: Any, *seed: int) -> list[np.ndarray]:
     """For each input of a model an array, in which some steps, and seldom a whole row, are 0."""
     rng = np.random.default_rng([*seed, 1])
-    found = []
+    inputs = []
     for tensor in model.inputs:
         shape = [BATCH, *(LENGTH if size is None else size for size in tensor.shape[1:])]
         words = str(tensor.dtype) == "int32"
@@ -515,5 +515,5 @@ def random_inputs(model: Any, *seed: int) -> list[np.ndarray]:
             x[rng.random(shape[:2]) < 0.3] = 0
             if rng.random() < 0.2:
                 x[0] = 0
-        found.append(x)
-    return found
+        inputs.append(x)
+    return inputs

@@ -18,9 +18,9 @@ LABELS = np.array([0, 1, 2, 0, 1, 2])
 
 
 def model() -> Sequential:
-    found = Sequential([Input((5, 3)), GRU(4), Dense(3, activation="softmax")], name="m")
-    found.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return found
+    network = Sequential([Input((5, 3)), GRU(4), Dense(3, activation="softmax")], name="m")
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return network
 
 
 def fit(**changed: Any) -> Callable[[Sequential], Any]:
@@ -149,20 +149,20 @@ CASES: dict[str, tuple[Callable[[Sequential], Any], str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_wrong_input_is_told_and_the_model_stays_as_it_was(case: str, tmp_path: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
-    found = model()
-    found.fit(X, LABELS, verbose=0)
-    before, config, compiled = found.get_weights(), found.get_config(), found.get_compile_config()
-    state = [np.array(value) for _, value in found.optimizer.variables()]
+    network = model()
+    network.fit(X, LABELS, verbose=0)
+    before, config, compiled = network.get_weights(), network.get_config(), network.get_compile_config()
+    state = [np.array(value) for _, value in network.optimizer.variables()]
     attempt, message = CASES[case]
-    with pytest.raises((ValueError, FileNotFoundError), match=message) as told:
-        attempt(found)
-    assert "\n" not in str(told.value)
-    assert len(str(told.value)) < 300
-    assert all(np.array_equal(a, b) for a, b in zip(before, found.get_weights(), strict=True))
-    assert all(np.array_equal(a, b) for a, (_, b) in zip(state, found.optimizer.variables(), strict=True))
-    assert found.get_config() == config
-    assert found.get_compile_config() == compiled
-    assert found.fit(X, LABELS, verbose=0).history["loss"]
+    with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
+        attempt(network)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 300
+    assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
+    assert all(np.array_equal(a, b) for a, (_, b) in zip(state, network.optimizer.variables(), strict=True))
+    assert network.get_config() == config
+    assert network.get_compile_config() == compiled
+    assert network.fit(X, LABELS, verbose=0).history["loss"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -192,12 +192,12 @@ def test_a_model_without_layers_says_so() -> None:
 
 
 def test_training_needs_a_loss_and_an_optimizer_and_evaluation_does_not() -> None:
-    found = model()
+    network = model()
     for arguments in ({"loss": None, "metrics": ["accuracy"]}, {"optimizer": None, "loss": "mse"}):
-        found.compile(**arguments)
+        network.compile(**arguments)
         with pytest.raises(ValueError, match="needs an optimizer and a loss"):
-            found.fit(X, np.eye(3)[LABELS])
-        found.evaluate(X, np.eye(3)[LABELS], verbose=0)
+            network.fit(X, np.eye(3)[LABELS])
+        network.evaluate(X, np.eye(3)[LABELS], verbose=0)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", "{}", '{"class_name": "Sequential"}'])
@@ -284,7 +284,7 @@ def test_a_config_that_is_none_is_told(attempt: Callable[[], Any]) -> None:
 
 
 def test_a_model_with_several_outputs_is_not_trained() -> None:
-    found = Sequential([Input((5, 3)), GRU(2, return_state=True)])
-    found.compile("adam", "mse")
+    network = Sequential([Input((5, 3)), GRU(2, return_state=True)])
+    network.compile("adam", "mse")
     with pytest.raises(ValueError, match="one output, got 2"):
-        found.fit(X, X[:, 0, :2])
+        network.fit(X, X[:, 0, :2])

@@ -72,14 +72,14 @@ def imports_in(package: Path) -> Imports:
     return imports
 
 
-def room_of(module: str) -> str:
+def subpackage_of(module: str) -> str:
     """The top-level file or folder of a module; ``__init__`` for the package itself."""
     return module.split(".")[1] if "." in module else "__init__"
 
 
-def floor_of(room: str) -> int:
-    floors = [number for number, rooms in enumerate(FLOORS) if room in rooms]
-    assert floors, f"fastgru/{room} has no floor yet: give it one in this file"
+def floor_of(subpackage: str) -> int:
+    floors = [number for number, subpackages in enumerate(FLOORS) if subpackage in subpackages]
+    assert floors, f"fastgru/{subpackage} has no floor yet: give it one in this file"
     return floors[0]
 
 
@@ -105,7 +105,7 @@ def test_imports_go_down(module: str) -> None:
     upward = [
         f"line {line}: {other}"
         for line, other in IMPORTS[module]
-        if floor_of(room_of(other)) > floor_of(room_of(module))
+        if floor_of(subpackage_of(other)) > floor_of(subpackage_of(module))
     ]
     assert not upward
 
@@ -119,9 +119,10 @@ def test_no_files_import_each_other_in_circles() -> None:
 def test_no_rooms_import_each_other_in_circles() -> None:
     graph: dict[str, set[str]] = {}
     for module, imports in IMPORTS.items():
-        room = room_of(module)
-        if room != "__init__":
-            graph.setdefault(room, set()).update(room_of(name) for _, name in imports if room_of(name) != room)
+        subpackage = subpackage_of(module)
+        if subpackage != "__init__":
+            imported = {subpackage_of(name) for _, name in imports}
+            graph.setdefault(subpackage, set()).update(imported - {subpackage})
     assert_no_circle(graph)
 
 
@@ -135,13 +136,13 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_the_steps_of_loading_never_meet(step: str) -> None:
-    rooms = tuple(f"fastgru.saving.{other}" for other in STEPS[step])
+    others = tuple(f"fastgru.saving.{other}" for other in STEPS[step])
     meetings = [
         f"{module}, line {line}: {name}"
         for module, imports in IMPORTS.items()
         if f"{module}.".startswith(f"fastgru.saving.{step}.")
         for line, name in imports
-        if name.startswith(rooms)
+        if name.startswith(others)
     ]
     assert not meetings
 

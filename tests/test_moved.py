@@ -51,8 +51,8 @@ def test_a_model_pickled_before_the_move_answers_as_it_did() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         model = pickle.loads((FILES / "pickled.pickle").read_bytes())
-    with np.load(FILES / "pickled.npz") as kept:
-        x, y = [kept["words"], kept["signal"]], kept["y"]
+    with np.load(FILES / "pickled.npz") as stored:
+        x, y = [stored["words"], stored["signal"]], stored["y"]
     np.testing.assert_allclose(model.predict(x, verbose=0), y, rtol=1e-5)
     model.fit(x, np.zeros(6), batch_size=3, verbose=0)  # its optimizer goes on, too
     assert model.optimizer.iterations == 6

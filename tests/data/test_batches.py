@@ -51,9 +51,9 @@ def test_every_epoch_has_an_order_of_its_own(rng: np.random.Generator) -> None:
 
 def test_shuffling_in_batches_keeps_the_batches(rng: np.random.Generator) -> None:
     batches = Batches([*map(Column, columns(rng))], 5, shuffle="batch")
-    found = [y.tolist() for _, y in batches.epoch()]
-    assert [sorted(rows) for rows in found] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10]]
-    assert found[:2] != [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    targets = [y.tolist() for _, y in batches.epoch()]
+    assert [sorted(rows) for rows in targets] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10]]
+    assert targets[:2] != [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
 def test_batches_in_order_are_slices_and_shuffled_ones_share_their_memory(rng: np.random.Generator) -> None:
@@ -113,7 +113,7 @@ def test_samples_weigh_as_their_classes(y: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "given", "expected"),
+    ("shape", "received", "expected"),
     [
         ((None, 10, 1), (3, 10, 1), (3, 10, 1)),
         ((None, 10, 1), (3, 10), (3, 10, 1)),
@@ -122,14 +122,14 @@ def test_samples_weigh_as_their_classes(y: Any) -> None:
         ((None, None, None), (3, 4, 5), (3, 4, 5)),
     ],
 )
-def test_a_last_axis_of_one_may_come_or_go(shape: Any, given: Any, expected: Any) -> None:
-    assert data.fitted(np.zeros(given), shape, "x").shape == expected
+def test_a_last_axis_of_one_may_come_or_go(shape: Any, received: Any, expected: Any) -> None:
+    assert data.fitted(np.zeros(received), shape, "x").shape == expected
 
 
-@pytest.mark.parametrize("given", [(3,), (3, 10, 2), (3, 10, 1, 1, 1), (3, 4, 10, 2)])
-def test_another_rank_or_number_of_features_is_refused(given: Any) -> None:
+@pytest.mark.parametrize("received", [(3,), (3, 10, 2), (3, 10, 1, 1, 1), (3, 4, 10, 2)])
+def test_another_rank_or_number_of_features_is_refused(received: Any) -> None:
     with pytest.raises(ValueError, match=r"expected input of shape \(None, 10, 1\), got"):
-        data.fitted(np.zeros(given), (None, 10, 1), "x")
+        data.fitted(np.zeros(received), (None, 10, 1), "x")
 
 
 def test_lists_and_a_list_of_one_array_are_arrays() -> None:

@@ -68,15 +68,15 @@ def row() -> Any:
 
 
 def inputs_of(model: Any, rng: np.random.Generator) -> list[np.ndarray]:
-    found = []
+    inputs = []
     for one in model.inputs:
         shape = (6, *one.shape[1:])
         integers = one.dtype.name.startswith("int")
         x = rng.integers(0, 7, shape) if integers else rng.normal(size=shape)
         if len(shape) == 3:
             x[1, :3] = 0
-        found.append(x.astype("int32" if integers else "float32"))
-    return found
+        inputs.append(x.astype("int32" if integers else "float32"))
+    return inputs
 
 
 def main() -> None:

@@ -60,16 +60,16 @@ def test_members_meet_at_every_turn_of_the_barrier_whoever_sleeps(tmp_path: Path
     wrong = run(
         tmp_path,
         """
-enum { THREADS = 5, TURNS = 2000 };
+enum { THREADS = 5, ROUNDS = 2000 };
 static int barrier[BARRIER_NUMBERS], members, values[THREADS], wrong;
 static void task(void *context, int member)
 {
-    for (int turn = 1; turn <= TURNS; turn += 2) {
-        values[member] = turn;
-        barrier_wait(barrier, member, members, turn);
+    for (int round = 1; round <= ROUNDS; round += 2) {
+        values[member] = round;
+        barrier_wait(barrier, member, members, round);
         for (int other = 0; other < members; other++)
-            if (values[other] != turn) __atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
-        barrier_wait(barrier, member, members, turn + 1);
+            if (values[other] != round) __atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
+        barrier_wait(barrier, member, members, round + 1);
     }
 }
 int main(void)

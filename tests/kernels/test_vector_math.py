@@ -92,10 +92,10 @@ def test_infinities_nan_zeros_and_denormals_behave_as_numpys(name, dtype):
     x = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, tiny, -tiny, 3 * tiny, 1e30, -1e30], dtype)
     with np.errstate(over="ignore"):
         expected = np.tanh(x) if name == "tanh" else 1 / (1 + np.exp(-x))
-    found = compiled(name, x)
-    np.testing.assert_array_equal(found, expected)
+    result = compiled(name, x)
+    np.testing.assert_array_equal(result, expected)
     number = ~np.isnan(x)  # the sign of a NaN means nothing
-    np.testing.assert_array_equal(np.signbit(found[number]), np.signbit(expected[number]))
+    np.testing.assert_array_equal(np.signbit(result[number]), np.signbit(expected[number]))
 
 
 @pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump")

@@ -72,8 +72,8 @@ def by_name(k: Any) -> Any:
 def by_name_inside(k: Any) -> Any:
     inner = by_name(k)
     b, a = k.Input((STEPS, FEATURES), name="outer_b"), k.Input((4,), name="outer_a")
-    found = inner({"a": a, "b": b})
-    return k.Model([a, b], found["x"] + found["y"][:, :2], name="outer")
+    outputs = inner({"a": a, "b": b})
+    return k.Model([a, b], outputs["x"] + outputs["y"][:, :2], name="outer")
 
 
 def arithmetic(k: Any) -> Any:
@@ -93,8 +93,8 @@ def states_from_another_layer(k: Any) -> Any:
     last, state = k.layers.GRU(4, return_state=True)(x)
     z = k.layers.GRU(4, return_sequences=True)(y, initial_state=state)
     one = k.layers.GRU(4, name="one", return_state=True)
-    found = k.layers.Bidirectional(one, name="both")(z, initial_state=[last * 2, state])
-    return k.Model([x, y], found, name="model")
+    outputs = k.layers.Bidirectional(one, name="both")(z, initial_state=[last * 2, state])
+    return k.Model([x, y], outputs, name="model")
 
 
 def middle(k: Any) -> Any:
@@ -128,8 +128,8 @@ def masked_with_a_state(k: Any) -> Any:
 
 def mask_by_name(k: Any) -> Any:
     words, x = k.Input((STEPS,), name="words", dtype="int32"), k.Input((STEPS, FEATURES), name="x")
-    given = words != 0
-    sequence = k.layers.GRU(4, return_sequences=True)(x, mask=given)
+    used = words != 0
+    sequence = k.layers.GRU(4, return_sequences=True)(x, mask=used)
     return k.Model([words, x], k.layers.GRU(2)(sequence), name="model")
 
 
@@ -140,8 +140,8 @@ def attended(k: Any) -> Any:
         k.layers.GRU(4, return_sequences=True)(k.layers.Masking()(x)),
         k.layers.GRU(4, return_sequences=True)(y),
     )
-    found = k.layers.Attention()([query, value])
-    return k.Model([words, x], k.layers.GlobalAveragePooling1D()(found), name="model")
+    context = k.layers.Attention()([query, value])
+    return k.Model([words, x], k.layers.GlobalAveragePooling1D()(context), name="model")
 
 
 PLAIN = [
@@ -164,43 +164,43 @@ def both(keras: Any, rng: np.random.Generator, program: Any) -> tuple[Any, Any]:
 
 def random_inputs(rng: np.random.Generator, model: Any) -> Any:
     """Data for a model of fastgru: words with padding, numbers of which some steps are masked."""
-    found = []
+    inputs = []
     for tensor in model.inputs:
         shape = [BATCH, *(STEPS if size is None else size for size in tensor.shape[1:])]
         if tensor.dtype == "int32":
             words = rng.integers(1, WORDS, shape, dtype=np.int32)
             words[rng.random(shape) < 0.4] = 0
-            found.append(words)
+            inputs.append(words)
             continue
         x = rng.normal(size=shape).astype("float32")
         if len(shape) == 3:
             x[rng.random(shape[:2]) < 0.3] = 0
-        found.append(x)
+        inputs.append(x)
     if isinstance(model.input, dict):
-        return dict(zip(model.input_names, found, strict=True))
-    return found if len(found) > 1 else found[0]
+        return dict(zip(model.input_names, inputs, strict=True))
+    return inputs if len(inputs) > 1 else inputs[0]
 
 
-def assert_equal_outputs(found: Any, expected: Any) -> None:
+def assert_equal_outputs(outputs: Any, expected: Any) -> None:
     if isinstance(expected, dict):
-        assert sorted(found) == sorted(expected)
-        found, expected = ([side[key] for key in sorted(expected)] for side in (found, expected))
-    found, expected = (side if isinstance(side, (list, tuple)) else [side] for side in (found, expected))
-    for our, their in zip(found, expected, strict=True):
+        assert sorted(outputs) == sorted(expected)
+        outputs, expected = ([side[key] for key in sorted(expected)] for side in (outputs, expected))
+    outputs, expected = (side if isinstance(side, (list, tuple)) else [side] for side in (outputs, expected))
+    for our, their in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(our, np.asarray(their), rtol=0, atol=2e-6)
 
 
 def plain(value: Any) -> Any:
     """As it stands in a file, without what only the newest Keras writes, and without what says nothing."""
 
-    def tidied(found: dict[str, Any]) -> dict[str, Any]:
-        found = {key: entry for key, entry in found.items() if key not in ("quantization_config", "build_config")}
-        if "kwargs" in found:
-            said = {key: entry for key, entry in found["kwargs"].items() if key != "training"}
-            found["kwargs"] = {
-                key: entry for key, entry in said.items() if any(x is not None for x in flattened(entry))
+    def tidied(form: dict[str, Any]) -> dict[str, Any]:
+        form = {key: entry for key, entry in form.items() if key not in ("quantization_config", "build_config")}
+        if "kwargs" in form:
+            arguments = {key: entry for key, entry in form["kwargs"].items() if key != "training"}
+            form["kwargs"] = {
+                key: entry for key, entry in arguments.items() if any(x is not None for x in flattened(entry))
             }
-        return found
+        return form
 
     return json.loads(json.dumps(value), object_hook=tidied)
 

@@ -172,10 +172,10 @@ def test_a_model_is_built_as_soon_as_the_input_is_known() -> None:
     model.add(GRU(4))
     assert model.built
     assert len(model.weights) == 3
-    kept = model.get_weights()
+    weights = model.get_weights()
     model.add(Dense(2))
     assert model.output_shape == (None, 2)
-    assert all(np.array_equal(a, b) for a, b in zip(kept, model.get_weights(), strict=False))
+    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=False))
 
 
 @pytest.mark.parametrize("first_use", ["call", "predict", "predict_on_batch", "fit", "evaluate", "train_on_batch"])
@@ -218,12 +218,12 @@ def test_get_layer_finds_by_name_and_by_index() -> None:
 def test_pop_returns_the_layer_and_leaves_the_rest_with_its_weights(rng: np.random.Generator) -> None:
     x = rng.normal(size=(2, 10, 1))
     model = with_input_shape(fastgru)
-    kept = model.layers[0].get_weights()
+    weights = model.layers[0].get_weights()
     last = model.layers[-1]
     assert model.pop() is last
     assert model.output_shape == (None, 4)
     assert model(x).shape == (2, 4)
-    assert all(np.array_equal(a, b) for a, b in zip(kept, model.get_weights(), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(weights, model.get_weights(), strict=True))
     model.pop()
     assert not model.built
     with pytest.raises(ValueError, match="no layers to pop"):

@@ -96,13 +96,13 @@ def run_both(
     ours.set_weights(with_random_weights(theirs, rng).get_weights())
     ours.compile(**compile_(fastgru))
     theirs.compile(**compile_(keras))
-    found, expected = ours.fit(x, y, **options), theirs.fit(x, y, **options)
-    assert list(found.history) == list(expected.history)
-    assert found.epoch == expected.epoch
-    assert found.params == expected.params
+    result, expected = ours.fit(x, y, **options), theirs.fit(x, y, **options)
+    assert list(result.history) == list(expected.history)
+    assert result.epoch == expected.epoch
+    assert result.params == expected.params
     for name, values in expected.history.items():
-        np.testing.assert_allclose(found.history[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
-        assert all(type(value) is float for value in found.history[name])
+        np.testing.assert_allclose(result.history[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
+        assert all(type(value) is float for value in result.history[name])
     for own, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(own, other, rtol=1e-3, atol=1e-4)
 
@@ -299,14 +299,14 @@ def test_evaluate_and_the_methods_on_a_batch_return_what_keras_returns(
                 model.predict(x, verbose=0),
             ]
         )
-    for found, expected in zip(*results, strict=True):
-        assert type(found) is type(expected)
+    for result, expected in zip(*results, strict=True):
+        assert type(result) is type(expected)
         if isinstance(expected, dict):
-            assert list(found) == list(expected)
-            found, expected = list(found.values()), list(expected.values())
+            assert list(result) == list(expected)
+            result, expected = list(result.values()), list(expected.values())
         if not isinstance(expected, np.ndarray):
-            assert {type(value) for value in np.atleast_1d(np.array(found, object))} == {float}
-        assert np.shape(found) == np.shape(expected)
-        np.testing.assert_allclose(found, expected, rtol=1e-4)
+            assert {type(value) for value in np.atleast_1d(np.array(result, object))} == {float}
+        assert np.shape(result) == np.shape(expected)
+        np.testing.assert_allclose(result, expected, rtol=1e-4)
     assert ours.metrics_names[0] == "loss"
     assert len(ours.metrics_names) == len(np.atleast_1d(results[0][0]))

@@ -123,9 +123,9 @@ def test_a_sample_counts_as_much_in_a_short_last_batch(rng: np.random.Generator)
 
 def test_training_leaves_the_data_as_they_were(rng: np.random.Generator) -> None:
     x, y, weight = inputs(rng), half(rng), rng.random(N).astype("float32")
-    kept = x.copy(), y.copy(), weight.copy()
+    before = x.copy(), y.copy(), weight.copy()
     small().fit(x, y, sample_weight=weight, batch_size=8, epochs=2, validation_split=0.2, verbose=0)
-    assert all(np.array_equal(a, b) for a, b in zip(kept, (x, y, weight), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(before, (x, y, weight), strict=True))
 
 
 def test_frozen_layers_stay_and_their_optimizer_state_does_not_exist(rng: np.random.Generator) -> None:

@@ -38,9 +38,9 @@ def test_predictions_are_new_arrays(rng: np.random.Generator) -> None:
     model = small()
     for run in (lambda x: model.predict(x, verbose=0), model.predict_on_batch, model):
         first = run(x)
-        kept = first.copy()
+        copied = first.copy()
         run(-x)
-        assert np.array_equal(first, kept)
+        assert np.array_equal(first, copied)
 
 
 def test_several_threads_predict_with_one_model_at_once(rng: np.random.Generator) -> None:

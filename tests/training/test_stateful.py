@@ -20,8 +20,8 @@ def test_a_stateful_model_goes_on_from_batch_to_batch_until_it_is_reset(rng: np.
     plain.set_weights(model.get_weights())
     expected = plain.predict(np.concatenate(parts, axis=1), verbose=0)
     for _ in range(2):
-        found = model.predict(np.concatenate(parts), batch_size=4, verbose=0)
-        np.testing.assert_allclose(found[-4:], expected, rtol=1e-5, atol=1e-6)
+        outputs = model.predict(np.concatenate(parts), batch_size=4, verbose=0)
+        np.testing.assert_allclose(outputs[-4:], expected, rtol=1e-5, atol=1e-6)
         gru.reset_states()
     model.fit(np.concatenate(parts), rng.normal(size=(12, 2)), batch_size=4, shuffle=False, verbose=0)
     assert gru.states[0].any()

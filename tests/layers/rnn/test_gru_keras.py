@@ -30,10 +30,10 @@ def both_layers(keras, rng, name, shape, *args, **options):
     return ours, theirs
 
 
-def assert_equal_outputs(found, expected):
-    found, expected = ([out] if not isinstance(out, (list, tuple)) else out for out in (found, expected))
-    assert len(found) == len(expected)
-    for ours, theirs in zip(found, expected, strict=True):
+def assert_equal_outputs(outputs, expected):
+    outputs, expected = ([out] if not isinstance(out, (list, tuple)) else out for out in (outputs, expected))
+    assert len(outputs) == len(expected)
+    for ours, theirs in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(ours, np.asarray(theirs), rtol=0, atol=1e-5)
 
 
