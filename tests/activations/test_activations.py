@@ -10,9 +10,9 @@ import pytest
 from layer_checks import gradients_hold
 
 from fastgru import activations, kernels, layers
-from fastgru.activations import _BY_NAME
+from fastgru.activations import KNOWN
 
-ALL = sorted(set(_BY_NAME) - {"threshold"})
+ALL = sorted(set(KNOWN) - {"threshold"})
 OPTIONS = [
     ("relu", {"negative_slope": 0.3}),
     ("relu", {"max_value": 1.5}),
@@ -165,7 +165,7 @@ def test_a_function_runs_forward_and_refuses_to_train():
 
 
 def test_kernel_numbers_are_distinct():
-    numbers = [a.kernel_id for a in set(_BY_NAME.values()) if a.kernel_id is not None]
+    numbers = [a.kernel_id for a in set(KNOWN.values()) if a.kernel_id is not None]
     assert sorted(numbers) == list(range(len(numbers)))
 
 
