@@ -50,37 +50,37 @@ def agrees_with_keras(keras, rng, name, options, *inputs, masks=None, initial_st
     theirs.set_weights(weights)
     assert [weight.name for weight in ours.weights] == [weight.name for weight in theirs.weights]
 
-    given = [keras.ops.convert_to_tensor(x) for x in inputs]
-    for x, mask in zip(given, masks or (), strict=False):
+    tensors = [keras.ops.convert_to_tensor(x) for x in inputs]
+    for x, mask in zip(tensors, masks or (), strict=False):
         if mask is not None:
             keras.src.backend.set_keras_mask(x, mask)  # as the layer before would
     call = Call(training)
     call.masks = tuple(masks or ())
     arrays = [ours.as_input(x) for x in (*inputs, *keras.tree.flatten(initial_state or []))]
-    found = listed(ours.forward(call, *arrays))
+    result = listed(ours.forward(call, *arrays))
     accepts = {"training": training} if training else {}
     if initial_state is not None:
         # beside states Keras gives a layer no mask but by name
         accepts.update(initial_state=initial_state, mask=masks and masks[0])
-    expected = keras.tree.flatten(theirs(given if ours.takes_list else given[0], **accepts))
-    for our, their in zip(found, expected, strict=True):
+    expected = keras.tree.flatten(theirs(tensors if ours.takes_list else tensors[0], **accepts))
+    for our, their in zip(result, expected, strict=True):
         np.testing.assert_allclose(our, np.asarray(their), rtol=0, atol=atol)
     computed = ours.compute_output_shape(shape)
     # a tuple of shapes for several outputs, one shape for one
     computed = [tuple(one) for one in computed] if isinstance(computed[0], (tuple, list)) else [tuple(computed)]
     assert computed == [tuple(out.shape) for out in expected]
-    kept = keras.src.backend.get_keras_mask(expected[0])
-    own = ours.compute_mask(call, *arrays)
-    own = own[0] if isinstance(own, tuple) else own
-    assert (own is None) == (kept is None)
-    if own is not None:
-        np.testing.assert_array_equal(own, np.asarray(kept))
-    config, wanted = ours.get_config(), theirs.get_config()
-    for one in (config, wanted):
+    mask_of_keras = keras.src.backend.get_keras_mask(expected[0])
+    mask_of_ours = ours.compute_mask(call, *arrays)
+    mask_of_ours = mask_of_ours[0] if isinstance(mask_of_ours, tuple) else mask_of_ours
+    assert (mask_of_ours is None) == (mask_of_keras is None)
+    if mask_of_ours is not None:
+        np.testing.assert_array_equal(mask_of_ours, np.asarray(mask_of_keras))
+    config, config_of_keras = ours.get_config(), theirs.get_config()
+    for one in (config, config_of_keras):
         for key in ("name", "dtype"):
             one.pop(key, None)
-    found, wanted = in_a_file(config), in_a_file(wanted)
-    assert found == wanted, f"{found}\n{wanted}"  # layer_checks is not rewritten by pytest
+    result, config_of_keras = in_a_file(config), in_a_file(config_of_keras)
+    assert result == config_of_keras, f"{result}\n{config_of_keras}"  # layer_checks is not rewritten by pytest
     again = type(ours).from_config(ours.get_config())
     if not again.built:
         again.build(shape)
@@ -90,11 +90,11 @@ def agrees_with_keras(keras, rng, name, options, *inputs, masks=None, initial_st
 def in_a_file(config):
     """A config as a file has it, where tuples are lists; without an option that is new in Keras 3.15."""
 
-    def known(found):
-        found.pop("quantization_config", None)
-        return found
+    def without_new_options(form):
+        form.pop("quantization_config", None)
+        return form
 
-    return json.loads(json.dumps(config, default=lambda value: value.get_config()), object_hook=known)
+    return json.loads(json.dumps(config, default=lambda value: value.get_config()), object_hook=without_new_options)
 
 
 def movable(weight):
@@ -125,10 +125,10 @@ def gradients_hold(layer, rng, *inputs, masks=(), training=False, tolerance=1e-6
 
     call, outputs, _ = run()
     weighting = [rng.normal(size=output.shape) for output in outputs]
-    kept = [w.copy() for w in weighting]
+    untouched = [w.copy() for w in weighting]
     gradients = run_backward(layer, call, *weighting)
-    for given, before in zip(weighting, kept, strict=True):
-        np.testing.assert_array_equal(given, before, err_msg="backward changed the gradients it was given")
+    for gradient_of_output, before in zip(weighting, untouched, strict=True):
+        np.testing.assert_array_equal(gradient_of_output, before, err_msg="backward changed the gradients it was given")
     gradients = list(gradients) if isinstance(gradients, tuple) else [gradients]
     checked = [(x, d) for x, d in zip(inputs, gradients, strict=True) if x.dtype.kind == "f"]
     checked += [(movable(weight), weight.gradient) for weight in layer.weights if weight.trainable]

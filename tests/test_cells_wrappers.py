@@ -118,8 +118,8 @@ def test_a_stateful_stack_gives_in_parts_what_it_gives_at_once(rng):
     expected = whole(x)
     parts.build((BATCH, None, FEATURES))
     parts.set_weights(whole.get_weights())
-    found = np.concatenate([parts(x[:, :2]), parts(x[:, 2:])], axis=1)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    result = np.concatenate([parts(x[:, :2]), parts(x[:, 2:])], axis=1)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
     parts.reset_states()
     np.testing.assert_allclose(parts(x), expected, atol=1e-6)
 
@@ -132,8 +132,8 @@ def test_rnn_is_its_cell_step_by_step(make, sizes, rng):
     for step in range(STEPS):
         output, states = layer.cell(x[:, step], states)
         np.testing.assert_allclose(output, outputs[:, step], atol=1e-6)
-    for found, expected in zip(flattened(states), last, strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    for result, expected in zip(flattened(states), last, strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["at rest", "dropping"])
@@ -183,9 +183,9 @@ def test_cells_agree_with_keras(make, sizes, keras, rng):
     shapes = [keras.tree.map_structure(np.shape, cell.get_initial_state(BATCH)) for cell in (ours, theirs)]
     assert shapes[0] == shapes[1]
     x, states = random_states(rng, [FEATURES, sizes])
-    found, expected = ours(x, states), theirs(x, states)
-    keras.tree.assert_same_structure(found, keras.tree.map_structure(np.asarray, expected))
-    for one, other in zip(flattened(found), keras.tree.flatten(expected), strict=True):
+    result, expected = ours(x, states), theirs(x, states)
+    keras.tree.assert_same_structure(result, keras.tree.map_structure(np.asarray, expected))
+    for one, other in zip(flattened(result), keras.tree.flatten(expected), strict=True):
         np.testing.assert_allclose(one, np.asarray(other), atol=1e-6)
 
 
@@ -240,8 +240,8 @@ def test_a_stateful_bidirectional_goes_on_where_it_stopped_as_keras_does(keras, 
     for _ in range(2):
         x = random_input(rng)
         np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
-    for own, their in zip(ours.states, theirs.states, strict=True):
-        np.testing.assert_allclose(own, np.asarray(their), atol=1e-5)
+    for our, their in zip(ours.states, theirs.states, strict=True):
+        np.testing.assert_allclose(our, np.asarray(their), atol=1e-5)
     ours.reset_states()
     theirs.reset_states()
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
@@ -351,9 +351,9 @@ def test_time_distributed_is_its_layer_at_every_step(rng):
     inner = Sequential([layers.Dense(4, activation="tanh", dtype="float64"), layers.Dense(3, dtype="float64")])
     layer = layers.TimeDistributed(inner)
     x = random_input(rng, "float64")
-    found = layer(x)
+    result = layer(x)
     for step in range(STEPS):
-        np.testing.assert_allclose(found[:, step], inner(x[:, step]), rtol=1e-12)
+        np.testing.assert_allclose(result[:, step], inner(x[:, step]), rtol=1e-12)
     assert type(layer).from_config(layer.get_config()).layer.count_params() == inner.count_params()
 
 
@@ -417,10 +417,10 @@ def test_weight_files_go_both_ways(make, keras, rng, tmp_path):
 
 def arrays_in(path):
     """The path and shape of every array in a file."""
-    found = {}
+    result = {}
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: getattr(item, "shape", None)}))
-    return {name: shape for name, shape in found.items() if shape is not None}
+        file.visititems(lambda name, item: result.update({name: getattr(item, "shape", None)}))
+    return {name: shape for name, shape in result.items() if shape is not None}
 
 
 @pytest.mark.keras

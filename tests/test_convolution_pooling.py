@@ -102,8 +102,8 @@ def test_unknown_sizes_stay_unknown_as_in_keras(keras, name, options, shape):
         shape = (shape[0], shape[-1], *shape[1:-1])
     ours, theirs = getattr(layers, name)(**options), getattr(keras.layers, name)(**options)
     for unknown in ([0], [axis for axis in [0, *axes] if axis != channels]):
-        asked = tuple(None if axis in unknown else size for axis, size in enumerate(shape))
-        assert ours.compute_output_shape(asked) == theirs.compute_output_shape(asked)
+        free = tuple(None if axis in unknown else size for axis, size in enumerate(shape))
+        assert ours.compute_output_shape(free) == theirs.compute_output_shape(free)
 
 
 @pytest.mark.keras
@@ -157,11 +157,11 @@ def test_gradients_of_a_masked_mean_agree_with_central_differences(rng, data_for
 @pytest.mark.parametrize("data_format", FORMATS)
 def test_a_masked_mean_does_not_see_masked_steps_and_is_nan_without_steps(rng, data_format):
     x, mask = rng.normal(size=(2, 4, 3)).astype("float32"), np.array([[True, False, True, False], [False] * 4])
-    kept = x[0, [0, 2]].mean(axis=0)
+    mean = x[0, [0, 2]].mean(axis=0)
     x[0, 1] = np.nan
     x = np.ascontiguousarray(np.moveaxis(x, -1, 1)) if data_format == "channels_first" else x
     y = layers.GlobalAveragePooling1D(data_format)(x, mask=mask)
-    np.testing.assert_allclose(y[0], kept, rtol=1e-6)
+    np.testing.assert_allclose(y[0], mean, rtol=1e-6)
     assert np.isnan(y[1]).all() and y.dtype == np.float32
 
 
@@ -229,8 +229,8 @@ def test_keras_opens_what_is_saved_and_the_other_way_round(keras, rng, tmp_path)
     np.testing.assert_allclose(theirs(x), expected, atol=1e-6)
     for ending in ("keras", "h5"):
         theirs.save(tmp_path / f"theirs.{ending}")
-        found = saving.load_model(tmp_path / f"theirs.{ending}").predict(x, verbose=0)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        result = saving.load_model(tmp_path / f"theirs.{ending}").predict(x, verbose=0)
+        np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("make, message", [

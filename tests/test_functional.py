@@ -157,18 +157,18 @@ class Watched(Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.asked: list[bool] = []
+        self.needs_gradient: list[bool] = []
 
     def forward(self, call: Call, *inputs: Any) -> Any:
         return inputs[0]
 
     def backward(self, call: Call, *d_outputs: Any) -> Any:
-        self.asked.append(call.input_gradient)
+        self.needs_gradient.append(call.input_gradient)
         return d_outputs[0]
 
 
-@pytest.mark.parametrize("asked", [False, True])
-def test_backward_goes_only_where_somebody_learns_or_asks(asked: bool, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("needs_gradient", [False, True])
+def test_backward_goes_only_where_somebody_learns_or_asks(needs_gradient: bool, rng: np.random.Generator) -> None:
     before, between, beside = Watched(), Watched(), Watched()
     x = Input((FEATURES,))
     y = between(Dense(2)(before(x)))
@@ -177,11 +177,15 @@ def test_backward_goes_only_where_somebody_learns_or_asks(asked: bool, rng: np.r
     for weight in model.weights:
         weight.gradient = np.zeros_like(weight.value)
     call = Call(differentiate=True)
-    call.input_gradient = asked
+    call.input_gradient = needs_gradient
     model.forward(call, rng.normal(size=(4, FEATURES)).astype("float32"))
-    found = model.backward(call, np.ones((4, 2), "float32"))
-    assert (before.asked, between.asked, beside.asked) == ([True] * asked, [True], [True] * asked)
-    assert (found is None) != asked
+    result = model.backward(call, np.ones((4, 2), "float32"))
+    assert (before.needs_gradient, between.needs_gradient, beside.needs_gradient) == (
+        [True] * needs_gradient,
+        [True],
+        [True] * needs_gradient,
+    )
+    assert (result is None) != needs_gradient
 
 
 # --- running ----------------------------------------------------------------------------------------
@@ -220,17 +224,17 @@ def test_applications_of_one_layer_keep_their_own_numbers(rng: np.random.Generat
     x, y = Input((FEATURES,)), Input((FEATURES,))
     model = Model([x, y], [shared(x), shared(y), shared(x)])
     a, b = (rng.normal(size=(5, FEATURES)).astype("float32") for _ in range(2))
-    for found, given in zip(model([a, b]), (a, b, a), strict=True):
-        np.testing.assert_array_equal(found, shared(given))
+    for result, array in zip(model([a, b]), (a, b, a), strict=True):
+        np.testing.assert_array_equal(result, shared(array))
 
 
 def test_inputs_and_outputs_may_be_dicts(rng: np.random.Generator) -> None:
     x, y = Input((FEATURES,), name="x"), Input((FEATURES,), name="y")
     model = Model({"y": y, "x": x}, {"sum": x + y, "difference": x - y})
     a, b = (rng.normal(size=(5, FEATURES)).astype("float32") for _ in range(2))
-    for found in (model.predict({"x": a, "y": b}, verbose=0), model({"y": b, "x": a})):
-        np.testing.assert_array_equal(found["sum"], a + b)
-        np.testing.assert_array_equal(found["difference"], a - b)
+    for result in (model.predict({"x": a, "y": b}, verbose=0), model({"y": b, "x": a})):
+        np.testing.assert_array_equal(result["sum"], a + b)
+        np.testing.assert_array_equal(result["difference"], a - b)
     drawn = model({"x": Input((FEATURES,)), "y": Input((FEATURES,))})
     assert sorted(drawn) == ["difference", "sum"]
 
@@ -258,9 +262,9 @@ def test_data_become_what_the_inputs_and_layers_compute_on(rng: np.random.Genera
     words, x = Input((STEPS,), dtype="int32"), Input((STEPS, 2), dtype="float64")
     model = Model([words, x], Concatenate()([Embedding(9, 2)(words), Dense(2)(x)]))
     data = [rng.integers(0, 9, (5, STEPS)).astype("float64"), rng.normal(size=(5, STEPS, 2)).astype("float32")]
-    found = model.predict(data, verbose=0)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found[..., :2], model.layers[-3](data[0]))
+    result = model.predict(data, verbose=0)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result[..., :2], model.layers[-3](data[0]))
 
 
 def test_masks_go_with_the_tensors_and_out_of_the_model(rng: np.random.Generator) -> None:
@@ -281,9 +285,9 @@ def test_masks_go_with_the_tensors_and_out_of_the_model(rng: np.random.Generator
 
 
 def test_a_mask_given_by_hand_takes_the_place_of_the_carried_one(rng: np.random.Generator) -> None:
-    x, given = Input((STEPS, FEATURES)), Input((STEPS,), dtype="bool")
+    x, mask = Input((STEPS, FEATURES)), Input((STEPS,), dtype="bool")
     gru = GRU(4)
-    model = Model([x, given], gru(Masking()(x), mask=given))
+    model = Model([x, mask], gru(Masking()(x), mask=mask))
     data, mask = rng.normal(size=(5, STEPS, FEATURES)).astype("float32"), rng.random((5, STEPS)) < 0.5
     np.testing.assert_array_equal(model.predict([data, mask], verbose=0), gru(data, mask=mask))
 
@@ -417,8 +421,8 @@ def damaged(change: Any) -> Any:
 
 
 def history(layer: Any) -> list[Any]:
-    found: list[Any] = layer["inbound_nodes"][0]["args"][0]["config"]["keras_history"]
-    return found
+    result: list[Any] = layer["inbound_nodes"][0]["args"][0]["config"]["keras_history"]
+    return result
 
 
 @pytest.mark.parametrize(

@@ -45,12 +45,12 @@ def central_difference(function, array, step=1e-6):
     """d function / d array, one number after another."""
     gradient = np.empty_like(array)
     for index in np.ndindex(array.shape):
-        kept = array[index]
-        array[index] = kept + step
+        number = array[index]
+        array[index] = number + step
         above = function()
-        array[index] = kept - step
+        array[index] = number - step
         below = function()
-        array[index] = kept
+        array[index] = number
         gradient[index] = (above - below) / (2 * step)
     return gradient
 
@@ -68,8 +68,8 @@ def assert_gradients_hold(layer, x, h0, mask, rng, training=False):
         return sum(np.sum(w * out) for w, out in zip(weighting, layer.forward(check, x, h0), strict=True))
 
     dx, dh0 = layer.backward(call, *weighting)
-    found = [dx, dh0] + [weight.gradient for weight in layer.weights]
-    for array, gradient in zip([x, h0] + [movable(weight) for weight in layer.weights], found, strict=True):
+    result = [dx, dh0] + [weight.gradient for weight in layer.weights]
+    for array, gradient in zip([x, h0] + [movable(weight) for weight in layer.weights], result, strict=True):
         expected = central_difference(loss, array)
         assert np.abs(gradient - expected).max() < 1e-6 * max(1, np.abs(expected).max())
 
@@ -127,8 +127,8 @@ def test_compiled_kernels_agree_with_the_numpy_twin(sizes, options, masked, rng)
         layer.recurrent_kernel.gradient,
         layer.bias.gradient.reshape(bias.shape),
     )
-    for found, twin in zip((output, last, *gradients), (twin_output, twin_last, *twin_gradients), strict=True):
-        np.testing.assert_allclose(found, twin, rtol=0, atol=1e-12 * max(1, np.abs(twin).max()))
+    for result, twin in zip((output, last, *gradients), (twin_output, twin_last, *twin_gradients), strict=True):
+        np.testing.assert_allclose(result, twin, rtol=0, atol=1e-12 * max(1, np.abs(twin).max()))
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -146,8 +146,8 @@ def test_the_number_of_threads_changes_no_bit(batch, reset_after, rng, monkeypat
         gradients = layer.backward(call, *outputs)
         results.append([*predicted, *outputs, *gradients, *(weight.gradient for weight in layer.weights)])
     for other in results[1:]:
-        for found, expected in zip(other, results[0], strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for result, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("return_sequences", [True, False])
@@ -165,8 +165,8 @@ def test_no_bit_depends_on_whether_threads_share_the_units_of_a_row(steps, rng, 
     alone = layer.forward(Call(), x, h0)
     monkeypatch.setattr(threads, "_count", 4)
     for _ in range(200):  # now and then the slower way is tried
-        for found, expected in zip(layer.forward(Call(), x, h0), alone, strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for result, expected in zip(layer.forward(Call(), x, h0), alone, strict=True):
+            np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("cell", [GRU, LSTM, SimpleRNN])
@@ -202,8 +202,8 @@ def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(b
         call = Call(differentiate=differentiate)
         call.mask = mask
         outputs.append(layer.forward(call, x, h0) + layer.forward(call, x, None))
-    for predicted, kept in zip(*outputs, strict=True):
-        np.testing.assert_allclose(predicted, kept, atol=2e-6)
+    for predicted, before in zip(*outputs, strict=True):
+        np.testing.assert_allclose(predicted, before, atol=2e-6)
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
@@ -245,5 +245,5 @@ def test_a_frozen_layer_passes_the_gradient_on_and_keeps_none(reset_after, rng):
     for weight in layer.weights:
         weight.gradient = None
     layer.forward(call, x, h0)
-    for found, gradient in zip(layer.backward(call, *outputs), expected, strict=True):
-        np.testing.assert_array_equal(found, gradient)
+    for result, gradient in zip(layer.backward(call, *outputs), expected, strict=True):
+        np.testing.assert_array_equal(result, gradient)

@@ -166,8 +166,8 @@ def test_moving_statistics_are_those_of_keras(keras, rng, axis, masked):
     )
     for _ in range(3):
         x, mask = 2 * normal(rng, SEQUENCES) + 3, mask_with_gaps(rng) if masked else None
-        found, expected = (layer(x, mask=mask, training=True) for layer in (ours, theirs))
-        np.testing.assert_allclose(found, expected, atol=2e-5)
+        result, expected = (layer(x, mask=mask, training=True) for layer in (ours, theirs))
+        np.testing.assert_allclose(result, expected, atol=2e-5)
     for weight, expected in zip(ours.weights, theirs.get_weights(), strict=True):
         np.testing.assert_allclose(weight.value, expected, rtol=1e-5)
     assert [weight.name for weight in ours.trainable_weights] == ["gamma", "beta"]
@@ -177,8 +177,8 @@ def test_moving_statistics_are_those_of_keras(keras, rng, axis, masked):
 @pytest.mark.parametrize("name, options, shape", labelled(RESHAPING))
 def test_unknown_sizes_stay_unknown_as_in_keras(keras, name, options, shape):
     ours, theirs = getattr(layers, name)(**options), getattr(keras.layers, name)(**options)
-    for asked in ((None, *shape[1:]), (shape[0], None, *shape[2:])[: len(shape)]):
-        assert ours.compute_output_shape(asked) == theirs.compute_output_shape(asked)
+    for free in ((None, *shape[1:]), (shape[0], None, *shape[2:])[: len(shape)]):
+        assert ours.compute_output_shape(free) == theirs.compute_output_shape(free)
 
 
 # --- gradients -------------------------------------------------------------------------------------------------------

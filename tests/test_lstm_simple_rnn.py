@@ -115,8 +115,8 @@ def test_a_stateful_layer_goes_on_where_it_stopped_as_keras_s_does(name, keras, 
             ours.reset_states()
             theirs.reset_states()
             continue
-        found, expected = (layer(x, initial_state=initial_state) for layer in (ours, theirs))
-        np.testing.assert_allclose(found, np.asarray(expected), rtol=0, atol=1e-5)
+        result, expected = (layer(x, initial_state=initial_state) for layer in (ours, theirs))
+        np.testing.assert_allclose(result, np.asarray(expected), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("cells", [False, True], ids=["layer", "cell"])
@@ -239,8 +239,8 @@ def test_compiled_kernels_agree_with_the_numpy_twin(name, sizes, options, masks,
     )
     output_twin = y if layer.return_sequences else layer._masked_output(call, h)
     expected = [output_twin, *(h, c)[: len(states)], dx, *(dh0, dc0)[: len(states)], *d_weights]
-    found = [output, *lasts, *layer.backward(call, *d_outputs), *(weight.gradient for weight in layer.weights)]
-    for one, twin in zip(found, expected, strict=True):
+    result = [output, *lasts, *layer.backward(call, *d_outputs), *(weight.gradient for weight in layer.weights)]
+    for one, twin in zip(result, expected, strict=True):
         np.testing.assert_allclose(one, twin, rtol=0, atol=1e-12 * max(1, np.abs(twin).max()))
 
 
@@ -261,8 +261,8 @@ def test_the_number_of_threads_changes_no_bit(name, batch, rng, monkeypatch):
         gradients = layer.backward(call, *outputs)
         results.append([*predicted, *outputs, *gradients, *(weight.gradient for weight in layer.weights)])
     for other in results[1:]:
-        for found, expected in zip(other, results[0], strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for result, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.usefixtures("every_engine")
@@ -271,8 +271,8 @@ def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(n
     inputs = sequences(rng, name, 9, 200, 4, 60)
     layer = built(rng, name, inputs, "float32", return_sequences=True)
     blocks, whole = (layer.forward(Call(differentiate=d), *inputs) for d in (False, True))
-    for found, expected in zip(blocks, whole, strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    for result, expected in zip(blocks, whole, strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("sums", [128, 512])
@@ -304,15 +304,15 @@ def test_a_frozen_weight_gets_no_gradient_and_the_others_do_not_notice(name, fro
     call = Call(differentiate=True)
     outputs = layer.forward(call, *inputs)
     expected = [gradient.copy() for gradient in layer.backward(call, *outputs)]
-    kept = [weight.gradient for weight in layer.weights]
+    gradients = [weight.gradient for weight in layer.weights]
     for index, weight in enumerate(layer.weights):
         weight.gradient = None if index in frozen else np.zeros_like(weight.value)
     layer.forward(call, *inputs)
-    for found, gradient in zip(layer.backward(call, *outputs), expected, strict=True):
-        np.testing.assert_array_equal(found, gradient)
+    for result, gradient in zip(layer.backward(call, *outputs), expected, strict=True):
+        np.testing.assert_array_equal(result, gradient)
     for index, weight in enumerate(layer.weights):
         if index not in frozen:
-            np.testing.assert_array_equal(weight.gradient, kept[index])
+            np.testing.assert_array_equal(weight.gradient, gradients[index])
 
 
 # --- the layers -------------------------------------------------------------------------------------
@@ -334,10 +334,10 @@ def test_dropout_drops_in_training_alone_and_is_seeded(name, rng):
 
 
 def test_the_forget_gates_bias_begins_with_ones():
-    for asked in (True, False):
-        layer = layers.LSTM(3, bias_initializer="zeros", unit_forget_bias=asked)
+    for forget in (True, False):
+        layer = layers.LSTM(3, bias_initializer="zeros", unit_forget_bias=forget)
         layer.build((None, None, 2))
-        np.testing.assert_array_equal(layer.bias.value.reshape(4, 3)[:, 0], [0, float(asked), 0, 0])
+        np.testing.assert_array_equal(layer.bias.value.reshape(4, 3)[:, 0], [0, float(forget), 0, 0])
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -388,9 +388,9 @@ def test_a_wrong_initial_state_is_told(name, state, message, rng):
     ids=str,
 )
 def test_a_wrong_option_is_told(name, options, message):
-    with pytest.raises(ValueError, match=message) as told:
+    with pytest.raises(ValueError, match=message) as error:
         getattr(layers, name)(**{"units": 4, **options})
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", LAYERS)

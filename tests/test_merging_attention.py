@@ -81,10 +81,10 @@ def normal(rng, shapes):
 def some_masks(rng, shapes, which, row=False):
     """Masks for the sequences among the inputs that are asked for, with a row that counts nowhere or everywhere."""
     masks = []
-    for shape, wanted in zip(shapes, which, strict=False):
+    for shape, has_mask in zip(shapes, which, strict=False):
         mask = rng.random(shape[:2]) < 0.6
         mask[1] = row
-        masks.append(mask if wanted and len(shape) == 3 else None)
+        masks.append(mask if has_mask and len(shape) == 3 else None)
     return masks
 
 
@@ -131,8 +131,8 @@ def test_a_causal_mask_is_that_of_keras(keras, rng, name, masked):
     inputs = normal(rng, [QUERY, VALUE])
     masks = some_masks(rng, [QUERY, VALUE], (True, True)) if masked else None
     ours, theirs = getattr(layers, name)(), getattr(keras.layers, name)()
-    given = None if masks is None else [keras.ops.convert_to_tensor(mask) for mask in masks]
-    expected = theirs([keras.ops.convert_to_tensor(x) for x in inputs], mask=given, use_causal_mask=True)
+    mask_tensors = None if masks is None else [keras.ops.convert_to_tensor(mask) for mask in masks]
+    expected = theirs([keras.ops.convert_to_tensor(x) for x in inputs], mask=mask_tensors, use_causal_mask=True)
     ours.build([QUERY, VALUE])
     ours.set_weights(theirs.get_weights())
     np.testing.assert_allclose(ours(inputs, mask=masks, use_causal_mask=True), expected, atol=1e-5)
@@ -148,8 +148,8 @@ def test_gradients_under_a_causal_mask_agree_with_central_differences(rng, name)
 
 @pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
 def test_gradients_with_dropped_weights_agree_with_central_differences(rng, name, monkeypatch):
-    kept = 2.0 * (rng.random((3, 4, 6)) < 0.5)
-    monkeypatch.setattr(attention, "keep_mask", lambda generator, shape, rate, dtype: kept)
+    scaled = 2.0 * (rng.random((3, 4, 6)) < 0.5)
+    monkeypatch.setattr(attention, "keep_mask", lambda generator, shape, rate, dtype: scaled)
     layer = getattr(layers, name)(dropout=0.5, dtype="float64")
     gradients_hold(layer, rng, *(rng.normal(size=s) for s in (QUERY, VALUE)), training=True)
 
@@ -193,8 +193,8 @@ def test_the_inputs_come_as_a_list_or_one_by_one(rng):
 ])  # fmt: skip
 def test_functions_in_lower_case_agree_with_keras(keras, rng, name, options):
     inputs = normal(rng, ALIKE[:2])
-    found, expected = (getattr(library, name)(inputs, **options) for library in (layers, keras.layers))
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    result, expected = (getattr(library, name)(inputs, **options) for library in (layers, keras.layers))
+    np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("make, shapes, message", [

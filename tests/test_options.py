@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import os
+import pydoc
 import re
 import subprocess
 import sys
@@ -30,8 +31,8 @@ def arguments_of(cls: type) -> list[str]:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_what_the_config_keeps_can_be_given_to_the_constructor(cls: type) -> None:
-    kept = {name for name, option in declared(cls).items() if option.in_config}
-    missing = kept - {*arguments_of(cls), "activity_regularizer"}
+    in_config = {name for name, option in declared(cls).items() if option.in_config}
+    missing = in_config - {*arguments_of(cls), "activity_regularizer"}
     assert missing <= {"noise_shape"}, f"{cls.__name__} declares {missing} and takes no such argument"
 
 
@@ -41,6 +42,16 @@ def test_arguments_stand_in_keras_order(keras: Any, cls: type) -> None:
     of_keras = [name for name in arguments_of(getattr(keras.layers, cls.__name__)) if name not in ("name", "dtype")]
     ours = [name for name in arguments_of(cls) if name not in ("name", "dtype")]
     assert ours[: len(of_keras)] == of_keras
+
+
+def test_help_says_which_arguments_a_layer_takes() -> None:
+    text = pydoc.plain(pydoc.render_doc(layers.GRU))
+    assert (
+        "class GRU(fastgru.layers.rnn.recurrent.Recurrent)\n |  GRU(units: 'int', activation: 'ActivationLike' = 'tanh'"
+        in text
+    )
+    assert "return_sequences: 'bool' = False" in text
+    assert " object at 0x" not in text
 
 
 PROGRAM = """

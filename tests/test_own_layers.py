@@ -157,8 +157,8 @@ def test_gradients_of_any_kind_train_the_layer_before(rng: np.random.Generator, 
     y = rng.normal(size=make()(x).shape).astype("float32")
     trained = []
     first = None
-    for own in (lambda d: d, form):
-        model = Sequential([make(), Passing(own)])
+    for form_of_gradient in (lambda d: d, form):
+        model = Sequential([make(), Passing(form_of_gradient)])
         model.compile("sgd", "mse")
         model.predict(x, verbose=0)
         first = first or model.get_weights()

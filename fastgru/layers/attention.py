@@ -83,7 +83,7 @@ class Attention(Seeded):
         """
         if self.nodes and use_causal_mask != self.use_causal_mask:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r}: stands in a graph with use_causal_mask={self.use_causal_mask} "
+                f"{self._where}: stands in a graph with use_causal_mask={self.use_causal_mask} "
                 "already; make another layer."
             )
         self.use_causal_mask = bool(use_causal_mask)
@@ -110,7 +110,7 @@ class Attention(Seeded):
             fits = all(one == other or None in (one, other) for one, other in equal)
         if not fits:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r}: expected a query (batch, Tq, features), a value (batch, Tv, "
+                f"{self._where}: expected a query (batch, Tq, features), a value (batch, Tv, "
                 f"size) and perhaps a key (batch, Tv, features), got the shapes {', '.join(map(str, shapes))}."
             )
         return (*shapes[0][:-1], shapes[1][-1])
@@ -252,8 +252,7 @@ class AdditiveAttention(Attention):
         if self.use_scale:
             if features is None:
                 raise ValueError(
-                    f"AdditiveAttention {self.name!r}: the query's last axis must be known to build it, "
-                    f"got {tuple(input_shape[0])}."
+                    f"{self._where}: the query's last axis must be known to build it, got {tuple(input_shape[0])}."
                 )
             self.scale = self.add_weight("scale", (features,), "glorot_uniform")
         self.built = True

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from fastgru import kernels, regularizers
 from fastgru.checks import real_numbers
-from fastgru.layers.options import RegularizerLike, declared
+from fastgru.layers.options import DTypeLike, Optioned, RegularizerLike
 from fastgru.layers.symbolic import Node, SymbolicTensor, draw, is_symbolic
 from fastgru.layers.weight import Publication, Weight, capture, published
 from fastgru.layers.weighted import Weighted
@@ -31,7 +31,7 @@ __all__ = ["Layer", "dtype_name"]
 
 def dtype_name(dtype: Any) -> str:
     """The dtype of a layer from what Keras accepts for it: a name, a numpy dtype or a serialized DTypePolicy."""
-    if isinstance(dtype, dict):
+    if isinstance(dtype, Mapping):
         dtype = dtype.get("config", {}).get("name")
     name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
     if name not in kernels.DTYPES:
@@ -39,7 +39,7 @@ def dtype_name(dtype: Any) -> str:
     return name
 
 
-class Layer(Weighted):
+class Layer(Optioned, Weighted):
     """Base of all layers.
 
     A layer of your own defines (docs/own-layers.md has an example):
@@ -83,7 +83,7 @@ class Layer(Weighted):
         self,
         *,
         name: str | None = None,
-        dtype: Any = None,
+        dtype: DTypeLike = None,
         trainable: bool = True,
         input_shape: Sequence[int | None] | None = None,
         input_dim: int | None = None,
@@ -109,26 +109,8 @@ class Layer(Weighted):
             batch_shape = (None, *input_shape)
         self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
 
-    @property
-    def _where(self) -> str:
-        """How an error begins."""
-        return f"{type(self).__name__} {self.name!r}"
-
-    def _set_options(self, arguments: Mapping[str, Any]) -> None:
-        """Take the declared options out of a constructor's ``locals()``, each checked and converted."""
-        for name, option in declared(type(self)).items():
-            if name in arguments:
-                setattr(self, name, option.of(self, name, arguments[name]))
-
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_version"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        missing = {name: option for name, option in declared(type(self)).items() if name not in state}
-        for name, option in missing.items():
-            if option.before is not None:
-                setattr(self, name, option.before(self))
 
     # --- what a subclass writes -------------------------------------------------------------------
 
@@ -168,8 +150,7 @@ class Layer(Weighted):
         The result may live in a buffer of `call` and is overwritten by the next forward pass with it.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} {self.name!r} does not define forward; fastgru runs forward and backward, "
-            "not Keras's call."
+            f"{self._where} does not define forward; fastgru runs forward and backward, not Keras's call."
         )
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
@@ -190,8 +171,7 @@ class Layer(Weighted):
         config = {"name": self.name, "trainable": self.trainable, "dtype": policy}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
-        options = {name: option for name, option in declared(type(self)).items() if option.in_config}
-        return {**config, **{name: option.to_config(getattr(self, name)) for name, option in options.items()}}
+        return {**config, **self._config_of_options()}
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         """Keras 3's JSON form of the layer, with the shape it was built for where building does something."""

@@ -55,8 +55,7 @@ class Merge(Layer):
 
     def _refuse(self, expected: str, shapes: Sequence[Shape]) -> None:
         raise ValueError(
-            f"{type(self).__name__} {self.name!r}: expected {expected}, got the shapes "
-            f"{', '.join(str(tuple(shape)) for shape in shapes)}."
+            f"{self._where}: expected {expected}, got the shapes {', '.join(str(tuple(shape)) for shape in shapes)}."
         )
 
     def _batch(self, shapes: Sequence[Shape]) -> int | None:
@@ -332,7 +331,7 @@ class Dot(Merge):
         self._set_options(locals())
         pair = [axes] * 2 if isinstance(axes, int) else list(axes) if isinstance(axes, (list, tuple)) else []
         if len(pair) != 2 or not all(isinstance(axis, int) for axis in pair):
-            raise ValueError(f"Dot {self.name!r}: axes must be an integer or a pair of them, got {axes!r}.")
+            raise ValueError(f"{self._where}: axes must be an integer or a pair of them, got {axes!r}.")
         self._pair = pair
 
     def _positive_axes(self, shapes: Sequence[Shape]) -> list[int]:
@@ -402,41 +401,41 @@ class Dot(Merge):
 # --- the same as functions, for graphs: `add([a, b])` is `Add()([a, b])` -------------------------------------------
 
 
-def add(inputs: Any, **kwargs: Any) -> Any:
+def add(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """`Add` of a list of arrays or of outputs of layers."""
     return Add(**kwargs)(inputs)
 
 
-def subtract(inputs: Any, **kwargs: Any) -> Any:
+def subtract(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """`Subtract` of a list of two arrays or outputs of layers."""
     return Subtract(**kwargs)(inputs)
 
 
-def multiply(inputs: Any, **kwargs: Any) -> Any:
+def multiply(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """`Multiply` of a list of arrays or of outputs of layers."""
     return Multiply(**kwargs)(inputs)
 
 
-def average(inputs: Any, **kwargs: Any) -> Any:
+def average(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """`Average` of a list of arrays or of outputs of layers."""
     return Average(**kwargs)(inputs)
 
 
-def maximum(inputs: Any, **kwargs: Any) -> Any:
+def maximum(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """`Maximum` of a list of arrays or of outputs of layers."""
     return Maximum(**kwargs)(inputs)
 
 
-def minimum(inputs: Any, **kwargs: Any) -> Any:
+def minimum(inputs: Sequence[Any], **kwargs: Unpack[LayerOptions]) -> Any:
     """`Minimum` of a list of arrays or of outputs of layers."""
     return Minimum(**kwargs)(inputs)
 
 
-def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Unpack[LayerOptions]) -> Any:
     """`Concatenate` of a list of arrays or of outputs of layers along an axis."""
     return Concatenate(axis, **kwargs)(inputs)
 
 
-def dot(inputs: Any, axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
+def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Unpack[LayerOptions]) -> Any:
     """`Dot` of a list of two arrays or outputs of layers along these axes."""
     return Dot(axes, **kwargs)(inputs)

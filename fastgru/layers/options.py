@@ -18,14 +18,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypedDict
 
+import numpy.typing as npt
+
 from fastgru import activations, checks, constraints, initializers, registry, regularizers
 
 __all__ = [
     "ActivationLike",
     "ConstraintLike",
+    "DTypeLike",
     "InitializerLike",
     "LayerOptions",
     "Option",
+    "Optioned",
     "PlainOptions",
     "RegularizerLike",
     "SharedOptions",
@@ -49,13 +53,14 @@ ActivationLike = str | Mapping[str, Any] | Callable[..., Any] | None
 InitializerLike = str | Mapping[str, Any] | Callable[..., Any] | None
 RegularizerLike = str | Mapping[str, Any] | Callable[..., Any] | None
 ConstraintLike = str | Mapping[str, Any] | Callable[..., Any] | None
+DTypeLike = npt.DTypeLike | Mapping[str, Any] | None  # a name, a numpy dtype, or a serialized DTypePolicy
 Sizes = int | Sequence[int]  # one for each spatial axis, or one for all
 
 
 class SharedOptions(TypedDict, total=False):
     """Those of every layer that no layer has for itself."""
 
-    dtype: Any
+    dtype: DTypeLike
     trainable: bool
     input_shape: Sequence[int | None] | None
     batch_shape: Sequence[int | None] | None
@@ -111,8 +116,38 @@ class Option:
         """What a layer keeps of an argument."""
         return self.convert(value, layer._where, name)
 
+    def __repr__(self) -> str:  # in help() of the layer
+        return f"<{'option' if self.in_config else 'option that the config leaves out'}>"
+
     def to_config(self, value: Any) -> Any:
         return value if self.serialize is None else self.serialize(value)
+
+
+class Optioned:
+    """Base of `Layer`: who declares options."""
+
+    name: str
+
+    @property
+    def _where(self) -> str:
+        """How an error begins."""
+        return f"{type(self).__name__} {self.name!r}"
+
+    def _set_options(self, arguments: Mapping[str, Any]) -> None:
+        """Take the declared options out of a constructor's ``locals()``, each checked and converted."""
+        for name, option in declared(type(self)).items():
+            if name in arguments:
+                setattr(self, name, option.of(self, name, arguments[name]))
+
+    def _config_of_options(self) -> dict[str, Any]:
+        options = {name: option for name, option in declared(type(self)).items() if option.in_config}
+        return {name: option.to_config(getattr(self, name)) for name, option in options.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name, option in declared(type(self)).items():
+            if name not in state and option.before is not None:
+                setattr(self, name, option.before(self))
 
 
 def declared(cls: type) -> dict[str, Option]:

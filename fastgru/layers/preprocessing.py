@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgru import checks, config
 from fastgru.layers import options
@@ -50,10 +51,10 @@ class Rescaling(Affine):
         One number, or one for each feature.
     """
 
-    scale: Any = options.option()
-    offset: Any = options.option()
+    scale: npt.ArrayLike = options.option()
+    offset: npt.ArrayLike = options.option()
 
-    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
+    def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
 
@@ -88,21 +89,21 @@ class Normalization(Affine):
 
     axis: tuple[int, ...] = options.option(_axes)
     invert: bool = options.flag()
-    mean: Any = options.option(serialize=_as_list)
-    variance: Any = options.option(serialize=_as_list)
+    mean: npt.ArrayLike | None = options.option(serialize=_as_list)
+    variance: npt.ArrayLike | None = options.option(serialize=_as_list)
 
     def __init__(
         self,
         axis: int | Sequence[int] | None = -1,
-        mean: Any = None,
-        variance: Any = None,
+        mean: npt.ArrayLike | None = None,
+        variance: npt.ArrayLike | None = None,
         invert: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
         if (mean is None) != (variance is None):
-            raise ValueError(f"Normalization {self.name!r}: expected mean and variance, or neither.")
+            raise ValueError(f"{self._where}: expected mean and variance, or neither.")
 
     def build(self, input_shape: Shape) -> None:
         self._sizes(input_shape)
@@ -120,22 +121,21 @@ class Normalization(Affine):
 
     def _axes(self, shape: Shape) -> list[int]:
         if any(not -len(shape) <= axis < len(shape) for axis in self.axis):
-            raise ValueError(f"Normalization {self.name!r}: input of shape {tuple(shape)} has no axis {self.axis}.")
+            raise ValueError(f"{self._where}: input of shape {tuple(shape)} has no axis {self.axis}.")
         return sorted(axis % len(shape) for axis in self.axis)
 
     def _sizes(self, shape: Shape) -> tuple[int, ...]:
         """The shape of the statistics beside an input."""
         axes = self._axes(shape)
         if any(shape[axis] is None for axis in axes):
-            raise ValueError(f"Normalization {self.name!r}: axes {axes} must be known to build it, got {tuple(shape)}.")
+            raise ValueError(f"{self._where}: axes {axes} must be known to build it, got {tuple(shape)}.")
         return tuple((size or 1) if axis in axes else 1 for axis, size in enumerate(shape))
 
     def check_inputs(self, *inputs: Array) -> None:
         super().check_inputs(*inputs)
         if inputs[0].ndim != self._rank or self._sizes(inputs[0].shape) != self._broadcast:
             raise ValueError(
-                f"Normalization {self.name!r}: expected input that broadcasts with {self._broadcast}, "
-                f"got {inputs[0].shape}."
+                f"{self._where}: expected input that broadcasts with {self._broadcast}, got {inputs[0].shape}."
             )
 
     def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastgru.ops.operation import OPERATIONS, Operation
-from fastgru.registry import registered
+from fastgru.ops.operation import Operation
+from fastgru.registry import OPERATIONS, registered
 from fastgru.types import Array
 
 __all__ = ["Conversion", "Likeness"]

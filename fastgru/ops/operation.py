@@ -19,7 +19,7 @@ from fastgru.moved import attributes
 from fastgru.registry import OPERATIONS, lookup
 from fastgru.types import Array, Shape
 
-__all__ = ["OPERATIONS", "Gradient", "Operation", "broadcast_size", "no_gradient", "operation"]
+__all__ = ["Gradient", "Operation", "broadcast_size", "no_gradient", "operation"]
 
 # the gradient of an argument, from that of the output, the output, and all arguments
 Gradient = Callable[..., Array]

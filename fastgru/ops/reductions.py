@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastgru.ops.operation import OPERATIONS, Gradient, Operation, no_gradient
-from fastgru.registry import registered
+from fastgru.ops.operation import Gradient, Operation, no_gradient
+from fastgru.registry import OPERATIONS, registered
 from fastgru.types import Array, Shape
 
 __all__ = ["Reduction"]

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastgru.ops.operation import OPERATIONS, Operation, broadcast_size
-from fastgru.registry import registered
+from fastgru.ops.operation import Operation, broadcast_size
+from fastgru.registry import OPERATIONS, registered
 from fastgru.types import Array, Shape
 
 __all__ = ["Concatenate", "ExpandDims", "GetItem", "Reshape", "SameOrder", "Squeeze", "Stack", "Tile", "Transpose"]

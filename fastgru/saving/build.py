@@ -10,7 +10,8 @@ from typing import Any
 
 from fastgru import activations, constraints, initializers, registry, regularizers
 from fastgru.layers.core.masking import Masking
-from fastgru.layers.layer import Layer, unfilled_weights
+from fastgru.layers.layer import Layer
+from fastgru.layers.weighted import unfilled_weights
 from fastgru.models.functional import Functional
 from fastgru.models.graph_config import Reference
 from fastgru.models.sequential import Sequential

@@ -149,14 +149,14 @@ class PReLU(Layer):
         for axis in self.shared_axes or ():
             if not 1 <= axis < len(input_shape):
                 raise ValueError(
-                    f"PReLU {self.name!r}: shared_axes must lie from 1 to {len(shape)} for input of shape "
+                    f"{self._where}: shared_axes must lie from 1 to {len(shape)} for input of shape "
                     f"{tuple(input_shape)}, got {axis}."
                 )
             shape[axis - 1] = 1
         sizes = tuple(size for size in shape if size is not None)
         if len(sizes) < len(shape):
             raise ValueError(
-                f"PReLU {self.name!r}: all axes that are not in shared_axes must be known to build it, "
+                f"{self._where}: all axes that are not in shared_axes must be known to build it, "
                 f"got {tuple(input_shape)}."
             )
         self.alpha = self.add_weight(
@@ -172,9 +172,7 @@ class PReLU(Layer):
             size != weights and axis not in (self.shared_axes or ())
             for axis, (size, weights) in enumerate(zip(sizes, shape, strict=True), 1)
         ):
-            raise ValueError(
-                f"PReLU {self.name!r}: input of shape {inputs[0].shape} does not fit alpha of shape {shape}."
-            )
+            raise ValueError(f"{self._where}: input of shape {inputs[0].shape} does not fit alpha of shape {shape}.")
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs

@@ -59,7 +59,7 @@ class Softmax(ActivationLayer):
         ends = zip(mask.shape[::-1], x.shape[::-1], strict=False)
         if mask.ndim > x.ndim or any(size not in (1, of_x) for size, of_x in ends):
             raise ValueError(
-                f"Softmax {self.name!r}: expected a mask that can be broadcast to the input's shape {x.shape}, "
+                f"{self._where}: expected a mask that can be broadcast to the input's shape {x.shape}, "
                 f"got {mask.shape}."
             )
         y = super().forward(call, np.where(mask, x, x.dtype.type(_MASKED)))

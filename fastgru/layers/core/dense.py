@@ -80,7 +80,7 @@ class Dense(Layer):
         self._check_shape(input_shape)
         features = input_shape[-1]
         if features is None:
-            raise ValueError(f"Dense {self.name!r}: the last axis must be known to build it, got {input_shape}.")
+            raise ValueError(f"{self._where}: the last axis must be known to build it, got {input_shape}.")
         self.kernel = self.add_weight(
             "kernel", (features, self.units), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
         )
@@ -95,7 +95,7 @@ class Dense(Layer):
         features = self.kernel.shape[0] if self.built else None
         if len(shape) < 2 or (features is not None and shape[-1] != features):
             expected = f"(batch, ..., {'features' if features is None else features})"
-            raise ValueError(f"Dense {self.name!r}: expected input of shape {expected}, got {tuple(shape)}.")
+            raise ValueError(f"{self._where}: expected input of shape {expected}, got {tuple(shape)}.")
 
     def check_inputs(self, *inputs: Array) -> None:
         super().check_inputs(*inputs)

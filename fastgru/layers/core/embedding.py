@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +77,7 @@ class Embedding(Layer):
         embeddings_regularizer: RegularizerLike = None,
         embeddings_constraint: ConstraintLike = None,
         mask_zero: bool = False,
-        weights: Any = None,
+        weights: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
         lora_rank: int | None = None,
         lora_alpha: float | None = None,
         quantization_config: Any = None,
@@ -88,7 +89,8 @@ class Embedding(Layer):
         not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
         if weights is not None:
             self.build()
-            self.set_weights(weights if isinstance(weights, list) and len(weights) == 1 else [weights])
+            listed: Any = weights if isinstance(weights, list) and len(weights) == 1 else [weights]
+            self.set_weights(listed)
 
     def build(self, input_shape: Shape | None = None) -> None:
         if self.built:
@@ -118,7 +120,7 @@ class Embedding(Layer):
         with np.errstate(invalid="ignore"):
             indices = x.astype(np.intp)
         if not (indices == x).all():
-            raise ValueError(f"Embedding {self.name!r}: expected whole numbers, got {x[indices != x][0]}.")
+            raise ValueError(f"{self._where}: expected whole numbers, got {x[indices != x][0]}.")
         return indices
 
     def forward(self, call: Call, *inputs: Array) -> Array:
@@ -126,7 +128,7 @@ class Embedding(Layer):
         lowest, highest = indices.min(), indices.max()
         if lowest < 0 or highest >= self.input_dim:
             raise ValueError(
-                f"Embedding {self.name!r}: expected indices from 0 to {self.input_dim - 1} (input_dim is "
+                f"{self._where}: expected indices from 0 to {self.input_dim - 1} (input_dim is "
                 f"{self.input_dim}), got {lowest if lowest < 0 else highest}."
             )
         call.saved["indices"] = indices

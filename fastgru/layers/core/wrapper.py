@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
 from fastgru.layers.layer import Layer
-from fastgru.layers.options import declared
+from fastgru.layers.options import LayerOptions, declared
 from fastgru.layers.symbolic import flattened
+from fastgru.moved import attributes
 from fastgru.registry import deserialize_layer
 from fastgru.types import Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["SequenceWrapper", "Wrapper"]
 
@@ -24,7 +28,7 @@ class Wrapper(Layer):
 
     inner: ClassVar[tuple[str, ...]]
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         self._shapes: dict[int, Shape] = {}  # by the layer's id
 
@@ -42,7 +46,7 @@ class Wrapper(Layer):
             self.dtype = inside[0]
         elif inside != [self.dtype]:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r} has the dtype {self.dtype} and layers of dtype "
+                f"{self._where} has the dtype {self.dtype} and layers of dtype "
                 f"{' and '.join(inside)} inside; give all of them the same."
             )
 
@@ -117,3 +121,6 @@ class SequenceWrapper(Wrapper):
         """
         states = () if initial_state is None else [state for state in flattened(initial_state) if state is not None]
         return super().__call__(sequences, *states, mask=mask, training=training)
+
+
+__getattr__ = attributes(__name__)

@@ -64,9 +64,7 @@ class GroupNormalization(Normalizer):
         (channels,) = self._sizes(input_shape, [self.axis])
         self.groups = channels if self.groups == -1 else self.groups
         if self.groups < 1 or channels % self.groups:
-            raise ValueError(
-                f"GroupNormalization {self.name!r}: {channels} channels are no multiple of groups={self.groups}."
-            )
+            raise ValueError(f"{self._where}: {channels} channels are no multiple of groups={self.groups}.")
         self._add_gamma_and_beta((channels,), self.scale, self.center)
         self.built = True
 

@@ -78,7 +78,7 @@ class Dropout(Seeded):
         fits = len(sizes) == len(shape) and all(one in (None, 1, size) for one, size in zip(sizes, shape, strict=True))
         if not fits:
             raise ValueError(
-                f"Dropout {self.name!r}: noise_shape {sizes} does not fit input of shape {shape}; each axis must be 1, "
+                f"{self._where}: noise_shape {sizes} does not fit input of shape {shape}; each axis must be 1, "
                 "None or the input's."
             )
         return tuple(size if one is None else one for one, size in zip(sizes, shape, strict=True))

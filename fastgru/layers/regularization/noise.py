@@ -40,8 +40,7 @@ class SpatialDropout1D(Dropout):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3:
             raise ValueError(
-                f"SpatialDropout1D {self.name!r}: expected input of shape (batch, timesteps, features), "
-                f"got {tuple(input_shape)}."
+                f"{self._where}: expected input of shape (batch, timesteps, features), got {tuple(input_shape)}."
             )
         return input_shape
 

@@ -106,7 +106,7 @@ class Reshape(Reshaping):
         rest = total // fixed if fixed else 0
         if fixed * (rest if -1 in self.target_shape else 1) != total:
             raise ValueError(
-                f"Reshape {self.name!r}: input of shape {tuple(input_shape)} has {total} numbers in each sample, which "
+                f"{self._where}: input of shape {tuple(input_shape)} has {total} numbers in each sample, which "
                 f"do not fit target_shape {self.target_shape}."
             )
         return (batch, *(rest if size == -1 else size for size in self.target_shape))
@@ -148,7 +148,7 @@ class Permute(Reshaping):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != len(self.dims) + 1:
             raise ValueError(
-                f"Permute {self.name!r}: expected input with {len(self.dims) + 1} axes for dims {self.dims}, "
+                f"{self._where}: expected input with {len(self.dims) + 1} axes for dims {self.dims}, "
                 f"got shape {tuple(input_shape)}."
             )
         return (input_shape[0], *(input_shape[axis] for axis in self.dims))
@@ -180,9 +180,7 @@ class RepeatVector(Reshaping):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 2:
-            raise ValueError(
-                f"RepeatVector {self.name!r}: expected input of shape (batch, features), got {tuple(input_shape)}."
-            )
+            raise ValueError(f"{self._where}: expected input of shape (batch, features), got {tuple(input_shape)}.")
         return (input_shape[0], self.n, input_shape[1])
 
     def forward(self, call: Call, *inputs: Array) -> Array:

@@ -68,21 +68,20 @@ class Bidirectional(SequenceWrapper):
         super().__init__(**kwargs)
         for inner in (layer, backward_layer or layer):
             if not isinstance(inner, Layer) or not all(hasattr(inner, option) for option in (*SAME, "go_backwards")):
-                raise ValueError(f"Bidirectional {self.name!r}: expected a recurrent layer to wrap, got {inner!r}.")
+                raise ValueError(f"{self._where}: expected a recurrent layer to wrap, got {inner!r}.")
         self._set_options(locals())
         self.forward_layer = _renewed(layer, "forward_")
         self.backward_layer = backward_layer or _renewed(layer, "backward_", go_backwards=True)
         if self.forward_layer.go_backwards == self.backward_layer.go_backwards:
             raise ValueError(
-                f"Bidirectional {self.name!r}: the two layers must run in opposite directions, but both have "
+                f"{self._where}: the two layers must run in opposite directions, but both have "
                 f"go_backwards={self.forward_layer.go_backwards}."
             )
         for option in SAME:
             forward, backward = (getattr(one, option) for one in (self.forward_layer, self.backward_layer))
             if forward != backward:
                 raise ValueError(
-                    f"Bidirectional {self.name!r}: the two layers must have the same {option}, "
-                    f"got {forward} and {backward}."
+                    f"{self._where}: the two layers must have the same {option}, got {forward} and {backward}."
                 )
         self.stateful: bool = self.forward_layer.stateful
         self.return_sequences: bool = self.forward_layer.return_sequences
@@ -98,7 +97,7 @@ class Bidirectional(SequenceWrapper):
         shapes = [self._split(layer.compute_output_shape(input_shape))[0] for layer in self.sublayers]
         if self.merge_mode in ("sum", "mul", "ave") and shapes[0] != shapes[1]:
             raise ValueError(
-                f"Bidirectional {self.name!r}: merge_mode {self.merge_mode!r} needs outputs of one shape, "
+                f"{self._where}: merge_mode {self.merge_mode!r} needs outputs of one shape, "
                 f"got {shapes[0]} and {shapes[1]}."
             )
         if self._first_weights:
@@ -132,8 +131,7 @@ class Bidirectional(SequenceWrapper):
     def check_inputs(self, *inputs: Array) -> None:
         if len(inputs) % 2 == 0:
             raise ValueError(
-                f"Bidirectional {self.name!r}: expected as many initial states for either direction, "
-                f"got {len(inputs) - 1} in all."
+                f"{self._where}: expected as many initial states for either direction, got {len(inputs) - 1} in all."
             )
         forward, backward = _halves(inputs[1:])
         self.forward_layer.check_inputs(inputs[0], *forward)
@@ -152,7 +150,7 @@ class Bidirectional(SequenceWrapper):
     def reset_states(self) -> None:
         """Set the stored states to zero; an AttributeError where the layer is not stateful."""
         if not self.stateful:
-            raise AttributeError(f"Bidirectional {self.name!r} is not stateful and has no states to reset.")
+            raise AttributeError(f"{self._where} is not stateful and has no states to reset.")
         super().reset_states()
 
     def forward(self, call: Call, *inputs: Array) -> Any:

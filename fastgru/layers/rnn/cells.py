@@ -19,6 +19,7 @@ from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
 from fastgru.layers.workspace import Call
+from fastgru.moved import attributes
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
 
@@ -73,8 +74,7 @@ class StepLayer(Layer):
         expected = [(batch, size) for size in (self.cells[0].kernel.shape[0], *self.state_sizes)]
         if shapes != expected or batch == 0:
             raise ValueError(
-                f"{type(self).__name__} {self.name!r}: expected the inputs of one step and the states of shapes "
-                f"{expected}, got {shapes}."
+                f"{self._where}: expected the inputs of one step and the states of shapes {expected}, got {shapes}."
             )
 
     def __call__(  # type: ignore[override]  # Keras's arguments
@@ -202,7 +202,7 @@ class StackedRNNCells(StepLayer, Wrapper):
         strangers = [cell for cell in cells if not isinstance(cell, Cell)]
         if strangers or not cells:
             raise ValueError(
-                f"StackedRNNCells {self.name!r}: expected one or more of fastgru's cells, got {strangers or cells!r}; "
+                f"{self._where}: expected one or more of fastgru's cells, got {strangers or cells!r}; "
                 "cells of one's own are not supported."
             )
         self._cells = list(cells)
@@ -275,3 +275,6 @@ def backward_in_row(
 def _by_cell(cells: Sequence[Cell], states: Sequence[Any]) -> list[Sequence[Any]]:
     ends = accumulate(cell.state_count for cell in cells)
     return [states[end - cell.state_count : end] for cell, end in zip(cells, ends, strict=True)]
+
+
+__getattr__ = attributes(__name__)

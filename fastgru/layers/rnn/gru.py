@@ -105,7 +105,7 @@ class GRU(Recurrent):
         stateful: bool = False,
         unroll: bool = False,
         reset_after: bool = True,
-        use_cudnn: Any = "auto",
+        use_cudnn: bool | str = "auto",
         zero_output_for_mask: bool = False,
         implementation: int = 2,
         **kwargs: Unpack[PlainOptions],

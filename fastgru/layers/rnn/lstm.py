@@ -85,7 +85,7 @@ class LSTM(Recurrent):
         go_backwards: bool = False,
         stateful: bool = False,
         unroll: bool = False,
-        use_cudnn: Any = "auto",
+        use_cudnn: bool | str = "auto",
         zero_output_for_mask: bool = False,
         implementation: int = 2,
         **kwargs: Unpack[PlainOptions],

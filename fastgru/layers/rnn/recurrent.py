@@ -12,6 +12,7 @@ from fastgru.layers.rnn.compiled_route import KernelCall
 from fastgru.layers.rnn.numpy_route import NumpyRoute
 from fastgru.layers.rnn.run import DropoutMasks, Run
 from fastgru.layers.workspace import Call
+from fastgru.moved import attributes
 from fastgru.types import Array
 
 __all__ = ["Recurrent", "forward_side_by_side"]
@@ -160,3 +161,6 @@ def forward_side_by_side(
     if kernel_calls := [kernel_call for kernel_call in prepared if kernel_call is not None]:
         first._run_kernel(kernel_calls)
     return first._outputs(calls[0]), second._outputs(calls[1])
+
+
+__getattr__ = attributes(__name__)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.options import LayerOptions
-from fastgru.layers.rnn.cells import StackedRNNCells, StepLayer, backward_in_row, forward_in_row
+from fastgru.layers.rnn.cells import Cell, StackedRNNCells, StepLayer, backward_in_row, forward_in_row
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
@@ -48,7 +49,7 @@ class RNN(SequenceLayer, SequenceWrapper):
 
     def __init__(
         self,
-        cell: Any,
+        cell: StepLayer | Sequence[Cell],
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -61,7 +62,7 @@ class RNN(SequenceLayer, SequenceWrapper):
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
         if not isinstance(self.cell, StepLayer):
             raise ValueError(
-                f"RNN {self.name!r}: expected a cell of fastgru or a list of them, got {cell!r}; "
+                f"{self._where}: expected a cell of fastgru or a list of them, got {cell!r}; "
                 "cells of one's own are not supported."
             )
         self._settle_dtype(kwargs.get("dtype"))
@@ -70,7 +71,7 @@ class RNN(SequenceLayer, SequenceWrapper):
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or input_shape[2] is None:
             raise ValueError(
-                f"RNN {self.name!r}: expected input of shape (batch, timesteps, features) with a known number of "
+                f"{self._where}: expected input of shape (batch, timesteps, features) with a known number of "
                 f"features, got {tuple(input_shape)}."
             )
         self._check_batch(input_shape)
@@ -88,12 +89,10 @@ class RNN(SequenceLayer, SequenceWrapper):
         x, states = inputs[0], [state.shape for state in inputs[1:]]
         features = self.cell.cells[0].kernel.shape[0]
         if x.ndim != 3 or x.shape[2] != features or x.size == 0:
-            raise ValueError(
-                f"RNN {self.name!r}: expected input of shape (batch, timesteps, {features}), got {x.shape}."
-            )
+            raise ValueError(f"{self._where}: expected input of shape (batch, timesteps, {features}), got {x.shape}.")
         expected = [(len(x), size) for size in self.cell.state_sizes]
         if states and states != expected:
-            raise ValueError(f"RNN {self.name!r}: expected initial states of shapes {expected}, got {states}.")
+            raise ValueError(f"{self._where}: expected initial states of shapes {expected}, got {states}.")
         self._check_rows(x)
 
     def forward(self, call: Call, *inputs: Array) -> Any:

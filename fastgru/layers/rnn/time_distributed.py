@@ -39,7 +39,7 @@ class TimeDistributed(Wrapper):
     def __init__(self, layer: Layer, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
         if not isinstance(layer, Layer):
-            raise ValueError(f"TimeDistributed {self.name!r}: expected a layer to wrap, got {layer!r}.")
+            raise ValueError(f"{self._where}: expected a layer to wrap, got {layer!r}.")
         self.layer = layer
         self._settle_dtype(kwargs.get("dtype"))
 
@@ -47,16 +47,12 @@ class TimeDistributed(Wrapper):
         inner = self._step_shape(input_shape)
         self._build_inner(self.layer, inner)
         if isinstance(self.layer.compute_output_shape(inner)[0], tuple):
-            raise ValueError(
-                f"TimeDistributed {self.name!r}: the layer {self.layer.name!r} must have one output, not several."
-            )
+            raise ValueError(f"{self._where}: the layer {self.layer.name!r} must have one output, not several.")
         self.built = True
 
     def _step_shape(self, shape: Shape) -> Shape:
         if len(shape) < 3:
-            raise ValueError(
-                f"TimeDistributed {self.name!r}: expected input of shape (batch, timesteps, ...), got {tuple(shape)}."
-            )
+            raise ValueError(f"{self._where}: expected input of shape (batch, timesteps, ...), got {tuple(shape)}.")
         return (shape[0], *shape[2:])
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
