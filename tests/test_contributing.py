@@ -41,6 +41,7 @@ def follow(section: str, copy: Path) -> list[str]:
     files = NEW_FILE.findall(section)
     for name, text in files:
         assert not (copy / name).exists(), f"{name} is there already"
+        (copy / name).parent.mkdir(exist_ok=True)
         (copy / name).write_text(text)
     for name, old, new in hunks(section):
         text = (copy / name).read_text()

@@ -32,8 +32,10 @@ def stub_names(body: list[ast.stmt], skipped: int) -> dict[str, Any]:
 
 def compiled_names(module: Any) -> dict[str, Any]:
     names: dict[str, Any] = {}
+    # the kernels are translated once, and their functions say the name of that translation in each module
+    homes = module.__name__, "fastgru.kernels._kernels"
     for name, value in vars(module).items():
-        if name.startswith("_") or getattr(value, "__module__", module.__name__) != module.__name__:
+        if name.startswith("_") or getattr(value, "__module__", module.__name__) not in homes:
             continue
         if isinstance(value, type):
             names[name] = {}
