@@ -143,7 +143,7 @@ def parse(report: str) -> list[tuple[float, str, str]]:
     for line in report.splitlines():
         match = re.match(r"\s*([\d.]+)%\s+(\S+)\s+\[[.k]\]\s+(\S+)", line)
         if match:
-            function = re.sub(r"^__pyx_\w+?_kernels_\d+_kernels_", "", match[3])
+            function = re.sub(r"^__pyx_\w+?kernels_\d+_kernels_", "", match[3])
             functions.append((float(match[1]) / 100, match[2], function))
     return functions
 
