@@ -79,7 +79,7 @@ class _Timed:
                 seconds[name] += time.perf_counter() - began
 
         # the next look-up finds it without coming here
-        value = timed if callable(function) else function
+        value = timed if callable(function) and not isinstance(function, type) else function
         setattr(self, name, value)
         return value
 
