@@ -1,21 +1,29 @@
 """Builds the compiled kernels: one source, for each element type and each instruction set.
 
-Everything else about the package is in pyproject.toml.
+Everything else about the package is in pyproject.toml. FASTGRU_BUILD_ISA takes the instruction sets to build, as names
+with commas between them, or "native": the widest of this machine alone, which is quicker while one works on kernels.
 """
 
+import os
 import platform
+import re
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import numpy as np
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("fastgru/kernels")
-GENERATED = Path("build/generated")
+GENERATED = Path("build/cython")
 
-# Never -ffast-math: these two give vector code without touching NaN, infinities and denormals.
-FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function"]
+# Never -ffast-math: -fno-math-errno and -fno-trapping-math give vector code without touching NaN, infinities and
+# denormals. Without -g0 the debug information that Python's own flags ask for takes a third of the time, and most of a
+# wheel; profilers still find the functions by name.
+FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-unused-function", "-g0"]
 
 # The instruction sets beside the platform's baseline; fastgru/kernels/__init__.py picks one at import.
 ISAS = {"baseline": []}
@@ -24,23 +32,44 @@ if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
     ISAS["avx512"] = [
         "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512",
     ]  # fmt: skip
+# what a compiler for this machine defines where it has them
+ISA_MACROS = {
+    "avx2": {"__AVX2__", "__FMA__"},
+    "avx512": {"__AVX512F__", "__AVX512DQ__", "__AVX512BW__", "__AVX512VL__"},
+}
 
 REALS = {"float32": "float", "float64": "double"}
 
-# Cython names the init function of a module after it, so each variant needs a file of its own.
-VARIANT = """\
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: freethreading_compatible=True
-ctypedef {real} real
-include "kernels.pxi"
-"""
+
+def native_isa():
+    """The widest instruction set of this machine, as its compiler sees it."""
+    compiler = os.environ.get("CC", sysconfig.get_config_var("CC") or "cc").split()
+    command = [*compiler, "-march=native", "-dM", "-E", "-x", "c", os.devnull]
+    macros = set(re.findall(r"#define (\w+)", subprocess.run(command, capture_output=True, text=True).stdout))
+    return [isa for isa in ISAS if ISA_MACROS.get(isa, set()) <= macros][-1]
+
+
+def chosen_isas():
+    """FASTGRU_BUILD_ISA, else all there are."""
+    text = os.environ.get("FASTGRU_BUILD_ISA")
+    names = list(ISAS) if not text else [native_isa()] if text == "native" else text.split(",")
+    unknown = set(names) - set(ISAS)
+    if unknown:
+        raise SystemExit(f"FASTGRU_BUILD_ISA: expected native or some of {', '.join(ISAS)}, got {text!r}.")
+    return names
+
+
+def headers(path):
+    """The kernels' own headers and included sources that a file reads, and those that these read."""
+    names = re.findall(r'^\s*#?\s*(?:include|cdef extern from) "([\w.]+)"', path.read_text(), re.MULTILINE)
+    direct = {KERNELS / name for name in names if (KERNELS / name).exists()}
+    return direct.union(*(headers(source) for source in direct))
 
 
 def variant(dtype, isa):
-    """The extension for one element type and one instruction set."""
-    real = REALS[dtype]
-    source = GENERATED / f"_{dtype}_{isa}.pyx"
-    text = VARIANT.format(real=real)
+    """The extension for one element type and one instruction set: the translated kernels under a name of their own."""
+    source = GENERATED / f"_{dtype}_{isa}.c"
+    text = f'#define PyInit__kernels PyInit_{source.stem}\n#include "fastgru/kernels/_kernels.c"\n'
     if not source.exists() or source.read_text() != text:
         source.parent.mkdir(parents=True, exist_ok=True)
         source.write_text(text)
@@ -48,26 +77,44 @@ def variant(dtype, isa):
         f"fastgru.kernels.{source.stem}",
         [str(source)],
         include_dirs=[str(KERNELS), np.get_include()],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("REAL_IS_" + real.upper(), None)],
+        define_macros=[
+            ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("REAL_IS_" + REALS[dtype].upper(), None)
+        ],
         extra_compile_args=FLAGS + ISAS[isa],
-        depends=[str(path) for suffix in ("*.pxi", "*.pxd", "*.h") for path in KERNELS.glob(suffix)],
-    )
+        depends=[translated, *map(str, headers(KERNELS / "_kernels.pyx"))],
+    )  # fmt: skip
 
 
-runtime = Extension(
-    "fastgru.kernels._runtime",
-    [str(KERNELS / "_runtime.pyx")],
-    include_dirs=[str(KERNELS)],
-    depends=[str(KERNELS / "pool.h")],
-    extra_compile_args=[*FLAGS, "-pthread"],
-    extra_link_args=["-pthread"],
+class BuildKernels(build_ext):
+    """A compiler for each processor; and where it builds in place, nothing older stays of what it does not build."""
+
+    def run(self):
+        self.parallel = True
+        if self.inplace:
+            built = {extension.name.rpartition(".")[2] for extension in self.extensions}
+            for path in KERNELS.glob("_float*.so"):
+                if path.name.partition(".")[0] not in built:
+                    path.unlink()
+        super().run()
+
+
+isas = chosen_isas()
+options = {"include_path": [str(KERNELS), "."], "build_dir": str(GENERATED)}
+[runtime] = cythonize(
+    Extension(
+        "fastgru.kernels._runtime",
+        [str(KERNELS / "_runtime.pyx")],
+        include_dirs=[str(KERNELS)],
+        depends=[*map(str, headers(KERNELS / "_runtime.pyx"))],
+        extra_compile_args=[*FLAGS, "-pthread"],
+        extra_link_args=["-pthread"],
+    ),
+    **options,
 )
+[kernels] = cythonize(Extension("fastgru.kernels._kernels", [str(KERNELS / "_kernels.pyx")]), **options)
+[translated] = kernels.sources
 
 setup(
-    ext_modules=cythonize(
-        [runtime, *(variant(dtype, isa) for dtype in REALS for isa in ISAS)],
-        include_path=[str(KERNELS), "."],
-        build_dir="build/cython",
-    ),
-    options={"build_ext": {"parallel": True}},  # a compiler for each processor
+    ext_modules=[runtime, *(variant(dtype, isa) for dtype in REALS for isa in isas)],
+    cmdclass={"build_ext": BuildKernels},
 )

@@ -79,7 +79,7 @@ class _Timed:
                 seconds[name] += time.perf_counter() - began
 
         # the next look-up finds it without coming here
-        value = timed if callable(function) else function
+        value = timed if callable(function) and not isinstance(function, type) else function
         setattr(self, name, value)
         return value
 
@@ -143,7 +143,7 @@ def parse(report: str) -> list[tuple[float, str, str]]:
     for line in report.splitlines():
         match = re.match(r"\s*([\d.]+)%\s+(\S+)\s+\[[.k]\]\s+(\S+)", line)
         if match:
-            function = re.sub(r"^__pyx_\w+?_float\d+_[a-z]+\d*_", "", match[3])
+            function = re.sub(r"^__pyx_\w+?kernels_\d+_kernels_", "", match[3])
             functions.append((float(match[1]) / 100, match[2], function))
     return functions
 

@@ -107,13 +107,13 @@ class Parameters:
         new, old = self._updated(), self._flat
         shown = new.shown()
         new.token = published.token
-        values = dict(zip(self.weights, shown, strict=True))
         if self.others:
             for value in self.others.values():
                 value.setflags(write=False)
-            values.update(self.others)
-        show(values)
-        self.others.clear()
+            show([*self.weights, *self.others], [*shown, *self.others.values()])
+            self.others.clear()
+        else:
+            show(self.weights, shown)
         captured = published.token is not old.token
         # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them
         self._next, self._flat, self._shown = None if captured else old, new, shown
@@ -121,11 +121,8 @@ class Parameters:
     def take(self) -> None:
         """Move in what is not here: at first everything, later what was assigned or another model took over."""
         self.others.clear()  # of a step that was interrupted
-        for weight, value, gradient in zip(self.weights, self._shown, self._gradient_views, strict=True):
-            weight.gradient = gradient
-            if weight.value is not value:
-                break
-        else:
+        shown = zip(self.weights, self._shown, self._gradient_views, strict=True)
+        if all(weight.value is value and weight.gradient is gradient for weight, value, gradient in shown):
             return
         for weight, part, gradient in zip(self.weights, self.updated_views, self._gradient_views, strict=True):
             part[...] = weight.value

@@ -8,3 +8,4 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int | None, ...]
+Outputs = Array | list[Array] | dict[str, Array]  # of a model: of its only output, or of each

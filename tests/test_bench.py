@@ -454,8 +454,8 @@ def test_c_functions_are_sorted_by_what_they_do() -> None:
     40.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] tile_product
     20.00%  libscipy_openblas.so  [.] sgemm_kernel_SKYLAKEX
      8.00%  libscipy_openblas.so  [.] sgemm_itcopy_SKYLAKEX
-     9.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] __pyx_f_7fastgru_7kernels_15_float32_avx512_activate
-     7.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] __pyx_f_7fastgru_7kernels_15_float32_avx512_adam_block
+     9.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] __pyx_f_7fastgru_7kernels_8_kernels_activate
+     7.00%  _float32_avx512.cpython-311-x86_64-linux-gnu.so  [.] __pyx_f_7fastgru_7kernels_8_kernels_adam_block
      6.00%  _runtime.cpython-311-x86_64-linux-gnu.so  [.] pool_worker
      5.00%  libpython3.11.so.1.0  [.] _PyEval_EvalFrameDefault
 """

@@ -138,7 +138,7 @@ def test_a_layer_with_another_name_is_read_as_the_page_says(old: str, new: str) 
 
 def test_every_name_on_the_page_is_known_and_every_known_name_is_on_the_page() -> None:
     names = {kind: re.findall(r"`(\w+)`", cell) for kind, cell in table("Kind | Read and written")}
-    assert names.pop("Activations") == sorted(activations._BY_NAME)
+    assert names.pop("Activations") == sorted(activations.KNOWN)
     for kind, listed in names.items():
         module = getattr(fastgru, kind.lower())
         assert listed == sorted(registry.known(f"keras.{kind.lower()}"))

@@ -6,10 +6,77 @@ shapes.
 
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+class GRUCall:
+    """See gru_call.pxi for shapes; what must be an array before a pass runs is None at first, too."""
+
+    x: Array | None
+    mask: Array | None
+    kernel: Array | None
+    recurrent_kernel: Array | None
+    bias: Array | None
+    packed: Array | None
+    h0: Array | None
+    memory: Array | None
+    y: Array | None
+    last: Array | None
+    dy: Array | None
+    d_last: Array | None
+    dx: Array | None
+    dh0: Array | None
+    d_kernel: Array | None
+    d_recurrent_kernel: Array | None
+    d_bias: Array | None
+    def __init__(
+        self,
+        *,
+        activation: int,
+        recurrent_activation: int,
+        reset_after: bool,
+        go_backwards: bool,
+        zero_output_for_mask: bool,
+        training: bool,
+    ) -> None: ...
+
+class RNNCall:
+    """See rnn.pxi."""
+
+    x: Array | None
+    mask: Array | None
+    kernel: Array | None
+    recurrent_kernel: Array | None
+    bias: Array | None
+    packed: Array | None
+    h0: Array | None
+    c0: Array | None
+    memory: Array | None
+    y: Array | None
+    last: Array | None
+    last_cell: Array | None
+    dy: Array | None
+    d_last: Array | None
+    d_last_cell: Array | None
+    dx: Array | None
+    dh0: Array | None
+    dc0: Array | None
+    d_kernel: Array | None
+    d_recurrent_kernel: Array | None
+    d_bias: Array | None
+    def __init__(
+        self,
+        *,
+        activation: int,
+        recurrent_activation: int,
+        go_backwards: bool,
+        zero_output_for_mask: bool,
+        training: bool,
+    ) -> None: ...
+
+_GRU = GRUCall  # which the protocol's own attribute hides
+_RNN = RNNCall
 
 class Kernels(Protocol):
     activation_ids: dict[str, int]
@@ -51,59 +118,15 @@ class Kernels(Protocol):
         self, kernel: Array, recurrent_kernel: Array, bias: Array | None, reset_after: bool, packed: Array
     ) -> None: ...
     def gru_memory(self, B: int, T: int, F: int, H: int, reset_after: bool, packed: bool, training: bool) -> int: ...
-    def gru_forward(self, calls: list[tuple[Any, ...]], threads: int) -> None: ...
-    def gru_backward(
-        self,
-        x: Array,
-        kernel: Array,
-        recurrent_kernel: Array,
-        packed: Array | None,
-        h0: Array | None,
-        mask: npt.NDArray[np.uint8] | None,
-        activation: int,
-        recurrent_activation: int,
-        reset_after: bool,
-        go_backwards: bool,
-        zero_output_for_mask: bool,
-        memory: Array,
-        dy: Array | None,
-        d_last: Array | None,
-        dx: Array | None,
-        dh0: Array | None,
-        d_kernel: Array | None,
-        d_recurrent_kernel: Array | None,
-        d_bias: Array | None,
-        threads: int,
-    ) -> None: ...
+    GRUCall: type[_GRU]
+    def gru_forward(self, calls: list[_GRU], threads: int) -> None: ...
+    def gru_backward(self, call: _GRU, threads: int) -> None: ...
     def rnn_pack_size(self, F: int, H: int, N: int) -> int: ...
     def rnn_pack(self, kernel: Array, recurrent_kernel: Array, packed: Array) -> None: ...
     def rnn_memory(self, B: int, T: int, F: int, H: int, N: int, training: bool) -> int: ...
-    def rnn_forward(self, calls: list[tuple[Any, ...]], threads: int) -> None: ...
-    def rnn_backward(
-        self,
-        x: Array,
-        kernel: Array,
-        recurrent_kernel: Array,
-        packed: Array | None,
-        h0: Array | None,
-        c0: Array | None,
-        mask: npt.NDArray[np.uint8] | None,
-        activation: int,
-        recurrent_activation: int,
-        go_backwards: bool,
-        zero_output_for_mask: bool,
-        memory: Array,
-        dy: Array | None,
-        d_last: Array | None,
-        d_last_cell: Array | None,
-        dx: Array | None,
-        dh0: Array | None,
-        dc0: Array | None,
-        d_kernel: Array | None,
-        d_recurrent_kernel: Array | None,
-        d_bias: Array | None,
-        threads: int,
-    ) -> None: ...
+    RNNCall: type[_RNN]
+    def rnn_forward(self, calls: list[_RNN], threads: int) -> None: ...
+    def rnn_backward(self, call: _RNN, threads: int) -> None: ...
     def sgd(
         self,
         values: Array,

@@ -138,8 +138,10 @@ cdef void softsign(real *x, Py_ssize_t n) noexcept nogil:
 
 cdef void softsign_backward(const real *d, real *y, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
+    cdef real slope
     for i in range(n):
-        y[i] = d[i] * (<real>1 - (-y[i] if y[i] < 0 else y[i])) ** 2
+        slope = <real>1 - (-y[i] if y[i] < 0 else y[i])
+        y[i] = d[i] * (slope * slope)
 
 
 cdef void exponential(real *x, Py_ssize_t n) noexcept nogil:

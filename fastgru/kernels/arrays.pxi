@@ -110,10 +110,27 @@ cdef inline const long long *labels_of(ndarray array, Py_ssize_t N) except? NULL
     return <const long long *>vector(array, "labels", NPY_INT64, False, N)
 
 
+cdef inline real *workspace_of(ndarray array) except? NULL:
+    """Memory of any size, which `check_workspace` compares."""
+    check_present(array, "memory")
+    return vector_into(array, "memory", size_of(array, 0))
+
+
 cdef int check_workspace(ndarray memory, Py_ssize_t numbers) except -1:
-    """ValueError where it is of another size, as for a backward pass behind a forward pass that kept nothing for one."""
     if memory.shape[0] != numbers:
         raise ValueError(f"Kernels, memory: expected a workspace of {numbers} numbers, got {memory.shape[0]}.")
+    return 0
+
+
+cdef int check_training(bint training) except -1:
+    if not training:
+        raise ValueError("Kernels: expected a workspace of a forward pass with training=True, got one with training=False.")
+    return 0
+
+
+cdef inline int check_present(ndarray array, str name) except -1:
+    if array is None:
+        raise TypeError(f"Kernels, {name}: expected an array, got None.")
     return 0
 
 

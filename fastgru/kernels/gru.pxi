@@ -105,7 +105,7 @@ cdef Py_ssize_t gru_plan_workspace(GRU *p, real *memory) noexcept nogil:
     if fused(p) and not p.small_batch and not p.training:
         p.window = 1  # nothing is projected ahead
     p.state_steps = T + 1 if p.training else 2
-    p.bias = memory
+    p.xs, p.gates, p.bias = NULL, NULL, memory
     p.states = memory + numbers
     numbers += pad_to_vectors(B * p.state_steps * H)
     p.scratch = memory + numbers

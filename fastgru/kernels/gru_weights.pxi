@@ -80,6 +80,8 @@ def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
 
 cdef int take_weights(GRU *p, ndarray kernel, ndarray recurrent_kernel) except -1:
     """kernel (F, 3H) and recurrent_kernel (H, 3H), which says what H is."""
+    check_present(kernel, "kernel")
+    check_present(recurrent_kernel, "recurrent_kernel")
     cdef Py_ssize_t H = size_of(recurrent_kernel, 0)
     p.seq.H = H
     p.kernel = matrix_of(kernel, "kernel", p.seq.F, 3 * H)

@@ -22,6 +22,7 @@
 
 cdef struct RNN:
     Sequences seq
+    bint training                  # a backward pass follows
     Py_ssize_t sums                # N
     Py_ssize_t row                 # numbers of a row
     Py_ssize_t state_steps         # states in memory at once: T + 1 in training, else two
@@ -313,6 +314,8 @@ def rnn_pack_size(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N) -> int:
 
 cdef int rnn_take_weights(RNN *p, ndarray kernel, ndarray recurrent_kernel) except -1:
     """kernel (F, N) and recurrent_kernel (H, N), which says what H and N are: N = 4H or H."""
+    check_present(kernel, "kernel")
+    check_present(recurrent_kernel, "recurrent_kernel")
     cdef Py_ssize_t H = size_of(recurrent_kernel, 0), N = size_of(recurrent_kernel, 1)
     if N != H:
         N = 4 * H
@@ -336,7 +339,7 @@ def rnn_pack(ndarray kernel not None, ndarray recurrent_kernel not None, ndarray
 # --- calls ------------------------------------------------------------------------------------------
 
 
-cdef Py_ssize_t rnn_plan_workspace(RNN *p, bint training, real *memory) noexcept nogil:
+cdef Py_ssize_t rnn_plan_workspace(RNN *p, real *memory) noexcept nogil:
     """How the work is cut, and where the parts of the workspace begin; returns how many numbers they take."""
     cdef Py_ssize_t B = p.seq.B, T = p.seq.T, H = p.seq.H, numbers = 0, steps, states, blocks
     p.seq.block_rows = rows_per_block(B, weights_numbers(&p.seq, p.sums) * T)
@@ -344,8 +347,8 @@ cdef Py_ssize_t rnn_plan_workspace(RNN *p, bint training, real *memory) noexcept
     p.lstm = p.sums != H
     p.row = p.sums + H if p.lstm else H
     steps = WINDOW_NUMBERS // (p.seq.block_rows * p.row)
-    p.window = T if training or steps > T else max(steps, 1)
-    p.state_steps = T + 1 if training else 2
+    p.window = T if p.training or steps > T else max(steps, 1)
+    p.state_steps = T + 1 if p.training else 2
     states = pad_to_vectors(B * p.state_steps * H)
     p.states = memory
     numbers += states
@@ -354,7 +357,7 @@ cdef Py_ssize_t rnn_plan_workspace(RNN *p, bint training, real *memory) noexcept
         numbers += states
     p.xs = memory + numbers
     numbers += pad_to_vectors(B * p.window * p.seq.F)
-    if training:
+    if p.training:
         p.d_states = memory + numbers
         numbers += pad_to_vectors(B * H)
         p.d_cells = memory + numbers
@@ -375,27 +378,6 @@ cdef int check_cells(bint lstm, bint last, bint others) except -1:
     return 0
 
 
-cdef RNN rnn_call(
-    ndarray x, ndarray kernel, ndarray recurrent_kernel, ndarray packed, ndarray h0, ndarray c0, ndarray mask,
-    int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint training, ndarray memory,
-):
-    """What the forward and the backward pass share."""
-    cdef RNN p
-    memset(&p, 0, sizeof(p))
-    take_sequences(&p.seq, x, mask)
-    rnn_take_weights(&p, kernel, recurrent_kernel)
-    p.h0, p.c0 = matrix_of(h0, "h0", p.seq.B, p.seq.H), matrix_of(c0, "c0", p.seq.B, p.seq.H)
-    p.packed = packed_of(packed, rnn_packed_size(p.seq.F, p.seq.H, p.sums), training)
-    p.seq.go_backwards, p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
-    p.activation, p.recurrent_activation = activation, recurrent_activation
-    check_activation(activation, SOFTMAX - 1)
-    check_activation(recurrent_activation, SOFTMAX - 1)
-    if not p.packed:
-        fetch_blas(largest_size(&p.seq, 5 * p.seq.H))
-    check_workspace(memory, rnn_plan_workspace(&p, training, vector_into(memory, "memory", size_of(memory, 0))))
-    return p
-
-
 def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_t N, bint training) -> int:
     """Numbers of workspace that `rnn_forward` wants; with `training`, which a backward pass needs, `rnn_backward` reads the
     same memory."""
@@ -404,83 +386,99 @@ def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_
     check_positive((B, T, F, H, N))
     memset(&p, 0, sizeof(p))
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.sums = B, T, F, H, N
-    return rnn_plan_workspace(&p, training, &placeholder)
+    p.training = training
+    return rnn_plan_workspace(&p, &placeholder)
 
 
-cdef class RNNForward:
-    """An LSTM, whose kernel is (F, 4H), or a SimpleRNN, whose kernel is (F, H), over x (B, T, F), ready to run.
+cdef class RNNCall:
+    """An LSTM, whose kernel is (F, 4H), or a SimpleRNN, whose kernel is (F, H), as `GRUCall` is a GRU.
 
-    bias (N,), h0 and c0 (B, H), mask (B, T) and y (B, T, H) may be None; last and last_cell (B, H) receive the final
-    state. c0 and last_cell are the LSTM's, which a SimpleRNN has None for. `memory` has `rnn_memory` numbers; with `training`
-    it is what `rnn_backward` reads. packed is what `rnn_pack` made of the weights or, with `training`, memory for that: in
-    training they change with every batch. It is None to multiply with BLAS.
+    bias is (N,) or None; c0, last_cell, d_last_cell and dc0 (B, H) are of an LSTM's cell, and None of a SimpleRNN's.
     """
     cdef RNN p
-    cdef bint stale  # the packed weights
+    cdef public ndarray x, mask, kernel, recurrent_kernel, bias, packed, h0, c0, memory, y, last, last_cell
+    cdef public ndarray dy, d_last, d_last_cell, dx, dh0, dc0, d_kernel, d_recurrent_kernel, d_bias
 
     def __cinit__(
-        self, ndarray x not None, ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, ndarray packed,
-        ndarray h0, ndarray c0, ndarray mask, int activation, int recurrent_activation, bint go_backwards,
-        bint zero_output_for_mask, bint training, ndarray memory not None, ndarray y, ndarray last not None, ndarray last_cell,
+        self, *, int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask, bint training
     ):
-        self.p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
-                          go_backwards, zero_output_for_mask, training, memory)
-        self.stale = training and packed is not None
-        cdef Py_ssize_t B = self.p.seq.B, H = self.p.seq.H
-        self.p.bias, self.p.seq.y = vector_of(bias, "bias", self.p.sums), sequences_into(y, "y", B, self.p.seq.T, H)
-        self.p.last, self.p.last_cell = matrix_into(last, "last", B, H), matrix_into(last_cell, "last_cell", B, H)
-        check_cells(self.p.lstm, last_cell is not None, c0 is not None)
+        check_activation(activation, SOFTMAX - 1)
+        check_activation(recurrent_activation, SOFTMAX - 1)
+        self.p.activation, self.p.recurrent_activation, self.p.training = activation, recurrent_activation, training
+        self.p.seq.go_backwards, self.p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
 
-    cdef Tasks tasks(self, int threads) noexcept nogil:
-        """What is left to do when the weights are packed."""
-        if self.stale:
+    cdef int check(self) except -1:
+        """Take what both passes read, and cut the work."""
+        cdef RNN *p = &self.p
+        take_sequences(&p.seq, self.x, self.mask)
+        rnn_take_weights(p, self.kernel, self.recurrent_kernel)
+        p.bias = vector_of(self.bias, "bias", p.sums)
+        p.packed = packed_of(self.packed, rnn_packed_size(p.seq.F, p.seq.H, p.sums), p.training)
+        p.h0, p.c0 = matrix_of(self.h0, "h0", p.seq.B, p.seq.H), matrix_of(self.c0, "c0", p.seq.B, p.seq.H)
+        if not p.packed:
+            fetch_blas(largest_size(&p.seq, 5 * p.seq.H))
+        return check_workspace(self.memory, rnn_plan_workspace(p, workspace_of(self.memory)))
+
+    cdef int check_forward(self) except -1:
+        self.check()
+        cdef Py_ssize_t B = self.p.seq.B, H = self.p.seq.H
+        check_present(self.last, "last")
+        check_cells(self.p.lstm, self.last_cell is not None, self.c0 is not None)
+        self.p.last, self.p.last_cell = matrix_into(self.last, "last", B, H), matrix_into(self.last_cell, "last_cell", B, H)
+        self.p.seq.y = sequences_into(self.y, "y", B, self.p.seq.T, H)
+        return 0
+
+    cdef int check_backward(self) except -1:
+        cdef RNN *p = &self.p
+        check_training(p.training)
+        self.check()
+        cdef Py_ssize_t B = p.seq.B, T = p.seq.T, F = p.seq.F, H = p.seq.H
+        check_cells(p.lstm, p.lstm, self.c0 is not None or self.d_last_cell is not None or self.dc0 is not None)
+        p.seq.dy, p.d_last = sequences_of(self.dy, "dy", B, T, H), matrix_of(self.d_last, "d_last", B, H)
+        p.d_last_cell = matrix_of(self.d_last_cell, "d_last_cell", B, H)
+        p.dx = sequences_into(self.dx, "dx", B, T, F)
+        p.dh0, p.dc0 = matrix_into(self.dh0, "dh0", B, H), matrix_into(self.dc0, "dc0", B, H)
+        p.d.kernel = matrix_into(self.d_kernel, "d_kernel", F, p.sums)
+        p.d.recurrent_kernel = matrix_into(self.d_recurrent_kernel, "d_recurrent_kernel", H, p.sums)
+        p.d_bias = vector_into(self.d_bias, "d_bias", p.sums)
+        return 0
+
+    cdef Tasks forward_tasks(self, int threads) noexcept nogil:
+        """What is left of a forward pass when the weights are packed."""
+        if self.p.packed and self.p.training:
             run_packing(rnn_pack_forward_task, &self.p, &self.p.seq, self.p.sums, threads)
         return Tasks(rnn_forward_rows, &self.p, <int>ceil_div(self.p.seq.B, self.p.seq.block_rows))
 
 
 def rnn_forward(list calls, int threads):
-    """Run an LSTM or a SimpleRNN, or two side by side, each given by the arguments of an `RNNForward`."""
-    cdef RNNForward first = RNNForward(*calls[0])
-    cdef RNNForward second = RNNForward(*calls[1]) if len(calls) == 2 else None
+    """Run the forward pass of an `RNNCall`, or of two side by side."""
+    cdef RNNCall first = calls[0]
+    cdef RNNCall second = calls[1] if len(calls) == 2 else None
     cdef Tasks[2] both
+    first.check_forward()
+    if second is not None:
+        second.check_forward()
     with nogil:
-        both[0], both[1] = first.tasks(threads), Tasks(NULL, NULL, 0)
+        both[0], both[1] = first.forward_tasks(threads), Tasks(NULL, NULL, 0)
         if second is not None:
-            both[1] = second.tasks(threads)
+            both[1] = second.forward_tasks(threads)
         run_both(both, threads)
 
 
-def rnn_backward(
-    ndarray x not None, ndarray kernel not None, ndarray recurrent_kernel not None, ndarray packed, ndarray h0, ndarray c0,
-    ndarray mask, int activation, int recurrent_activation, bint go_backwards, bint zero_output_for_mask,
-    ndarray memory not None, ndarray dy, ndarray d_last, ndarray d_last_cell, ndarray dx, ndarray dh0, ndarray dc0,
-    ndarray d_kernel, ndarray d_recurrent_kernel, ndarray d_bias, int threads,
-):
-    """Backward of `rnn_forward` with the same arguments and its memory, which is used up.
-
-    packed is memory for the weights as its tiles read them, or None to multiply with BLAS, as in the forward pass. dy
-    (B, T, H), d_last and d_last_cell (B, H) are the gradients of the outputs, each may be None; dx, dh0 and dc0 are
-    written where they are not None; d_kernel, d_recurrent_kernel and d_bias are added to where they are not None.
-    """
-    cdef RNN p = rnn_call(x, kernel, recurrent_kernel, packed, h0, c0, mask, activation, recurrent_activation,
-                          go_backwards, zero_output_for_mask, True, memory)
-    cdef Py_ssize_t weights
-    cdef Py_ssize_t B = p.seq.B, T = p.seq.T, F = p.seq.F, H = p.seq.H
-    p.seq.dy, p.d_last = sequences_of(dy, "dy", B, T, H), matrix_of(d_last, "d_last", B, H)
-    p.d_last_cell = matrix_of(d_last_cell, "d_last_cell", B, H)
-    check_cells(p.lstm, p.lstm, c0 is not None or d_last_cell is not None or dc0 is not None)
-    p.dx, p.dh0, p.dc0 = sequences_into(dx, "dx", B, T, F), matrix_into(dh0, "dh0", B, H), matrix_into(dc0, "dc0", B, H)
-    p.d.kernel = matrix_into(d_kernel, "d_kernel", F, p.sums)
-    p.d.recurrent_kernel = matrix_into(d_recurrent_kernel, "d_recurrent_kernel", H, p.sums)
-    p.d_bias = vector_into(d_bias, "d_bias", p.sums)
+def rnn_backward(RNNCall call not None, int threads):
+    """Run the backward pass of an `RNNCall` whose forward pass has run."""
+    cdef RNN *p = &call.p
+    cdef Py_ssize_t weights, blocks
+    call.check_backward()
     weights = (p.d.kernel != NULL) + (p.d.recurrent_kernel != NULL)
+    blocks = ceil_div(p.seq.B, p.seq.block_rows)
     with nogil:
         if p.packed:
-            run_packing(rnn_pack_backward_task, &p, &p.seq, p.sums, threads)
-        run_tasks(rnn_backward_rows, &p, <int>ceil_div(p.seq.B, p.seq.block_rows), threads)
+            run_packing(rnn_pack_backward_task, p, &p.seq, p.sums, threads)
+        run_tasks(rnn_backward_rows, p, <int>blocks, threads)
         if p.d_bias:  # in the order of the blocks, whichever was done first
-            add_column_sums(ceil_div(p.seq.B, p.seq.block_rows), p.sums, p.bias_sums, p.sums, p.d_bias)
+            add_column_sums(blocks, p.sums, p.bias_sums, p.sums, p.d_bias)
         if p.d.sums:
             sum_row_blocks(&p.d, threads)
         else:
-            run_tasks(rnn_weight_columns, &p, <int>(weights * ceil_div(p.sums, BLOCK_COLUMNS)), threads)
+            run_tasks(rnn_weight_columns, p, <int>(weights * ceil_div(p.sums, BLOCK_COLUMNS)), threads)

@@ -12,6 +12,7 @@ cdef struct Sequences:
 
 cdef int take_sequences(Sequences *seq, ndarray x, ndarray mask) except -1:
     """x (B, T, F), which says what B, T and F are, and mask (B, T) or None."""
+    check_present(x, "x")
     seq.B, seq.T, seq.F = size_of(x, 0), size_of(x, 1), size_of(x, 2)
     seq.x, seq.mask = sequences_of(x, "x", seq.B, seq.T, seq.F), mask_of(mask, seq.B, seq.T)
     return check_not_empty(x, "x")

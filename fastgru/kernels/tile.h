@@ -24,6 +24,12 @@ enum { LANES = TILE_BYTES / sizeof(vm_real), TILE_VECTORS = 3 };
 
 typedef vm_real tile_vector __attribute__((vector_size(TILE_BYTES), aligned(sizeof(vm_real)), may_alias));
 #define TILE_INLINE static inline __attribute__((always_inline))
+/* One function for all callers: a compiler would make several of them, each with all the bodies in it. */
+#if defined(__clang__)
+#define TILE_BODIES __attribute__((noinline))
+#else
+#define TILE_BODIES __attribute__((noinline, noclone))
+#endif
 #define AT(pointer) (*(tile_vector *)(pointer))
 #define AT_CONST(pointer) (*(const tile_vector *)(pointer))
 
@@ -175,7 +181,7 @@ enum { SPLIT_1 = 2, SPLIT_2 = 2, SPLIT_3 = 1, SPLIT_4 = 1 };
  * the recurrent weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with
  * what x and the starts have added up to before, and x is not read; nor is what lies behind the `lanes` units that there are,
  * for another thread may be writing there. */
-static __attribute__((noinline)) void tile_gates(int rows, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
+static TILE_BODIES void tile_gates(int rows, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
                                                  ptrdiff_t units, const vm_real *h, ptrdiff_t ldh,
                                                  const vm_real *projected, ptrdiff_t lanes, const vm_real *packed,
                                                  vm_real *accumulators)
@@ -184,7 +190,7 @@ static __attribute__((noinline)) void tile_gates(int rows, ptrdiff_t features, c
 }
 
 /* accumulators (vectors, rows, LANES) = a (rows, k) * packed (k, vectors, LANES). */
-static __attribute__((noinline)) void tile_product(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
+static TILE_BODIES void tile_product(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
                                                    const vm_real *packed, vm_real *accumulators)
 {
     switch (vectors) {
@@ -195,7 +201,7 @@ static __attribute__((noinline)) void tile_product(int rows, int vectors, ptrdif
 }
 
 /* accumulators (vectors, rows, LANES) = a' b for a (k, rows) and b (k, vectors * LANES), neither packed. */
-static __attribute__((noinline)) void tile_transposed(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
+static TILE_BODIES void tile_transposed(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
                                                       const vm_real *b, ptrdiff_t ldb, vm_real *accumulators)
 {
     switch (vectors) {

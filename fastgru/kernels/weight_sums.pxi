@@ -17,6 +17,7 @@ cdef struct WeightGradients:
 cdef Py_ssize_t plan_sums(WeightGradients *d, const Sequences *seq, Py_ssize_t N, real *memory) noexcept nogil:
     """Where the blocks add up, if that takes at most twice the memory of the states; returns how many numbers it takes."""
     cdef Py_ssize_t F = seq.F, H = seq.H
+    d.sums = NULL
     if (F + H) * N > 2 * seq.block_rows * seq.T * H:
         return 0
     d.F, d.H, d.N, d.blocks, d.sums = F, H, N, <int>ceil_div(seq.B, seq.block_rows), memory

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -43,14 +43,14 @@ class Publication:
 
     Attributes
     ----------
-    values : mapping
-        The new arrays, until the slots of all weights have them.
+    changes : (sequence of Weight, sequence of ndarray)
+        The weights and their new arrays, until the slots of all weights have them.
     """
 
-    __slots__ = ("values",)
+    __slots__ = ("changes",)
 
-    def __init__(self, values: Mapping[Weight, Array]) -> None:
-        self.values = values
+    def __init__(self, weights: Sequence[Weight], arrays: Sequence[Array]) -> None:
+        self.changes = weights, arrays
 
 
 class _Published:
@@ -59,13 +59,14 @@ class _Published:
     __slots__ = ("current", "token")
 
     def __init__(self) -> None:
-        self.current = Publication({})
+        self.current = Publication((), ())
         self.token = object()
 
 
 published = _Published()
 _writers = threading.RLock()  # a signal handler may write in the middle of a write
 _consume = deque[None](maxlen=0).extend
+_set = object.__setattr__
 
 
 def _forked() -> None:
@@ -88,8 +89,8 @@ class Weight:
         Where `Layer.backward` adds the gradient of the loss; same shape as `value`. None outside training.
     """
 
-    _value: Array
-    __slots__ = ("_value", "constraint", "gradient", "name", "path", "regularizer", "trainable")
+    value: Array  # a slot, for training reads it many times a batch
+    __slots__ = ("constraint", "gradient", "name", "path", "regularizer", "trainable", "value")
 
     def __init__(
         self,
@@ -108,13 +109,11 @@ class Weight:
         self.regularizer = regularizer
         self.constraint = constraint
 
-    @property
-    def value(self) -> Array:
-        return self._value
-
-    @value.setter
-    def value(self, value: Array) -> None:
-        publish({self: np.array(value, order="C")})
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "value":
+            publish({self: np.array(value, order="C")})
+        else:
+            _set(self, name, value)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -139,7 +138,7 @@ class Weight:
         return np.array(self.value, dtype=dtype, copy=copy is not False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name.lstrip("_"): getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__}
 
     def __setstate__(self, state: Any) -> None:
         slots = dict(state[1] if isinstance(state, tuple) else state)  # (None, slots) before 0.2
@@ -160,17 +159,17 @@ def publish(values: Mapping[Weight, Array]) -> None:
     """
     for value in values.values():
         value.setflags(write=False)
-    show(values)
+    show([*values], [*values.values()])
 
 
-def show(values: Mapping[Weight, Array]) -> None:
+def show(weights: Sequence[Weight], arrays: Sequence[Array]) -> None:
     """`publish` for arrays that are read-only already."""
-    publication = Publication(values)
+    publication = Publication(weights, arrays)
     with _writers:
         # a single call that runs no Python code: an interrupt comes before the swap or behind the last slot
-        names = chain(("current",), repeat("_value"))
-        _consume(map(setattr, (published, *values), names, (publication, *values.values())))
-        publication.values = {}
+        names = chain(("current",), repeat("value"))
+        _consume(map(_set, (published, *weights), names, (publication, *arrays)))
+        publication.changes = (), ()
 
 
 def capture(weights: Iterable[Weight]) -> tuple[Publication, dict[Weight, Array]]:
@@ -179,7 +178,7 @@ def capture(weights: Iterable[Weight]) -> tuple[Publication, dict[Weight, Array]
     while True:
         publication = published.current
         published.token = object()
-        unfinished = publication.values
+        unfinished = dict(zip(*publication.changes, strict=True))
         values = {weight: weight.value for weight in weights}
         if unfinished:
             values.update((weight, unfinished[weight]) for weight in weights if weight in unfinished)

@@ -31,13 +31,19 @@ class Model(Trainer):
     name : str, optional
     trainable : bool
     dtype : {"float32", "float64"}, optional
+
+    Attributes
+    ----------
+    load_report : list of str
+        Of a model that came from a file: a sentence for each decision about what its version of Keras meant.
     """
+
+    load_report: list[str]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
-            return super().__new__(
-                registry.lookup("keras.models", "Functional")
-            )  # a subclass, defined on top of this one
+            functional = registry.lookup("keras.models", "Functional")  # a subclass, defined on top of this one
+            return super().__new__(functional)
         return super().__new__(cls)
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
@@ -177,6 +177,17 @@ class Sequential(Model):
 
     def compute_mask(self, call: Call, *inputs: Array) -> Any:
         return call.output_mask
+
+    if TYPE_CHECKING:  # with one output, as nearly every row of layers has it
+
+        def predict(
+            self,
+            x: Any,
+            batch_size: int | None = None,
+            verbose: Any = "auto",
+            steps: int | None = None,
+            callbacks: Any = None,
+        ) -> Array: ...
 
     # --- the two passes -----------------------------------------------------------------------------
 

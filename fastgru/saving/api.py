@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import fastgru
 from fastgru import atomic
+from fastgru.models.model import Model
 from fastgru.saving import legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
@@ -30,7 +31,7 @@ def load_model(
     safe_mode: bool = True,
     outputs: Sequence[str] | None = None,
     inputs: Sequence[str] | None = None,
-) -> Any:
+) -> Model:
     """Load a model that any Keras or fastgru saved, from a `.keras` archive or a legacy HDF5 file.
 
     The model gives the numbers that the version of Keras gave that wrote the file. What was decided for that stands, a
@@ -219,7 +220,7 @@ def _writable(filepath: FilePath, overwrite: bool, endings: tuple[str, ...]) -> 
     return path
 
 
-def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
     """The model that `Model.to_json` of any Keras described, with new weights, compiled where the text says how.
 
     Parameters

@@ -15,7 +15,7 @@ from fastgru.training import feeding, loops
 from fastgru.training.compiled import Compiled
 from fastgru.training.hooks import Hooks
 from fastgru.training.progress import Progress, progress
-from fastgru.types import Array
+from fastgru.types import Array, Outputs
 
 
 class Trainer(Compiled):
@@ -201,7 +201,7 @@ class Trainer(Compiled):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
-    ) -> Any:
+    ) -> Outputs:
         """Outputs for inputs, in new arrays. Several threads may predict with one model at the same time.
 
         Parameters
@@ -217,7 +217,7 @@ class Trainer(Compiled):
 
         Returns
         -------
-        ndarray, or a list of them where the model has several outputs.
+        ndarray, or a list or dict of them where the model has several outputs.
         """
         inputs = feeding.inputs(self, x, batch_size)
         count = len(inputs[0])
@@ -233,9 +233,10 @@ class Trainer(Compiled):
         batches = Batches(feeding.columns(self, [x[:count] for x in inputs]), size)
         return self.as_structure(loops.predict(self, batches, hooks, progress(verbose, lasting=False)))
 
-    def predict_on_batch(self, x: Any) -> Any:
+    def predict_on_batch(self, x: Any) -> Outputs:
         """Outputs for one batch of inputs, in new arrays."""
-        return self(x)
+        outputs: Outputs = self(x)
+        return outputs
 
     def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
         """Outputs for inputs, in new arrays; or what the model puts out in a graph, drawn of symbolic tensors.
@@ -265,7 +266,9 @@ class Trainer(Compiled):
         checked = [None if one is None else self.as_mask(one, x) for one, x in zip(masks, arrays, strict=False)]
         return self._outputs(arrays, bool(training), tuple(checked))
 
-    def _outputs(self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()) -> Any:
+    def _outputs(
+        self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()
+    ) -> Outputs:
         """Outputs for one batch, in new arrays."""
         outputs = self._new_outputs(arrays, training, masks)
         return self.as_structure(outputs if isinstance(outputs, list) else [outputs])

@@ -10,7 +10,7 @@ import pytest
 from layer_checks import gradients_hold
 
 from fastgru import activations, kernels, layers
-from fastgru.activations.activation import KNOWN
+from fastgru.activations import KNOWN
 
 ALL = sorted(set(KNOWN) - {"threshold"})
 OPTIONS = [

@@ -123,19 +123,22 @@ def bias_rows(reset_after):
     return 2 if reset_after else 1
 
 
-def gru_pass(compiled, reset_after, tiles, keep):
+OPTIONS = {"activation": 3, "recurrent_activation": 2, "go_backwards": False, "zero_output_for_mask": False}
+
+
+def gru_pass(compiled, reset_after, tiles, training):
     """The arguments that a GRU's two passes share, in their order."""
     packed = zeros(compiled.gru_pack_size(F, H, reset_after)) if tiles else None
-    memory = zeros(compiled.gru_memory(B, T, F, H, reset_after, tiles, keep))
+    memory = zeros(compiled.gru_memory(B, T, F, H, reset_after, tiles, training))
     states = {"h0": zeros(B, H), "mask": np.ones((B, T), "uint8")}
-    return packed, memory, states, {"kinds": (3, 2, reset_after, False, False)}
+    return packed, memory, states, {**OPTIONS, "reset_after": reset_after}
 
 
-def gru_forward(compiled, reset_after, tiles, keep):
-    packed, memory, states, options = gru_pass(compiled, reset_after, tiles, keep)
+def gru_forward(compiled, reset_after, tiles, training):
+    packed, memory, states, options = gru_pass(compiled, reset_after, tiles, training)
     return {
         "x": zeros(B, T, F), **weights(3 * H), "bias": zeros(bias_rows(reset_after), 3 * H), "packed": packed, **states,
-        **options, "keep": keep, "memory": memory, "y": zeros(B, T, H), "last": zeros(B, H),
+        **options, "training": training, "memory": memory, "y": zeros(B, T, H), "last": zeros(B, H),
     }  # fmt: skip
 
 
@@ -145,22 +148,22 @@ def gru_backward(compiled, reset_after, tiles):
         "x": zeros(B, T, F), **weights(3 * H), "packed": packed, **states, **options, "memory": memory,
         "dy": zeros(B, T, H), "d_last": zeros(B, H), "dx": zeros(B, T, F), "dh0": zeros(B, H),
         "d_kernel": zeros(F, 3 * H), "d_recurrent_kernel": zeros(H, 3 * H),
-        "d_bias": zeros(bias_rows(reset_after), 3 * H), "threads": 1,
+        "d_bias": zeros(bias_rows(reset_after), 3 * H), "training": True,
     }  # fmt: skip
 
 
-def rnn_pass(compiled, columns, tiles, keep):
+def rnn_pass(compiled, columns, tiles, training):
     packed = zeros(compiled.rnn_pack_size(F, H, columns)) if tiles else None
-    memory = zeros(compiled.rnn_memory(B, T, F, H, columns, keep))
+    memory = zeros(compiled.rnn_memory(B, T, F, H, columns, training))
     states = {"h0": zeros(B, H), "c0": zeros(B, H) if columns > H else None, "mask": np.ones((B, T), "uint8")}
-    return packed, memory, states, {"kinds": (3, 2, False, False)}
+    return packed, memory, states, OPTIONS
 
 
-def rnn_forward(compiled, columns, tiles, keep):
-    packed, memory, states, options = rnn_pass(compiled, columns, tiles, keep)
+def rnn_forward(compiled, columns, tiles, training):
+    packed, memory, states, options = rnn_pass(compiled, columns, tiles, training)
     return {
         "x": zeros(B, T, F), **weights(columns), "bias": zeros(columns), "packed": packed, **states, **options,
-        "keep": keep, "memory": memory, "y": zeros(B, T, H), "last": zeros(B, H),
+        "training": training, "memory": memory, "y": zeros(B, T, H), "last": zeros(B, H),
         "last_cell": zeros(B, H) if columns > H else None,
     }  # fmt: skip
 
@@ -172,7 +175,7 @@ def rnn_backward(compiled, columns, tiles):
         "x": zeros(B, T, F), **weights(columns), "packed": packed, **states, **options, "memory": memory,
         "dy": zeros(B, T, H), "d_last": zeros(B, H), "d_last_cell": zeros(B, H) if cell else None, "dx": zeros(B, T, F),
         "dh0": zeros(B, H), "dc0": zeros(B, H) if cell else None, "d_kernel": zeros(F, columns),
-        "d_recurrent_kernel": zeros(H, columns), "d_bias": zeros(columns), "threads": 1,
+        "d_recurrent_kernel": zeros(H, columns), "d_bias": zeros(columns), "training": True,
     }  # fmt: skip
 
 
@@ -243,16 +246,16 @@ CALLS = [
     ("adam", update("momentums", "velocities", "maxima", rates=(0.1, 0.9, 0.9, 1e-7, 0.0))),
     *[("gru_pack", partial(gru_pack, reset_after=reset_after)) for reset_after in FLAGS],
     *[
-        ("gru_forward", partial(gru_forward, reset_after=reset_after, tiles=tiles, keep=keep))
+        ("gru_forward", partial(gru_forward, reset_after=reset_after, tiles=tiles, training=training))
         for reset_after, tiles in GRUS
-        for keep in FLAGS
+        for training in FLAGS
     ],
     *[("gru_backward", partial(gru_backward, reset_after=reset_after, tiles=tiles)) for reset_after, tiles in GRUS],
     *[("rnn_pack", partial(rnn_pack, columns=columns)) for columns in (H, 4 * H)],
     *[
-        ("rnn_forward", partial(rnn_forward, columns=columns, tiles=tiles, keep=keep))
+        ("rnn_forward", partial(rnn_forward, columns=columns, tiles=tiles, training=training))
         for columns, tiles in RNNS
-        for keep in FLAGS
+        for training in FLAGS
     ],
     *[("rnn_backward", partial(rnn_backward, columns=columns, tiles=tiles)) for columns, tiles in RNNS],
 ]
@@ -263,10 +266,27 @@ FREE = {
 }  # fmt: skip
 
 
-def run(compiled, name, arguments):
+CALL_TYPES = {
+    name: f"{name[:3].upper()}Call" for name in ("gru_forward", "gru_backward", "rnn_forward", "rnn_backward")
+}
+
+
+def make_call(compiled, kernel, arguments):
+    """The call object of a recurrent kernel with these options and arrays."""
+    options = {name: arguments[name] for name in (*OPTIONS, "reset_after", "training") if name in arguments}
+    call = getattr(compiled, CALL_TYPES[kernel])(**options)
+    for name in set(arguments) - set(options):
+        setattr(call, name, arguments[name])
+    return call
+
+
+def run(compiled, kernel, arguments):
     """Call a kernel with these arguments, of which tuples stand for several."""
+    if kernel in CALL_TYPES:
+        call = make_call(compiled, kernel, arguments)
+        return getattr(compiled, kernel)(call if "backward" in kernel else [call], 1)
     flat = [one for value in arguments.values() for one in (value if isinstance(value, tuple) else (value,))]
-    return getattr(compiled, name)(*(([tuple(flat)], 1) if name in ("gru_forward", "rnn_forward") else flat))
+    return getattr(compiled, kernel)(*flat)
 
 
 def test_every_kernel_is_called_here():
@@ -372,10 +392,40 @@ def test_dense_agrees_with_its_numpy_twin(rng, sizes, activation, tiles):
 @pytest.mark.parametrize(("kernel", "make"), CALLS)
 def test_a_kernel_refuses_an_activation_that_it_does_not_know(kernel, make, kind):
     arguments = make(kernels.module("float32"))
-    for name in {"kind", "activation"} & set(arguments):
-        with pytest.raises(ValueError, match=f"expected an activation from 0 to 12, got {kind}"):
-            run(kernels.module("float32"), kernel, {**arguments, name: kind})
-    if "kinds" in arguments:  # of gates, which a softmax is not for
-        for kinds in ((kind, 2), (3, kind), (12, 2), (3, 12)):
-            with pytest.raises(ValueError, match="expected an activation from 0 to 11, got"):
-                run(kernels.module("float32"), kernel, {**arguments, "kinds": (*kinds, *arguments["kinds"][2:])})
+    last, wrong = (11, (kind, 12)) if kernel in CALL_TYPES else (12, (kind,))  # a softmax is no function for gates
+    for name in {"kind", "activation", "recurrent_activation"} & set(arguments):
+        for number in wrong:
+            with pytest.raises(ValueError, match=f"expected an activation from 0 to {last}, got {number}"):
+                run(kernels.module("float32"), kernel, {**arguments, name: number})
+
+
+@pytest.mark.parametrize(("kernel", "make"), [(kernel, make) for kernel, make in CALLS if kernel in CALL_TYPES])
+def test_a_recurrent_kernel_takes_no_none_where_it_needs_an_array(kernel, make):
+    compiled = kernels.module("float32")
+    for name in {"x", "kernel", "recurrent_kernel", "memory", "last"} & set(make(compiled)):
+        with pytest.raises(TypeError, match=f"{name}: expected an array, got None"):
+            run(compiled, kernel, {**make(compiled), name: None})
+
+
+@pytest.mark.parametrize(("kernel", "make"), [(kernel, make) for kernel, make in CALLS if kernel in CALL_TYPES])
+def test_a_call_can_run_again_with_arrays_of_other_sizes(rng, kernel, make):
+    """What it was before leaves nothing behind."""
+    compiled = kernels.module("float32")
+    call, arguments = make_call(compiled, kernel, make(compiled)), make(compiled)
+    function = getattr(compiled, kernel)
+    function(call if "backward" in kernel else [call], 1)
+    call.x = arguments["x"][:1]
+    with pytest.raises(ValueError, match=r"Kernels, \w+: expected an array of shape"):
+        function(call if "backward" in kernel else [call], 1)
+    for name, value in arguments.items():
+        if isinstance(value, np.ndarray):
+            setattr(call, name, value)
+    function(call if "backward" in kernel else [call], 1)
+
+
+def test_a_backward_pass_needs_a_forward_pass_with_training():
+    compiled = kernels.module("float32")
+    gru, rnn = gru_backward(compiled, True, True), rnn_backward(compiled, H, True)
+    for kernel, arguments in (("gru_backward", gru), ("rnn_backward", rnn)):
+        with pytest.raises(ValueError, match="expected a workspace of a forward pass with training=True"):
+            run(compiled, kernel, {**arguments, "training": False})

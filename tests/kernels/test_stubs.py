@@ -33,11 +33,9 @@ def stub_names(body: list[ast.stmt], skipped: int) -> dict[str, Any]:
 def compiled_names(module: Any) -> dict[str, Any]:
     names: dict[str, Any] = {}
     for name, value in vars(module).items():
-        if name.startswith("_") or getattr(value, "__module__", module.__name__) != module.__name__:
+        if not name.islower() or name.startswith("_"):
             continue
-        if isinstance(value, type):
-            names[name] = {}
-        elif callable(value):
+        if callable(value):
             parameters = inspect.signature(value).parameters.values()
             names[name] = [(p.name, p.default is not p.empty) for p in parameters]
         else:
@@ -48,9 +46,13 @@ def compiled_names(module: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_stub_of_the_kernels_says_what_is_compiled(dtype: str) -> None:
     tree = ast.parse((FOLDER / "_compiled.pyi").read_text())
-    protocol = stub_names(tree.body, 0)["Kernels"]
-    compiled = {name: value for name, value in compiled_names(kernels.module(dtype)).items() if name.islower()}
-    assert protocol == compiled
+    stub, module = stub_names(tree.body, 0), kernels.module(dtype)
+    assert {name: value for name, value in stub["Kernels"].items() if name.islower()} == compiled_names(module)
+    calls = {name for name in stub["Kernels"] if not name.islower()}
+    assert calls == {name for name in dir(module) if isinstance(getattr(module, name), type)} - {"ndarray"}
+    for name in calls:
+        attributes = {name for name in vars(getattr(module, name)) if not name.startswith("_")}
+        assert set(stub[name]) - {"__init__"} == attributes
 
 
 def test_the_stub_of_the_runtime_says_what_is_compiled() -> None:

@@ -55,7 +55,10 @@ def test_help_says_which_arguments_a_layer_takes() -> None:
 
 
 PROGRAM = """
+import numpy as np
 from fastgru.layers import GRU, LSTM, Add, Bidirectional, Conv1D, Dense, Embedding, MaxPooling1D
+from fastgru.models import Sequential, load_model
+x = np.zeros((1, 5, 3))
 GRU(64, return_sequences=True, name="gru", input_shape=(None, 8), kernel_initializer="zeros", activation=None)
 GRU(64, return_sequence=True)  # wrong: no such argument
 GRU("64")  # wrong: no number
@@ -74,6 +77,11 @@ Add(name="sum")
 Add(nam="sum")  # wrong: no such argument
 Bidirectional(GRU(3), merge_mode="sum", backward_layer=GRU(3, go_backwards=True))
 Bidirectional(GRU(3), "sum", nam="both")  # wrong: no such argument
+Sequential([GRU(64)]).predict(x).argmax()
+load_model("a.keras").get_layer(index=0)
+load_model("a.keras").get_layers()  # wrong: no such method
+load_model("a.keras").predict(x).argmax()  # wrong: perhaps a list or a dict
+load_model(3)  # wrong: no path
 units: int = GRU(64).units
 text: str = GRU(64).units  # wrong: a number
 """

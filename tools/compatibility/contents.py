@@ -31,7 +31,7 @@ def values() -> dict[str, str]:
         "operations": code(sorted(registry.known(OPERATIONS))),
         **old_words(),
         **{f"decision.{name}": sentences for name, sentences in decisions()},
-        "names.activations": code(sorted(activations._BY_NAME)),
+        "names.activations": code(sorted(activations.KNOWN)),
         **{f"names.{kind}": code(sorted(registry.known(f"keras.{kind}"))) for kind in KINDS},
         **{f"limit.{name}": f"{value:,}" for name, value in limits().items()},
     }
@@ -106,7 +106,7 @@ def missing(page: str) -> list[str]:
     """What the code knows, decides or bounds and the page does not tell."""
     flat = " ".join(page.split())
     sentences = [f"the sentence {pattern!r}" for pattern in report_patterns() if not re.search(pattern, flat)]
-    names = [*layer_names(), *registry.known(OPERATIONS), *activations._BY_NAME]
+    names = [*layer_names(), *registry.known(OPERATIONS), *activations.KNOWN]
     names += [name for kind in ("optimizers", "losses", "metrics") for name in registry.known(f"keras.{kind}")]
     template = Template("page.md").template
     return [

@@ -72,7 +72,7 @@ class GRU(Recurrent):
     activation_gates = (2,)
     recurrent_activation_gates = (0, 1)
     cell_name = "gru_cell"
-    _kernels = ("gru_forward", "gru_backward")
+    _kernels = ("GRUCall", "gru_forward", "gru_backward")
     _absent = (None,)
     _twin = (reference.gru_forward, reference.gru_backward)
 
@@ -129,9 +129,8 @@ class GRU(Recurrent):
     def _memory_size(self, shape: tuple[int, int, int], packed: bool, differentiate: bool) -> int:
         return kernels.module(self.dtype).gru_memory(*shape, self.units, self.reset_after, packed, differentiate)
 
-    def _kernel_options(self) -> tuple[Any, ...]:
-        activation, recurrent_activation = self.activation.kernel_id, self.recurrent_activation.kernel_id
-        return activation, recurrent_activation, self.reset_after, self.go_backwards, self.zero_output_for_mask
+    def _kernel_options(self) -> dict[str, Any]:
+        return {**super()._kernel_options(), "reset_after": self.reset_after}
 
     def _options(self, dropout: DropoutMasks) -> reference.GRUOptions:
         return reference.GRUOptions(**self._common_options(dropout), reset_after=self.reset_after)

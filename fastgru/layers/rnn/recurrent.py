@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.regularization.dropout import keep_mask
-from fastgru.layers.rnn.compiled_route import KernelCall
 from fastgru.layers.rnn.numpy_route import NumpyRoute
 from fastgru.layers.rnn.run import DropoutMasks, Run
 from fastgru.layers.workspace import Call
@@ -65,8 +64,8 @@ class Recurrent(NumpyRoute):
             self._run_kernel([kernel_call])
         return self._outputs(call)
 
-    def _prepare(self, call: Call, *inputs: Array) -> KernelCall | None:
-        """The arguments for the kernel of a call; None where numpy computes, and has."""
+    def _prepare(self, call: Call, *inputs: Array) -> Any:
+        """The call of the kernels that is to run; None where numpy computes, and has."""
         x, states = inputs[0], inputs[1:]
         run = Run.of(call)
         run.states_are_inputs = bool(states)

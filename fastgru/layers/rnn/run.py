@@ -34,14 +34,14 @@ class Run:
         For each output whether a step was used so far; None where that makes no difference.
     steps
         What the numpy twin left of each step.
-    memory, packed : ndarray, ndarray or None
-        Of the kernels, see there.
+    kernel_call
+        A `GRUCall` or an `RNNCall` of the kernels.
     kind : tuple or None
-        What decides the sizes of `memory`, `y` and `lasts`, which stay for calls of the same kind.
+        What decides its options and the sizes of its memory, of `y` and of `lasts`: they stay for calls of one kind.
     """
 
     __slots__ = (
-        "dropout", "in_numpy", "kind", "lasts", "memory", "packed", "started", "states", "states_are_inputs", "steps",
+        "dropout", "in_numpy", "kernel_call", "kind", "lasts", "started", "states", "states_are_inputs", "steps",
         "x", "y",
     )  # fmt: skip
     x: Array
@@ -53,8 +53,7 @@ class Run:
     lasts: tuple[Array, ...]
     started: Array | None
     steps: Any
-    memory: Array
-    packed: Array | None
+    kernel_call: Any
     kind: tuple[Any, ...] | None
 
     def __init__(self) -> None:
