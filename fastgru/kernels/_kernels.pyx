@@ -1,10 +1,10 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, auto_pickle=False
-# cython: freethreading_compatible=True
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True, auto_pickle=False
 """The compiled kernels for one element type and one instruction set.
 
 Every kernel works on the caller's memory: one GIL release per call, and inside it no allocation and no Python object.
-What a call is handed is checked before it: type, order and size of each array. This is translated to C once, and that is
-compiled for each element type `real` and each instruction set: see setup.py.
+What a call is handed is checked before it: type, order and size of each array. This is translated to C once, and that
+is compiled for each element type `real` and each instruction set: see setup.py.
 """
 
 from fastgru.kernels._runtime cimport BARRIER_NUMBERS, TEAM_MEMBERS, barrier_wait, run_tasks, run_team, task_function

@@ -94,17 +94,18 @@ cdef int check_rows(const Py_buffer *source, const Py_buffer *out, Py_ssize_t co
     for axis in range(1, source.ndim):
         fit = fit and source.shape[axis] == out.shape[axis]
     if not fit:
-        source_shape, shape = [source.shape[axis] for axis in range(source.ndim)], [out.shape[axis] for axis in range(out.ndim)]
+        source_shape = [source.shape[axis] for axis in range(source.ndim)]
+        shape = [out.shape[axis] for axis in range(out.ndim)]
         raise ValueError(
-            f"gather_rows: expected {count} rows of an array of shape {source_shape} with {source.itemsize} bytes a number, "
-            f"got memory of shape {shape} with {out.itemsize}."
+            f"gather_rows: expected {count} rows of an array of shape {source_shape} with {source.itemsize} bytes a "
+            f"number, got memory of shape {shape} with {out.itemsize}."
         )
     return 0
 
 
 def gather_rows(source, const long long[::1] indices not None, out, int threads):
-    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape, on several threads where there is
-    much to copy. IndexError for a row that the source does not have, ValueError where the shapes do not fit."""
+    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape, on several threads where
+    there is much to copy. IndexError for a row that the source does not have, ValueError where the shapes do not fit."""
     cdef Gather p
     cdef Py_buffer read, written
     cdef Py_ssize_t i

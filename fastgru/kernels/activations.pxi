@@ -1,6 +1,6 @@
-# Activations in place over contiguous memory, each beside its derivative, which follows from the output alone. A new one is
-# a pair of functions and a line of ACTIVATIONS; Python knows it by the name there. Plain loops become vector code; a bare 1
-# among real numbers would be a double and take float vectors apart, hence <real>1.
+# Activations in place over contiguous memory, each beside its derivative, which follows from the output alone. A new
+# one is a pair of functions and a line of ACTIVATIONS; Python knows it by the name there. Plain loops become vector
+# code; a bare 1 among real numbers would be a double and take float vectors apart, hence <real>1.
 
 from libc.math cimport exp, log1p, fabs
 
@@ -22,8 +22,8 @@ cdef inline real clip(real x, real low, real high) noexcept nogil:
     return high if x > high else x
 
 
-# `f(x, n)` is x = f(x). `f_backward(d, y, n)` is y = d f'(x), where y was f(x): a closed unit passes 0 on, whatever d is, as
-# in Keras on JAX.
+# `f(x, n)` is x = f(x). `f_backward(d, y, n)` is y = d f'(x), where y was f(x): a closed unit passes 0 on, whatever d
+# is, as in Keras on JAX.
 
 
 cdef void linear(real *x, Py_ssize_t n) noexcept nogil:

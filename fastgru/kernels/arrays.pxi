@@ -1,6 +1,6 @@
-# What a kernel is handed: numpy arrays, checked before placeholder of them is used. Memoryviews in a signature would check
-# nearly the same, but each takes an eighth of a microsecond to come and go, and the kernels of a small model's batch are
-# handed fifty arrays. Sizes are compared with those of the other arrays: a kernel trusts them.
+# What a kernel is handed: numpy arrays, checked before anything of them is used. Memoryviews in a signature would
+# check nearly the same, but each takes an eighth of a microsecond to come and go, and the kernels of a small model's
+# batch are handed fifty arrays. Sizes are compared with those of the other arrays: a kernel trusts them.
 
 from numpy cimport (
     NPY_DOUBLE, NPY_FLOAT, NPY_INT64, NPY_UINT8, PyArray_DATA, PyArray_DescrFromType, PyArray_EquivTypenums,
@@ -97,7 +97,7 @@ cdef inline real *sequences_into(ndarray array, str name, Py_ssize_t B, Py_ssize
 
 
 cdef inline const real *packed_of(ndarray array, Py_ssize_t n, bint stale) except? NULL:
-    """Packed weights, or where they are `stale` the memory in which they are packed anew; NULL for None: BLAS multiplies."""
+    """Packed weights, or where they are `stale` the memory to pack them in anew; NULL for None: BLAS multiplies."""
     return <const real *>vector(array, "packed", REAL_TYPE, stale, n)
 
 
@@ -124,7 +124,9 @@ cdef int check_workspace(ndarray memory, Py_ssize_t numbers) except -1:
 
 cdef int check_training(bint training) except -1:
     if not training:
-        raise ValueError("Kernels: expected a workspace of a forward pass with training=True, got one with training=False.")
+        raise ValueError(
+            "Kernels: expected a workspace of a forward pass with training=True, got one with training=False."
+        )
     return 0
 
 

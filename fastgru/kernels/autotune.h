@@ -1,7 +1,7 @@
 /* Which of two ways to do the same work is quicker is measured, not known: two processors may share a cache or be far
- * apart, or be one core that calls itself two, and in a virtual machine this changes while a program runs. Each period of
- * calls begins with a few trials of either way; the way of the best time has the rest of it. The next period is longer
- * where the other way was so slow that trying it again costs much.
+ * apart, or be one core that calls itself two, and in a virtual machine this changes while a program runs. Each period
+ * of calls begins with a few trials of either way; the way of the best time has the rest of it. The next period is
+ * longer where the other way was so slow that trying it again costs much.
  */
 #ifndef FASTGRU_AUTOTUNE_H
 #define FASTGRU_AUTOTUNE_H

@@ -1,6 +1,7 @@
-# The one door to BLAS: scipy's, as every Cython module may call it (scipy.linalg.cython_blas). It is fetched with the first
-# product that wants it rather than imported with this module, since importing scipy.linalg takes longer than all the rest
-# that a first prediction waits for. Matrices are row-major: rows of `ld` numbers, of which the first columns count.
+# The one door to BLAS: scipy's, as every Cython module may call it (scipy.linalg.cython_blas). It is fetched with the
+# first product that wants it rather than imported with this module, since importing scipy.linalg takes longer than all
+# the rest that a first prediction waits for. Matrices are row-major: rows of `ld` numbers, of which the first columns
+# count.
 
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.limits cimport INT_MAX
@@ -13,7 +14,7 @@ ctypedef void (*gemm_type)(
 cdef gemm_type blas_gemm = NULL
 
 
-# What the capsule says of the function in it: a BLAS that counts in 64 bits (ILP64), or any other, must not be called so.
+# What the capsule says of the function in it: one that counts in 64 bits (ILP64), or any other, must not be called so.
 cdef str GEMM_SIGNATURE = (
     "void (char *, char *, int *, int *, int *, {0} *, {0} *, int *, {0} *, int *, {0} *, {0} *, int *)".format(
         "__pyx_t_5scipy_6linalg_11cython_blas_" + ("s" if sizeof(real) == sizeof(float) else "d")
@@ -22,7 +23,7 @@ cdef str GEMM_SIGNATURE = (
 
 
 cdef int fetch_blas(Py_ssize_t largest) except -1:
-    """Make `multiply` ready for sizes up to `largest`; a call that multiplies with BLAS does so while it holds the GIL."""
+    """Make `multiply` ready for sizes up to `largest`; who multiplies with BLAS does so while it holds the GIL."""
     global blas_gemm
     if largest > INT_MAX:
         raise ValueError(

@@ -4,7 +4,7 @@
 cdef enum:
     MAX_BLOCK_ROWS = 64     # rows of a batch on one thread: enough for BLAS to run near its best rate
     BLOCK_COLUMNS = 96      # columns of a weight gradient in one task: whole tiles of three vectors
-    THREAD_WORK = 262144    # multiplications that pay for a second thread: some 10 us, of which the handing over takes 1
+    THREAD_WORK = 262144    # multiplications that pay for a second thread: some 10 us, of which handing over takes 1
     THREAD_NUMBERS = 32768  # numbers moved once that do: fewer stay in one processor's cache
     THREAD_UNITS = 48       # units of a single row that do
 

@@ -1,5 +1,6 @@
 /* Numbers so small that a processor computes with them many times slower count as zero between flush_denormals and
- * restore_denormals, in the calling thread alone: the setting of the caller, or of any other thread, is none of our business.
+ * restore_denormals, in the calling thread alone: the setting of the caller, or of any other thread, is none of our
+ * business.
  */
 #ifndef FASTGRU_DENORMALS_H
 #define FASTGRU_DENORMALS_H

@@ -81,7 +81,8 @@ cdef Dense dense_call(ndarray x, ndarray kernel, ndarray packed, bint stale, int
     cdef Dense p
     memset(&p, 0, sizeof(p))
     p.N, p.F, p.O, p.activation = size_of(x, 0), size_of(kernel, 0), size_of(kernel, 1), activation
-    p.x, p.kernel, p.y = matrix_of(x, "x", p.N, p.F), matrix_of(kernel, "kernel", p.F, p.O), matrix_into(y, "y", p.N, p.O)
+    p.x, p.kernel = matrix_of(x, "x", p.N, p.F), matrix_of(kernel, "kernel", p.F, p.O)
+    p.y = matrix_into(y, "y", p.N, p.O)
     p.packed = packed_of(packed, dense_packed_size(p.F, p.O), stale)
     check_activation(activation, SOFTMAX)
     check_not_empty(x, "x")
@@ -111,8 +112,8 @@ def dense_backward(
     ndarray x not None, ndarray kernel not None, ndarray packed, int activation, ndarray y not None,
     ndarray dy not None, ndarray d not None, ndarray dx, ndarray d_kernel, ndarray d_bias, int threads,
 ):
-    """Backward of `dense_forward`. packed is memory for the kernel as its tiles read it, None for BLAS; d (N O + `read_padding`)
-    receives the gradient before the activation, dx (N, F; None to skip) is written, d_kernel (F, O) and d_bias (O,) are
+    """Backward of `dense_forward`. packed is memory for the kernel as its tiles read it, None for BLAS; d, of N O and
+    `read_padding` numbers, receives the gradient before the activation, dx (N, F; None to skip) is written, d_kernel (F, O) and d_bias (O,) are
     added to where they are not None."""
     cdef Dense p = dense_call(x, kernel, packed, True, activation, y)
     p.dy, p.d = matrix_of(dy, "dy", p.N, p.O), vector_into(d, "d", p.N * p.O + LANES)

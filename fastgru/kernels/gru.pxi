@@ -1,9 +1,9 @@
 # The GRU over a whole sequence: what its forward and backward pass share. gru_forward.pxi, gru_small_batch.pxi and
-# gru_backward.pxi are the passes, gru_gates.pxi what happens number by number in them, gru_weights.pxi the weights as tiles
-# read them, gru_call.pxi what Python calls.
+# gru_backward.pxi are the passes, gru_gates.pxi what happens number by number in them, gru_weights.pxi the weights as
+# tiles read them, gru_call.pxi what Python calls.
 #
-# B rows of a batch, T time steps, F input features, H units; R rows in a block. Gates stand in the order z, r, h (update,
-# reset, candidate) in `kernel` W (F, 3H), `recurrent_kernel` U (H, 3H) and the biases b, c.
+# B rows of a batch, T time steps, F input features, H units; R rows in a block. Gates stand in the order z, r, h
+# (update, reset, candidate) in `kernel` W (F, 3H), `recurrent_kernel` U (H, 3H) and the biases b, c.
 #
 #   reset_after                                   reset before (reset_after=False)
 #   z  = f(x Wz + bz + h Uz + cz)                 z  = f(x Wz + bz + h Uz)
@@ -13,15 +13,15 @@
 #   h' = z h + (1 - z) g                          h' = z h + (1 - z) g
 #
 # A block of rows keeps its steps in time order, rows of a step next to each other, so that one step's products read and
-# write plain matrices. A row of a step is [g z r q], 4H numbers: after the backward pass it holds [dg dz dr dq], of which
-# the first three are the gradient of the input projection and the last three that of the recurrent one.
+# write plain matrices. A row of a step is [g z r q], 4H numbers: after the backward pass it holds [dg dz dr dq], of
+# which the first three are the gradient of the input projection and the last three that of the recurrent one.
 #
 #   xs      (T, R, F)    the inputs in time order
 #   gates   (T, R, 4H)   x W, then g z r q, then their gradients
 #   states  (T+1, R, H)  h before every step, and the last
 #
-# Where no backward pass follows two states are enough, and inputs that are projected ahead are so in windows of time, so
-# that memory does not grow with T.
+# Where no backward pass follows two states are enough, and inputs that are projected ahead are so in windows of time,
+# so that memory does not grow with T.
 #
 # The products go through register tiles with packed weights (tiles.pxi) or, where no memory is given for these, through
 # BLAS. With tiles and reset_after a step goes from the inputs to the next state tile by tile, and nothing but what the
@@ -61,7 +61,7 @@ cdef struct GRU:
 
 
 cdef inline bint fused(const GRU *p) noexcept nogil:
-    """Whether a tile goes from the inputs to the next state; without reset_after r h must first be known for all units."""
+    """Whether a tile goes from the inputs to the next state; without reset_after r h must come first for all units."""
     return p.packed != NULL and p.reset_after
 
 
@@ -76,7 +76,7 @@ cdef inline const real *fused_weights(const GRU *p, Py_ssize_t unit) noexcept no
 
 
 cdef inline real *block_gates(const GRU *p, Py_ssize_t first) noexcept nogil:
-    """The gates of the block that begins with a row. Behind each block `add_transposed` reads on, where no other may write."""
+    """The gates of the block that begins with a row; behind each is what `add_transposed` reads on, and nobody writes."""
     return p.gates + first * p.window * 4 * p.seq.H + first // p.seq.block_rows * LANES
 
 
@@ -90,7 +90,8 @@ cdef const real *begin_states(const GRU *p, Py_ssize_t first, Py_ssize_t R) noex
 cdef inline bint shares_units(const GRU *p) noexcept nogil:
     """Whether threads share the units of all rows instead of the rows: see gru_small_batch.pxi."""
     cdef Py_ssize_t weights_bytes = weights_numbers(&p.seq, 3 * p.seq.H) * sizeof(real)
-    return fused(p) and p.seq.H >= 2 * THREAD_UNITS and (p.seq.B == 1 or p.seq.B < TILE_ROWS and weights_bytes > L2_BYTES)
+    cdef bint no_rows_to_share = p.seq.B == 1 or p.seq.B < TILE_ROWS and weights_bytes > L2_BYTES
+    return fused(p) and p.seq.H >= 2 * THREAD_UNITS and no_rows_to_share
 
 
 cdef Py_ssize_t gru_plan_workspace(GRU *p, real *memory) noexcept nogil:

@@ -107,8 +107,8 @@ cdef int weight_parts(const GRU *p, WeightPart *parts) noexcept nogil:
 
 
 cdef void add_weights(
-    const GRU *p, const WeightPart *part, Py_ssize_t begin, Py_ssize_t n, Py_ssize_t first, Py_ssize_t R, Py_ssize_t start,
-    Py_ssize_t steps, const WeightGradients *total,
+    const GRU *p, const WeightPart *part, Py_ssize_t begin, Py_ssize_t n, Py_ssize_t first, Py_ssize_t R,
+    Py_ssize_t start, Py_ssize_t steps, const WeightGradients *total,
 ) noexcept nogil:
     """What some steps of a block of rows add to n columns of a part."""
     cdef Py_ssize_t H = p.seq.H, F = p.seq.F, T = p.seq.T

@@ -2,8 +2,8 @@
 
 
 cdef class GRUCall:
-    """A GRU over x (B, T, F), forward and, with `training`, backward. It is made for its options and can run many times;
-    its arrays are set by name, those that may be None are so at first.
+    """A GRU over x (B, T, F), forward and, with `training`, backward. It is made for its options and can run many
+    times; its arrays are set by name, and None at first.
 
     x : (B, T, F); mask : (B, T) or None
     kernel : (F, 3H); recurrent_kernel : (H, 3H)
@@ -28,14 +28,14 @@ cdef class GRUCall:
     cdef public ndarray dy, d_last, dx, dh0, d_kernel, d_recurrent_kernel, d_bias
 
     def __cinit__(
-        self, *, int activation, int recurrent_activation, bint reset_after, bint go_backwards, bint zero_output_for_mask,
-        bint training,
+        self, *, int activation, int recurrent_activation, bint reset_after, bint go_backwards,
+        bint zero_output_for_mask, bint training,
     ):
         check_activation(activation, SOFTMAX - 1)
         check_activation(recurrent_activation, SOFTMAX - 1)
-        self.p.activation, self.p.recurrent_activation, self.p.reset_after = activation, recurrent_activation, reset_after
+        self.p.activation, self.p.recurrent_activation = activation, recurrent_activation
         self.p.seq.go_backwards, self.p.seq.zero_output_for_mask = go_backwards, zero_output_for_mask
-        self.p.training = training
+        self.p.reset_after, self.p.training = reset_after, training
 
     cdef int check(self) except -1:
         """Take what both passes read, and cut the work."""
@@ -83,9 +83,11 @@ cdef class GRUCall:
         return 0
 
 
-def gru_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint reset_after, bint packed, bint training) -> int:
-    """Numbers of workspace that `gru_forward` wants, with packed weights or without; with `training`, which a backward pass
-    needs, `gru_backward` reads the same memory."""
+def gru_memory(
+    Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, bint reset_after, bint packed, bint training
+) -> int:
+    """Numbers of workspace that `gru_forward` needs, with packed weights or without, and with `training` `gru_backward`
+    after it."""
     cdef GRU p
     cdef real placeholder
     check_positive((B, T, F, H))

@@ -2,8 +2,8 @@
 #
 #   z, r = f(x Wz,r + h Uz,r + biases)    g = a(x Wh + bh + r q) or a(x Wh + bh + q Uh)    h' = z h + (1 - z) g
 #
-# in one of three ways: a tile from x and h to h' (`gru_step_fused`), or x W for a window of steps ahead and then, at each
-# step, h U (`gru_step_after`), or h [Uz Ur] and q Uh (`gru_step_before`).
+# in one of three ways: a tile from x and h to h' (`gru_step_fused`), or x W for a window of steps ahead and then, at
+# each step, h U (`gru_step_after`), or h [Uz Ur] and q Uh (`gru_step_before`).
 
 
 cdef void project_inputs(const GRU *p, Py_ssize_t rows, const real *xs, real *gates) noexcept nogil:
@@ -31,8 +31,8 @@ cdef void gru_step_fused(
                     prefetch(h_next + row * H + j, LANES * sizeof(real))
                     for slot in range(4):
                         prefetch(gates + (4 * row + slot) * H + j, LANES * sizeof(real))
-            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if zero_state else H, h + i * H, H, NULL, 0, fused_weights(p, j),
-                       accumulators)
+            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if zero_state else H, h + i * H, H, NULL, 0,
+                       fused_weights(p, j), accumulators)
             gates_of_tile(p.activation, p.recurrent_activation, accumulators, rows, min(LANES, H - j), H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
             i += rows

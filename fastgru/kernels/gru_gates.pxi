@@ -1,13 +1,13 @@
 # What happens to the numbers of a time step one by one: gates, next states, and their gradients. See gru.pxi for the
-# equations and for what a row [g z r q] is. The first functions take a row and BLAS's product beside it, the next ones a
-# tile with its sums in accumulators.
+# equations and for what a row [g z r q] is. The first functions take a row and BLAS's product beside it, the next ones
+# a tile with its sums in accumulators.
 
 
 cdef void apply_gates(
     const GRU *p, Py_ssize_t begin, Py_ssize_t units, const real *h, real *row, real *h_next
 ) noexcept nogil:
-    """From the sums of z, r and q and the input's part of g in a row [g z r q] to its values and the next state, for some
-    of the units."""
+    """From the sums of z, r and q and the input's part of g in a row [g z r q] to its values and the next state, for
+    some of the units."""
     cdef Py_ssize_t j, H = p.seq.H
     cdef real *g = row + begin
     cdef real *z = row + H + begin
@@ -66,8 +66,8 @@ cdef void gates_of_tile(
     int activation, int recurrent_activation, real *accumulators, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t H,
     const real *h, real *row, real *h_next
 ) noexcept nogil:
-    """From the sums of a tile, accumulators (4, rows, LANES) of [g z r q], to the next state of `lanes` units, and to their
-    gates in the rows from `row` on, where they are kept."""
+    """From the sums of a tile, accumulators (4, rows, LANES) of [g z r q], to the next state of `lanes` units, and to
+    their gates in the rows from `row` on, where they are kept."""
     cdef Py_ssize_t i, slot, plane = rows * LANES
     cdef real *g = accumulators
     cdef const real *z = accumulators + plane
@@ -109,8 +109,8 @@ cdef void candidate_gradients(const GRU *p, const real *h, real *row, real *dh) 
 cdef void reset_gradients(const GRU *p, const real *dq, real *row, const real *q, real *d_through) noexcept nogil:
     """dr of one row, dr = dq q f', and what passes through the gate: d_through = dq r.
 
-    With reset_after dq is dg and q the candidate's recurrent part; else dq is d(r h) and q is h. d_through may lie where
-    dq or q does.
+    With reset_after dq is dg and q the candidate's recurrent part; else dq is d(r h) and q is h. d_through may lie
+    where dq or q does.
     """
     cdef real[CHUNK] through, through_r
     cdef real *r = row + 2 * p.seq.H

@@ -5,8 +5,8 @@
 #
 # A few rows cannot keep the processor busy while the weights come from the cache. So the input weights come once for
 # TILE_ROWS steps instead of once for each, and the activations are those of a whole row. Threads share the units, and
-# wait for each other after every step, where they have no rows to share and where the weights lie farther away than the L2
-# cache, from which half of them come faster than all. A unit's sums are the same whoever makes them.
+# wait for each other after every step, where they have no rows to share and where the weights lie farther away than the
+# L2 cache, from which half of them come faster than all. A unit's sums are the same whoever makes them.
 
 from libc.stdint cimport uint64_t
 
@@ -50,11 +50,11 @@ cdef void project_units(
 
 
 cdef const real *gru_small_batch_steps(
-    const GRU *p, Py_ssize_t first, Py_ssize_t R, int member, int members, int *barrier, Py_ssize_t start, Py_ssize_t end,
-    const real *h,
+    const GRU *p, Py_ssize_t first, Py_ssize_t R, int member, int members, int *barrier, Py_ssize_t start,
+    Py_ssize_t end, const real *h,
 ) noexcept nogil:
-    """The steps from `start` to `end` of a block for one member's share of the units; h are the states before them, NULL
-    for zeros. Returns those after them."""
+    """The steps from `start` to `end` of a block for one member's share of the units; h are the states before them,
+    NULL for zeros. Returns those after them."""
     cdef real[4 * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t[TILE_ROWS] active_rows
     cdef Py_ssize_t H = p.seq.H, step, i, j, slot, vector, vectors = ceil_div(H, LANES)
@@ -126,8 +126,9 @@ cdef inline Py_ssize_t end_of_units(const Team *team) noexcept nogil:
 cdef void gru_forward_units(void *context, int member) noexcept nogil:
     """Some steps of all rows, for a member's share of the units."""
     cdef Team *team = <Team *>context
-    cdef const real *h = gru_small_batch_steps(team.gru, 0, team.gru.seq.B, member, team.members, team.barrier, team.start,
-                                               end_of_units(team), team.h)
+    cdef const real *h = gru_small_batch_steps(
+        team.gru, 0, team.gru.seq.B, member, team.members, team.barrier, team.start, end_of_units(team), team.h
+    )
     if member == 0:
         team.h = h
 
@@ -135,8 +136,8 @@ cdef void gru_forward_units(void *context, int member) noexcept nogil:
 cdef void gru_forward_team(GRU *p, int threads) noexcept nogil:
     """All steps of a single block, whose units the threads share, where that is quicker than one thread.
 
-    A thread that slept takes as long to come as many a step takes. So the first window of steps does not wait for it, and
-    before the next it is looked for again.
+    A thread that slept takes as long to come as many a step takes. So the first window of steps does not wait for it,
+    and before the next it is looked for again.
     """
     cdef Team team
     cdef int size = <int>min(min(threads, TEAM_MEMBERS), p.seq.H // THREAD_UNITS)

@@ -2,7 +2,7 @@
 
 
 cdef void pack_fused(const GRU *p, int part, int parts, real *packed) noexcept nogil:
-    """For every LANES units what `tile_gates` reads: the start of z, r, g and q, the input and the recurrent weights."""
+    """For every LANES units what `tile_gates` reads: the start of z, r, g and q, the input and recurrent weights."""
     cdef Py_ssize_t H = p.seq.H, F = p.seq.F, j = 0, gate, lanes, i, l
     cdef const real *b = p.biases
     cdef const real *row
@@ -51,8 +51,8 @@ cdef void pack_forward_task(void *context, int part) noexcept nogil:
 
 
 cdef void pack_backward_task(void *context, int part) noexcept nogil:
-    """A part of the transposed weights: U' (for [Uz Ur] and Uh apart without reset_after), and where it is asked for W' with
-    its rows in the order g z r of a row."""
+    """A part of the transposed weights: U' (for [Uz Ur] and Uh apart without reset_after), and where dx is asked for W'
+    with its rows in the order g z r of a row."""
     cdef const GRU *p = <GRU *>context
     cdef Py_ssize_t H = p.seq.H
     cdef const real *U = p.recurrent_kernel
@@ -92,8 +92,8 @@ cdef int take_weights(GRU *p, ndarray kernel, ndarray recurrent_kernel) except -
 def gru_pack(
     ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, bint reset_after, ndarray packed not None
 ):
-    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H) with reset_after, (1, 3H) without, or None, for the
-    tiles of `gru_forward`."""
+    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H) with reset_after, (1, 3H) without, or None, for
+    the tiles of `gru_forward`."""
     cdef GRU p
     memset(&p, 0, sizeof(p))
     p.seq.F, p.reset_after = size_of(kernel, 0), reset_after

@@ -1,6 +1,6 @@
 # The optimizers' updates, each one pass over flat arrays of all parameters. Every update first shrinks the weights:
-# w -= decay w, with decay = weight_decay * learning_rate. The new weights go to another array, so that who reads the
-# old ones meanwhile is not disturbed. Denormals count as zero: what an optimizer remembers of gradients that have become
+# w -= decay w, with decay = weight_decay * learning_rate. The new weights go to another array, so that who reads the old
+# ones meanwhile is not disturbed. Denormals count as zero: what an optimizer remembers of gradients that have become
 # zero, as of the words of an embedding that no longer occur, decays into them and would stay there.
 
 from libc.math cimport sqrt as sqrt_real

@@ -19,7 +19,7 @@
 typedef void (*pool_task)(void *context, int index);
 
 /* Rounds of looking before a thread sleeps, which the system may take long to wake again: at most a fraction of a
- * millisecond, for the one it waits for may have no processor, and under a quota looking uses up what that one needs. */
+ * millisecond, for the one it waits for may have no processor, and under a quota looking uses up what it needs. */
 enum { POOL_SPINS = 20000, BARRIER_SPINS = 2000, TEAM_SPINS = 500 };
 
 static struct {
@@ -103,7 +103,7 @@ static void pool_forked(void)
     atomic_store(&pool.active, 0);
 }
 
-/* Start workers until there are `count`, as far as the system grants them. Signals stay with the threads Python knows. */
+/* Start workers until there are `count`, as far as the system grants them. Signals stay with Python's threads. */
 static void pool_grow(int count)
 {
     sigset_t all, before;
@@ -186,8 +186,8 @@ static void pool_run_team(pool_task task, void *context, int threads, int *membe
     pool_finish();
 }
 
-/* Of each member a line of the cache, of the longest there are, that says how often it was at the barrier, times 2, and 1
- * more where somebody sleeps until it comes. A line of nobody's before and behind them all. */
+/* Of each member a line of the cache, of the longest there are, that says how often it was at the barrier, times 2, and
+ * 1 more where somebody sleeps until it comes. A line of nobody's before and behind them all. */
 enum { TEAM_MEMBERS = 16, BARRIER_LINE = 128 / sizeof(int), BARRIER_NUMBERS = (TEAM_MEMBERS + 2) * BARRIER_LINE };
 
 static inline int *barrier_count(int *barrier, int member) { return barrier + (member + 1) * BARRIER_LINE; }
@@ -204,8 +204,8 @@ static void barrier_sleep(int *count, int least)
     pthread_mutex_unlock(&pool.lock);
 }
 
-/* Wait until all members of a team have arrived here for the `phase`th time. The barrier's BARRIER_NUMBERS numbers are zero
- * at first. */
+/* Wait until all members of a team have arrived here for the `phase`th time. The barrier's BARRIER_NUMBERS numbers are
+ * zero at first. */
 static inline void barrier_wait(int *barrier, int member, int members, int phase)
 {
     if (__atomic_exchange_n(barrier_count(barrier, member), 2 * phase, __ATOMIC_ACQ_REL) & 1) {

@@ -1,7 +1,7 @@
 # LSTM and SimpleRNN over a whole sequence, forward and backward: the layers whose gates are functions of one sum.
 #
-# B rows of a batch, T time steps, F input features, H units; R rows in a block; N = 4H columns of the LSTM's weights with
-# gates in the order i, f, g, o (input, forget, candidate, output), N = H of the SimpleRNN's, in `kernel` W (F, N),
+# B rows of a batch, T time steps, F input features, H units; R rows in a block; N = 4H columns of the LSTM's weights
+# with gates in the order i, f, g, o (input, forget, candidate, output), N = H of the SimpleRNN's, in `kernel` W (F, N),
 # `recurrent_kernel` U (H, N) and the bias b (N,).
 #
 #   LSTM  s = x W + h U + b                          SimpleRNN
@@ -54,7 +54,7 @@ cdef struct RNN:
 
 
 cdef inline real *rnn_block_gates(const RNN *p, Py_ssize_t first) noexcept nogil:
-    """The gates of the block that begins with a row. Behind each block `add_transposed` reads on, where no other may write."""
+    """The gates of the block that begins with a row; behind each is what `add_transposed` reads on, and nobody writes."""
     return p.gates + first * p.window * p.row + first // p.seq.block_rows * LANES
 
 
@@ -88,8 +88,10 @@ cdef void apply_lstm_gates(const RNN *p, const real *c, real *row, real *c_next,
         h_next[j] = o[j] * t[j]
 
 
-cdef void rnn_step(const RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, bint zero_state, real *gates, const real *h,
-                   const real *c, real *h_next, real *c_next) noexcept nogil:
+cdef void rnn_step(
+    const RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, bint zero_state, real *gates, const real *h,
+    const real *c, real *h_next, real *c_next,
+) noexcept nogil:
     """One time step of a block, from x W in `gates`."""
     cdef Py_ssize_t i, H = p.seq.H
     cdef real *row
@@ -115,7 +117,8 @@ cdef void rnn_step(const RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step
 
 cdef void rnn_forward_rows(void *context, int block) noexcept nogil:
     cdef const RNN *p = <RNN *>context
-    cdef Py_ssize_t H = p.seq.H, first = block * p.seq.block_rows, R = rows_of_block(&p.seq, first), step, steps, before, after
+    cdef Py_ssize_t H = p.seq.H, first = block * p.seq.block_rows, R = rows_of_block(&p.seq, first)
+    cdef Py_ssize_t step, steps, before, after
     cdef real *xs = p.xs + first * p.window * p.seq.F
     cdef real *gates = rnn_block_gates(p, first)
     cdef real *states = p.states + first * p.state_steps * H
@@ -179,7 +182,7 @@ cdef void lstm_row_gradients(const RNN *p, const real *c, real *row, real *dh, r
 
 cdef void rnn_backward_step(const RNN *p, Py_ssize_t first, Py_ssize_t R, Py_ssize_t step, real *gates, const real *c,
                             real *dh, real *dc) noexcept nogil:
-    """One time step of a block backwards: rows become their gradients, dh and dc those of the states before the step."""
+    """One time step of a block backwards: rows become their gradients, dh and dc those of the states before it."""
     cdef Py_ssize_t i, H = p.seq.H
     cdef real *row
     for i in range(R):
@@ -241,7 +244,8 @@ cdef void rnn_weight_columns(void *context, int block) noexcept nogil:
 
 cdef void rnn_backward_rows(void *context, int block) noexcept nogil:
     cdef const RNN *p = <RNN *>context
-    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, N = p.sums, first = block * p.seq.block_rows, R = rows_of_block(&p.seq, first), s
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, N = p.sums, first = block * p.seq.block_rows, R = rows_of_block(&p.seq, first)
+    cdef Py_ssize_t s
     cdef real *gates
     cdef real *dh = p.d_states + first * H
     cdef real *dc = p.d_cells + first * H if p.lstm else NULL
@@ -379,8 +383,7 @@ cdef int check_cells(bint lstm, bint last, bint others) except -1:
 
 
 def rnn_memory(Py_ssize_t B, Py_ssize_t T, Py_ssize_t F, Py_ssize_t H, Py_ssize_t N, bint training) -> int:
-    """Numbers of workspace that `rnn_forward` wants; with `training`, which a backward pass needs, `rnn_backward` reads the
-    same memory."""
+    """Numbers of workspace that `rnn_forward` needs, and with `training` `rnn_backward` after it."""
     cdef RNN p
     cdef real placeholder
     check_positive((B, T, F, H, N))
@@ -424,7 +427,8 @@ cdef class RNNCall:
         cdef Py_ssize_t B = self.p.seq.B, H = self.p.seq.H
         check_present(self.last, "last")
         check_cells(self.p.lstm, self.last_cell is not None, self.c0 is not None)
-        self.p.last, self.p.last_cell = matrix_into(self.last, "last", B, H), matrix_into(self.last_cell, "last_cell", B, H)
+        self.p.last = matrix_into(self.last, "last", B, H)
+        self.p.last_cell = matrix_into(self.last_cell, "last_cell", B, H)
         self.p.seq.y = sequences_into(self.y, "y", B, self.p.seq.T, H)
         return 0
 

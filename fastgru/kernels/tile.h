@@ -33,8 +33,8 @@ typedef vm_real tile_vector __attribute__((vector_size(TILE_BYTES), aligned(size
 #define AT(pointer) (*(tile_vector *)(pointer))
 #define AT_CONST(pointer) (*(const tile_vector *)(pointer))
 
-/* The first `lanes` numbers of a vector. Cython's loops would do for this, but a compiler takes one of LANES rounds apart
- * before it looks for vectors, and then finds none: the whole vector is asked for. */
+/* The first `lanes` numbers of a vector. Cython's loops would do for this, but a compiler takes one of LANES rounds
+ * apart before it looks for vectors, and then finds none: the whole vector is asked for. */
 static inline void lanes_put(ptrdiff_t lanes, const vm_real *from, vm_real *to)
 {
     if (lanes == LANES) AT(to) = AT_CONST(from);
@@ -62,8 +62,8 @@ static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h
     else for (ptrdiff_t l = 0; l < lanes; l++) to[l] = g[l] + z[l] * (h[l] - g[l]);
 }
 
-/* sums[row][vector] += a (rows, k) * b (k, vectors, LANES), where a lies by columns if `transposed`. `split` running sums
- * for every number hide the latency of the multiply-add where rows are few; tile_take adds them up. */
+/* sums[row][vector] += a (rows, k) * b (k, vectors, LANES), where a lies by columns if `transposed`. `split` running
+ * sums for every number hide the latency of the multiply-add where rows are few; tile_take adds them up. */
 TILE_INLINE void tile_sums(const int rows, const int vectors, const int split, const int transposed, ptrdiff_t k,
                            const vm_real *a, ptrdiff_t lda, const vm_real *b, ptrdiff_t ldb,
                            tile_vector sums[][TILE_VECTORS])
@@ -104,7 +104,8 @@ TILE_INLINE void tile_start(const int rows, const int split, const int v, const 
 }
 
 /* accumulators (rows, LANES) = the sums of one vector of every row. */
-TILE_INLINE void tile_take(const int rows, const int split, const int v, tile_vector sums[][TILE_VECTORS], vm_real *accumulators)
+TILE_INLINE void tile_take(const int rows, const int split, const int v, tile_vector sums[][TILE_VECTORS],
+                           vm_real *accumulators)
 {
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
@@ -151,8 +152,8 @@ TILE_INLINE void tile_product_rows(const int rows, const int split, const int ve
 }
 
 /* A body of its own for every number of rows, so that each keeps its sums in registers; at most TILE_ROWS sums of three
- * vectors, split or not. How far they are split is as measured: as many sums as the multiply-adds under way at a time, and
- * no more, for those are added up in the end. */
+ * vectors, split or not. How far they are split is as measured: as many sums as the multiply-adds under way at a time,
+ * and no more, for those are added up in the end. */
 #define TILE_CASE(ROWS, SPLIT, BODY, ...) \
     case ROWS: BODY(ROWS, SPLIT, __VA_ARGS__); break;
 #if defined(__aarch64__)
@@ -176,11 +177,11 @@ enum { SPLIT_1 = 2, SPLIT_2 = 2, SPLIT_3 = 1, SPLIT_4 = 1 };
 #define TILE_CASES TILE_CASES_TO_4
 #endif
 
-/* accumulators (4, rows, LANES) = [g z r q] of LANES units before their activations: z and r gather x and h, g the candidate's
- * x, q its h. packed: what z, r, g and q start at (4, LANES), the input weights (features, 3, LANES) with gates z r h,
- * the recurrent weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with
- * what x and the starts have added up to before, and x is not read; nor is what lies behind the `lanes` units that there are,
- * for another thread may be writing there. */
+/* accumulators (4, rows, LANES) = [g z r q] of LANES units before their activations: z and r gather x and h, g the
+ * candidate's x, q its h. packed: what z, r, g and q start at (4, LANES), the input weights (features, 3, LANES) with
+ * gates z r h, the recurrent weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh
+ * numbers with what x and the starts have added up to before, and x is not read; nor is what lies behind the `lanes`
+ * units that there are, for another thread may be writing there. */
 static TILE_BODIES void tile_gates(int rows, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
                                                  ptrdiff_t units, const vm_real *h, ptrdiff_t ldh,
                                                  const vm_real *projected, ptrdiff_t lanes, const vm_real *packed,

@@ -43,8 +43,10 @@ cdef inline Py_ssize_t packed_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
     return k * pad_to_vectors(n)
 
 
-cdef inline void pack_vector(Py_ssize_t n, const real *row, Py_ssize_t begin, Py_ssize_t rotation, real *packed) noexcept nogil:
-    """The numbers begin, begin + 1, ... of a row of n that starts with its number `rotation`, and zeros behind its end."""
+cdef inline void pack_vector(
+    Py_ssize_t n, const real *row, Py_ssize_t begin, Py_ssize_t rotation, real *packed
+) noexcept nogil:
+    """The numbers begin, begin + 1, ... of a row of n that starts with its number `rotation`, and zeros behind it."""
     cdef Py_ssize_t l, first = begin + rotation if begin + rotation < n else begin + rotation - n
     if begin + LANES > n or first + LANES > n:
         for l in range(LANES):
@@ -53,12 +55,14 @@ cdef inline void pack_vector(Py_ssize_t n, const real *row, Py_ssize_t begin, Py
         memcpy(packed, row + first, LANES * sizeof(real))
 
 
-# A packed matrix B (k, n) is blocks of columns (k, vectors, LANES), padded with zeros. The next two write the `part`th of
-# `parts` parts of its rows.
+# A packed matrix B (k, n) is blocks of columns (k, vectors, LANES), padded with zeros. The next two write the `part`th
+# of `parts` parts of its rows.
 
 
-cdef void pack(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t ldb, Py_ssize_t rotation,
-               real *packed) noexcept nogil:
+cdef void pack(
+    Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ssize_t n, const real *b, Py_ssize_t ldb, Py_ssize_t rotation,
+    real *packed,
+) noexcept nogil:
     """B (k, n), whose columns begin with column `rotation` and end with those before it."""
     cdef Py_ssize_t begin = 0, i, v, vectors
     while begin < n:
@@ -147,7 +151,8 @@ cdef void add_transposed(
             i = 0
             while i < m:
                 rows = min(TILE_ROWS, m - i)
-                tile_transposed(<int>rows, <int>vectors, depth, a + start * lda + i, lda, b + start * ldb + j, ldb, accumulators)
+                tile_transposed(<int>rows, <int>vectors, depth, a + start * lda + i, lda, b + start * ldb + j, ldb,
+                                accumulators)
                 store_accumulators(accumulators, vectors, rows, n - j, True, c + i * ldc + j, ldc)
                 i += rows
             j += vectors * LANES

@@ -100,8 +100,8 @@ static inline vm_real vm_expm1_nonpositive(vm_real a)
     return p * power + (power - 1);
 }
 
-/* 1 / (1 + e^-x), above and below times 2^-guard: e^-x then overflows for no x, and the quotient rounds into the denormals
- * in one division */
+/* 1 / (1 + e^-x), above and below times 2^-guard: e^-x then overflows for no x, and the quotient rounds into the
+ * denormals in one division */
 static inline vm_real vm_sigmoid(vm_real x)
 {
     vm_real power, a = -x;

@@ -1,7 +1,7 @@
-# The gradients of a recurrent layer's weights go over all rows and steps. A block of rows adds up its own while its gates are in
-# the cache, and no other processor touches them, which matters where processors do not share a cache: the next forward
-# pass writes there. Only where so many weights would take more memory than that saves, a task adds up some columns for
-# all blocks at the end.
+# The gradients of a recurrent layer's weights go over all rows and steps. A block of rows adds up its own while its
+# gates are in the cache, and no other processor touches them, which matters where processors do not share a cache: the
+# next forward pass writes there. Only where so many weights would take more memory than that saves, a task adds up some
+# columns for all blocks at the end.
 
 cdef enum:
     SUMMED_WEIGHTS = 32  # rows of the weights in which one task adds the blocks' gradients
@@ -15,7 +15,7 @@ cdef struct WeightGradients:
 
 
 cdef Py_ssize_t plan_sums(WeightGradients *d, const Sequences *seq, Py_ssize_t N, real *memory) noexcept nogil:
-    """Where the blocks add up, if that takes at most twice the memory of the states; returns how many numbers it takes."""
+    """Where the blocks add up, if that takes at most twice the memory of the states; returns how many numbers."""
     cdef Py_ssize_t F = seq.F, H = seq.H
     d.sums = NULL
     if (F + H) * N > 2 * seq.block_rows * seq.T * H:
