@@ -48,6 +48,10 @@ class Activation:
         known = KNOWN.get(self.name)
         return kernels.activation_id(self.name) if known and known.function is self.function else None
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # numbers of kernels are those of one build: another may have others
+        self.__dict__.update({name: value for name, value in state.items() if name != "kernel_id"})
+
     def __call__(self, x: npt.ArrayLike, *args: Any, **options: Any) -> Array:
         """The activation of `x`, in the dtype of `x` (integers become float32)."""
         array = _as_float(x)

@@ -11,6 +11,7 @@ from layer_checks import gradients_hold
 
 from fastgru import activations, kernels, layers
 from fastgru.activations import KNOWN
+from fastgru.activations.activation import Activation
 
 ALL = sorted(set(KNOWN) - {"threshold"})
 OPTIONS = [
@@ -184,3 +185,10 @@ def test_the_kernels_know_an_activation_by_its_name_and_function():
     assert activations.get(relu).name == "relu" and activations.get(relu).kernel_id is None
     assert activations.get({"class_name": "ReLU", "config": {"max_value": 2.0}}).kernel_id is None
     assert activations.mish.kernel_id is None
+
+
+def test_a_pickled_activation_asks_the_kernels_of_its_build_for_its_number() -> None:
+    pickled = activations.tanh.__reduce_ex__(4)[2]
+    activation = object.__new__(Activation)
+    activation.__setstate__({**pickled, "kernel_id": 99})
+    assert activation.kernel_id == activations.tanh.kernel_id
