@@ -107,7 +107,8 @@ class Parameters:
         shown = new.shown()
         new.token = published.token
         values = dict(zip(self.weights, shown, strict=True))
-        values.update((weight, frozen(value)) for weight, value in self.others.items())
+        if self.others:
+            values.update({weight: frozen(value) for weight, value in self.others.items()})
         show(values)
         self.others.clear()
         captured = published.token is not old.token
