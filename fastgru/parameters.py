@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from fastgru.layers.weight import Weight, published, show
+from fastgru.layers.weight import Weight, frozen, published, show
 from fastgru.types import Array
 
 
@@ -26,9 +26,7 @@ class _Flat:
 
     def __init__(self, numbers: Array, parts: list[Array]) -> None:
         self.numbers, self.parts = numbers, parts
-        self._shown = [part.view() for part in parts]
-        for part in self._shown:
-            part.setflags(write=False)
+        self._shown = [frozen(part.view()) for part in parts]
         self.token: object = None
 
     def shown(self) -> list[Array]:
@@ -105,17 +103,16 @@ class Parameters:
     def publish(self) -> None:
         """Show in all weights what was written into `updated`, and `others` with it."""
         new, old = self._updated(), self._flat
+        self._next = None  # after an interrupt below, weights show `new`: nobody may write there again
         shown = new.shown()
         new.token = published.token
         if self.others:
-            for value in self.others.values():
-                value.setflags(write=False)
-            show([*self.weights, *self.others], [*shown, *self.others.values()])
+            show([*self.weights, *self.others], [*shown, *map(frozen, self.others.values())])
             self.others.clear()
         else:
             show(self.weights, shown)
         captured = published.token is not old.token
-        # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them
+        # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them elsewhere
         self._next, self._flat, self._shown = None if captured else old, new, shown
 
     def take(self) -> None:

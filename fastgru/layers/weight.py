@@ -35,7 +35,7 @@ from fastgru.constraints import Constraint
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array
 
-__all__ = ["Publication", "Weight", "capture", "publish", "published", "show"]
+__all__ = ["Publication", "Weight", "capture", "frozen", "publish", "published", "show"]
 
 
 class Publication:
@@ -151,15 +151,19 @@ class Weight:
         return f"<Weight {self.path} shape={self.shape} dtype={self.dtype}>"
 
 
+def frozen(array: Array) -> Array:
+    """The numbers of an array, which is read-only from here on, with no base or flag through which to write them."""
+    array.setflags(write=False)
+    return np.asarray(memoryview(array))
+
+
 def publish(values: Mapping[Weight, Array]) -> None:
     """Show new arrays of all these weights at once, so that a prediction sees all of them or none.
 
     The arrays are C-contiguous, of the weights' shapes and dtypes, and read-only from here on; nobody writes into their
     memory any more.
     """
-    for value in values.values():
-        value.setflags(write=False)
-    show([*values], [*values.values()])
+    show([*values], [*map(frozen, values.values())])
 
 
 def show(weights: Sequence[Weight], arrays: Sequence[Array]) -> None:

@@ -157,9 +157,9 @@ class Optimizer:
                     f"Optimizer {self.name!r} was built for other weights; compile the model with a new optimizer."
                 )
             return
-        self._weights = list(parameters.weights)
-        for name in (name for group in self._slot_groups for name in group if self._keeps(name)):
-            self._slots[name] = np.zeros_like(parameters.values)
+        names = [name for group in self._slot_groups for name in group if self._keeps(name)]
+        self._slots = {name: np.zeros_like(parameters.values) for name in names}
+        self._weights = list(parameters.weights)  # last: an interrupted build is done again
 
     def apply(self, parameters: Parameters) -> None:
         """One update of all parameters from their gradients, which clipping changes in place."""

@@ -92,6 +92,12 @@ def test_an_edit_in_place_is_refused(layer: Any, through: str) -> None:
     for weight in layer.weights:
         with pytest.raises(ValueError, match="read-only"):
             weight.value[...] = 0
+        for flags in (weight.value.flags, weight.value.view().flags):
+            with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+                flags.writeable = True
+        if weight.value.base is not None:
+            with pytest.raises((TypeError, ValueError), match="read-only"):
+                weight.value.base[...] = 0
 
 
 @pytest.mark.parametrize("layer", [Dense(3), GRU(3), LSTM(3), Conv1D(3, 2)], ids=lambda layer: type(layer).__name__)
@@ -236,6 +242,33 @@ def interrupted(work: Callable[[], object], at: int) -> bool:
     finally:
         sys.settrace(None)
     return False
+
+
+def test_an_interrupted_build_of_an_optimizer_is_done_again(rng: np.random.Generator) -> None:
+    at, came = 1, True
+    while came:
+        optimizer = optimizers.Adam(amsgrad=True)
+        parameters = Parameters([Weight(rng.normal(size=3), "w", "layer/w")])
+        came = interrupted(lambda build=optimizer.build, parameters=parameters: build(parameters), at)
+        optimizer.apply(parameters)
+        at += 1
+    assert at > 5
+
+
+def test_an_interrupt_behind_the_swap_leaves_no_array_to_write_that_weights_show(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = Weight(rng.normal(size=3), "w", "layer/w")
+    parameters = Parameters([weight])
+
+    def show_and_stop(values: Any) -> None:
+        show(values)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("fastgru.parameters.show", show_and_stop)
+        parameters.publish()
+    assert not np.shares_memory(weight.value, parameters.updated)
 
 
 @pytest.mark.parametrize("way", ["set_weights", "train_on_batch"])
