@@ -16,22 +16,18 @@ class _Flat:
     Attributes
     ----------
     numbers : (n,) ndarray
-    parts : list of ndarray
-        Its views, one for each weight, to write.
+    parts, shown : list of ndarray
+        Its views, one for each weight: to write, and read-only.
     token : object
         What `fastgru.layers.weight.published` had before the array was shown.
     """
 
-    __slots__ = ("_shown", "numbers", "parts", "token")
+    __slots__ = ("numbers", "parts", "shown", "token")
 
     def __init__(self, numbers: Array, parts: list[Array]) -> None:
         self.numbers, self.parts = numbers, parts
-        self._shown = [frozen(part.view()) for part in parts]
+        self.shown = [frozen(part.view()) for part in parts]
         self.token: object = None
-
-    def shown(self) -> list[Array]:
-        """New read-only views: an array that a weight shows is never another's twin, whatever memory it has."""
-        return list(map(np.ndarray.view, self._shown))
 
 
 class Parameters:
@@ -41,7 +37,8 @@ class Parameters:
     another thread sees the weights before it or after it. The array that is taken off the weights is the next `updated`
     if no prediction captured it: the token that readers leave is read before an array is shown and compared after the
     next one is. A reader that got the array left its token in between, as it leaves it before it reads a weight and
-    afterwards makes sure that nothing newer was shown. A captured array is let go, and another one taken.
+    afterwards makes sure that nothing newer was shown. A captured array is let go, and another one taken: what was
+    captured has the same numbers for ever, and who packs it may tell it by its identity.
 
     Parameters
     ----------
@@ -63,7 +60,7 @@ class Parameters:
         The weights are not all of one dtype.
     """
 
-    __slots__ = ("_flat", "_gradient_views", "_next", "_shown", "gradients", "others", "weights")
+    __slots__ = ("_flat", "_gradient_views", "_next", "gradients", "others", "weights")
 
     def __init__(self, weights: Iterable[Weight]) -> None:
         self.weights = list(dict.fromkeys(weights))
@@ -76,7 +73,6 @@ class Parameters:
         self.others: dict[Weight, Array] = {}
         self._next: _Flat | None = None
         self._flat = self._updated()
-        self._shown = self._flat.shown()
         self.take()
         self._next = None  # so far it was the same, of which no weight showed anything
 
@@ -104,22 +100,23 @@ class Parameters:
         """Show in all weights what was written into `updated`, and `others` with it."""
         new, old = self._updated(), self._flat
         self._next = None  # after an interrupt below, weights show `new`: nobody may write there again
-        shown = new.shown()
         new.token = published.token
         if self.others:
-            show([*self.weights, *self.others], [*shown, *map(frozen, self.others.values())])
+            show([*self.weights, *self.others], [*new.shown, *map(frozen, self.others.values())])
             self.others.clear()
         else:
-            show(self.weights, shown)
+            show(self.weights, new.shown)
         captured = published.token is not old.token
         # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them elsewhere
-        self._next, self._flat, self._shown = None if captured else old, new, shown
+        self._next, self._flat = None if captured else old, new
 
     def take(self) -> None:
         """Move in what is not here: at first everything, later what was assigned or another model took over."""
         self.others.clear()  # of a step that was interrupted
-        shown = zip(self.weights, self._shown, self._gradient_views, strict=True)
-        if all(weight.value is value and weight.gradient is gradient for weight, value, gradient in shown):
+        for weight, value, gradient in zip(self.weights, self._flat.shown, self._gradient_views, strict=True):
+            if weight.value is not value or weight.gradient is not gradient:
+                break
+        else:
             return
         for weight, part, gradient in zip(self.weights, self.updated_views, self._gradient_views, strict=True):
             part[...] = weight.value

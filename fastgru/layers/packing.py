@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from operator import is_not
 
-from fastgru.layers.weight import Weight
+from fastgru.layers.weight import Weight, announce_reader
 from fastgru.layers.workspace import Call, aligned_empty
 from fastgru.types import Array
 
@@ -34,10 +34,12 @@ class Packing:
     ) -> tuple[Arrays, Array]:
         """The arrays that the call reads, and what `pack` wrote of them.
 
-        `pack` is called with an array of ``size()`` numbers and the weights' arrays. These never change, so one that is
-        the same object has the same numbers.
+        `pack` is called with an array of ``size()`` numbers and the weights' arrays. What a reader has announced itself
+        for never changes, so an array that is the same object has the same numbers.
         """
         last, values = self._last, call.version.values
+        if values is None:
+            announce_reader()
         if last is None or values is None or last[0] is not values:
             arrays = tuple([call.value(weight) for weight in weights])
             if last is None or any(map(is_not, arrays, last[1])):

@@ -35,7 +35,7 @@ from fastgru.constraints import Constraint
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array
 
-__all__ = ["Publication", "Weight", "capture", "frozen", "publish", "published", "show"]
+__all__ = ["Publication", "Weight", "announce_reader", "capture", "frozen", "publish", "published", "show"]
 
 
 class Publication:
@@ -176,12 +176,17 @@ def show(weights: Sequence[Weight], arrays: Sequence[Array]) -> None:
         publication.changes = (), ()
 
 
+def announce_reader() -> None:
+    """Whoever reads a weight after this may keep the array: its memory is never written again."""
+    published.token = object()
+
+
 def capture(weights: Iterable[Weight]) -> tuple[Publication, dict[Weight, Array]]:
     """The latest publication and the arrays that the weights have there."""
     weights = list(weights)
     while True:
         publication = published.current
-        published.token = object()
+        announce_reader()
         unfinished = dict(zip(*publication.changes, strict=True))
         values = {weight: weight.value for weight in weights}
         if unfinished:

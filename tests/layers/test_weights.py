@@ -261,8 +261,8 @@ def test_an_interrupt_behind_the_swap_leaves_no_array_to_write_that_weights_show
     weight = Weight(rng.normal(size=3), "w", "layer/w")
     parameters = Parameters([weight])
 
-    def show_and_stop(values: Any) -> None:
-        show(values)
+    def show_and_stop(weights: Any, arrays: Any) -> None:
+        show(weights, arrays)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
