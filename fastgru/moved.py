@@ -14,6 +14,9 @@ from types import ModuleType
 from typing import Any
 
 MODULES = {
+    "fastgru.kernels.reference_losses": "fastgru.kernels.reference.losses",
+    "fastgru.kernels.reference_optimizers": "fastgru.kernels.reference.optimizers",
+    "fastgru.kernels.reference_rnn": "fastgru.kernels.reference.rnn",
     "fastgru.layers.activation": "fastgru.layers.activations.activation",
     "fastgru.layers.advanced_activations": "fastgru.layers.activations.rectifiers",
     "fastgru.layers.bidirectional": "fastgru.layers.rnn.bidirectional",
@@ -64,7 +67,16 @@ MODULES = {
 NAMES: dict[str, dict[str, str]] = {
     "fastgru.callbacks": {"Logs": "fastgru.callbacks.callback"},
     "fastgru.constraints": {"_Given": "fastgru.constraints:FunctionConstraint"},
+    "fastgru.data": {"BATCH_SIZE": "fastgru.data.batches", "array": "fastgru.data.source:source"},
     "fastgru.initializers": {"_Given": "fastgru.initializers:ValuesInitializer"},
+    "fastgru.kernels": {"take_rows": "fastgru.kernels:gather_rows"},
+    "fastgru.kernels.reference": {
+        "GRUOptions": "fastgru.kernels.reference.gru",
+        "dense_backward": "fastgru.kernels.reference.dense",
+        "dense_forward": "fastgru.kernels.reference.dense",
+        "gru_backward": "fastgru.kernels.reference.gru",
+        "gru_forward": "fastgru.kernels.reference.gru",
+    },
     "fastgru.losses": {
         "Pullback": "fastgru.losses.loss",
         "REDUCTIONS": "fastgru.losses.loss",

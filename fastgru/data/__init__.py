@@ -1,10 +1,13 @@
 """What a model is fed: checked once by `samples`, then cut, cast and gathered once, batch by batch, by `Batches`."""
 
+from typing import TYPE_CHECKING
+
 from fastgru.data.batches import Batch, Batches, batch_size_of
 from fastgru.data.column import Column, without_nan
 from fastgru.data.entries import Names, entries, labels
 from fastgru.data.samples import Samples, class_weighted, inputs, samples, split, unpack
 from fastgru.data.source import Source, Stored, fitted, shapes, source, whole
+from fastgru.moved import attributes
 
 __all__ = [
     "Batch",
@@ -28,3 +31,6 @@ __all__ = [
     "whole",
     "without_nan",
 ]
+
+if not TYPE_CHECKING:  # which would take every name for one of this module
+    __getattr__ = attributes(__name__)

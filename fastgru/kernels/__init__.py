@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.moved import attributes
 from fastgru.naming import suggestion
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def show_config() -> dict[str, Any]:
 
     blas = [f"{lib['internal_api']} {lib['version']}" for lib in threadpool_info() if lib["user_api"] == "blas"]
     return {"isa": isa, "available": available(), "blas": sorted(set(blas)), "threads": threads.get_num_threads()}
+
+
+if not TYPE_CHECKING:  # which would take every name for one of this module
+    __getattr__ = attributes(__name__)
 
 
 def __dir__() -> list[str]:
