@@ -79,7 +79,7 @@ class Parameters:
         self._next: _Flat | None = None
         self._flat = self._updated()
         self._shown = self._flat.shown()
-        self.take()
+        self.gather()
         self._next = None  # so far it was the same, of which no weight showed anything
 
     @property
@@ -115,10 +115,10 @@ class Parameters:
         else:
             show(self.weights, shown)
         captured = published.token is not old.token
-        # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them
+        # an interrupt before this leaves the weights with arrays that `gather` does not know: it copies them
         self._next, self._flat, self._shown = None if captured else old, new, shown
 
-    def take(self) -> None:
+    def gather(self) -> None:
         """Move in what is not here: at first everything, later what was assigned or another model took over."""
         self.others.clear()  # of a step that was interrupted
         shown = zip(self.weights, self._shown, self._gradient_views, strict=True)
