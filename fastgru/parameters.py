@@ -43,7 +43,12 @@ class Parameters:
     another thread sees the weights before it or after it. The array that is taken off the weights is the next `updated`
     if no prediction captured it: the token that readers leave is read before an array is shown and compared after the
     next one is. A reader that got the array left its token in between, as it leaves it before it reads a weight and
-    afterwards makes sure that nothing newer was shown. A captured array is let go, and another one taken.
+    afterwards makes sure that nothing newer was shown. A captured array is let go, and another one taken. Two updates
+    of weights that show the array A, shown under the token t0, and one reader::
+
+        update 1    writes B; the token is t0: B is shown under t0; A was, too, so nobody captured it: A is the next
+        reader      leaves t1 and captures B
+        update 2    writes A; the token is t1: A is shown under t1; B was under t0: captured, let go, the next is new
 
     Parameters
     ----------
