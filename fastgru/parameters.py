@@ -37,8 +37,13 @@ class Parameters:
     another thread sees the weights before it or after it. The array that is taken off the weights is the next `updated`
     if no prediction captured it: the token that readers leave is read before an array is shown and compared after the
     next one is. A reader that got the array left its token in between, as it leaves it before it reads a weight and
-    afterwards makes sure that nothing newer was shown. A captured array is let go, and another one taken: what was
-    captured has the same numbers for ever, and who packs it may tell it by its identity.
+    afterwards makes sure that nothing newer was shown. A captured array is let go, and another one taken: what
+    was captured has the same numbers for ever, and who packs it may tell it by its identity. Two updates of weights
+    that show the array A, shown under the token t0, and one reader::
+
+        update 1    writes B; the token is t0: B is shown under t0; A was, too, so nobody captured it: A is the next
+        reader      leaves t1 and captures B
+        update 2    writes A; the token is t1: A is shown under t1; B was under t0: captured, let go, the next is new
 
     Parameters
     ----------
@@ -73,7 +78,7 @@ class Parameters:
         self.others: dict[Weight, Array] = {}
         self._next: _Flat | None = None
         self._flat = self._updated()
-        self.take()
+        self.gather()
         self._next = None  # so far it was the same, of which no weight showed anything
 
     @property
@@ -107,10 +112,10 @@ class Parameters:
         else:
             show(self.weights, new.shown)
         captured = published.token is not old.token
-        # an interrupt before this leaves the weights with arrays that `take` does not know: it copies them elsewhere
+        # an interrupt before this leaves the weights with arrays that `gather` does not know: it copies them elsewhere
         self._next, self._flat = None if captured else old, new
 
-    def take(self) -> None:
+    def gather(self) -> None:
         """Move in what is not here: at first everything, later what was assigned or another model took over."""
         self.others.clear()  # of a step that was interrupted
         for weight, value, gradient in zip(self.weights, self._flat.shown, self._gradient_views, strict=True):

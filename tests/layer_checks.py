@@ -103,7 +103,7 @@ def in_a_file(config):
 def movable(weight):
     """The array that the weight shows, to move single numbers by hand: only passes that pack anew may follow."""
     numbers = weight.numpy()
-    show({weight: numbers})
+    show([weight], [numbers])
     return numbers
 
 

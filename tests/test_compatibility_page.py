@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compatibility import contents, public
+from compatibility import contents, public, trials
 from compatibility.examples import arguments, example
 from compatibility.old_forms import aged
 from paths import ROOT
@@ -175,6 +175,13 @@ def test_a_missing_name_sentence_or_limit_is_told(monkeypatch: pytest.MonkeyPatc
     assert "the sentence" in contents.missing(PAGE.replace("is taken off", ""))[0]
     monkeypatch.setattr(fastgru.saving.api, "MAX_ANYTHING", 3, raising=False)
     assert contents.missing(PAGE) == ["what api.MAX_ANYTHING limits"]
+
+
+def test_an_attempt_that_failed_is_told_below_the_table_of_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "layer_names", lambda: ["Dense"])
+    monkeypatch.setattr(trials, "outcomes", lambda name, keras: {".keras": "", "JSON": "another number"})
+    maker = runpy.run_module("compatibility", run_name="maker")
+    assert maker["layers"](None)["layers"].split("\n\n")[1:] == ["- `Dense`, JSON: another number"]
 
 
 def test_without_keras_no_page_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

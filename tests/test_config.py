@@ -40,7 +40,7 @@ def test_an_unknown_instruction_set_is_an_error_that_lists_the_choices(run):
     done = run("import fastgru.kernels", FASTGRU_ISA="sse9")
     assert done.returncode != 0
     assert "FASTGRU_ISA: 'sse9' is not available on this machine" in done.stderr
-    assert "baseline" in done.stderr
+    assert all(isa in done.stderr for isa in kernels.available())
 
 
 def test_the_products_can_be_chosen_by_environment_and_by_call(monkeypatch):

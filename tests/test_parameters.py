@@ -30,7 +30,7 @@ def test_weights_keep_their_numbers_and_become_views(weights):
 def test_what_is_assigned_is_taken_into_the_buffer(weights):
     parameters = Parameters(weights)
     weights[1].assign([1, 2, 3, 4])
-    parameters.take()
+    parameters.gather()
     assert parameters.values[12:16].tolist() == [1, 2, 3, 4]
 
 
@@ -62,7 +62,7 @@ def test_take_brings_back_what_another_model_took_with_its_new_numbers(weights):
     parameters = Parameters(weights)
     other = Parameters(weights[1:2])
     other.values[...] += 1
-    parameters.take()
+    parameters.gather()
     assert parameters.holds(weights) and not other.holds(weights[1:2])
     assert np.array_equal(parameters.views(parameters.values)[1].ravel(), other.values)
 

@@ -36,7 +36,7 @@ def entries(values: Any, names: Names, argument: str, port: str) -> list[Any]:
         inputs.
     """
     if values is None and port == "output":
-        return [None] * len(names or " ")
+        return [None] * (1 if names is None else len(names))
     if names is None:
         return [values]
     if isinstance(values, Mapping):

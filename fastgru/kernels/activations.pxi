@@ -1,6 +1,7 @@
 # Activations in place over contiguous memory, each beside its derivative, which follows from the output alone. A new
-# one is a pair of functions and a line of ACTIVATIONS; Python knows it by the name there. Plain loops become vector
-# code; a bare 1 among real numbers would be a double and take float vectors apart, hence <real>1.
+# one is a pair of functions, its number before SOFTMAX and its line at the end of ACTIVATIONS; Python knows it by the
+# name there. Plain loops become vector code; a bare 1 among real numbers would be a double and take float vectors
+# apart, hence <real>1.
 
 from libc.math cimport exp, log1p, fabs
 
@@ -174,9 +175,10 @@ cdef struct Activation:
     void (*backward)(const real *d, real *y, Py_ssize_t n) noexcept nogil
 
 cdef enum:
-    SOFTMAX = 12  # of rows, the others are elementwise: their numbers are the lines of the table, it comes behind them
+    LINEAR, RELU, SIGMOID, TANH, HARD_SIGMOID, HARD_SIGMOID_OLD, ELU, SELU, SOFTPLUS, SOFTSIGN, EXPONENTIAL, RELU6
+    SOFTMAX  # the number of elementwise activations; softmax, which works on rows, has the next number
 
-cdef Activation[SOFTMAX] ACTIVATIONS = [
+cdef Activation[SOFTMAX] ACTIVATIONS = [  # in the order of their numbers
     Activation("linear", linear, linear_backward),
     Activation("relu", relu, relu_backward),
     Activation("sigmoid", sigmoid, sigmoid_backward),

@@ -3,8 +3,10 @@
 # ones meanwhile is not disturbed. Denormals count as zero: what an optimizer remembers of gradients that have become
 # zero, as of the words of an embedding that no longer occur, decays into them and would stay there.
 
-from libc.math cimport sqrt as sqrt_real
 from libc.stdint cimport uint64_t
+
+cdef extern from "vector_math.h" nogil:
+    real vm_sqrt(real x)
 
 cdef extern from "denormals.h" nogil:
     uint64_t flush_denormals()
@@ -27,10 +29,6 @@ cdef struct Update:
     real decay, rate, momentum, rho, epsilon
     real rest_1, rest_2  # 1 - rho or 1 - beta_1, 1 - beta_2, taken in double: 1 - 0.999f is off by 1e-5
     bint nesterov
-
-
-cdef inline real square_root(real x) noexcept nogil:
-    return <real>sqrt_real(x)
 
 
 cdef void sgd_block(void *context, int block) noexcept nogil:
@@ -73,11 +71,11 @@ cdef void rmsprop_piece(const Update *p, Py_ssize_t first, Py_ssize_t n) noexcep
         for i in range(n):
             v[i] = rho * v[i] + rest * (g[i] * g[i])
             a[i] = rho * a[i] + rest * g[i]
-            step[i] = rate * g[i] / square_root(v[i] - a[i] * a[i] + epsilon)
+            step[i] = rate * g[i] / vm_sqrt(v[i] - a[i] * a[i] + epsilon)
     else:
         for i in range(n):
             v[i] = rho * v[i] + rest * (g[i] * g[i])
-            step[i] = rate * g[i] / square_root(v[i] + epsilon)
+            step[i] = rate * g[i] / vm_sqrt(v[i] + epsilon)
     # m = momentum m + step;  w -= m
     if m:
         for i in range(n):
@@ -112,12 +110,12 @@ cdef void adam_block(void *context, int block) noexcept nogil:
             m[i] = m[i] + (g[i] - m[i]) * rest_1
             v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
             a[i] = v[i] if v[i] > a[i] else a[i]
-            u[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(a[i]) + epsilon)
+            u[i] = w[i] - w[i] * decay - rate * m[i] / (vm_sqrt(a[i]) + epsilon)
     else:
         for i in range(n):
             m[i] = m[i] + (g[i] - m[i]) * rest_1
             v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
-            u[i] = w[i] - w[i] * decay - rate * m[i] / (square_root(v[i]) + epsilon)
+            u[i] = w[i] - w[i] * decay - rate * m[i] / (vm_sqrt(v[i]) + epsilon)
 
 
 cdef void update_block(void *context, int block) noexcept nogil:

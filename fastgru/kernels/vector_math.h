@@ -20,6 +20,7 @@ typedef uint32_t vm_bits;
 enum { VM_MANTISSA = 23, VM_BIAS = 127, VM_GUARD = 64 };
 #define vm_abs fabsf
 #define vm_copysign copysignf
+#define vm_sqrt sqrtf /* an instruction, of vectors too */
 #define VM_ROUND 0x1.8p23f
 #define VM_LN2_HIGH 0.693359375f
 #define VM_LN2_LOW -2.12194440e-4f
@@ -44,6 +45,7 @@ typedef uint64_t vm_bits;
 enum { VM_MANTISSA = 52, VM_BIAS = 1023, VM_GUARD = 128 };
 #define vm_abs fabs
 #define vm_copysign copysign
+#define vm_sqrt sqrt
 #define VM_ROUND 0x1.8p52
 #define VM_LN2_HIGH 6.93145751953125e-1
 #define VM_LN2_LOW 1.42860682030941723212e-6

@@ -30,7 +30,12 @@ from fastgru.layers.merging import (
     multiply,
     subtract,
 )
-from fastgru.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization
+from fastgru.layers.normalization import (
+    BatchNormalization,
+    GroupNormalization,
+    LayerNormalization,
+    UnitNormalization,
+)
 from fastgru.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,

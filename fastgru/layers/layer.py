@@ -75,8 +75,9 @@ class Layer(Optioned, Weighted):
     takes_tokens = False  # whether inputs are whole numbers that stand for something: they stay of the dtype they have
     stateful = False  # whether the layer itself goes on from the state that the last batch left
     input_rank = 3  # axes of a batch of inputs, where a layer takes several numbers of them the usual one
-    homogeneous = False  # whether the outputs have a factor that the inputs have
-    linear_in_weights = False  # whether the weights' factor is one of what goes into the activation
+    # `fastgru convert` multiplies the weights before an old hard_sigmoid, where these say that it comes to the same
+    homogeneous = False  # f(c x) = c f(x)
+    linear_in_weights = False  # scaling all weights by c scales what goes into the activation by c
     _version: tuple[Publication, dict[Weight, Array]] | None = None  # of the weights, as the last call captured it
 
     def __init__(

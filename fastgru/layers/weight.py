@@ -11,7 +11,20 @@ stopped a writer in the middle::
                                               4. read current again: begin anew where it is another
 
 Between 1 and 2 of the writer the slots are old or mixed, and the publication has what is missing: hence 3 of the
-reader. Where 4 sees no change, no writer came between, and 3 read the arrays of one publication alone.
+reader. Where 4 sees no change, no writer came between, and 3 read the arrays of one publication alone. With two
+weights, a reader that comes into the middle of an update and is overtaken by it::
+
+    writer                            slots     reader
+                                      a0, b0    1. current is P0
+    1. current = P1 (a1, b1)          a0, b0
+    2. the first slot                 a1, b0    3. the slots are a1, b0, and P0 has nothing to go before them
+                                      a1, b0    4. current is P1: anew
+                                      a1, b0    1. current is P1
+                                      a1, b0    3. the slots are a1, b0; P1's arrays go before them: a1, b1
+                                      a1, b0    4. current is P1 still: a1, b1 it is
+    2. the second slot                a1, b1
+    3. P1 forgets its arrays          a1, b1
+    1. current = P2 (a2, b2) ...      a2, b2    goes on with a1, b1, which nobody writes
 
 Who wants to write into an array's memory once more (see `Parameters`) compares tokens. A reader leaves one before it
 reads a slot; so whoever takes an array off the weights, and then sees the token from before the array was shown, knows

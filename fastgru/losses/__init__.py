@@ -15,7 +15,12 @@ from fastgru.losses.crossentropy import (
     sparse_categorical_crossentropy,
 )
 from fastgru.losses.loss import KIND, FunctionLoss, Loss, same_rank
-from fastgru.losses.regression import MeanAbsoluteError, MeanSquaredError, mean_absolute_error, mean_squared_error
+from fastgru.losses.regression import (
+    MeanAbsoluteError,
+    MeanSquaredError,
+    mean_absolute_error,
+    mean_squared_error,
+)
 from fastgru.moved import attributes
 from fastgru.registry import Identifier
 

@@ -9,7 +9,12 @@ from fastgru.losses.loss import KIND, Pullback, SameShapeLoss, spread
 from fastgru.registry import registered
 from fastgru.types import Array
 
-__all__ = ["MeanAbsoluteError", "MeanSquaredError", "mean_absolute_error", "mean_squared_error"]
+__all__ = [
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "mean_absolute_error",
+    "mean_squared_error",
+]
 
 
 @registered(KIND, "mse", "MSE")

@@ -11,7 +11,13 @@ from fastgru.optimizers.optimizer import KIND, Optimizer
 from fastgru.optimizers.rmsprop import RMSprop
 from fastgru.optimizers.sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "Optimizer",
+    "RMSprop",
+    "get",
+]
 
 
 def get(

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fastgru.saving.formats import hdf5, keras_zip, legacy_h5, weight_shards, weights_h5
+from fastgru.saving.formats import (
+    hdf5,
+    keras_zip,
+    legacy_h5,
+    weight_shards,
+    weights_h5,
+)
 from fastgru.saving.report import ModelFileMissing, reading
 from fastgru.saving.stored import WRITER, StoredModel
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastgru import data
 from fastgru.data import Batches, Column, Samples, Source
 from fastgru.layers.layer import Layer
-from fastgru.training.compiled import Compiled
+from fastgru.training.compilation import Compiled
 from fastgru.types import Array
 
 # predict works on this many samples at a time, fewer where they are large: a batch as the user asked for would leave

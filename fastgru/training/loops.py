@@ -11,7 +11,7 @@ import numpy as np
 from fastgru import config, threads
 from fastgru.data import Batches
 from fastgru.layers.workspace import Call
-from fastgru.training.compiled import Compiled
+from fastgru.training.compilation import Compiled
 from fastgru.training.hooks import Hook, Hooks
 from fastgru.training.progress import Progress
 from fastgru.training.step import Step, evaluation_step

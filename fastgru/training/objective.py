@@ -159,7 +159,7 @@ class Objective:
     def bind(
         self, where: str, targets: Sequence[Source | None], shapes: Sequence[Any], dtype: str
     ) -> list[Column | None]:
-        """Settle what depends on shapes, on the first data that fit; returns the targets as `take` reads them.
+        """Settle what depends on shapes, on the first data that fit; returns the targets as `add` reads them.
 
         Raises
         ------
@@ -237,7 +237,7 @@ class Objective:
         for metric in self._named.values():
             metric.reset_state()
 
-    def take(
+    def add(
         self,
         targets: Sequence[Any],
         predictions: Any,

@@ -22,7 +22,7 @@ def training_step(
     """Forward pass, loss, backward pass and update of a batch: the inputs, then the targets, then the weights."""
     optimizer.build(parameters)
     forward, backward, compute_mask = model.forward, model.backward, model.compute_mask
-    targets, weights = _behind(n_inputs, objective)
+    targets, weights = _targets_and_weights(n_inputs, objective)
     call = Call(training=True, differentiate=True)
     call.input_gradient = False
     call.version.updates = parameters.others
@@ -30,13 +30,13 @@ def training_step(
 
     def step(batch: Batch) -> None:
         inputs = batch[:n_inputs]
-        parameters.take()  # a callback may have trained another model that shares a layer
+        parameters.gather()  # a callback may have trained another model that shares a layer
         predictions = forward(call, *inputs)
         penalty = call.penalty
         if regularized:
             penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
         masks = compute_mask(call, *inputs)
-        gradients = objective.take(batch[targets], predictions, batch[weights], masks, penalty, True)
+        gradients = objective.add(batch[targets], predictions, batch[weights], masks, penalty, True)
         parameters.zero_gradients()
         backward(call, *gradients)
         for weight, regularizer in regularized:
@@ -49,19 +49,19 @@ def training_step(
 def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: int) -> Step:
     """Forward pass and loss."""
     forward, compute_mask = model.forward, model.compute_mask
-    targets, weights = _behind(n_inputs, objective)
+    targets, weights = _targets_and_weights(n_inputs, objective)
     penalty = sum(regularizer(call.value(weight)) for weight, regularizer in _regularized(model.trainable_weights))
 
     def step(batch: Batch) -> None:
         inputs = batch[:n_inputs]
         predictions = forward(call, *inputs)
         masks = compute_mask(call, *inputs)
-        objective.take(batch[targets], predictions, batch[weights], masks, penalty + call.penalty)
+        objective.add(batch[targets], predictions, batch[weights], masks, penalty + call.penalty)
 
     return step
 
 
-def _behind(n_inputs: int, objective: Objective) -> tuple[slice, slice]:
+def _targets_and_weights(n_inputs: int, objective: Objective) -> tuple[slice, slice]:
     """Where in a batch the targets and the weights are."""
     last = n_inputs + objective.n_outputs
     return slice(n_inputs, last), slice(last, None)

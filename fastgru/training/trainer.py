@@ -12,7 +12,7 @@ from fastgru.callbacks import History
 from fastgru.data import Batches
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding, loops
-from fastgru.training.compiled import Compiled
+from fastgru.training.compilation import Compiled
 from fastgru.training.hooks import Hooks
 from fastgru.training.progress import Progress, progress
 from fastgru.types import Array, Outputs

@@ -36,8 +36,10 @@ OPTIONS = [
 CASES = [(name, {}) for name in ALL] + OPTIONS
 
 
-# Keras 3's sparsemax does not sum to 1 where more than two numbers are positive
-NOT_AS_KERAS = ("hard_sigmoid_old", "sparsemax")
+NOT_AS_KERAS = (
+    "hard_sigmoid_old",  # which Keras 3 has not
+    "sparsemax",  # Keras 3's does not sum to 1 where more than two numbers are positive
+)
 
 
 @pytest.mark.parametrize(("name", "options"), [case for case in CASES if case[0] not in NOT_AS_KERAS])

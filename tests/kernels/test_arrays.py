@@ -109,6 +109,7 @@ def test_rows_are_taken_into_memory_of_their_shape_alone(out):
 # --- sizes ------------------------------------------------------------------------------------------
 
 B, T, F, H, N, C = 3, 4, 5, 6, 7, 2
+SOFTMAX = kernels.module("float32").activation_ids["softmax"]
 
 
 def zeros(*shape):
@@ -186,12 +187,14 @@ def dense(compiled, tiles):
 
 
 def dense_forward(compiled, tiles):
-    return {**dense(compiled, tiles), "stale": True, "bias": zeros(C), "activation": 12, "y": zeros(N, C), "threads": 1}
+    return {
+        **dense(compiled, tiles), "stale": True, "bias": zeros(C), "activation": SOFTMAX, "y": zeros(N, C), "threads": 1
+    }  # fmt: skip
 
 
 def dense_backward(compiled, tiles):
     return {
-        **dense(compiled, tiles), "activation": 12, "y": zeros(N, C), "dy": zeros(N, C),
+        **dense(compiled, tiles), "activation": SOFTMAX, "y": zeros(N, C), "dy": zeros(N, C),
         "d": zeros(N * C + compiled.read_padding), "dx": zeros(N, F), "d_kernel": zeros(F, C),
         "d_bias": zeros(C), "threads": 1,
     }  # fmt: skip
@@ -233,8 +236,8 @@ RNNS = list(itertools.product((H, 4 * H), FLAGS))  # SimpleRNN and LSTM, tiles
 
 # what makes the arguments of a call, and the kernel that takes them
 CALLS = [
-    ("apply_activation", lambda compiled: {"kind": 12, "x": zeros(N, C)}),
-    ("apply_derivative", lambda compiled: {"kind": 12, "y": zeros(N, C), "dy": zeros(N, C)}),
+    ("apply_activation", lambda compiled: {"kind": SOFTMAX, "x": zeros(N, C)}),
+    ("apply_derivative", lambda compiled: {"kind": SOFTMAX, "y": zeros(N, C), "dy": zeros(N, C)}),
     ("dense_pack", dense_pack),
     *[("dense_forward", partial(dense_forward, tiles=tiles)) for tiles in FLAGS],
     *[("dense_backward", partial(dense_backward, tiles=tiles)) for tiles in FLAGS],
@@ -388,11 +391,12 @@ def test_dense_agrees_with_its_numpy_twin(rng, sizes, activation, tiles):
         np.testing.assert_allclose(ours, twin, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("kind", [-1, 13])
+@pytest.mark.parametrize("kind", [-1, SOFTMAX + 1])
 @pytest.mark.parametrize(("kernel", "make"), CALLS)
 def test_a_kernel_refuses_an_activation_that_it_does_not_know(kernel, make, kind):
     arguments = make(kernels.module("float32"))
-    last, wrong = (11, (kind, 12)) if kernel in CALL_TYPES else (12, (kind,))  # a softmax is no function for gates
+    # a softmax is no function for gates
+    last, wrong = (SOFTMAX - 1, (kind, SOFTMAX)) if kernel in CALL_TYPES else (SOFTMAX, (kind,))
     for name in {"kind", "activation", "recurrent_activation"} & set(arguments):
         for number in wrong:
             with pytest.raises(ValueError, match=f"expected an activation from 0 to {last}, got {number}"):

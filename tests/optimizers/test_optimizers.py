@@ -47,7 +47,7 @@ def random_gradients(rng, dtype="float32"):
 
 def step(optimizer, parameters, gradients):
     """An update as a training step makes it, with the numbers that were assigned since the last."""
-    parameters.take()
+    parameters.gather()
     for weight, gradient in zip(parameters.weights, gradients, strict=True):
         weight.gradient[...] = gradient
     optimizer.apply(parameters)

@@ -70,7 +70,7 @@ def layers(keras: Any) -> dict[str, str]:
         outcomes = trials.outcomes(name, keras)
         ticks.append([f"`{name}`", *map(trials.mark, outcomes.values())])
         remarks += [f"- `{name}`, {column}: {reason}" for column, reason in outcomes.items() if reason]
-    return {"layers": rows(ticks), "remarks": "\n".join(remarks)}
+    return {"layers": "\n\n".join(filter(None, [rows(ticks), "\n".join(remarks)]))}
 
 
 def kept_section() -> str:

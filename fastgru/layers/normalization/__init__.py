@@ -6,7 +6,12 @@ from fastgru.layers.normalization.layer_normalization import LayerNormalization
 from fastgru.layers.normalization.unit_normalization import UnitNormalization
 from fastgru.moved import attributes
 
-__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization", "UnitNormalization"]
+__all__ = [
+    "BatchNormalization",
+    "GroupNormalization",
+    "LayerNormalization",
+    "UnitNormalization",
+]
 
 
 def __dir__() -> list[str]:

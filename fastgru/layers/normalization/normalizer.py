@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,9 +15,6 @@ from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Normalizer"]
 

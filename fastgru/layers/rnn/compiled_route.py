@@ -29,7 +29,7 @@ class CompiledRoute(RecurrentWeights):
     """The way of `Recurrent` through rnn.pxi; a layer with kernels of its own overrides what stands at the end."""
 
     _kernels: ClassVar[tuple[str, str, str]] = ("RNNCall", "rnn_forward", "rnn_backward")
-    _absent: ClassVar[tuple[None, ...]] = (None, None)  # one for each state that the kernels take
+    _no_states: ClassVar[tuple[None, ...]] = (None, None)  # one for each state that the kernels take
 
     def __init__(self, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
@@ -37,7 +37,7 @@ class CompiledRoute(RecurrentWeights):
 
     def _padded(self, states: tuple[Any, ...]) -> tuple[Any, ...]:
         """These states, or what is there for each of them, as the kernels and their twin take them."""
-        return states + self._absent[len(states) :]
+        return states + self._no_states[len(states) :]
 
     def _kernel_call(self, call: Call, run: Run) -> Any:
         """The call of the kernels, ready for its forward pass, which fills `run.y` and `run.lasts`."""

@@ -73,7 +73,7 @@ class GRU(Recurrent):
     recurrent_activation_gates = (0, 1)
     cell_name = "gru_cell"
     _kernels = ("GRUCall", "gru_forward", "gru_backward")
-    _absent = (None,)
+    _no_states = (None,)
     _twin = (reference.gru_forward, reference.gru_backward)
 
     recurrent_activation: Activation = options.activation()

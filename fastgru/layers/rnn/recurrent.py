@@ -75,7 +75,7 @@ class Recurrent(NumpyRoute):
         drops = call.training and (self.dropout or self.recurrent_dropout)
         run.dropout = dropout = self._dropout_masks(len(x), x.shape[2]) if drops else (None, None)
         run.x = x if (mask := self._one_mask(dropout)) is None else x * mask
-        run.states = self._padded(states) if states else self._absent
+        run.states = self._padded(states) if states else self._no_states
         run.in_numpy = self._is_for_numpy(dropout)
         if run.in_numpy:
             self._forward_in_numpy(call, run)

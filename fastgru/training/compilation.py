@@ -155,4 +155,4 @@ class Compiled(Layer):
 
     @property
     def _n_inputs(self) -> int:
-        return len(self.input_names or " ")
+        return 1 if self.input_names is None else len(self.input_names)
