@@ -145,6 +145,15 @@ def test_every_room_stands_in_the_drawing() -> None:
     assert not {*rooms, *families} - words
 
 
+def test_the_files_of_the_kernels_stand_in_the_order_in_which_they_include_each_other() -> None:
+    def included(file: str) -> Iterator[str]:
+        for name in re.findall(r'^include "(.*)"', (ROOT / "fastgru/kernels" / file).read_text(), re.MULTILINE):
+            yield name
+            yield from included(name)
+
+    assert re.findall(r"^\| `(\w+\.pxi)`", MAP, re.MULTILINE) == list(included("_kernels.pyx"))
+
+
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
 def test_the_files_that_a_page_names_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
