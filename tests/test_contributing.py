@@ -119,6 +119,15 @@ def test_the_recipes_are_in_the_package_s_style(copy: Path) -> None:
     run(copy, "-m", "ruff", "format", "--no-cache", "--check", ".")
 
 
+def test_what_the_recipes_add_keeps_the_rules_of_the_house(copy: Path) -> None:
+    for title in INTERPRETED:
+        follow(RECIPES[title], copy)
+    rules = ("tests/test_floors.py", "tests/test_public_names.py")
+    for name in rules:
+        shutil.copy(ROOT / name, copy / name)
+    run_tests(copy, "not slow and not keras", *rules)
+
+
 def test_everything_that_can_be_added_has_a_recipe() -> None:
     assert list(RECIPES) == [
         "An activation",
