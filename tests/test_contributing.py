@@ -119,6 +119,15 @@ def test_the_recipes_are_in_the_package_s_style(copy: Path) -> None:
     run(copy, "-m", "ruff", "format", "--no-cache", "--check", ".")
 
 
+def test_what_the_recipes_add_keeps_the_rules_of_the_house(copy: Path) -> None:
+    for title in INTERPRETED:
+        follow(RECIPES[title], copy)
+    rules = ("tests/test_floors.py", "tests/test_public_names.py")
+    for name in rules:
+        shutil.copy(ROOT / name, copy / name)
+    run_tests(copy, "not slow and not keras", *rules)
+
+
 def test_everything_that_can_be_added_has_a_recipe() -> None:
     assert list(RECIPES) == [
         "An activation",
@@ -143,6 +152,15 @@ def test_every_room_stands_in_the_drawing() -> None:
     rooms = [path.stem for path in package.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
     families = [path.stem for path in (package / "layers").iterdir() if (path / "__init__.py").exists()]
     assert not {*rooms, *families} - words
+
+
+def test_the_files_of_the_kernels_stand_in_the_order_in_which_they_include_each_other() -> None:
+    def included(file: str) -> Iterator[str]:
+        for name in re.findall(r'^include "(.*)"', (ROOT / "fastgru/kernels" / file).read_text(), re.MULTILINE):
+            yield name
+            yield from included(name)
+
+    assert re.findall(r"^\| `(\w+\.pxi)`", MAP, re.MULTILINE) == list(included("_kernels.pyx"))
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "SECURITY.md", "docs/architecture.md"])
