@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,11 +38,13 @@ def test_a_name_that_left_its_module_is_still_there(module: str, name: str, home
     assert old is getattr(importlib.import_module(home), new_name)
 
 
-def test_an_old_path_warns_where_it_is_imported() -> None:
+def test_an_old_path_warns_where_it_is_imported(tmp_path: Path) -> None:
     program = (
         "import fastgru.layers.gru\nfrom fastgru.layers import recurrent\nprint(fastgru.layers.gru.GRU.__module__)"
     )
-    done = subprocess.run([sys.executable, "-W", "default", "-c", program], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "default", "-c", program]
+    # elsewhere than in a checkout, whose source folder would hide the installed package
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout == "fastgru.layers.rnn.gru\n"
     assert "<string>:1: DeprecationWarning: fastgru.layers.gru has moved to fastgru.layers.rnn.gru" in done.stderr
     assert "<string>:2: DeprecationWarning: fastgru.layers.recurrent has moved" in done.stderr

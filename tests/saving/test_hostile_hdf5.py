@@ -251,7 +251,8 @@ def test_a_file_that_is_cut_while_it_is_read_does_not_end_the_process(name: str,
     path.write_bytes((FILES / name).read_bytes())
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", CUT_WHILE_READ, path, FILES / "reset_after.h5"]
-    child = subprocess.run(command, env=environment, capture_output=True, text=True)
+    # elsewhere than in a checkout, whose source folder would hide the installed package
+    child = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert path.stat().st_size == 0
     assert child.returncode == 0, f"{child.returncode}: {child.stderr}"
 
