@@ -86,8 +86,17 @@ NAMES: dict[str, dict[str, str]] = {
     "fastgru.regularizers": {"_Given": "fastgru.regularizers:FunctionRegularizer"},
     "fastgru.layers.activations.rectifiers": {"Softmax": "fastgru.layers.activations.softmax"},
     "fastgru.layers.core.wrapper": {"inner_layer": "fastgru.registry:deserialize_layer"},
-    "fastgru.layers.normalization": {"Normalization": "fastgru.layers.normalization.normalizer:Normalizer"},
-    "fastgru.layers.reshaping": {"Reshaping": "fastgru.layers.reshaping.reshaping"},
+    "fastgru.layers.normalization": {
+        "Normalization": "fastgru.layers.normalization.normalizer:Normalizer",
+        "BatchNormalization": "fastgru.layers.normalization.batch_normalization",
+        "GroupNormalization": "fastgru.layers.normalization.group_normalization",
+        "LayerNormalization": "fastgru.layers.normalization.layer_normalization",
+    },
+    "fastgru.layers.reshaping": {
+        "Reshaping": "fastgru.layers.reshaping.reshaping",
+        **dict.fromkeys(("Flatten", "Permute", "RepeatVector", "Reshape"), "fastgru.layers.reshaping.reshaping"),
+    },
+    "fastgru.layers.rnn": {"RNN": "fastgru.layers.rnn.rnn"},
     "fastgru.layers.rnn.cells": {"Step": "fastgru.layers.rnn.cells:StepLayer"},
     "fastgru.layers.rnn.recurrent": {"Dropped": "fastgru.layers.rnn.run:DropoutMasks"},
     "fastgru.layers.core.identity": {
@@ -149,8 +158,8 @@ class MovedModules:
         module.__spec__ = module.__spec__.loader_state
 
 
-def attributes(module: str) -> Callable[[str], Any]:
-    """The `__getattr__` of a module or package that names or modules have left."""
+def attributes(module: str, stacklevel: int = 2) -> Callable[[str], Any]:
+    """The `__getattr__` of a module or package that names or modules have left; it warns where `stacklevel` says."""
 
     def attribute(name: str) -> Any:
         old = f"{module}.{name}"
@@ -158,7 +167,7 @@ def attributes(module: str) -> Callable[[str], Any]:
         new = f"{home}.{new_name or name}" if home else MODULES.get(old)
         if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(old, new, stacklevel=2)
+        _warn(old, new, stacklevel)
         return getattr(importlib.import_module(home), new_name or name) if home else importlib.import_module(new)
 
     return attribute

@@ -16,7 +16,8 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "registry", "random", "threads", "kernels", "config", "moved", "atomic", "text"},
+    {"types", "checks", "naming", "registry", "lazy", "moved", "text"},
+    {"random", "threads", "kernels", "config", "atomic"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"layers", "parameters"},
     {"ops"},
