@@ -16,10 +16,25 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "registry", "random", "threads", "kernels", "config", "moved", "atomic", "text"},
+    {
+        "types",
+        "checks",
+        "naming",
+        "registry",
+        "random",
+        "threads",
+        "kernels",
+        "config",
+        "moved",
+        "atomic",
+        "text",
+        "tree",
+    },
+    {"autodiff"},
     {"initializers", "activations", "regularizers", "constraints"},
-    {"layers", "parameters"},
     {"ops"},
+    {"layers", "parameters"},
+    {"operations"},
     {"losses", "metrics", "optimizers", "callbacks", "data"},
     {"training"},
     {"models"},
