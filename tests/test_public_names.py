@@ -44,7 +44,7 @@ def test_every_declared_name_exists_once(name: str) -> None:
     assert len(set(module.__all__)) == len(module.__all__)
 
 
-ROOMS = ["activations", "callbacks", "layers", "losses", "ops", "optimizers"]
+ROOMS = ["activations", "callbacks", "layers", "losses", "metrics", "ops", "optimizers"]
 FAMILIES = [
     name for name in ALL if name.startswith("fastgru.layers.") and hasattr(importlib.import_module(name), "__path__")
 ]
@@ -75,6 +75,9 @@ OLD_PATHS = {
     "losses": "Loss MeanSquaredError MeanAbsoluteError BinaryCrossentropy CategoricalCrossentropy "
     "SparseCategoricalCrossentropy mean_squared_error mean_absolute_error binary_crossentropy "
     "categorical_crossentropy sparse_categorical_crossentropy",
+    "metrics": "Metric Mean MeanMetricWrapper Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy "
+    "BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy MeanSquaredError MeanAbsoluteError "
+    "accuracy binary_accuracy categorical_accuracy sparse_categorical_accuracy",
     "optimizers": "Optimizer SGD RMSprop Adam",
     "activations": "Activation _relu _d_relu _sigmoid _d_sigmoid _gelu _d_gelu",
 }

@@ -14,6 +14,20 @@ from fastgru.losses.crossentropy import (
     categorical_crossentropy,
     sparse_categorical_crossentropy,
 )
+from fastgru.losses.functions import (
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_percentage_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    squared_hinge,
+)
 from fastgru.losses.loss import KIND, FunctionLoss, Loss, same_rank
 from fastgru.losses.regression import (
     MeanAbsoluteError,
@@ -32,14 +46,26 @@ __all__ = [
     "MeanSquaredError",
     "SparseCategoricalCrossentropy",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_hinge",
+    "cosine_similarity",
     "get",
+    "hinge",
+    "huber",
     "kind_of_classes",
+    "kl_divergence",
+    "log_cosh",
     "mean_absolute_error",
+    "mean_absolute_percentage_error",
     "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
     "resolve",
     "same_rank",
     "sparse_categorical_crossentropy",
+    "squared_hinge",
 ]
 
 
