@@ -1,45 +1,48 @@
-"""SGD, RMSprop and Adam as Keras has them: its names, defaults, configs and saved variables."""
+"""The optimizers as Keras has them: its names, defaults, configs and saved variables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from fastgru import registry
+from fastgru.optimizers import schedules
+from fastgru.optimizers.adadelta import Adadelta
+from fastgru.optimizers.adafactor import Adafactor
+from fastgru.optimizers.adagrad import Adagrad
 from fastgru.optimizers.adam import Adam
-from fastgru.optimizers.optimizer import KIND, Optimizer
+from fastgru.optimizers.adamax import Adamax
+from fastgru.optimizers.adamw import AdamW
+from fastgru.optimizers.ftrl import Ftrl
+from fastgru.optimizers.identifiers import deserialize, get, serialize
+from fastgru.optimizers.lamb import Lamb
+from fastgru.optimizers.lion import Lion
+from fastgru.optimizers.loss_scale_optimizer import LossScaleOptimizer
+from fastgru.optimizers.muon import Muon
+from fastgru.optimizers.nadam import Nadam
+from fastgru.optimizers.optimizer import Optimizer
 from fastgru.optimizers.rmsprop import RMSprop
+from fastgru.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from fastgru.optimizers.sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
+    "LossScaleOptimizer",
+    "Muon",
+    "Nadam",
     "Optimizer",
     "RMSprop",
+    "ScheduleFreeAdamW",
+    "deserialize",
     "get",
+    "schedules",
+    "serialize",
 ]
-
-
-def get(
-    identifier: str | Mapping[str, Any] | type[Optimizer] | Optimizer, custom_objects: Mapping[str, Any] | None = None
-) -> Optimizer:
-    """The optimizer for a Keras name (in any case), config, class, or itself.
-
-    Raises
-    ------
-    ValueError
-        The name is unknown (the message has the nearest), or it is something else.
-    """
-    if isinstance(identifier, str):
-        identifier = {"class_name": identifier}
-    if isinstance(identifier, Mapping):
-        name = identifier.get("class_name")
-        exact = {name.lower(): name for name in registry.known(KIND)}.get(str(name).lower(), name)
-        identifier = registry.deserialize({**identifier, "class_name": exact}, KIND, custom_objects)
-    optimizer = identifier() if isinstance(identifier, type) else identifier
-    if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"Optimizer: expected a name, a config or an Optimizer, got {optimizer!r}.")
-    return optimizer
 
 
 def __dir__() -> list[str]:
