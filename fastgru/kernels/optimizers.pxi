@@ -17,20 +17,6 @@ cdef enum:
     UPDATE_PIECE = 1024   # numbers that an update with intermediate results takes at a time
 
 
-cdef struct Update:
-    task_function block  # of a task
-    Py_ssize_t size
-    const real *w        # weights
-    real *u              # updated weights
-    const real *g        # gradients
-    real *m              # momentum; NULL where the optimizer keeps none
-    real *v              # velocity: running mean of g^2
-    real *a              # RMSprop: running mean of g; Adam: largest v so far; or NULL
-    real decay, rate, momentum, rho, epsilon
-    real rest_1, rest_2  # 1 - rho or 1 - beta_1, 1 - beta_2, taken in double: 1 - 0.999f is off by 1e-5
-    bint nesterov
-
-
 cdef void sgd_block(void *context, int block) noexcept nogil:
     cdef Update *p = <Update *>context
     cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = min(UPDATE_BLOCK, p.size - first)
@@ -129,55 +115,13 @@ cdef void run_update(Update *p, task_function block, int threads) noexcept nogil
     run_tasks(update_block, p, <int>ceil_div(p.size, UPDATE_BLOCK), threads)
 
 
-def sgd(
-    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray momentums,
-    double rate, double momentum, bint nesterov, double decay, int threads,
-):
-    """SGD; momentums is None where the momentum is 0."""
-    cdef Update p
-    memset(&p, 0, sizeof(p))
-    p.size = size_of(values, 0)
-    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
-    p.g = vector_of(gradients, "gradients", p.size)
-    p.m = vector_into(momentums, "momentums", p.size)
-    p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
-    with nogil:
-        run_update(&p, sgd_block, threads)
+cdef void sgd(Update *p, int threads) noexcept nogil:
+    run_update(p, sgd_block, threads)
 
 
-def rmsprop(
-    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray velocities not None,
-    ndarray momentums, ndarray averages,
-    double rate, double rho, double momentum, double epsilon, double decay, int threads,
-):
-    """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
-    cdef Update p
-    memset(&p, 0, sizeof(p))
-    p.size = size_of(values, 0)
-    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
-    p.g = vector_of(gradients, "gradients", p.size)
-    p.v, p.m = vector_into(velocities, "velocities", p.size), vector_into(momentums, "momentums", p.size)
-    p.a = vector_into(averages, "averages", p.size)
-    p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
-    p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
-    with nogil:
-        run_update(&p, rmsprop_block, threads)
+cdef void rmsprop(Update *p, int threads) noexcept nogil:
+    run_update(p, rmsprop_block, threads)
 
 
-def adam(
-    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray momentums not None,
-    ndarray velocities not None, ndarray maxima,
-    double rate, double beta_1, double beta_2, double epsilon, double decay, int threads,
-):
-    """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
-    cdef Update p
-    memset(&p, 0, sizeof(p))
-    p.size = size_of(values, 0)
-    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
-    p.g = vector_of(gradients, "gradients", p.size)
-    p.m, p.v = vector_into(momentums, "momentums", p.size), vector_into(velocities, "velocities", p.size)
-    p.a = vector_into(maxima, "maxima", p.size)
-    p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
-    p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
-    with nogil:
-        run_update(&p, adam_block, threads)
+cdef void adam(Update *p, int threads) noexcept nogil:
+    run_update(p, adam_block, threads)
