@@ -1,4 +1,4 @@
-"""What every compiled module offers: `_float32_baseline`, `_float64_avx512` and so on, see setup.py.
+"""What the compiled modules `_float32` and `_float64` offer, see setup.py.
 
 Arrays are C-contiguous, aligned and of the module's element type; `mask` is boolean, seen as uint8. The .pxi files give
 shapes.

@@ -10,12 +10,6 @@ cdef extern from "vector_math.h" nogil:
     real vm_sqrt(real x)
     real vm_abs(real x)
 
-cdef extern from * nogil:
-    # arrays that do not overlap, which the compiler would else make sure of before it takes vectors of them; it does so
-    # by vectors, and finds arrays that lie side by side to overlap
-    ctypedef const real *reads "const vm_real *__restrict"
-    ctypedef real *writes "vm_real *__restrict"
-
 cdef extern from "denormals.h" nogil:
     uint64_t flush_denormals()
     void restore_denormals(uint64_t before)
@@ -23,23 +17,6 @@ cdef extern from "denormals.h" nogil:
 cdef enum:
     UPDATE_BLOCK = 32768  # numbers in one task: some 10 us of work, fewer are not worth waking a thread for
     UPDATE_PIECE = 1024   # numbers that an update with intermediate results takes at a time
-
-
-cdef struct Update:
-    void (*rule)(
-        Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a
-    ) noexcept nogil
-    Py_ssize_t size
-    const real *w        # weights
-    real *u              # updated weights
-    const real *g        # gradients
-    real *m              # state, which each rule says; NULL where it has none
-    real *v
-    real *a
-    real decay, rate, gradient_rate, momentum, rho, beta_1, beta_2, epsilon, correction, share, l1, l2, shrinkage
-    real rest_1, rest_2  # 1 - rho or 1 - beta_1, 1 - beta_2, taken in double: 1 - 0.999f is off by 1e-5
-    double power
-    bint nesterov
 
 
 cdef inline real *behind(real *numbers, Py_ssize_t n) noexcept nogil:
@@ -225,18 +202,7 @@ cdef void average(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, 
         u[i] = p.rho * u[i] + p.rest_1 * w[i]
 
 
-cdef enum:
-    NEEDS_M = 1
-    NEEDS_V = 2
-
-cdef struct Rule:
-    const char *name
-    void (*rule)(
-        Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a
-    ) noexcept nogil
-    int needs
-
-cdef Rule[13] RULES = [
+cdef Rule[RULE_COUNT] RULES = [
     Rule("sgd", sgd, 0),
     Rule("rmsprop", rmsprop, NEEDS_V),
     Rule("adam", adam, NEEDS_M | NEEDS_V),
@@ -251,8 +217,6 @@ cdef Rule[13] RULES = [
     Rule("muon", muon, NEEDS_M),
     Rule("average", average, 0),
 ]
-
-update_rules = {RULES[i].name.decode(): i for i in range(sizeof(RULES) // sizeof(Rule))}
 
 
 # --- a pass -----------------------------------------------------------------------------------------------------------
@@ -270,30 +234,5 @@ cdef void update_block(void *context, int block) noexcept nogil:
     restore_denormals(before)
 
 
-def update(
-    str rule not None, ndarray values not None, ndarray updated not None, ndarray gradients not None,
-    ndarray m, ndarray v, ndarray a, double decay, int threads, *,
-    double rate=0, double gradient_rate=0, double momentum=0, bint nesterov=False, double rho=0, double beta_1=0,
-    double beta_2=0, double epsilon=0, double correction=1, double share=0, double power=0, double l1=0, double l2=0,
-    double shrinkage=0,
-):
-    """One update of all weights by the rule of that name: all arrays (N,), of state None where there is none."""
-    cdef Update p
-    if rule not in update_rules:
-        raise ValueError(f"Kernels, rule: expected one of {', '.join(update_rules)}, got {rule!r}.")
-    cdef Rule chosen = RULES[<int>update_rules[rule]]
-    if chosen.needs & NEEDS_M:
-        check_present(m, "m")
-    if chosen.needs & NEEDS_V:
-        check_present(v, "v")
-    p.rule, p.size = chosen.rule, size_of(values, 0)
-    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
-    p.g = vector_of(gradients, "gradients", p.size)
-    p.m, p.v, p.a = vector_into(m, "m", p.size), vector_into(v, "v", p.size), vector_into(a, "a", p.size)
-    p.decay, p.rate, p.gradient_rate, p.epsilon = <real>decay, <real>rate, <real>gradient_rate, <real>epsilon
-    p.momentum, p.nesterov, p.rho, p.rest_1 = <real>momentum, nesterov, <real>rho, <real>(1 - (rho or beta_1))
-    p.beta_1, p.beta_2, p.rest_2 = <real>beta_1, <real>beta_2, <real>(1 - beta_2)
-    p.correction, p.share, p.power = <real>correction, <real>share, power
-    p.l1, p.l2, p.shrinkage = <real>l1, <real>l2, <real>shrinkage
-    with nogil:
-        run_tasks(update_block, &p, <int>ceil_div(p.size, UPDATE_BLOCK), threads)
+cdef void update(Update *p, int threads) noexcept nogil:
+    run_tasks(update_block, p, <int>ceil_div(p.size, UPDATE_BLOCK), threads)

@@ -96,6 +96,14 @@ def test_a_row_that_is_not_there_is_not_taken(row):
     np.testing.assert_array_equal(out, 7.0)
 
 
+@pytest.mark.parametrize("indices", [np.array([0, 1], "int32"), np.zeros(2), np.zeros((2, 1), int), np.uint64([0, 1])])
+def test_indices_of_rows_are_int64(indices):
+    out = np.full((2, 3), 7.0)
+    with pytest.raises(ValueError, match="gather_rows: expected indices of int64 with 1 axis"):
+        kernels.gather_rows(np.zeros((5, 3)), indices, out, 1)
+    np.testing.assert_array_equal(out, 7.0)
+
+
 @pytest.mark.parametrize("out", [(3, 3), (1, 3), (0, 3), (2, 4), (2, 2), (2,), (2, 3, 1), (3, 2), ()])
 def test_rows_are_taken_into_memory_of_their_shape_alone(out):
     memory = np.full(out, 7.0)
