@@ -29,7 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "accumulated": {"gradient_accumulation_steps": 3},
     "accumulated mean": {"gradient_accumulation_steps": 3, "use_ema": True, "ema_overwrite_frequency": 2},
     "scale": {"loss_scale_factor": 8.0},
-    "schedule": {"schedule": [0.1, 20], "weight_decay": 0.1},
+    "schedule": {"schedule": [0.1, 40], "weight_decay": 0.1},
     "some gradients": {"missing": True, "weight_decay": 0.1},
 }
 # what an optimizer has of its own
@@ -40,10 +40,8 @@ OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "amsgrad": ("Adam", {"amsgrad": True, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-4}),
     "accumulator": ("Adagrad", {"initial_accumulator_value": 0.5}),
     "rho": ("Adadelta", {"learning_rate": 1.0, "rho": 0.5, "epsilon": 1e-3}),
-    "adafactor": (
-        "Adafactor",
-        {"beta_2_decay": -0.5, "epsilon_2": 1e-2, "clip_threshold": 0.5, "relative_step": False},
-    ),
+    "adafactor": ("Adafactor", {"beta_2_decay": -0.5, "epsilon_2": 1e-2, "clip_threshold": 0.5}),
+    "adafactor fixed": ("Adafactor", {"relative_step": False, "learning_rate": 0.5}),
     "lion": ("Lion", {"beta_1": 0.5, "beta_2": 0.8}),
     "ftrl": ("Ftrl", {"l1_regularization_strength": 0.3, "l2_regularization_strength": 0.2, "beta": 0.1}),
     "ftrl power": ("Ftrl", {"learning_rate_power": -0.3, "l2_shrinkage_regularization_strength": 0.1}),

@@ -85,6 +85,8 @@ class Ftrl(Optimizer):
         return np.full_like(values, self.initial_accumulator_value) if slot == "accumulator" else values
 
     def _numbers(self, rate: float, step: int) -> Numbers:
+        if rate == 0:
+            raise ValueError("Ftrl: it divides by its learning rate, which has become 0; end its schedule above.")
         return {
             "rate": rate,
             "power": -self.learning_rate_power,

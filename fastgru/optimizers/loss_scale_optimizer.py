@@ -101,7 +101,7 @@ class LossScaleOptimizer(Optimizer):
         return self.inner_optimizer.iterations
 
     def build(self, variables: Sequence[Weight]) -> None:
-        self.inner_optimizer.build(variables)
+        self.inner_optimizer.prepare(variables)
         super().build(variables)
 
     def _new_state(self, weights: Sequence[Weight]) -> tuple[dict[str, Array], list[OptimizerVariable]]:
@@ -121,7 +121,7 @@ class LossScaleOptimizer(Optimizer):
         self._adapt(is_finite)
 
     def update(self, parameters: Parameters) -> None:
-        self.build(parameters.weights)
+        self.prepare(parameters.weights)
         gradients = parameters.gradients
         with np.errstate(over="ignore", invalid="ignore"):
             extremes = [gradients.max(initial=0) * self.dynamic_scale, gradients.min(initial=0) * self.dynamic_scale]

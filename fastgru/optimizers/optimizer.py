@@ -277,7 +277,7 @@ class Optimizer(OptimizerStep):
 
     def update(self, parameters: Parameters) -> None:
         """One update from the gradients that a training step has left in `parameters`, which changes them in place."""
-        self.build(parameters.weights)
+        self.prepare(parameters.weights)
         self._parameters = parameters
         if type(self).apply is Optimizer.apply and type(self).apply_gradients is Optimizer.apply_gradients:
             self._step(parameters)

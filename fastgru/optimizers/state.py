@@ -69,15 +69,21 @@ class OptimizerState:
         """
         weights = list(variables)
         if self._weights is not None:
-            if self._weights != weights:
-                raise ValueError(
-                    f"Optimizer {self.name!r} was built for other weights; compile the model with a new optimizer."
-                )
+            self.prepare(weights)
             return
         sizes = [weight.value.size for weight in weights]
         self._starts = dict(zip(weights, np.cumsum([0, *sizes]).tolist(), strict=False))
         self._slots, self._slot_variables = self._new_state(weights)
         self._weights = weights  # last: an interrupted build is done again
+
+    def prepare(self, weights: Sequence[Weight]) -> None:
+        """`build` for these weights where that has not been done; a ValueError where it was done for others."""
+        if self._weights is None:
+            self.build(weights)
+        elif self._weights != list(weights):
+            raise ValueError(
+                f"Optimizer {self.name!r} was built for other weights; compile the model with a new optimizer."
+            )
 
     @property
     def slot_groups(self) -> list[tuple[str, ...]]:

@@ -138,6 +138,8 @@ class OptimizerStep(OptimizerState):
 
     def _update(self, stretch: Stretch, rate: float, numbers: Numbers) -> None:
         """Write the new weights of a stretch into its `updated`."""
+        if not self._rule:
+            self.update_step(stretch.gradients, stretch.weight, rate)  # says that it is not defined
         run(self._rule, stretch, self._arrays, numbers)
 
     def _alike(self, weight: Weight) -> Hashable:
