@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastgru.callbacks.backup_and_restore import BackupAndRestore
 from fastgru.callbacks.callback import Callback, CallbackList, History, LambdaCallback
 from fastgru.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from fastgru.callbacks.logging import CSVLogger
@@ -11,6 +12,7 @@ from fastgru.callbacks.monitors import EarlyStopping, ModelCheckpoint, Terminate
 from fastgru.moved import attributes
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

@@ -65,6 +65,8 @@ class ReduceLROnPlateau(Monitor):
         The rate does not fall below it.
     """
 
+    state_names = ("best", "cooldown_counter", "wait")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -86,6 +86,8 @@ class EarlyStopping(Monitor):
         Watch from this epoch on.
     """
 
+    state_names = ("best", "best_epoch", "best_weights", "stopped_epoch", "wait")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -162,6 +164,8 @@ class ModelCheckpoint(Monitor):
     initial_value_threshold : float, optional
         The number to improve on first.
     """
+
+    state_names = ("best", "_epoch", "_unsaved_batches")
 
     def __init__(
         self,

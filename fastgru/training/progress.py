@@ -70,6 +70,7 @@ class Lines(Progress):
     def begin(self, title: str, steps: int) -> None:
         self.title, self.steps = title, steps
         self.started = time.perf_counter()
+        self.seconds = self.rate = 0.0
 
     def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
         self.seconds = time.perf_counter() - self.started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastgru.callbacks import History
 from fastgru.data import Batches
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding, loops
+from fastgru.training.boundary import Checkpoints, Position
 from fastgru.training.compilation import Compiled
 from fastgru.training.hooks import Hooks
 from fastgru.training.progress import Progress, progress
@@ -51,6 +53,7 @@ class Trainer(Compiled):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train for a number of passes over the data.
 
@@ -85,17 +88,23 @@ class Trainer(Compiled):
         validation_steps, validation_batch_size : int, optional
         validation_freq : int or list of int
             Validate after every that many epochs, or after the listed ones (counted from 1).
+        resume : path, optional
+            A folder, made where it is absent, in which the training is saved at the end of every epoch and every 30
+            seconds. Killed and started again with the same arguments, it goes on from there, to the same weights to the
+            last bit; one that is over returns at once. See `BackupAndRestore` for how often, and for what is saved.
 
         Returns
         -------
         History
-            Its `history` maps each name to one value per epoch.
+            Its `history` maps each name to one value per epoch, those of a resumed training's other processes, too.
 
         Raises
         ------
         ValueError
             For data that do not fit the model. Nothing is changed then, but a model without weights may have got them;
-            numbers in files are looked at when their batch comes.
+            numbers in files are looked at when their batch comes. For a folder `resume` of another training.
+        KeyboardInterrupt
+            After a Ctrl-C, behind the batch at hand: what is trained and `history` stay, and are saved for `resume`.
         """
         samples, held_out = feeding.samples(self, x, y, sample_weight), None
         if validation_data is not None:
@@ -113,7 +122,30 @@ class Trainer(Compiled):
         bar = progress(verbose)
         step = self._training_step()
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": epochs, "steps": len(batches)}, with_history=True)
-        loops.train(self, step, batches, validation, range(initial_epoch, epochs), is_validated, hooks, bar)
+        position = Position(initial_epoch)
+        checkpoints = Checkpoints()
+        backup = hooks.backup(resume)
+        if backup is not None:
+            # deferred: most trainings are not saved
+            from fastgru.training.checkpoints import Folder, RunState, Saver, settings_of
+
+            folder = Folder(backup.backup_dir, backup.double_checkpoint)
+
+            settings = settings_of(
+                self,
+                {"data": samples, "validation data": held_out},
+                {
+                    "batch_size": batches.batch_size,
+                    "shuffle": shuffle,
+                    "initial_epoch": initial_epoch,
+                    "steps_per_epoch": steps_per_epoch,
+                    "validation_batch_size": None if validation is None else validation.batch_size,
+                    "validation_freq": validation_freq,
+                },
+            )
+            state = RunState(backup.backup_dir, settings, self, batches, hooks, position)
+            checkpoints = Saver(backup, folder, state)
+        loops.train(self, step, batches, validation, epochs, is_validated, hooks, bar, position, checkpoints)
         assert self.history is not None
         return self.history
 
