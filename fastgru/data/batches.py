@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,11 +66,16 @@ class Batches:
     def __len__(self) -> int:
         return self._steps or self._batches_in_a_pass
 
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return len(self)
+
     def restart(self) -> None:
         """Let the next epoch start with a new pass."""
         self._batches_left = 0
 
-    def epoch(self) -> Iterator[Batch]:
+    def epoch(self) -> Generator[Batch, None, None]:
         """The batches of one epoch: a tuple with one array (or None) for each column."""
         if self._steps is None:
             yield from self._new_pass()
