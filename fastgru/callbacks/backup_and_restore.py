@@ -19,6 +19,11 @@ class BackupAndRestore(Callback):
     whole; Keras begins the epoch anew. ``fit(resume=folder)`` is short for this callback with ``double_checkpoint=True,
     delete_checkpoint=False``.
 
+    The data must be the same again. Of arrays and of a `PyDataset` no batch is made twice (the ends of the epochs so far
+    are told to the data set once more, for its own order); what is iterated makes the batches of the pass, a generator
+    those of all passes once more, without training on them. What draws random numbers as it makes batches ahead of the
+    training draws others.
+
     A checkpoint is written by another thread to a new file, then renamed, and has checksums. It is written at the end
     of every epoch and every `save_seconds`; where epochs are so short that this would take more than about 2 % of the
     time, it is written less often. If it cannot be written, there is a warning and the training goes on.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,11 @@ class Batches:
     def __len__(self) -> int:
         return self._steps or self._batches_in_a_pass
 
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return len(self)
+
     def restart(self) -> None:
         """Let the next epoch start with a new pass."""
         self._batches_left = 0
@@ -89,7 +94,7 @@ class Batches:
             self._pass = self._new_pass(self._batches_in_a_pass - self._batches_left)
             bits.state = now
 
-    def epoch(self) -> Iterator[Batch]:
+    def epoch(self) -> Generator[Batch, None, None]:
         """The batches of one epoch: a tuple with one array (or None) for each column."""
         first, self._first = self._first, 0
         if self._steps is None and not first:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import perf_counter
 
-import numpy as np
-
 from fastgru import config, threads
-from fastgru.data import Batches
 from fastgru.layers.workspace import Call
 from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
 from fastgru.training.compilation import Compiled
+from fastgru.training.feeding import Feed
 from fastgru.training.hooks import Hook, Hooks
 from fastgru.training.interrupts import held_back
+from fastgru.training.objective import Objective
+from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
 from fastgru.training.step import Step, evaluation_step
 from fastgru.types import Array
@@ -23,8 +23,8 @@ from fastgru.types import Array
 def train(
     model: Compiled,
     step: Step,
-    batches: Batches,
-    validation: Batches | None,
+    batches: Feed,
+    validation: Feed | None,
     epochs: int,
     is_validated: Callable[[int], bool],
     hooks: Hooks,
@@ -58,7 +58,7 @@ def train(
             if not is_begun:
                 hooks.call("on_epoch_begin", epoch, None)
             is_begun = False
-            bar.begin(f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", len(batches))
+            bar.begin(f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", batches.steps)
             if position.trained is None:  # else it was killed during the validation
                 position.trained = _epoch(
                     model, batches, step, batch_hooks, bar, "stop_training", boundary.after_batch, position.batch
@@ -78,7 +78,7 @@ def train(
 
 
 def evaluate(
-    model: Compiled, batches: Batches, hooks: Hooks, bar: Progress, after_batch: Callable[[int], None] | None = None
+    model: Compiled, batches: Feed, hooks: Hooks, bar: Progress, between: Callable[[int], None] | None = None
 ) -> Logs:
     """One pass over the data without training."""
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
@@ -86,7 +86,7 @@ def evaluate(
         hooks.call("on_test_begin", None)
         batches.restart()
         step = evaluation_step(model, model._objective, call, model._n_inputs)
-        logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating", after_batch)
+        logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating", between)
         hooks.call("on_test_end", logs)
     return logs
 
@@ -109,63 +109,78 @@ def _workspace(model: Compiled, stop: str) -> Iterator[Call]:
 
 def _epoch(
     model: Compiled,
-    batches: Batches,
+    batches: Feed,
     step: Step,
     hooks: tuple[list[Hook], list[Hook]],
     bar: Progress,
     stop: str,
-    after_batch: Callable[[int], None] | None = None,
+    between: Callable[[int], None] | None = None,
     done: int = 0,
 ) -> Logs:
-    """Run a step on each batch of an epoch, of which some are `done`, until the attribute `stop` is set; the logs."""
-    objective = model._objective
-    before, after = hooks
-    with objective.run(is_begun=done > 0):
-        for batch in batches.epoch():
-            for hook in before:
-                hook(done, None)
+    """Run a step on each batch of an epoch, of which some are `done`, until the attribute `stop` is set; the logs.
+
+    The hooks are called before and after every `steps_per_execution` batches; as in Keras, what the last ones would end
+    with is their number, too, where fewer are left.
+    """
+    objective, each = model._objective, model.steps_per_execution
+    before_batch, after_batch = hooks
+    with objective.run(is_begun=done > 0), closing(batches.epoch()) as epoch:
+        for batch in epoch:
+            if done % each == 0:
+                for hook in before_batch:
+                    hook(done, None)
             step(batch)
-            if after:
-                logs = objective.results()
-                for hook in after:
-                    hook(done, logs)
             done += 1
+            if done % each == 0:
+                _call(after_batch, done - 1, objective)
             if perf_counter() >= bar.due:
                 bar.show(done, objective.count, objective.results())
-            if after_batch is not None:
-                after_batch(done)
+            if between is not None:
+                between(done)
             if getattr(model, stop):
                 break
+        if done % each:
+            _call(after_batch, done + each - done % each - 1, objective)
         logs = objective.results()
         bar.trained(done, objective.count, logs)
     return logs
 
 
-def predict(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> list[Array]:
+def _call(hooks: list[Hook], batch: int, objective: Objective) -> None:
+    if hooks:
+        logs = objective.results()
+        for hook in hooks:
+            hook(batch, logs)
+
+
+def predict(model: Compiled, batches: Feed, hooks: Hooks, bar: Progress) -> list[Array]:
     """The outputs for all batches of inputs, until the model's `stop_predicting` is set."""
     before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
-    outputs: list[Array] = []
-    stop = 0
-    with _workspace(model, "stop_predicting") as call, threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
-        bar.begin("Predict", len(batches))
+    outputs, each, done = Predictions(batches.count), model.steps_per_execution, 0
+    first = 0  # sample since the last hook
+    workspace, blas = _workspace(model, "stop_predicting"), threads.one_blas_thread(not config.multiplies_with_tiles())
+    with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
+        bar.begin("Predict", batches.steps)
         hooks.call("on_predict_begin", None)
-        for index, inputs in enumerate(batches.epoch()):
-            for hook in before_batch:
-                hook(index, None)
+        for inputs in epoch:
+            if done % each == 0:
+                for hook in before_batch:
+                    hook(done, None)
+                first = outputs.count
             predictions = model.forward(call, *inputs)
-            parts = predictions if isinstance(predictions, tuple) else (predictions,)
-            outputs = outputs or [np.empty((batches.count, *part.shape[1:]), part.dtype) for part in parts]
-            start, stop = stop, stop + len(inputs[0])
-            for output, part in zip(outputs, parts, strict=True):
-                output[start:stop] = part
+            outputs.add(predictions if isinstance(predictions, tuple) else (predictions,))
+            done += 1
             if perf_counter() >= bar.due:
-                bar.show(index + 1, stop, {})
-            for hook in after_batch:
-                hook(index, {"outputs": model.as_structure([output[start:stop] for output in outputs])})
+                bar.show(done, outputs.count, {})
+            if done % each == 0:
+                for hook in after_batch:
+                    hook(done - 1, {"outputs": model.as_structure(outputs.since(first))})
             if model.stop_predicting:
-                outputs = [output[:stop] for output in outputs]
                 break
-        bar.trained(len(batches), batches.count, {})
+        if done % each:
+            for hook in after_batch:
+                hook(done + each - done % each - 1, {"outputs": model.as_structure(outputs.since(first))})
+        bar.trained(done, outputs.count, {})
         hooks.call("on_predict_end", None)
         bar.end({})
-    return outputs
+    return outputs.since(0)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastgru import random
-from fastgru.data import Batches
 from fastgru.layers.layer import Layer
 from fastgru.training.boundary import Position
 from fastgru.training.checkpoints.folder import Checkpoint
 from fastgru.training.checkpoints.packing import packed, packed_attributes, restore_attributes, unpacked
 from fastgru.training.checkpoints.settings import DIGEST, LEARNING_RATE, layers_of
 from fastgru.training.compilation import Compiled
+from fastgru.training.feeding import Feed
 from fastgru.training.hooks import Hooks
 from fastgru.types import Array
 
@@ -32,15 +32,24 @@ class RunState:
         The folder, for errors.
     settings : dict
         Which run it is, see `settings_of`: a checkpoint of another is refused.
-    model, batches, hooks, position
+    model, hooks, position
         Of the training.
+    feeds
+        Where the batches to train on come from, and those to validate on.
     """
 
     def __init__(
-        self, where: str, settings: dict[str, Any], model: Compiled, batches: Batches, hooks: Hooks, position: Position
+        self,
+        where: str,
+        settings: dict[str, Any],
+        model: Compiled,
+        feeds: Sequence[Feed | None],
+        hooks: Hooks,
+        position: Position,
     ) -> None:
         self._where, self._settings = where, settings
-        self._model, self._batches, self._hooks, self._position = model, batches, hooks, position
+        self._is_placed = False  # whether the data are where they were
+        self._model, self._feeds, self._hooks, self._position = model, feeds, hooks, position
 
     def taken(self) -> Checkpoint:
         """The state as it is now; nothing in it changes any more."""
@@ -55,7 +64,7 @@ class RunState:
             "optimizer": packed([np.asarray(value) for _, value in model.optimizer.variables()], arrays),
             "layers": [_packed_layer(layer, arrays) for layer in layers_of(model)],
             "random": packed(_random_state(), arrays),
-            "data": packed(self._batches.position, arrays),
+            "data": [None if feed is None else packed(feed.position, arrays) for feed in self._feeds],
             "sums": list(objective.sums),
             "metrics": [packed_attributes(metric, arrays) for metric in objective.metrics],
             "callbacks": [
@@ -91,8 +100,12 @@ class RunState:
         model.optimizer.set_variables(unpacked(tree["optimizer"], arrays))
         for layer, state in zip(layers_of(model), tree["layers"], strict=True):
             restore_attributes(layer, state, arrays)
-        first = 0 if position.trained is not None else position.batch
-        self._batches.resume(unpacked(tree["data"], arrays), first)
+        if not self._is_placed:  # a stream cannot go on twice
+            firsts = (0 if position.trained is not None else position.batch), 0
+            for feed, place, first in zip(self._feeds, tree["data"], firsts, strict=True):
+                if feed is not None:
+                    feed.resume(unpacked(place, arrays), first)
+            self._is_placed = True
         _set_random_state(tree["random"], arrays)
         objective.sums = tree["sums"]
         for metric, state in zip(objective.metrics, tree["metrics"], strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from small_training import F, N, T, half, inputs, small
 
 from fastgru import atomic, callbacks, random, utils
 from fastgru.callbacks import BackupAndRestore
+from fastgru.data import PyDataset
 from fastgru.layers import GRU, LSTM, RNN, BatchNormalization, Bidirectional, Dense, Dropout, GRUCell, Input
 from fastgru.models import Functional, Sequential
 from fastgru.training.checkpoints import Folder
@@ -152,6 +154,75 @@ def test_callbacks_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "whole" / "table.csv").read_text() == (tmp_path / "parts" / "table.csv").read_text()
 
 
+class Numbered(PyDataset):
+    """Batches by number, whose rows the data set shuffles itself after every epoch."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, **options: Any) -> None:
+        super().__init__(**options)
+        self.x, self.y, self.order = x, y, np.arange(len(x))
+        self.own = np.random.default_rng(8)
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Any:
+        rows = self.order[index * 11 : (index + 1) * 11]
+        return self.x[rows], self.y[rows]
+
+    def on_epoch_end(self) -> None:
+        self.own.shuffle(self.order)
+
+
+class Iterated:
+    """Batches that are iterated anew for each pass."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.x, self.y = x, y
+
+    def __iter__(self) -> Iterator[Any]:
+        for start in range(0, N, 10):
+            yield self.x[start : start + 10], self.y[start : start + 10]
+
+
+def generated(x: np.ndarray, y: np.ndarray) -> Iterator[Any]:
+    draws = np.random.default_rng(3)
+    while True:
+        rows = draws.integers(0, N, 7)
+        yield x[rows], y[rows]
+
+
+@pytest.mark.parametrize(
+    ("make", "options"),
+    [
+        (Numbered, {}),
+        (Numbered, {"steps_per_epoch": 3, "epochs": 5}),
+        (lambda x, y: Numbered(x, y, workers=2), {}),
+        (Iterated, {}),
+        (Iterated, {"steps_per_epoch": 2, "shuffle": False}),
+        (generated, {"steps_per_epoch": 4}),
+    ],
+)
+def test_streams_go_on(tmp_path: Path, make: Any, options: dict[str, Any]) -> None:
+    def run(kill: int | None, *watchers: callbacks.Callback) -> tuple[Any, list[tuple[int, int]]]:
+        rng, killer = np.random.default_rng(5), Killer(kill)
+        stream, held_out = make(inputs(rng), half(rng)), Iterated(inputs(rng), half(rng))
+        utils.set_random_seed(9)
+        model = random_layers()
+        arguments = {"epochs": 4, "verbose": 0, "validation_data": held_out, **options}
+        with contextlib.suppress(Killed):
+            model.fit(stream, callbacks=[*watchers, killer], **arguments)
+        return model, killer.done
+
+    expected, whole = run(None)
+    done = []
+    for kill in (2, 4, 0, 5, None):
+        actual, part = run(kill, BackupAndRestore(tmp_path, save_freq=1, delete_checkpoint=False))
+        done += part
+    assert done == whole
+    assert same_weights(actual, expected)
+    assert actual.history.history == expected.history.history
+
+
 def test_a_callback_of_ones_own_names_its_state(tmp_path: Path) -> None:
     class Sums(callbacks.Callback):
         state_names = ("sums", "draws")
@@ -197,18 +268,19 @@ def test_the_callback_removes_its_checkpoints_at_the_end(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("make", "options", "named"),
     [
-        (small, {"batch_size": 12}, r"batch_size \(11 there, 12 here\)"),
+        (
+            small,
+            {"batch_size": 12},
+            r"batches of the data \('4 an epoch, of 11 samples' there, .* here\)",
+        ),
         (small, {"shuffle": "batch"}, "shuffle"),
         (small, {"validation_split": 0.5}, "data"),
         (small, {"sample_weight": np.ones(N)}, "data"),
-        (small, {"steps_per_epoch": 2}, "steps_per_epoch"),
+        (small, {"steps_per_epoch": 2}, "batches of the data"),
         (lambda: small(loss="mse"), {}, "arguments of compile"),
-        (lambda: small(optimizer={"class_name": "adam", "config": {"beta_1": 0.8}}), {}, "arguments of compile"),
-        (
-            lambda: small(optimizer={"class_name": "adam", "config": {"learning_rate": 0.5}}),
-            {},
-            r"learning_rate \(0.001",
-        ),
+        (lambda: adam(beta_1=0.8), {}, "arguments of compile"),
+        (lambda: adam(learning_rate=0.5), {}, r"learning_rate \(0.001.* there, 0.5 here\)"),
+        (lambda: small(metrics=["mae"]), {}, "names of losses and metrics"),
         (random_layers, {}, "shapes of weights"),
         (lambda: with_units(activation="relu"), {}, "layers"),
     ],
