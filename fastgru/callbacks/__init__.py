@@ -9,6 +9,7 @@ from fastgru.callbacks.callback import Callback, CallbackList, History, LambdaCa
 from fastgru.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from fastgru.callbacks.logging import CSVLogger
 from fastgru.callbacks.monitors import EarlyStopping, ModelCheckpoint, TerminateOnNaN
+from fastgru.callbacks.tensorboard import TensorBoard
 from fastgru.moved import attributes
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "LearningRateScheduler",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
 

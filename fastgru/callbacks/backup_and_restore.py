@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from fastgru.callbacks.callback import Callback
+from fastgru.callbacks.callback import Callback, Logs
 
-__all__ = ["BackupAndRestore"]
+__all__ = ["LATEST", "PREVIOUS", "BackupAndRestore"]
+
+LATEST, PREVIOUS = "latest.npz", "previous.npz"  # the checkpoints in the folder
 
 
 class BackupAndRestore(Callback):
@@ -19,10 +22,10 @@ class BackupAndRestore(Callback):
     whole; Keras begins the epoch anew. ``fit(resume=folder)`` is short for this callback with ``double_checkpoint=True,
     delete_checkpoint=False``.
 
-    The data must be the same again. Of arrays and of a `PyDataset` no batch is made twice (the ends of the epochs so far
-    are told to the data set once more, for its own order); what is iterated makes the batches of the pass, a generator
-    those of all passes once more, without training on them. What draws random numbers as it makes batches ahead of the
-    training draws others.
+    The data must be the same again. Of arrays and of a `PyDataset` no batch is made twice (its `on_epoch_end` is called
+    once more for every epoch that is over, for an order of its own); what is iterated makes the batches of the pass
+    once more, a generator those of all passes. What draws random numbers as it makes batches ahead of the training
+    draws others.
 
     A checkpoint is written by another thread to a new file, then renamed, and has checksums. It is written at the end
     of every epoch and every `save_seconds`; where epochs are so short that this would take more than about 2 % of the
@@ -72,3 +75,11 @@ class BackupAndRestore(Callback):
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
         self.save_seconds = save_seconds
+        # under Keras's names: here one file is both
+        latest, previous = Path(backup_dir) / LATEST, Path(backup_dir) / PREVIOUS
+        self._weights_path = self._training_metadata_path = str(latest)
+        self._prev_weights_path = self._prev_training_metadata_path = str(previous)
+        self._current_epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._current_epoch = epoch + 1

@@ -43,12 +43,12 @@ class Callback:
     def model(self) -> Any:
         return self._model
 
-    def get_state(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """What a training goes on from in another process."""
         return {name: getattr(self, name) for name in self.state_names}
 
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `get_state` returned there; called after `on_train_begin`."""
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `saved_state` returned there; called after `on_train_begin`."""
         for name, value in state.items():
             setattr(self, name, value)
 

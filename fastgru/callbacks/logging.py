@@ -34,14 +34,14 @@ class CSVLogger(Callback):
         self._writer: Any = None
         self._with_header = True
 
-    def get_state(self) -> dict[str, Any]:
+    def saved_state(self) -> dict[str, Any]:
         """The columns, where in the file this training begins, and what it has written there."""
         if self._file is None or self._writer is None:
             return {}
         self._file.seek(self._start)
         return {"columns": list(self._writer.fieldnames), "start": self._start, "text": self._file.read()}
 
-    def set_state(self, state: Mapping[str, Any]) -> None:
+    def restore_state(self, state: Mapping[str, Any]) -> None:
         """Write that once more, without what came behind it."""
         if self._file is not None and state:
             self._start = state["start"]

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from fastgru import atomic
+from fastgru.callbacks.backup_and_restore import LATEST, PREVIOUS
 from fastgru.types import Array
 
-__all__ = ["LATEST", "PREVIOUS", "Checkpoint", "Folder"]
+__all__ = ["Checkpoint", "Folder"]
 
-LATEST, PREVIOUS = "latest.npz", "previous.npz"
 FORM = "fastgru run 1"
 # what numpy and zipfile raise for bytes that they cannot read
 DAMAGES = (ValueError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error)

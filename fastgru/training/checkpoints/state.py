@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import random
+from fastgru.callbacks import Callback
 from fastgru.layers.layer import Layer
 from fastgru.training.boundary import Position
 from fastgru.training.checkpoints.folder import Checkpoint
@@ -49,7 +50,9 @@ class RunState:
     ) -> None:
         self._where, self._settings = where, settings
         self._is_placed = False  # whether the data are where they were
-        self._model, self._feeds, self._hooks, self._position = model, feeds, hooks, position
+        self._model, self._feeds, self._position = model, feeds, position
+        # others may have the methods that `fit` calls and no more
+        self._callbacks = [callback for callback in hooks.callbacks if isinstance(callback, Callback)]
 
     def taken(self) -> Checkpoint:
         """The state as it is now; nothing in it changes any more."""
@@ -68,7 +71,7 @@ class RunState:
             "sums": list(objective.sums),
             "metrics": [packed_attributes(metric, arrays) for metric in objective.metrics],
             "callbacks": [
-                [type(callback).__name__, packed(callback.get_state(), arrays)] for callback in self._hooks.callbacks
+                [type(callback).__name__, packed(callback.saved_state(), arrays)] for callback in self._callbacks
             ],
         }
         return tree, arrays
@@ -115,9 +118,9 @@ class RunState:
         """The same with the callbacks; one that was not there begins anew."""
         tree, arrays = checkpoint
         saved = {name: unpacked(state, arrays) for name, state in _numbered(tree["callbacks"])}
-        for name, callback in _numbered([[type(callback).__name__, callback] for callback in self._hooks.callbacks]):
+        for name, callback in _numbered([[type(callback).__name__, callback] for callback in self._callbacks]):
             if name in saved:
-                callback.set_state(saved[name])
+                callback.restore_state(saved[name])
 
 
 def _numbered(pairs: Sequence[Any]) -> Iterator[tuple[tuple[str, int], Any]]:
