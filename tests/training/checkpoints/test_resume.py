@@ -202,6 +202,7 @@ def generated(x: np.ndarray, y: np.ndarray) -> Iterator[Any]:
         (generated, {"steps_per_epoch": 4}),
     ],
 )
+@pytest.mark.filterwarnings("ignore:The data ran out")
 def test_streams_go_on(tmp_path: Path, make: Any, options: dict[str, Any]) -> None:
     def run(kill: int | None, *watchers: callbacks.Callback) -> tuple[Any, list[tuple[int, int]]]:
         rng, killer = np.random.default_rng(5), Killer(kill)
