@@ -11,4 +11,5 @@ from fastgru.callbacks.logging import CSVLogger as CSVLogger
 from fastgru.callbacks.monitors import EarlyStopping as EarlyStopping
 from fastgru.callbacks.monitors import ModelCheckpoint as ModelCheckpoint
 from fastgru.callbacks.monitors import TerminateOnNaN as TerminateOnNaN
+from fastgru.callbacks.remote_monitor import RemoteMonitor as RemoteMonitor
 from fastgru.callbacks.tensorboard import TensorBoard as TensorBoard
