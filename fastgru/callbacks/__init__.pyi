@@ -11,5 +11,6 @@ from fastgru.callbacks.logging import CSVLogger as CSVLogger
 from fastgru.callbacks.monitors import EarlyStopping as EarlyStopping
 from fastgru.callbacks.monitors import ModelCheckpoint as ModelCheckpoint
 from fastgru.callbacks.monitors import TerminateOnNaN as TerminateOnNaN
+from fastgru.callbacks.progbar import ProgbarLogger as ProgbarLogger
 from fastgru.callbacks.remote_monitor import RemoteMonitor as RemoteMonitor
 from fastgru.callbacks.tensorboard import TensorBoard as TensorBoard

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastgru.callbacks import BackupAndRestore, Callback, CallbackList, History
+from fastgru.callbacks import BackupAndRestore, Callback, CallbackList, History, ProgbarLogger
 
 Hook = Callable[..., Any]
 
@@ -37,7 +37,8 @@ class Hooks:
     """
 
     def __init__(self, model: Any, callbacks: Any, params: dict[str, Any], with_history: bool = False) -> None:
-        self.callbacks = list(_flat(callbacks))
+        # the display of the run is there already
+        self.callbacks = [one for one in _flat(callbacks) if not isinstance(one, ProgbarLogger)]
         for callback in self.callbacks:
             if isinstance(callback, type) or not hasattr(callback, "set_model"):
                 raise ValueError(f"callbacks: expected Callback objects, got {callback!r}.")

@@ -9,14 +9,11 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
+from fastgru.text import number
+
 REFRESH_SECONDS = 0.1
 LEAST_BAR = 8
 WIDEST_BAR = 30
-
-
-def number(value: float) -> str:
-    """Four digits after the point, or an exponent where they would say nothing."""
-    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
 
 
 def duration(seconds: float) -> str:
