@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 __all__ = ["number", "printable"]
 
 
@@ -12,6 +16,7 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def number(value: float) -> str:
-    """Four digits after the point, or an exponent where they would say nothing."""
+def number(value: Any) -> str:
+    """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
+    value = float(np.mean(value))
     return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"

@@ -14,3 +14,5 @@ from fastgru.callbacks.monitors import TerminateOnNaN as TerminateOnNaN
 from fastgru.callbacks.progbar import ProgbarLogger as ProgbarLogger
 from fastgru.callbacks.remote_monitor import RemoteMonitor as RemoteMonitor
 from fastgru.callbacks.tensorboard import TensorBoard as TensorBoard
+
+__all__: list[str]

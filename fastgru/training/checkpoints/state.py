@@ -69,7 +69,10 @@ class RunState:
             "random": packed(_random_state(), arrays),
             "data": [None if feed is None else packed(feed.position, arrays) for feed in self._feeds],
             "sums": list(objective.sums),
-            "metrics": [packed_attributes(metric, arrays) for metric in objective.metrics],
+            "metrics": [
+                [packed_attributes(metric, arrays), packed([variable.numpy() for variable in metric.variables], arrays)]
+                for metric in objective.metrics
+            ],
             "callbacks": [
                 [type(callback).__name__, packed(callback.saved_state(), arrays)] for callback in self._callbacks
             ],
@@ -111,8 +114,10 @@ class RunState:
             self._is_placed = True
         _set_random_state(tree["random"], arrays)
         objective.sums = tree["sums"]
-        for metric, state in zip(objective.metrics, tree["metrics"], strict=True):
+        for metric, (state, values) in zip(objective.metrics, tree["metrics"], strict=True):
             restore_attributes(metric, state, arrays)
+            for variable, value in zip(metric.variables, unpacked(values, arrays), strict=True):
+                variable.assign(value)
 
     def put_back_callbacks(self, checkpoint: Checkpoint) -> None:
         """The same with the callbacks; one that was not there begins anew."""
