@@ -36,7 +36,9 @@ def settings_of(model: Compiled, data: Mapping[str, Any], fit: Mapping[str, Any]
     return {
         "shapes of weights": [[list(weight.shape), weight.dtype] for weight in model.weights],
         "layers": _digest(_nameless(model)),
-        "names of losses and metrics": list(model._objective.names),  # those of several outputs have the layers' names
+        "names of losses and metrics": ", ".join(
+            model._objective.names
+        ),  # those of several outputs have the layers' names
         LEARNING_RATE: _plain(model.optimizer.get_config()["learning_rate"]),
         "arguments of compile": _digest(_compile_settings(model)),
         **{name: _described(value) for name, value in data.items()},

@@ -66,8 +66,10 @@ def graph() -> Functional:
 
 def watched() -> Sequential:
     model = Sequential([Input((T, F)), GRU(4), Dense(2, activation="sigmoid")])
-    by_class = metrics.F1Score(average=None)  # a number for each class
-    model.compile("adam", "binary_crossentropy", metrics=[metrics.AUC(name="auc"), by_class, metrics.Precision()])
+    by_class = metrics.F1Score(average=None, name="f1")  # a number for each class
+    model.compile(
+        "adam", "binary_crossentropy", metrics=[metrics.AUC(name="auc"), by_class, metrics.Precision(name="precision")]
+    )
     return model
 
 
