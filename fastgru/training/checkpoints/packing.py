@@ -6,21 +6,40 @@ Numbers, text, lists and dicts are what they are in JSON. The rest is a dict wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from fastgru.layers.weight import Weight, announce_reader
+from fastgru.metrics.variable import Variable
 from fastgru.types import Array
 
-__all__ = ["packed", "packed_attributes", "restore_attributes", "unpacked"]
+__all__ = ["Arrays", "packed", "packed_attributes", "restore_attributes", "unpacked"]
+
+
+class Arrays(list[Array]):
+    """The arrays of a checkpoint.
+
+    Attributes
+    ----------
+    places : dict
+        For each variable of a metric, by its id, which array it is: one may stand in several places.
+    variables : dict
+        Those that were made again, by their arrays.
+    """
+
+    def __init__(self, arrays: Iterable[Array] = ()) -> None:
+        super().__init__(arrays)
+        self.places: dict[int, int] = {}
+        self.variables: dict[int, Variable] = {}
+
 
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _SEQUENCES: dict[str, Callable[[Iterable[Any]], Any]] = {"tuple": tuple, "set": set}
 
 
-def packed(value: Any, arrays: list[Array]) -> Any:
+def packed(value: Any, arrays: Arrays) -> Any:
     """A value as JSON takes it, its arrays appended to `arrays`: copies, but for those of weights, which nobody writes.
 
     Raises
@@ -33,6 +52,10 @@ def packed(value: Any, arrays: list[Array]) -> Any:
     if isinstance(value, Weight):
         announce_reader()
         return {"weight": _appended(value.value, arrays)}
+    if isinstance(value, Variable):
+        if id(value) not in arrays.places:
+            arrays.places[id(value)] = _appended(value.numpy(), arrays)
+        return {"variable": [arrays.places[id(value)], value.name, value.path]}
     if isinstance(value, np.generic):
         return {"number": _appended(np.asarray(value), arrays)}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufcSU":
@@ -48,12 +71,12 @@ def packed(value: Any, arrays: list[Array]) -> Any:
     raise TypeError(f"{type(value).__name__} is no data.")
 
 
-def _appended(array: Array, arrays: list[Array]) -> int:
+def _appended(array: Array, arrays: Arrays) -> int:
     arrays.append(array)
     return len(arrays) - 1
 
 
-def unpacked(node: Any, arrays: Sequence[Array], current: Any = None) -> Any:
+def unpacked(node: Any, arrays: Arrays, current: Any = None) -> Any:
     """The value that `packed` took; a weight or a generator that stands in its place already is set to it.
 
     Raises
@@ -78,6 +101,13 @@ def unpacked(node: Any, arrays: Sequence[Array], current: Any = None) -> Any:
     if kind == "weight":
         current.assign(arrays[content])
         return current
+    if kind == "variable":
+        place, name, path = content
+        if isinstance(current, Variable):
+            current.assign(arrays[place])
+            return current
+        # a metric may make its variables when it sees the first batch
+        return arrays.variables.setdefault(place, Variable(arrays[place], name, path))
     if kind == "generator":
         state = unpacked(content, arrays)
         if isinstance(current, np.random.Generator):
@@ -91,7 +121,7 @@ def unpacked(node: Any, arrays: Sequence[Array], current: Any = None) -> Any:
     return _SEQUENCES[kind](unpacked(part, arrays) for part in content)
 
 
-def packed_attributes(owner: Any, arrays: list[Array]) -> dict[str, Any]:
+def packed_attributes(owner: Any, arrays: Arrays) -> dict[str, Any]:
     """Those attributes of an object that are data, packed."""
     state = {}
     for name, value in vars(owner).items():
@@ -100,10 +130,11 @@ def packed_attributes(owner: Any, arrays: list[Array]) -> dict[str, Any]:
             state[name] = packed(value, arrays)
         except TypeError:  # a function, a layer: no state, but what works on it
             del arrays[count:]
+            arrays.places = {key: place for key, place in arrays.places.items() if place < count}
     return state
 
 
-def restore_attributes(owner: Any, state: Mapping[str, Any], arrays: Sequence[Array]) -> None:
+def restore_attributes(owner: Any, state: Mapping[str, Any], arrays: Arrays) -> None:
     """Give an object the attributes that were packed."""
     for name, node in state.items():
         setattr(owner, name, unpacked(node, arrays, getattr(owner, name, None)))

@@ -14,12 +14,11 @@ from fastgru.callbacks import Callback
 from fastgru.layers.layer import Layer
 from fastgru.training.boundary import Position
 from fastgru.training.checkpoints.folder import Checkpoint
-from fastgru.training.checkpoints.packing import packed, packed_attributes, restore_attributes, unpacked
+from fastgru.training.checkpoints.packing import Arrays, packed, packed_attributes, restore_attributes, unpacked
 from fastgru.training.checkpoints.settings import DIGEST, LEARNING_RATE, layers_of
 from fastgru.training.compilation import Compiled
 from fastgru.training.feeding import Feed
 from fastgru.training.hooks import Hooks
-from fastgru.types import Array
 
 __all__ = ["RunState"]
 
@@ -56,7 +55,7 @@ class RunState:
 
     def taken(self) -> Checkpoint:
         """The state as it is now; nothing in it changes any more."""
-        arrays: list[Array] = []
+        arrays = Arrays()
         model, objective = self._model, self._model._objective
         assert model.optimizer is not None
         tree = {
@@ -81,7 +80,7 @@ class RunState:
 
     def check(self, checkpoint: Checkpoint) -> None:
         """ValueError where the checkpoint is of another run."""
-        tree, arrays = checkpoint
+        tree, arrays = checkpoint[0], Arrays(checkpoint[1])
         saved = tree["settings"]
         rate = self._settings[LEARNING_RATE]
         if isinstance(rate, float) and rate == unpacked(tree["optimizer"], arrays)[1]:
@@ -97,7 +96,7 @@ class RunState:
 
     def put_back(self, checkpoint: Checkpoint) -> None:
         """Let the training be where the checkpoint was taken."""
-        tree, arrays = checkpoint
+        tree, arrays = checkpoint[0], Arrays(checkpoint[1])
         model, objective, position = self._model, self._model._objective, self._position
         assert model.optimizer is not None
         vars(position).update(unpacked(tree["position"], arrays))
@@ -121,7 +120,7 @@ class RunState:
 
     def put_back_callbacks(self, checkpoint: Checkpoint) -> None:
         """The same with the callbacks; one that was not there begins anew."""
-        tree, arrays = checkpoint
+        tree, arrays = checkpoint[0], Arrays(checkpoint[1])
         saved = {name: unpacked(state, arrays) for name, state in _numbered(tree["callbacks"])}
         for name, callback in _numbered([[type(callback).__name__, callback] for callback in self._callbacks]):
             if name in saved:
@@ -136,7 +135,7 @@ def _numbered(pairs: Sequence[Any]) -> Iterator[tuple[tuple[str, int], Any]]:
         seen[name] += 1
 
 
-def _packed_layer(layer: Layer, arrays: list[Array]) -> dict[str, Any]:
+def _packed_layer(layer: Layer, arrays: Arrays) -> dict[str, Any]:
     """The states of a stateful layer, and the generators of one that draws with a seed of its own."""
     return {
         name: packed(value, arrays)
@@ -155,7 +154,7 @@ def _random_state() -> dict[str, Any]:
     }
 
 
-def _set_random_state(node: Any, arrays: Sequence[Array]) -> None:
+def _set_random_state(node: Any, arrays: Arrays) -> None:
     state = unpacked(node, arrays, {"fastgru": random.stream()})
     np.random.set_state(state["numpy"])  # noqa: NPY002
     version, internal, gauss = state["python"]
