@@ -136,13 +136,13 @@ class Compiled(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics that `compile` asked for, known once the model has seen data."""
-        return self._objective.metrics
+        """As in Keras 3 the mean of the loss, the metrics of `compile` as one, and the losses of several outputs."""
+        return self._objective.reported
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of the numbers that `evaluate` returns, in its order (Keras 3 has "compile_metrics" after the loss)."""
-        return self._objective.names
+        """The names of `metrics`; those of the numbers of `evaluate` are the keys of ``evaluate(return_dict=True)``."""
+        return [metric.name for metric in self.metrics]
 
     def reset_metrics(self) -> None:
         """Forget what loss and metrics have seen."""
