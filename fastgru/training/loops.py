@@ -163,10 +163,8 @@ def predict(model: Compiled, batches: Feed, hooks: Hooks, bar: Progress) -> list
     before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
     outputs, each, done = Predictions(batches.count), model.steps_per_execution, 0
     first = 0  # sample since the last hook
-    workspace, blas = (
-        _workspace(model, "stop_predicting", hooks, "on_predict_begin"),
-        threads.one_blas_thread(not config.multiplies_with_tiles()),
-    )
+    workspace = _workspace(model, "stop_predicting", hooks, "on_predict_begin")
+    blas = threads.one_blas_thread(not config.multiplies_with_tiles())
     with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
         bar.begin("Predict", batches.steps)
         for inputs in epoch:

@@ -38,7 +38,7 @@ def test_a_checkpoint_behind_it_saves_the_means(tmp_path: Any, rng: np.random.Ge
     model = small(optimizer=LossScaleOptimizer(SGD(0.5, use_ema=True)))
     saves = ModelCheckpoint(tmp_path / "{epoch}.keras")
     model.fit(x, y, epochs=2, verbose=0, callbacks=[SwapEMAWeights(swap_on_epoch=True), saves])
-    saved = fastgru.load_model(tmp_path / "2.keras")
+    saved = fastgru.models.load_model(tmp_path / "2.keras")
     for one, other in zip(saved.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
