@@ -12,13 +12,13 @@ from fastgru import registry
 from fastgru.layers.layer import Layer
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
-from fastgru.training.trainer import Trainer
+from fastgru.training.generator_methods import GeneratorTrainer
 from fastgru.types import Array
 
 Path = str | PathLike[str]
 
 
-class Model(Trainer):
+class Model(GeneratorTrainer):
     """Base of all models; ``Model(inputs, outputs)`` makes a `Functional`.
 
     A subclass has `layers`, `output_shapes`, `input_shape`, and the forward and backward pass of a layer, in which it
