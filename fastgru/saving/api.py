@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import fastgru
 from fastgru import atomic
 from fastgru.models.model import Model
+from fastgru.object_registration import CustomObjectScope
 from fastgru.saving import legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
@@ -64,7 +65,7 @@ def load_model(
         The file cannot be read; the message names it, the place in it and the reason. Where the outputs need a layer
         that fastgru does not know, or code, it also names the layers at which one can stop.
     """
-    with sniff.stored_model(filepath) as stored, reading(str(filepath)):
+    with sniff.stored_model(filepath) as stored, reading(str(filepath)), CustomObjectScope(custom_objects):
         if stored.config is None:
             raise ModelFileError(
                 f"{filepath}: holds weights without a model; build the model and call its load_weights with this file."
@@ -242,7 +243,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """
     file = "model_from_json"
     config = json_text.parsed(json_string, file, "") or {}
-    with reading(file):
+    with reading(file), CustomObjectScope(custom_objects):
         keras_version = config.get("keras_version")
         version = json_text.version(keras_version) if keras_version else version_of_words(config)
         report = Report()

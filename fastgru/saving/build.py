@@ -16,6 +16,7 @@ from fastgru.models.functional import Functional
 from fastgru.models.graph_config import Reference
 from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
+from fastgru.object_registration import custom_function, custom_object, custom_objects_in_force
 from fastgru.registry import OPERATIONS
 from fastgru.saving import subgraph
 from fastgru.saving.forms import described, is_model
@@ -26,21 +27,6 @@ from fastgru.saving.stored import Config, Entry, StoredModel
 
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
 INNER = ("layer", "backward_layer", "forward_layer", "cell")
-
-
-def register(name: str, layer: Any) -> None:
-    """Make a class (or a function) known to all loading under the name that stands in files.
-
-    Parameters
-    ----------
-    name : str
-        For instance ``"SelfAttention"``; the package before a ``>`` can be left out.
-    layer : type or callable
-        A subclass of `fastgru.Layer`, or a function such as an activation.
-    """
-    if not isinstance(name, str) or not callable(layer):
-        raise ValueError(f"register: expected a name and a class or a function, got {name!r} and {layer!r}.")
-    registry.registrations[name] = layer
 
 
 class Builder:
@@ -65,7 +51,7 @@ class Builder:
 
     def __init__(self, file: str, custom_objects: Mapping[str, Any] | None, report: Report) -> None:
         self.file = file
-        self.custom_objects = {**registry.registrations, **(custom_objects or {})}
+        self.custom_objects = custom_objects_in_force(custom_objects)
         self.report = report
         self.unknown: list[str] = []
         self.entries: dict[int, list[Entry]] = {}
@@ -171,7 +157,7 @@ class Builder:
     # --- what is known ------------------------------------------------------------------------------------------------
 
     def _class(self, form: Config) -> Any:
-        custom = registry.custom_object(form, self.custom_objects)
+        custom = custom_object(form, self.custom_objects)
         return registry.lookup("keras.layers", form["class_name"]) if custom is None else custom
 
     def unknown_in(self, form: Config) -> str | None:
@@ -181,7 +167,7 @@ class Builder:
             return next((bad for inner in config["layers"] if (bad := self.unknown_in(inner))), None)
         if _is_operation(form):
             return None
-        if registry.custom_object(form, self.custom_objects) is None:
+        if custom_object(form, self.custom_objects) is None:
             try:
                 registry.lookup("keras.layers", class_name)
             except ValueError:
@@ -196,7 +182,7 @@ class Builder:
         if isinstance(value, dict) and value.get("class_name") == "__lambda__":
             return "Lambda"
         name = value.get("config") if isinstance(value, dict) and value.get("class_name") == "function" else value
-        if not isinstance(name, str) or name.rsplit(">", 1)[-1] in self.custom_objects or name in self.custom_objects:
+        if not isinstance(name, str) or custom_function(name, self.custom_objects) is not None:
             return None
         try:
             activations.get(name)
@@ -256,10 +242,10 @@ class Builder:
         if value.get("class_name") == "__lambda__":
             raise ValueError("holds the code of a Python lambda, and code from a file is never run")
         if value.get("class_name") == "function":
-            value = value["config"]
-            return self.custom_objects.get(value, value)
+            name = value["config"]
+            return custom_function(name, self.custom_objects) or name
         named = isinstance(value.get("class_name"), str)
-        custom = registry.custom_object(value, self.custom_objects) if named else None
+        custom = custom_object(value, self.custom_objects) if named else None
         if custom is None:
             return {key: entry if key == "name" else self._custom(entry) for key, entry in value.items()}
         return custom.from_config(value.get("config") or {}) if hasattr(custom, "from_config") else custom
