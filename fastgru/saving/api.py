@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastgru
-from fastgru import atomic
+from fastgru import activations, atomic
 from fastgru.models.model import Model
 from fastgru.object_registration import CustomObjectScope
 from fastgru.saving import legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
+from fastgru.saving.legacy.weights import activated
 from fastgru.saving.legacy.words import version_of_words
 from fastgru.saving.matching import Matching
 from fastgru.saving.report import ModelFileError, Report, notice, reading
@@ -140,6 +141,12 @@ def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by
         matching.assign(matched)
         if state is not None:
             model.optimizer.set_variables(state)
+    names = ", ".join(layer.name for layer, _, _ in activated(model, activations.hard_sigmoid))
+    if stored.version < KERAS_3 and names:
+        notice(
+            f"{filepath}: was written by a Keras whose hard_sigmoid is clip(0.2 x + 0.5, 0, 1), and the layers {names} "
+            "have Keras 3's, clip(x / 6 + 0.5, 0, 1), and give other numbers; build them with 'hard_sigmoid_old'."
+        )
 
 
 def save_model(

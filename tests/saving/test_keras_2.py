@@ -6,6 +6,7 @@ of today is written in the words and the layout of that time, and has to come ba
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from old_models import RNG, assert_predicts, golden, keras_2_gru, old_input, old
 from paths import FILES
 
 from fastgru.layers import GRU, BatchNormalization, Bidirectional, Conv1D, Dense, Input
-from fastgru.models import Sequential, load_model
+from fastgru.models import Model, Sequential, load_model, model_from_json
 
 
 @pytest.mark.parametrize("ending", [".h5", ".keras"])
-@pytest.mark.parametrize("name", ["old_graph", "old_words", "old_row"])
+@pytest.mark.parametrize("name", ["old_graph", "old_words", "old_row", "old_turned", "old_time_first", "old_frozen"])
+@pytest.mark.filterwarnings("ignore:.*the state of the optimizer")  # of the file with a frozen layer, also in Keras
 def test_a_golden_model_predicts_as_in_keras_2(name: str, ending: str) -> None:
     assert_predicts(load_model(FILES / f"{name}{ending}"), *golden(name))
 
@@ -31,6 +33,37 @@ def test_golden_weights_fit_by_order(name: str) -> None:
     model.set_weights([np.zeros(weight.shape) for weight in model.weights])
     model.load_weights(FILES / f"{name}_weights.h5")
     assert_predicts(model, *golden(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "decision"),
+    [
+        ("old_turned", "The copy of a layer that goes backwards goes forwards, as up to Keras 2: layers both, last."),
+        ("old_time_first", "time_major=True is computed between two permutes: layers first, both, last."),
+        ("old_frozen", "The directions are read by the names of the arrays, which Keras takes in order: layer both."),
+    ],
+)
+def test_what_only_keras_2_did_stands_in_the_report(name: str, decision: str) -> None:
+    assert decision in load_model(FILES / f"{name}.h5", compile=False).load_report
+
+
+def test_steps_along_the_first_axis_are_cut_into_the_batches_that_were_asked_for() -> None:
+    whole = load_model(FILES / "old_time_first.h5", compile=False)
+    model = Model(whole.inputs, whole.outputs[0])
+    x = RNG.normal(size=(40, 2, 3)).astype("float32")
+    expected = np.concatenate([model(x[:20]), model(x[20:])])
+    np.testing.assert_array_equal(model.predict(x, batch_size=20, verbose=0), expected)
+
+
+def test_weights_of_a_hard_sigmoid_of_keras_2_say_so_in_a_model_of_keras_3() -> None:
+    stored = load_model(FILES / "old_words.h5", compile=False)
+    config = json.dumps(stored.to_json()).replace("hard_sigmoid_old", "hard_sigmoid")
+    model = model_from_json(json.loads(config))
+    with pytest.warns(UserWarning, match=r"the layers dense.* have Keras 3's, .*; build them with 'hard_sigmoid_old'"):
+        model.load_weights(FILES / "old_words_weights.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model_from_json(stored.to_json()).load_weights(FILES / "old_words_weights.h5")
 
 
 @pytest.mark.parametrize(("name", "slope"), [("old_graph", "new optimizer"), ("old_row", "legacy optimizer")])
