@@ -9,19 +9,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 
-from fastgru.models.graph_config import Reference, input_form, references
+from fastgru.models.graph_config import Reference, input_form, is_tensor, leaves, references
 from fastgru.naming import suggestion
 from fastgru.saving.forms import as_graph, is_input, renamed
 from fastgru.saving.stored import Config
 
 Node = tuple[str, int]
+ShapeOf = Callable[[Reference, Config], Sequence[int | None]]
 
 
 def part(
     spec: Config,
     outputs: Sequence[str] | None,
     inputs: Sequence[str] | None,
-    shape_of: Callable[[Reference], Sequence[int | None]],
+    shape_of: ShapeOf,
 ) -> Config:
     """The config of the layers between `inputs` and `outputs`, the layers by their names.
 
@@ -32,7 +33,8 @@ def part(
     outputs, inputs : sequence of str, optional
         The model's own where absent.
     shape_of : callable
-        The shape of what a reference refers to, asked for where the part begins at a layer that is no input.
+        The shape of what a reference refers to, asked for where the part begins at a layer that is no input, whose form
+        is the second argument, and the file does not say it.
     """
     if outputs is None and inputs is None:
         return spec
@@ -154,7 +156,7 @@ class _Graph:
             raise ValueError(f"there is no layer {name!r} to stop at; {suggestion(name, self.layers)}")
         return [end for end in self.ends if end[0] == name] or [[name, 0, 0]]
 
-    def begin_at(self, name: str, shape_of: Callable[[Reference], Sequence[int | None]]) -> str:
+    def begin_at(self, name: str, shape_of: ShapeOf) -> str:
         """Cut the graph before a layer; the name of the input there."""
         if name not in self.layers:
             raise ValueError(f"there is no layer {name!r} to start from; {suggestion(name, self.layers)}")
@@ -165,7 +167,9 @@ class _Graph:
         if len(inputs) != 1 or len(form["inbound_nodes"]) != 1:
             raise ValueError(f"cannot start from layer {name!r}, which has {len(inputs)} inputs, not one")
         input_name = f"{name}_input"
-        self.layers[input_name] = input_form(input_name, list(shape_of(inputs[0])))
+        (tensor,) = leaves(form["inbound_nodes"][0], is_tensor)
+        shape = tensor["config"].get("shape") or shape_of(inputs[0], form)
+        self.layers[input_name] = input_form(input_name, list(shape))
         node = renamed(form["inbound_nodes"][0], lambda reference: [input_name, 0, 0])
         self.layers[name] = {**form, "inbound_nodes": [node]}
         return input_name

@@ -16,7 +16,7 @@ import pytest
 from old_models import RNG, assert_predicts, golden, keras_2_gru, old_input, old_layer, old_model, randomized, written
 from paths import FILES
 
-from fastgru.layers import GRU, BatchNormalization, Bidirectional, Conv1D, Dense, Input
+from fastgru.layers import GRU, BatchNormalization, Bidirectional, Conv1D, Dense, Dropout, Input
 from fastgru.models import Model, Sequential, load_model, model_from_json
 
 
@@ -155,6 +155,33 @@ def test_pruning_is_taken_off(tmp_path: Path) -> None:
     path = written(tmp_path / "m.h5", config, groups, keras_version="2.9.0", backend="tensorflow")
     x = RNG.normal(size=(3, 6, 3)).astype("float32")
     assert_predicts(load_model(path), [x], [model.predict(x, verbose=0)])
+
+
+def test_layers_that_pruning_gave_a_counter_alone_open(tmp_path: Path) -> None:
+    model = randomized(Sequential([Input((6, 3)), GRU(4, name="p"), Dropout(0.5, name="d"), Dense(1, name="dense")]))
+    inner = {"p": keras_2_gru("gru", 4, recurrent_activation="sigmoid", reset_after=True, activation="tanh"),
+             "d": {"name": "dropout", "rate": 0.5}, "dense": {"name": "inner", "units": 1}}  # fmt: skip
+    layers = [
+        {"class_name": "PruneLowMagnitude", "config": {
+            "name": layer.name, "layer": {"class_name": type(layer).__name__, "config": inner[layer.name]}}}
+        for layer in model.layers
+    ]  # fmt: skip
+    layers[0]["config"]["batch_input_shape"] = [None, 6, 3]
+    groups = {
+        layer.name: [
+            *((f"{layer.name}/{index}:0", value) for index, value in enumerate(layer.get_weights())),
+            (f"{layer.name}/pruning_step:0", np.zeros((), "int64")),
+        ]
+        for layer in model.layers
+    }
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
+    path = written(tmp_path / "m.h5", config, groups, keras_version="2.9.0", backend="tensorflow")
+    x = RNG.normal(size=(3, 6, 3)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    assert_predicts(load_model(path), [x], [expected])
+    model.set_weights([np.zeros(weight.shape) for weight in model.weights])
+    model.load_weights(path)
+    assert_predicts(model, [x], [expected])
 
 
 def test_theano_flips_kernels_in_keras_2_too(tmp_path: Path) -> None:
