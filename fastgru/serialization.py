@@ -121,6 +121,8 @@ def _function(form: Mapping[str, Any]) -> Any:
     custom = custom_function(name, custom_objects_in_force())
     if custom is not None:
         return custom
+    if name == "<lambda>":
+        return _code(form)
     module = form.get("module")
     for room in _ROOMS_OF_FUNCTIONS:
         if module not in (None, "builtins", f"keras.{room}"):

@@ -208,8 +208,3 @@ class Model(Trainer):
             For `json.dumps`.
         """
         return json.dumps(self.serialized(), **kwargs)
-
-
-def clone_model(model: Model) -> Any:
-    """A model of the same layers with new weights, not compiled."""
-    return registry.deserialize_layer(model.serialized())

@@ -102,7 +102,8 @@ class Builder:
             if class_name == "Sequential":
                 model = self._sequential(config)
             else:
-                model = Functional.from_config(config, self.custom_objects, make_layer=self._make)
+                ends = config.get("structure") or {}
+                model = Functional.from_config({**config, **ends}, self.custom_objects, make_layer=self._make)
             built = {layer.name: layer for layer in model.layers}
             stored = spec.get("stored_layers") or []
             self.entries[id(model)] = [(snake_case(name), inside, built.get(layer)) for name, layer, inside in stored]

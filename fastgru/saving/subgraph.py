@@ -200,6 +200,7 @@ class _Graph:
             inputs = [name for name in starts if name in inputs]
         outputs = [renumbered(end) for end in ends]
         return {
+            "structure": None,
             "layers": layers,
             "input_layers": [[name, 0, 0] for name in inputs],
             "output_layers": [[name, node + self._node_offset(name), tensor] for name, node, tensor in outputs],

@@ -24,6 +24,7 @@ from fastgru.saving.legacy.words import (
 from fastgru.saving.report import Report
 from fastgru.saving.stored import KERAS_3, Config, Version
 
+ENDS = ("input_layers", "output_layers")
 ZERO_UNTIL_USED = "zero_until_used"  # an option that no Keras writes
 
 
@@ -46,7 +47,8 @@ def modern(spec: Any, version: Version, tensorflow: bool, report: Report) -> Con
     -------
     dict
         Each model in it has ``stored_layers`` besides: for every layer its class in the file, its name, and the
-        attribute under which the file has it in a wrapper that was taken off.
+        attribute under which the file has it in a wrapper that was taken off. Its ends are lists of references; where
+        the file has them by name, these stand in the config's ``structure``.
     """
     return _Translation(version, tensorflow, report).layer(spec)
 
@@ -295,7 +297,9 @@ class _Translation:
             for form in layers
         ]
         options = {key: value for key, value in config.items() if key in ("trainable", "name")}
-        ends = {key: graph.ends(config.get(key), key) for key in ("input_layers", "output_layers")}
+        ends = {key: graph.ends(config.get(key), key) for key in ENDS}
+        if not self.old and any(isinstance(config[key], dict) for key in ENDS):
+            options["structure"] = {key: config[key] for key in ENDS}
         return {"class_name": "Functional", "config": {"name": None, **options, "layers": layers, **ends}}
 
 
