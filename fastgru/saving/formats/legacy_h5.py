@@ -142,6 +142,8 @@ def legacy_training(training: Mapping[str, Any]) -> Config:
 def _legacy_function(spec: Any) -> Any:
     if isinstance(spec, (list, tuple)):
         return [_legacy_function(entry) for entry in spec]
+    if isinstance(spec, Mapping) and spec.get("class_name") == "function":
+        return spec["config"]
     if isinstance(spec, Mapping) and "class_name" in spec:
         return {"class_name": spec["class_name"], "config": spec["config"]}
     return spec
