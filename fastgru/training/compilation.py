@@ -124,7 +124,7 @@ class Compiled(Layer):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras 3's ``compile_config``: what `compile` was called with; None before."""
-        return registry.serialize_nested(self._compile_config) if self.compiled else None
+        return registry.serialize(self._compile_config) if self.compiled else None
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
