@@ -117,7 +117,10 @@ NAMES: dict[str, dict[str, str]] = {
         "Tile": "fastgru.ops.shapes",
         "Transpose": "fastgru.ops.shapes",
     },
-    "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
+    "fastgru.layers.preprocessing": {
+        "Affine": "fastgru.layers.preprocessing.affine",
+        "UnitNormalization": "fastgru.layers.normalization.unit_normalization",
+    },
 }
 
 
