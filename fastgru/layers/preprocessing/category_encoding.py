@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru import checks
+from fastgru.layers.options import LayerOptions
 from fastgru.layers.preprocessing.token_layer import TokenLayer, encoded
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["CategoryEncoding"]
 
@@ -32,7 +36,11 @@ class CategoryEncoding(TokenLayer):
     """
 
     def __init__(
-        self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
+        self,
+        num_tokens: int | None = None,
+        output_mode: str = "multi_hot",
+        sparse: bool = False,
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         where = self._where
@@ -77,9 +85,10 @@ class CategoryEncoding(TokenLayer):
         return (*shape[:-1], self.num_tokens)
 
     def forward(self, call: Call, *inputs: Array) -> Array:
-        numbers = inputs[0].astype(np.int64)
-        weights = inputs[1] if len(inputs) > 1 else None
-        return encoded(numbers, self.output_mode, self.num_tokens, self.dtype, weights)
+        return self._encode(*inputs)
+
+    def _encode(self, numbers: Array, count_weights: Array | None = None) -> Array:
+        return encoded(numbers.astype(np.int64), self.output_mode, self.num_tokens, self.dtype, count_weights)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_tokens": self.num_tokens, "output_mode": self.output_mode}

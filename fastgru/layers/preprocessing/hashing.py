@@ -56,12 +56,21 @@ class Hashing(TokenLayer):
         is_int = output_mode == "int"
         super().__init__(dtype=None if is_int else dtype, **kwargs)
         where = self._where
-        checks.not_supported(where, sparse=sparse)
-        self.output_mode = checks.choice(output_mode, OUTPUT_MODES, where, "output_mode")
+        if sparse:
+            raise ValueError(
+                f"{where}: `sparse` may only be true if `output_mode` is one of {OUTPUT_MODES[1:]}, and is not "
+                "supported by fastgru then."
+            )
+        if output_mode not in OUTPUT_MODES:
+            raise ValueError(
+                f"{where}: Invalid value for argument `output_mode`. Expected one of {OUTPUT_MODES}, "
+                f"got {output_mode!r}."
+            )
+        self.output_mode = output_mode
         self._output_dtype = (name or "int64") if is_int else self.dtype
         if is_int and self._output_dtype not in INTEGERS:
             raise ValueError(
-                f"{where}: When `output_mode='int'`, `dtype` should be an integer type, 'int32' or 'int64', "
+                f'{where}: When `output_mode="int"`, `dtype` should be an integer type, "int32" or "int64", '
                 f"got {name!r}."
             )
         if not isinstance(num_bins, (int, np.integer)) or num_bins <= 0:

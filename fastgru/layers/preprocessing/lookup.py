@@ -422,16 +422,16 @@ class Lookup(TokenLayer):
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         return serialize(self, {})
 
-    def files(self) -> dict[str, bytes]:
+    def stored_files(self) -> dict[str, bytes]:
         if self.input_vocabulary is not None:
             return {}  # it stands in the config
         return {VOCABULARY_FILE: "\n".join(map(str, self.get_vocabulary())).encode()}
 
-    def arrays(self) -> dict[str, Array]:
+    def stored_arrays(self) -> dict[str, Array]:
         return {} if self.idf_weights is None else {"idf_weights": self.idf_weights}
 
     def restore(self, files: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:
-        weights = arrays.get("idf_weights", self.idf_weights)
+        weights = arrays.get("idf_weights", self.idf_weights) if self.output_mode == "tf_idf" else None
         keys = self._vocabulary
         if VOCABULARY_FILE in files and self.input_vocabulary is None:
             tokens, specials = self._listed(files[VOCABULARY_FILE]), self._special_tokens
@@ -441,4 +441,7 @@ class Lookup(TokenLayer):
                 raise ValueError(f"{self._where}: {VOCABULARY_FILE} does not begin with {specials}.")
             keys = [self._key(token) for token in tokens[len(specials) :]]
             self._check_keys(keys)
+        depth = self.max_tokens if self.pad_to_max_tokens else len(self._special_tokens) + len(keys)
+        if weights is not None and weights.shape != (depth,) and keys:
+            raise ValueError(f"{self._where}: expected idf_weights of shape {(depth,)}, got {weights.shape}.")
         self._take(keys, None if weights is None else np.asarray(weights, self.dtype))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["Rescaling"]
 
 
+def _as_config(numbers: Any) -> Any:
+    return numbers.tolist() if isinstance(numbers, (np.ndarray, np.generic)) else numbers
+
+
 @registered("keras.layers")
 class Rescaling(Affine):
     """``x * scale + offset``.
@@ -29,8 +33,8 @@ class Rescaling(Affine):
         One number, or one for each feature.
     """
 
-    scale: npt.ArrayLike = options.option()
-    offset: npt.ArrayLike = options.option()
+    scale: npt.ArrayLike = options.option(serialize=_as_config)
+    offset: npt.ArrayLike = options.option(serialize=_as_config)
 
     def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)

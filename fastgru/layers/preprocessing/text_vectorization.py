@@ -49,6 +49,8 @@ class TextVectorization(TokenLayer):
         As of `StringLookup`.
     ragged, sparse
         In Keras's signature; not supported.
+    vocabulary_size, has_input_vocabulary
+        What a config says of a vocabulary that stands elsewhere.
     """
 
     takes_text = True
@@ -68,9 +70,10 @@ class TextVectorization(TokenLayer):
         ragged: bool = False,
         encoding: str = "utf-8",
         name: str | None = None,
+        vocabulary_size: int | None = None,
+        has_input_vocabulary: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        of_lookup = {key: kwargs.pop(key) for key in ("has_input_vocabulary", "vocabulary_size") if key in kwargs}
         super().__init__(name=name, **kwargs)
         where = self._where
         checks.not_supported(where, ragged=ragged)
@@ -85,7 +88,8 @@ class TextVectorization(TokenLayer):
         self.lookup = StringLookup(
             max_tokens=max_tokens, vocabulary=vocabulary, idf_weights=idf_weights, mask_token="",
             pad_to_max_tokens=pad_to_max_tokens, output_mode=output_mode, sparse=sparse, encoding=encoding,
-            dtype=self.dtype, **of_lookup,
+            vocabulary_size=vocabulary_size,
+            has_input_vocabulary=has_input_vocabulary, dtype=self.dtype,
         )  # fmt: skip
         self.output_mode = self.lookup.output_mode
         if output_sequence_length is not None:
@@ -256,12 +260,12 @@ class TextVectorization(TokenLayer):
         ngrams = config.get("ngrams")
         return cls(**{**config, **functions, "ngrams": tuple(ngrams) if isinstance(ngrams, list) else ngrams})
 
-    def files(self) -> dict[str, bytes]:
-        inner = self.lookup.files()
+    def stored_files(self) -> dict[str, bytes]:
+        inner = self.lookup.stored_files()
         return {**{f"{INNER}/{name}": content for name, content in inner.items()}, **inner}
 
-    def arrays(self) -> dict[str, Array]:
-        inner = self.lookup.arrays()
+    def stored_arrays(self) -> dict[str, Array]:
+        inner = self.lookup.stored_arrays()
         return {**{f"{INNER}/{name}": array for name, array in inner.items()}, **inner}
 
     def restore(self, files: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:

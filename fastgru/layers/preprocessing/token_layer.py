@@ -37,16 +37,16 @@ class TokenLayer(Layer):
 
     # --- what a file keeps beside the config ----------------------------------------------------------
 
-    def files(self) -> dict[str, bytes]:
+    def stored_files(self) -> dict[str, bytes]:
         """The files that Keras keeps of the layer, by their names."""
         return {}
 
-    def arrays(self) -> dict[str, Array]:
+    def stored_arrays(self) -> dict[str, Array]:
         """The arrays that Keras keeps of the layer and that are no weights, by their names."""
         return {}
 
     def restore(self, files: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:
-        """Take what `files` and `arrays` gave."""
+        """Take what `stored_files` and `stored_arrays` gave."""
 
 
 def batches(data: Any, steps: int | None, single_list: bool = True) -> Iterator[Any]:
