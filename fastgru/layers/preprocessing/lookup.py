@@ -435,8 +435,7 @@ class Lookup(TokenLayer):
         keys = self._vocabulary
         if VOCABULARY_FILE in files and self.input_vocabulary is None:
             tokens, specials = self._listed(files[VOCABULARY_FILE]), self._special_tokens
-            # an empty token at the end of the file has left no line
-            tokens += specials[len(tokens) :]
+            tokens += [token for token in specials[len(tokens) :] if token == ""]  # which has left no line
             if tokens[: len(specials)] != specials:
                 raise ValueError(f"{self._where}: {VOCABULARY_FILE} does not begin with {specials}.")
             keys = [self._key(token) for token in tokens[len(specials) :]]
