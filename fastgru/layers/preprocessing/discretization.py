@@ -37,6 +37,8 @@ class Discretization(TokenLayer):
         In Keras's signature; not supported.
     """
 
+    takes_tokens = False
+
     def __init__(
         self,
         bin_boundaries: Sequence[float] | None = None,
