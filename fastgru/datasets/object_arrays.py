@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.saving.formats import zip_archive
 from fastgru.types import Array
 
 __all__ = ["arrays"]
@@ -67,6 +66,8 @@ def arrays(file: Path, *names: str) -> list[Array]:
     ValueError
         The file is damaged, lacks one of the arrays, or holds other objects than lists of whole numbers.
     """
+    from fastgru.saving.formats import zip_archive  # with all that opening models needs
+
     try:
         with zip_archive.opened(file) as archive:
             return [_array(zip_archive.content(archive, archive.getinfo(f"{name}.npy"))) for name in names]
