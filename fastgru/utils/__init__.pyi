@@ -3,6 +3,9 @@
 from fastgru.utils.files import get_file as get_file
 from fastgru.utils.numerical import normalize as normalize
 from fastgru.utils.numerical import to_categorical as to_categorical
+from fastgru.utils.plotting import model_to_dot as model_to_dot
+from fastgru.utils.plotting import plot_model as plot_model
+from fastgru.utils.progbar import Progbar as Progbar
 from fastgru.utils.sequences import pad_sequences as pad_sequences
 from fastgru.utils.session import clear_session as clear_session
 from fastgru.utils.session import set_random_seed as set_random_seed
