@@ -71,17 +71,8 @@ def get_file(
         raise ValueError('get_file: Please specify the "origin" argument, the URL of the file to download.')
     if md5_hash is not None and file_hash is None:
         file_hash, hash_algorithm = md5_hash, "md5"
-    algorithm = choice(hash_algorithm, ALGORITHMS, "get_file", "hash_algorithm")
-    if algorithm == "auto":
-        algorithm = "sha256" if file_hash is not None and len(file_hash) == SHA256_DIGITS else "md5"
-    name = os.fspath(fname) if fname else Path(urllib.parse.urlsplit(origin).path).name
-    if not name:
-        raise ValueError(f"get_file: Can't parse the file name from the origin provided: {origin!r}; give `fname`.")
-    if Path(name).name != name:
-        raise ValueError(
-            "get_file: Paths are no longer accepted as the `fname` argument, use `cache_dir` and `cache_subdir` "
-            f"for the folder, got {name!r}."
-        )
+    algorithm = _algorithm(hash_algorithm, file_hash)
+    name = _name(fname, origin)
     folder = Path(downloads.cache_folder() if cache_dir is None else cache_dir).expanduser() / cache_subdir
     is_archive = extract or untar
     target = folder / (f"{name}_archive" if is_archive and (not fname or "." not in name) else name)
@@ -96,6 +87,24 @@ def get_file(
     if is_new or not unpacked.is_dir():
         _extract(file, unpacked, "tar" if untar else archive_format)
     return str(unpacked)
+
+
+def _algorithm(algorithm: str, file_hash: str | None) -> str:
+    if choice(algorithm, ALGORITHMS, "get_file", "hash_algorithm") != "auto":
+        return algorithm
+    return "sha256" if file_hash is not None and len(file_hash) == SHA256_DIGITS else "md5"
+
+
+def _name(fname: str | os.PathLike[str] | None, origin: str) -> str:
+    name = os.fspath(fname) if fname else Path(urllib.parse.urlsplit(origin).path).name
+    if not name:
+        raise ValueError(f"get_file: Can't parse the file name from the origin provided: {origin!r}; give `fname`.")
+    if Path(name).name != name:
+        raise ValueError(
+            "get_file: Paths are no longer accepted as the `fname` argument, use `cache_dir` and `cache_subdir` "
+            f"for the folder, got {name!r}."
+        )
+    return name
 
 
 def _at_hand(target: Path, name: str, file_hash: str | None, algorithm: str) -> Path | None:

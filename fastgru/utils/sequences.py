@@ -45,22 +45,7 @@ def pad_sequences(
     ValueError
         What is to be padded is no list of sequences, or these are of different inner shapes.
     """
-    if not hasattr(sequences, "__len__"):
-        raise ValueError(f"pad_sequences: `sequences` must be iterable, a list of lists, got {sequences!r}.")
-    for name, side in (("Truncating", truncating), ("Padding", padding)):
-        if side not in ("pre", "post"):
-            raise ValueError(f'pad_sequences: {name} type "{side}" not understood; it is "pre" or "post".')
-    for sequence in sequences:
-        if not hasattr(sequence, "__len__"):
-            raise ValueError(
-                "pad_sequences: `sequences` must be a list of iterables. Found non-iterable: "
-                f"{sequence}; a single sequence goes in as [sequence]."
-            )
-    if isinstance(value, str) and np.dtype(dtype).kind not in "OUS":
-        raise ValueError(
-            f"pad_sequences: `dtype` {dtype} is not compatible with `value`'s type: {type(value)}; "
-            "set `dtype=object` for variable length strings."
-        )
+    _check(sequences, dtype, padding, truncating, value)
     first = next((sequence for sequence in sequences if len(sequence)), ())
     inner_shape = np.asarray(first).shape[1:]
     if maxlen is None:
@@ -77,3 +62,22 @@ def pad_sequences(
             )
         padded[row, slice(len(steps)) if padding == "post" else slice(-len(steps), None)] = steps
     return padded
+
+
+def _check(sequences: Any, dtype: npt.DTypeLike, padding: str, truncating: str, value: float | str) -> None:
+    if not hasattr(sequences, "__len__"):
+        raise ValueError(f"pad_sequences: `sequences` must be iterable, a list of lists, got {sequences!r}.")
+    for name, side in (("Truncating", truncating), ("Padding", padding)):
+        if side not in ("pre", "post"):
+            raise ValueError(f'pad_sequences: {name} type "{side}" not understood; it is "pre" or "post".')
+    for sequence in sequences:
+        if not hasattr(sequence, "__len__"):
+            raise ValueError(
+                "pad_sequences: `sequences` must be a list of iterables. Found non-iterable: "
+                f"{sequence}; a single sequence goes in as [sequence]."
+            )
+    if isinstance(value, str) and np.dtype(dtype).kind not in "OUS":
+        raise ValueError(
+            f"pad_sequences: `dtype` {dtype} is not compatible with `value`'s type: {type(value)}; "
+            "set `dtype=object` for variable length strings."
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,42 @@ def text_dataset_from_directory(
     ValueError
         An argument is not one of those above, or there is no file.
     """
+    _check(labels, label_mode, format)
+    _check_split(validation_split, subset, shuffle, seed)
+    if labels is None or label_mode is None:
+        labels = label_mode = None
+    files, numbers, names = _listed(Path(directory), labels, class_names, follow_links)
+    if verbose:
+        classes = f" belonging to {len(names)} classes" if names is not None else ""
+        print(f"Found {len(files)} files{classes}.")
+    order = np.arange(len(files))
+    if shuffle:
+        # as Keras draws it, so that the same files are held out
+        random = np.random.RandomState(np.random.randint(SEEDS) if seed is None else seed)  # noqa: NPY002
+        random.shuffle(order)
+    parts = _parts(order, validation_split, subset, verbose)
+    targets = None if numbers is None else _targets(numbers, label_mode, len(names or ()))
+    datasets = []
+    for rows, mixed in zip(parts, (shuffle, False), strict=False):
+        element = _reader(files, targets, rows, batch_size is None, max_length)
+        datasets.append(Dataset(len(rows), element, batch_size, mixed, seed, names))
+    return datasets if subset == "both" else datasets[0]
+
+
+def _reader(
+    files: list[Path], targets: Array | None, rows: Array, single: bool, max_length: int | None
+) -> Callable[[Any], Any]:
+    """What reads the texts with these numbers, or the one with this number, and their labels."""
+
+    def element(places: Any) -> Any:
+        chosen = rows[places]
+        texts = _text(files[chosen], max_length) if single else _texts(files, chosen, max_length)
+        return texts if targets is None else (texts, targets[chosen])
+
+    return element
+
+
+def _check(labels: Any, label_mode: str | None, format: str) -> None:
     if labels not in ("inferred", None) and not isinstance(labels, (list, tuple, np.ndarray)):
         raise ValueError(
             "text_dataset_from_directory: `labels` argument should be a list/tuple of integer labels, one for each "
@@ -88,40 +124,6 @@ def text_dataset_from_directory(
         )
     if format not in ("tf", "grain"):
         raise ValueError(f'text_dataset_from_directory: `format` should be either "tf" or "grain", got {format!r}.')
-    _check_split(validation_split, subset, shuffle, seed)
-    if labels is None or label_mode is None:
-        labels = label_mode = None
-    files, numbers, names = _listed(Path(directory), labels, class_names, follow_links)
-    if label_mode == "binary" and len(names or ()) != 2:
-        raise ValueError(
-            'text_dataset_from_directory: When passing `label_mode="binary"`, there must be exactly 2 class_names, '
-            f"got {names}."
-        )
-    if verbose:
-        classes = f" belonging to {len(names)} classes" if names is not None else ""
-        print(f"Found {len(files)} files{classes}.")
-    order = np.arange(len(files))
-    if shuffle:
-        # as Keras draws it, so that the same files are held out
-        random = np.random.RandomState(np.random.randint(SEEDS) if seed is None else seed)  # noqa: NPY002
-        random.shuffle(order)
-    parts = _parts(order, validation_split, subset, verbose)
-    targets = None if numbers is None else _targets(numbers, label_mode, len(names or ()))
-
-    def dataset(rows: Array, shuffled: bool) -> Dataset:
-        if not len(rows):
-            raise ValueError(f"No text files found in directory {directory}. Allowed format: .txt")
-
-        def element(places: Any) -> Any:
-            chosen = rows[places]
-            texts = _text(files[chosen], max_length) if batch_size is None else _texts(files, chosen, max_length)
-            return texts if targets is None else (texts, targets[chosen])
-
-        return Dataset(len(rows), element, batch_size, shuffled, seed, names)
-
-    if subset == "both":
-        return [dataset(parts[0], shuffle), dataset(parts[1], False)]
-    return dataset(parts[0], shuffle)
 
 
 def _check_split(fraction: float | None, subset: str | None, shuffle: bool, seed: int | None) -> None:
@@ -177,18 +179,29 @@ def _text_files(directory: Path, follow_links: bool) -> Iterator[Path]:
 def _parts(order: Array, fraction: float | None, subset: str | None, verbose: bool) -> list[Array]:
     """The numbers of the files in each data set that is returned."""
     if not fraction:
-        return [order]
+        return _not_empty([order])
     at = len(order) - int(fraction * len(order))
     training, validation = order[:at], order[at:]
     if verbose and subset != "validation":
         print(f"Using {len(training)} files for training.")
     if verbose and subset != "training":
         print(f"Using {len(validation)} files for validation.")
-    return {"training": [training], "validation": [validation]}.get(str(subset), [training, validation])
+    return _not_empty({"training": [training], "validation": [validation]}.get(str(subset), [training, validation]))
+
+
+def _not_empty(parts: list[Array]) -> list[Array]:
+    if not all(map(len, parts)):
+        raise ValueError("text_dataset_from_directory: No text files found for a part. Allowed format: .txt")
+    return parts
 
 
 def _targets(labels: Array, mode: str | None, classes: int) -> Array:
     if mode == "binary":
+        if classes != 2:
+            raise ValueError(
+                'text_dataset_from_directory: When passing `label_mode="binary"`, there must be exactly 2 class_names, '
+                f"got {classes}."
+            )
         return labels.astype("float32")[:, np.newaxis]
     return to_categorical(labels, classes).astype("float32") if mode == "categorical" else labels
 

@@ -11,6 +11,8 @@ from fastgru.utils.dataset import Dataset
 
 __all__ = ["timeseries_dataset_from_array"]
 
+FORMATS = ("tf", "grain")
+
 
 def timeseries_dataset_from_array(
     data: npt.ArrayLike,
@@ -66,12 +68,8 @@ def timeseries_dataset_from_array(
     labels = None if targets is None else np.asanyarray(targets)
     count = len(series)
     first, end = _checked_range(start_index, end_index, count)
-    for name, value in (("sampling_rate", sampling_rate), ("sequence_stride", sequence_stride)):
-        if value <= 0:
-            raise ValueError(f"`{name}` must be higher than 0, got {value}.")
-        if value >= count:
-            raise ValueError(f"`{name}` must be lower than the length of the data, {count}, got {value}.")
-    if format not in ("tf", "grain"):
+    _check_rates(sampling_rate, sequence_stride, count)
+    if format not in FORMATS:
         raise ValueError(f'`format` should be either "tf" or "grain", got {format!r}.')
     windows = end - first - (sequence_length - 1) * sampling_rate
     if labels is not None:
@@ -99,3 +97,11 @@ def _checked_range(start_index: int | None, end_index: int | None, count: int) -
     if end_index >= count:
         raise ValueError(f"`end_index` must be lower than the length of the data, {count}, got {end_index}.")
     return first, end_index
+
+
+def _check_rates(sampling_rate: int, sequence_stride: int, count: int) -> None:
+    for name, value in (("sampling_rate", sampling_rate), ("sequence_stride", sequence_stride)):
+        if value <= 0:
+            raise ValueError(f"`{name}` must be higher than 0, got {value}.")
+        if value >= count:
+            raise ValueError(f"`{name}` must be lower than the length of the data, {count}, got {value}.")

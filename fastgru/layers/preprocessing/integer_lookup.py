@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.checks import real_numbers
-from fastgru.layers.preprocessing.lookup import Lookup, Vocabulary
+from fastgru.layers.preprocessing.lookup import Lookup
+from fastgru.layers.preprocessing.vocabulary import Vocabulary
 from fastgru.registry import registered
 from fastgru.types import Array
 

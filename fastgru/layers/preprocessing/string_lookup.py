@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.checks import real_numbers
-from fastgru.layers.preprocessing.lookup import Lookup, Vocabulary
+from fastgru.layers.preprocessing.lookup import Lookup
 from fastgru.layers.preprocessing.texts import encoded_texts, text_array
+from fastgru.layers.preprocessing.vocabulary import Vocabulary
 from fastgru.registry import registered
 from fastgru.types import Array
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from fastgru import checks, registry
 from fastgru.layers.preprocessing import texts as text
-from fastgru.layers.preprocessing.lookup import Vocabulary
 from fastgru.layers.preprocessing.string_lookup import StringLookup
 from fastgru.layers.preprocessing.token_layer import TokenLayer, batches, counts, encoded, refuse_path
+from fastgru.layers.preprocessing.vocabulary import Vocabulary
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
