@@ -40,7 +40,7 @@ def test_completion_offers_what_a_public_module_declares_and_nothing_else(name: 
     assert dir(PUBLIC[name]) == sorted(PUBLIC[name].__all__)
 
 
-@pytest.mark.parametrize("name", ["callbacks", "layers", "losses", "optimizers"])
+@pytest.mark.parametrize("name", ["callbacks", "layers", "losses", "metrics", "ops", "optimizers"])
 def test_a_package_imports_only_what_is_asked_for(name: str, tmp_path: Path) -> None:
     modules = f"print(*[m for m in sys.modules if m.startswith('fastgru.{name}.')])"
     command = [sys.executable, "-c", f"import sys, fastgru.{name}; fastgru.{name}.__all__; {modules}"]
@@ -55,7 +55,7 @@ def test_every_declared_name_exists_once(name: str) -> None:
     assert len(set(module.__all__)) == len(module.__all__)
 
 
-ROOMS = ["activations", "callbacks", "layers", "losses", "ops", "optimizers"]
+ROOMS = ["activations", "callbacks", "layers", "losses", "metrics", "ops", "optimizers"]
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name.split(".")[1] in ROOMS])
@@ -76,6 +76,9 @@ OLD_PATHS = {
     "losses": "Loss MeanSquaredError MeanAbsoluteError BinaryCrossentropy CategoricalCrossentropy "
     "SparseCategoricalCrossentropy mean_squared_error mean_absolute_error binary_crossentropy "
     "categorical_crossentropy sparse_categorical_crossentropy",
+    "metrics": "Metric Mean MeanMetricWrapper Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy "
+    "BinaryCrossentropy CategoricalCrossentropy SparseCategoricalCrossentropy MeanSquaredError MeanAbsoluteError "
+    "accuracy binary_accuracy categorical_accuracy sparse_categorical_accuracy",
     "optimizers": "Optimizer SGD RMSprop Adam",
     "activations": "Activation _relu _d_relu _sigmoid _d_sigmoid _gelu _d_gelu",
 }

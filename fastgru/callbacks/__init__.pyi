@@ -10,3 +10,5 @@ from fastgru.callbacks.logging import CSVLogger as CSVLogger
 from fastgru.callbacks.monitors import EarlyStopping as EarlyStopping
 from fastgru.callbacks.monitors import ModelCheckpoint as ModelCheckpoint
 from fastgru.callbacks.monitors import TerminateOnNaN as TerminateOnNaN
+
+__all__: list[str]

@@ -94,3 +94,5 @@ from fastgru.layers.rnn.lstm import LSTM as LSTM
 from fastgru.layers.rnn.rnn import RNN as RNN
 from fastgru.layers.rnn.simple_rnn import SimpleRNN as SimpleRNN
 from fastgru.layers.rnn.time_distributed import TimeDistributed as TimeDistributed
+
+__all__: list[str]

@@ -271,3 +271,5 @@ from fastgru.ops.sorting import searchsorted as searchsorted
 from fastgru.ops.sorting import sort as sort
 from fastgru.ops.sorting import top_k as top_k
 from fastgru.ops.sorting import unique as unique
+
+__all__: list[str]

@@ -51,6 +51,8 @@ def train(
             bar.end(logs)
             if model.stop_training:
                 break
+        assert model.optimizer is not None
+        model.optimizer.finalize_variable_values(model.trainable_weights)
         hooks.call("on_train_end", logs)
 
 

@@ -168,7 +168,13 @@ def write(file: h5py.Group, model: Layer, optimizer: Any) -> None:
             *inner, last = name.split("/")
             file.require_group("/".join([path, *inner, "vars"]))[last] = array
     if optimizer is not None:
-        group = file.create_group(f"{OPTIMIZER}/vars")
-        group.attrs["name"] = optimizer.name
-        for index, (_, value) in enumerate(optimizer.variables()):
-            group[str(index)] = value
+        _write_optimizer(file, OPTIMIZER, optimizer)
+
+
+def _write_optimizer(file: h5py.Group, path: str, optimizer: Any) -> None:
+    """The variables of an optimizer, and once more those of the one inside it, if it has one."""
+    group = file.create_group(f"{path}/vars")
+    group.attrs["name"] = optimizer.name
+    optimizer.save_own_variables(group)
+    if hasattr(optimizer, "inner_optimizer"):
+        _write_optimizer(file, f"{path}/inner_optimizer", optimizer.inner_optimizer)
