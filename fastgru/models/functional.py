@@ -72,6 +72,7 @@ class Functional(Model):
         self.inputs: list[SymbolicTensor] = flattened(inputs)
         self.outputs: list[SymbolicTensor] = flattened(outputs)
         self.takes_list = len(self.inputs) > 1
+        self.takes_text = any(tensor.dtype == TEXT for tensor in self.inputs)
         self.input_names: list[str] = _names(inputs)
         self.output_names: list[str] = _names(outputs)
         self.dtype = next((tensor.dtype for tensor in self.outputs if tensor.dtype == "float64"), "float32")
@@ -161,10 +162,6 @@ class Functional(Model):
     @property
     def input_dtypes(self) -> list[str | None]:
         return [None if tensor.dtype == TEXT else tensor.dtype for tensor in self.inputs]
-
-    @property
-    def takes_text(self) -> bool:  # type: ignore[override]  # it is that of its inputs
-        return any(tensor.dtype == TEXT for tensor in self.inputs)
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         return [kernels.contiguous(array, dtype) for array, dtype in zip(arrays, self.input_dtypes, strict=True)]
