@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import kernels
-from fastgru.data.source import Source, Stored
+from fastgru.data.source import Source, Stored, check_kind
 from fastgru.types import Array
 
 Check = Callable[[Array], None]  # of some rows: a ValueError that says what is wrong with them
@@ -47,6 +47,7 @@ class Column:
 
     def __init__(self, source: Source, dtype: Any = None, *checks: Check) -> None:
         self._source = source
+        check_kind(source, dtype)
         self._dtype = np.dtype(dtype or source.dtype.newbyteorder("="))
         self._checks = checks
         self._memory: Array | None = None
@@ -86,7 +87,7 @@ class Column:
 
     def _fits(self, rows: Array) -> bool:
         """Whether kernels read these rows as they are."""
-        return rows.dtype == self._dtype and rows.flags.c_contiguous and rows.flags.aligned
+        return rows.dtype == self._dtype and rows.flags.c_contiguous and rows.flags.aligned and not rows.dtype.hasobject
 
     def _cast(self, rows: Array) -> Array:
         if self._fits(rows):

@@ -12,7 +12,7 @@ from fastgru import kernels
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
-from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
+from fastgru.layers.symbolic import TEXT, Node, SymbolicTensor, arranged, flattened
 from fastgru.layers.workspace import Call
 from fastgru.models.graph_config import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model
@@ -72,6 +72,7 @@ class Functional(Model):
         self.inputs: list[SymbolicTensor] = flattened(inputs)
         self.outputs: list[SymbolicTensor] = flattened(outputs)
         self.takes_list = len(self.inputs) > 1
+        self.takes_text = any(tensor.dtype == TEXT for tensor in self.inputs)
         self.input_names: list[str] = _names(inputs)
         self.output_names: list[str] = _names(outputs)
         self.dtype = next((tensor.dtype for tensor in self.outputs if tensor.dtype == "float64"), "float32")
@@ -156,11 +157,11 @@ class Functional(Model):
 
     @property
     def input_dtype(self) -> str | None:
-        return self.inputs[0].dtype
+        return self.input_dtypes[0]
 
     @property
     def input_dtypes(self) -> list[str | None]:
-        return [tensor.dtype for tensor in self.inputs]
+        return [None if tensor.dtype == TEXT else tensor.dtype for tensor in self.inputs]
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         return [kernels.contiguous(array, dtype) for array, dtype in zip(arrays, self.input_dtypes, strict=True)]
