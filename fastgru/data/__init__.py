@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fastgru.data.batches import Batch, Batches, batch_size_of
-from fastgru.data.column import Column, without_nan
+from fastgru.data.column import Column, finite
 from fastgru.data.entries import Names, entries, labels
 from fastgru.data.py_dataset import PyDataset
 from fastgru.data.samples import Samples, class_weighted, inputs, samples, split, unpack
@@ -27,6 +27,7 @@ __all__ = [
     "batch_size_of",
     "class_weighted",
     "entries",
+    "finite",
     "fitted",
     "inputs",
     "labels",
@@ -38,7 +39,6 @@ __all__ = [
     "unpack",
     "unpacked",
     "whole",
-    "without_nan",
 ]
 
 if not TYPE_CHECKING:  # which would take every name for one of this module

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 
 from fastgru import kernels
-from fastgru.checks import real_numbers
+from fastgru.checks import missing_axis, real_numbers
 from fastgru.types import Array, Shape
 
 Rows = slice | Array  # of a data set: a slice with both ends, or increasing indices
@@ -163,7 +163,8 @@ def fitted(rows: Source, shape: Shape, where: str, *names: str) -> Source:
     elif rows.ndim == len(shape) + 1 and rows.shape[-1] == 1:
         rows = rows.reshape(*rows.shape[:-1])
     if rows.ndim != len(shape) or shape[-1] not in (None, rows.shape[-1]):
-        raise ValueError(f"{where.format(*names)}: expected input of shape {shape}, got {rows.shape}.")
+        remedy = missing_axis(rows.shape, shape)
+        raise ValueError(f"{where.format(*names)}: expected input of shape {shape}, got {rows.shape}{remedy}.")
     return rows
 
 

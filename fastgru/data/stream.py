@@ -28,9 +28,16 @@ class Stream:
     steps : int, optional
         Batches an epoch. The next epoch goes on where the last one stopped; where the batches run out before, the epoch
         ends with a warning. One pass where absent.
+
+    Attributes
+    ----------
+    first
+        The first batch, as it came.
+    count : None
+        Nobody knows the number of samples.
     """
 
-    count: int | None = None  # samples, which nobody knows
+    count: int | None = None
 
     def __init__(self, source: BatchStream, bound: Callable[[Any], Batch], steps: int | None = None) -> None:
         self._source, self._bound, self._steps = source, bound, steps
@@ -40,8 +47,9 @@ class Stream:
         item = next(self._items, _END)
         if item is _END:
             raise ValueError(f"x: expected batches, but {source.kind} gave none.")
-        self._first: list[Any] = [source.batch(item)]  # made ahead of its epoch
-        self._fitted(self._first[0], 0)
+        self.first = source.batch(item)
+        self._ready: list[Any] = [self.first]  # made ahead of its epoch
+        self._fitted(self.first, 0)
 
     @property
     def steps(self) -> int | None:
@@ -50,17 +58,17 @@ class Stream:
 
     def restart(self) -> None:
         """Let the next epoch start with a new pass."""
-        if not self._first:
+        if not self._ready:
             self._items = iter(())
 
     def epoch(self) -> Generator[Batch, None, None]:
         """The batches of one epoch."""
         source, step = self._source, 0
-        if not self._first:
+        if not self._ready:
             source.begin_epoch()
             self._go_on()
-        while self._first:
-            yield self._fitted(self._first.pop(), step)
+        while self._ready:
+            yield self._fitted(self._ready.pop(), step)
             step += 1
         rest = islice(self._items, None if self._steps is None else self._steps - step)
         with closing(source.batches(rest)) as batches:

@@ -116,6 +116,17 @@ class Functional(Model):
             [source.node for source in node.sources] == [last] for node, last in zip(nodes, before, strict=False)
         )
 
+    @property
+    def first_layers(self) -> list[list[Layer]]:
+        layers: list[list[Layer]] = [[] for _ in self.inputs]
+        for step in self._steps:
+            layer, masks = step.layer, step.masks or (None,) * len(step.inputs)
+            firsts = layer.first_layers if isinstance(layer, Model) else [[layer]] * len(step.inputs)
+            for place, mask, first in zip(step.inputs, masks, firsts, strict=False):
+                if place < len(layers) and mask is None:
+                    layers[place] += first
+        return layers
+
     def connections(self, layer: Layer) -> list[str]:
         """What the layer is called on, in Keras's words: layer[its application][its output]."""
         return [

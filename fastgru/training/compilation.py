@@ -62,6 +62,11 @@ class Compiled(Layer):
         )
 
     @property
+    def first_layers(self) -> list[list[Layer]]:
+        """For each input the layers that read it first, those inside of models one by one."""
+        return [[self]]
+
+    @property
     def input_dtypes(self) -> list[str | None]:
         """The dtype of each input; None for tokens, which may be of any."""
         return [self.input_dtype]

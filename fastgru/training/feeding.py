@@ -11,6 +11,7 @@ from fastgru import checks, data
 from fastgru.data import Batch, Batches, BatchStream, Column, Indexed, Samples, Source, Stream
 from fastgru.layers.layer import Layer
 from fastgru.training.compilation import Compiled
+from fastgru.training.readers import computing_readers, warn_of_ids
 from fastgru.types import Array
 
 Dataset = Samples | BatchStream  # what a call is handed
@@ -58,6 +59,16 @@ def one_batch(model: Compiled, sources: Sequence[Source]) -> list[Array]:
 def columns(model: Compiled, sources: Sequence[Source]) -> list[Column]:
     """The inputs as batches are made of them."""
     return [Column(x, dtype) for x, dtype in zip(sources, model.input_dtypes, strict=True)]
+
+
+def checked_columns(model: Compiled, sources: Sequence[Source]) -> list[Column]:
+    """The same, where a layer of ours computes with an input with the check for NaN and infinity."""
+    described = zip(
+        sources, model.input_dtypes, computing_readers(model), data.labels("x", model.input_names, "input"), strict=True
+    )
+    return [
+        Column(x, dtype, *([] if reader is None else [data.finite(label)])) for x, dtype, reader, label in described
+    ]
 
 
 def dataset(model: Compiled, x: Any, y: Any = None, weight: Any = None, shuffle: Any = False) -> Dataset:
@@ -109,6 +120,7 @@ def batches(
         size = data.batch_size_of(batch_size, dataset.size, steps)
         cut = Batches(_columns_of_samples(model, where, dataset, size, class_weight), batch_size, shuffle, steps)
         check_batches(model, cut.count, cut.batch_size)
+        warn_of_ids(model, dataset.x)
         return cut
 
     def bound(batch: Any) -> Batch:
@@ -117,7 +129,9 @@ def batches(
         check_batches(model, whole.size, whole.size)
         return _single(columns, whole.size)
 
-    return Stream(dataset, bound, _steps(dataset, batch_size, steps))
+    stream = Stream(dataset, bound, _steps(dataset, batch_size, steps))
+    warn_of_ids(model, samples(model, *data.unpacked(stream.first, where)).x)
+    return stream
 
 
 def validation_batches(
@@ -159,18 +173,18 @@ def _columns_of_samples(
     model: Compiled, where: str, dataset: Samples, batch_size: int, class_weight: Mapping[int, float] | None
 ) -> list[Column | None]:
     """Inputs, then targets, then weights, as the model takes them."""
-    if class_weight is not None:
-        dataset = data.class_weighted(dataset, class_weight)
     sources = fitted(model, dataset.x, batch_size)
     shapes = [x.shape for x in sources]
     output_shapes = data.shapes(model.compute_output_shape(shapes if len(shapes) > 1 else shapes[0]))
     targets = model._objective.bind(where, dataset.y, output_shapes, model.dtype)
+    if class_weight is not None:
+        dataset = data.class_weighted(dataset, class_weight, model._objective.classes(output_shapes))
     labels = data.labels("sample_weight", model.output_names, "output")
     weights = [
-        None if weight is None else Column(weight, model.dtype, data.without_nan(label))
+        None if weight is None else Column(weight, model.dtype, data.finite(label))
         for weight, label in zip(dataset.weight, labels, strict=True)
     ]
-    return [*columns(model, sources), *targets, *weights]
+    return [*checked_columns(model, sources), *targets, *weights]
 
 
 def check_batches(model: Compiled, count: int, size: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgru import data, losses, metrics
 from fastgru.data import Column, Names, Source
-from fastgru.losses import Loss
+from fastgru.losses import BinaryCrossentropy, Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
 from fastgru.types import Array
 
@@ -149,6 +149,11 @@ class Objective:
     def with_loss(self) -> list[str]:
         """Names of those of several outputs that have a loss."""
         return [name for name, output in zip(self._names or (), self._outputs, strict=False) if output.loss is not None]
+
+    def classes(self, shapes: Sequence[Any]) -> int | None:
+        """How many classes the first output tells apart; None where it may be any number."""
+        units = shapes[0][-1]
+        return units if units > 1 else 2 if isinstance(self._outputs[0].loss, BinaryCrossentropy) else None
 
     @property
     def metrics(self) -> list[Metric]:
@@ -370,9 +375,9 @@ def _target_column(output: OutputLoss, y: Source, output_shape: Any, dtype: str,
     """Targets as the loss takes them."""
     # whole numbers that name classes stay whole; everything else is compared with the outputs
     names_classes = y.dtype.kind in "iu" and output_shape[-1] > 1 and y.shape != tuple(output_shape)
-    checks = [data.without_nan(label)]
+    checks = [data.finite(label)]
     if output.loss is not None:
-        checks.append(lambda rows: output.loss.check(rows, (len(rows), *output_shape[1:])))
+        checks.append(lambda rows, _: output.loss.check(rows, (len(rows), *output_shape[1:])))
     return Column(y, np.int64 if names_classes else dtype, *checks)
 
 
