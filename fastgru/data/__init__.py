@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from fastgru.data.batches import Batch, Batches, batch_size_of
 from fastgru.data.column import Column, finite
 from fastgru.data.entries import Names, entries, labels
+from fastgru.data.padding import PaddedColumn, StepsColumn, TrimmedColumn, by_length
 from fastgru.data.py_dataset import PyDataset
 from fastgru.data.samples import Samples, class_weighted, inputs, samples, split, unpack
-from fastgru.data.source import Source, Stored, fitted, shapes, source, whole
+from fastgru.data.sequences import Sequences
+from fastgru.data.source import Evenly, Source, Stored, fitted, shapes, source, whole
 from fastgru.data.stream import Stream
 from fastgru.data.streams import BatchStream, Indexed, stream_of, unpacked
 from fastgru.moved import attributes
@@ -17,14 +19,20 @@ __all__ = [
     "BatchStream",
     "Batches",
     "Column",
+    "Evenly",
     "Indexed",
     "Names",
+    "PaddedColumn",
     "PyDataset",
     "Samples",
+    "Sequences",
     "Source",
+    "StepsColumn",
     "Stored",
     "Stream",
+    "TrimmedColumn",
     "batch_size_of",
+    "by_length",
     "class_weighted",
     "entries",
     "finite",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from fastgru import kernels
-from fastgru.data.source import Rows, Source, Stored
+from fastgru.data.source import Evenly, Rows, Stored
 from fastgru.types import Array
 
 # of some rows, and which of the samples they are: a ValueError that says what is wrong with them
@@ -47,6 +47,16 @@ def _is_finite(rows: Array) -> bool:
     return math.isfinite(rows.min()) and math.isfinite(rows.max())  # NaN is passed on by both
 
 
+class ColumnLike(Protocol):
+    """What gives batches the rows of a slice or of indices."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, rows: slice) -> Array: ...
+
+    def gathered(self, rows: Array, n_threads: int = 1, /) -> Array: ...
+
+
 class Column:
     """The rows of a source as a model takes them: C-contiguous and of one dtype.
 
@@ -64,7 +74,7 @@ class Column:
         Each raises a ValueError for rows that are not to be trained on.
     """
 
-    def __init__(self, source: Source, dtype: Any = None, *checks: Check) -> None:
+    def __init__(self, source: Evenly, dtype: Any = None, *checks: Check) -> None:
         self._source = source
         self._dtype = np.dtype(dtype or source.dtype.newbyteorder("="))
         self._checks = checks
@@ -89,7 +99,7 @@ class Column:
             return self._checked(self._cast(source.read(rows)), rows)
         return source[rows] if self._is_ready else self._cast(source[rows])
 
-    def gathered(self, rows: Array, n_threads: int) -> Array:
+    def gathered(self, rows: Array, n_threads: int = 1) -> Array:
         """A batch of the rows with these indices."""
         source, memory = self._source, self._batch_memory(len(rows))
         if isinstance(source, Stored):

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgru.data.column import finite
 from fastgru.data.entries import Names, entries, labels
+from fastgru.data.sequences import Sequences
 from fastgru.data.source import Rows, Source, Stored, is_array, source
 from fastgru.types import Array
 
@@ -128,7 +129,7 @@ def class_weighted(unweighted: Samples, class_weight: Mapping[int, float], class
     y = unweighted.y[0]
     if y is None:
         raise ValueError("class_weight: needs the labels y.")
-    if y.ndim > 2:
+    if isinstance(y, Sequences) or y.ndim > 2:
         raise ValueError(f"class_weight: expected one label per sample, got y of shape {y.shape}.")
     if not isinstance(class_weight, Mapping):
         raise ValueError(f"class_weight: expected a dict from class to weight, got {class_weight!r}.")

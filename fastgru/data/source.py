@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgru import kernels
 from fastgru.checks import missing_axis, real_numbers
+from fastgru.data.sequences import Sequences, sequences_of
 from fastgru.types import Array, Shape
 
 Rows = slice | Array  # of a data set: a slice with both ends, or increasing indices
@@ -79,7 +80,8 @@ def _same(rows: Rows, others: Rows) -> bool:
     return rows is others or (both_drawn and np.array_equal(rows, others))  # type: ignore[arg-type]
 
 
-Source = Array | Stored
+Evenly = Array | Stored  # rows of one shape
+Source = Evenly | Sequences
 
 
 def is_readable(values: Any) -> TypeGuard[Readable]:
@@ -130,7 +132,8 @@ def _is_rows(value: Any) -> bool:
 def source(values: Any, name: str) -> Source:
     """Real numbers, with at least one sample, as a batch can be taken from them; ValueError otherwise.
 
-    Nothing is read from a file. A list of one array stands for that array, as in Keras.
+    Nothing is read from a file. A list of one array stands for that array, as in Keras; one of sequences of unequal
+    length, or an array of such objects, for those.
     """
     rows: Source
     if type(values) is np.ndarray:  # first, as every small prediction comes this way
@@ -140,7 +143,9 @@ def source(values: Any, name: str) -> Source:
     elif is_readable(values):
         rows = Stored(values)
     else:
-        rows = real_numbers(in_memory(values), name)
+        rows = _real_numbers(in_memory(values), name)
+    if rows.dtype.kind == "O" and type(values) is np.ndarray:
+        rows = _real_numbers(values, name)
     if rows.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {rows.dtype}.")
     if not rows.shape or 0 in rows.shape:
@@ -148,8 +153,22 @@ def source(values: Any, name: str) -> Source:
     return rows
 
 
+def _real_numbers(values: Any, name: str) -> Array | Sequences:
+    """Real numbers, or sequences of them, that are in memory; a ValueError otherwise."""
+    try:
+        return real_numbers(values, name)
+    except ValueError:
+        is_list = isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim == 1)
+        sequences = sequences_of(values, name) if is_list else None
+        if sequences is None:
+            raise
+        return sequences
+
+
 def whole(rows: Source, dtype: Any = None) -> Array:
     """All rows in memory, as kernels read them."""
+    if isinstance(rows, Sequences):
+        raise ValueError("x: expected an array, got nested lists of unequal lengths; give those to fit or predict.")
     return kernels.contiguous(rows.read(slice(0, len(rows))) if isinstance(rows, Stored) else rows, dtype)
 
 
@@ -164,7 +183,8 @@ def fitted(rows: Source, shape: Shape, where: str, *names: str) -> Source:
         rows = rows.reshape(*rows.shape[:-1])
     if rows.ndim != len(shape) or shape[-1] not in (None, rows.shape[-1]):
         remedy = missing_axis(rows.shape, shape)
-        raise ValueError(f"{where.format(*names)}: expected input of shape {shape}, got {rows.shape}{remedy}.")
+        got = f"{'nested lists of unequal lengths, padded ' * isinstance(rows, Sequences)}{rows.shape}{remedy}"
+        raise ValueError(f"{where.format(*names)}: expected input of shape {shape}, got {got}.")
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import data, losses, metrics
-from fastgru.data import Column, Names, Source
+from fastgru.data import Column, Evenly, Names
 from fastgru.losses import BinaryCrossentropy, Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
 from fastgru.types import Array
@@ -162,7 +162,7 @@ class Objective:
         return plain + [metric for output in self._outputs for metric in output.weighted_metrics]
 
     def bind(
-        self, where: str, targets: Sequence[Source | None], shapes: Sequence[Any], dtype: str
+        self, where: str, targets: Sequence[Evenly | None], shapes: Sequence[Any], dtype: str
     ) -> list[Column | None]:
         """Settle what depends on shapes, on the first data that fit; returns the targets as `add` reads them.
 
@@ -188,7 +188,7 @@ class Objective:
         self._bound = True  # after data that fit
         return columns
 
-    def _settle(self, targets: Sequence[Source | None], shapes: Sequence[Any]) -> None:
+    def _settle(self, targets: Sequence[Evenly | None], shapes: Sequence[Any]) -> None:
         for output, y, shape in zip(self._outputs, targets, shapes, strict=True):
             if y is not None:
                 output.settle(y.shape, shape)
@@ -371,7 +371,7 @@ def _depends_on_shapes(entry: Any) -> bool:
 # --- what a batch brings ----------------------------------------------------------------------------
 
 
-def _target_column(output: OutputLoss, y: Source, output_shape: Any, dtype: str, label: str) -> Column:
+def _target_column(output: OutputLoss, y: Evenly, output_shape: Any, dtype: str, label: str) -> Column:
     """Targets as the loss takes them."""
     # whole numbers that name classes stay whole; everything else is compared with the outputs
     names_classes = y.dtype.kind in "iu" and output_shape[-1] > 1 and y.shape != tuple(output_shape)

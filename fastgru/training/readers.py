@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from fastgru.data import Source, Stored
+from fastgru.data import Sequences, Source, Stored
 from fastgru.layers.layer import Layer
 from fastgru.training.compilation import Compiled
 
@@ -36,10 +36,11 @@ def warn_of_ids(model: Compiled, sources: Sequence[Source]) -> None:
         # of files nothing is read ahead, and pixels have a byte
         if reader is None or isinstance(source, Stored) or source.dtype.kind not in "iu" or source.dtype.itemsize < 4:
             continue
-        numbers = source[:LOOKED_AT]
+        first = source[:LOOKED_AT]
+        numbers = first.whole() if isinstance(first, Sequences) else first
         if any(weight.name == "kernel" for weight in reader.weights) and numbers.min() >= 0 and numbers.max() > 1:
             warnings.warn(
                 f"x: whole numbers up to {numbers.max()} go into {type(reader).__name__} {reader.name!r} as they are; "
                 "where they are ids, of words say, put an Embedding before it, else give them as floats.",
-                stacklevel=4,
+                stacklevel=5,
             )
