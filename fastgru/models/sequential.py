@@ -129,10 +129,9 @@ class Sequential(Model):
         self._tensors = tensors
         self.built = True
 
-    @property
     def first_layers(self) -> list[list[Layer]]:
         first = self._stack[0] if self._stack else self
-        return first.first_layers if isinstance(first, Model) and first is not self else [[first]]
+        return first.first_layers() if isinstance(first, Model) and first is not self else [[first]]
 
     def _known(self, index: int, what: str) -> Any:
         if not self._tensors:

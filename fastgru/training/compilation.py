@@ -61,7 +61,6 @@ class Compiled(Layer):
             "and layers, forward and backward, not Keras's call; or draw a graph and use Model(inputs, outputs)."
         )
 
-    @property
     def first_layers(self) -> list[list[Layer]]:
         """For each input the layers that read it first, those inside of models one by one."""
         return [[self]]

@@ -18,7 +18,7 @@ def computing_readers(model: Compiled) -> list[Layer | None]:
     A layer of one's own that reads an input may put something in the place of NaN, and so may the functions of a graph;
     a mask that is handed to a layer may leave them out.
     """
-    return [next(filter(_computes, layers), None) for layers in model.first_layers]
+    return [next(filter(_computes, layers), None) for layers in model.first_layers()]
 
 
 def _computes(layer: Layer) -> bool:
