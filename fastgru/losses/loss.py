@@ -29,6 +29,7 @@ __all__ = [
     "SameShapeLoss",
     "as_float",
     "same_rank",
+    "same_shape",
     "spread",
 ]
 
@@ -234,6 +235,16 @@ def same_rank(a: Array, b: Array) -> tuple[Array, Array]:
     return a, b
 
 
+def same_shape(y_true: Array, y_pred: Array, where: str) -> tuple[Array, Array]:
+    """Labels and predictions by the rule of `same_rank`; a ValueError where their shapes then differ."""
+    targets, predictions = same_rank(y_true, y_pred)
+    if targets.shape != predictions.shape:
+        raise ValueError(
+            f"{where}: expected labels of the shape of the predictions, {predictions.shape}, got {targets.shape}."
+        )
+    return targets, predictions
+
+
 def _aligned(weights: Array, values: Array, name: str) -> Array:
     """Weights that can be multiplied with values: as many axes, each of the same length or 1."""
     if weights.shape == values.shape or weights.ndim == 0:
@@ -258,13 +269,7 @@ class SameShapeLoss(Loss):
     """A loss whose labels have the predictions' shape."""
 
     def _as_pair(self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
-        targets, predictions = same_rank(*super()._as_pair(y_true, y_pred))
-        if targets.shape != predictions.shape:
-            raise ValueError(
-                f"Loss {self.name!r}: expected labels of the shape of the predictions, {predictions.shape}, "
-                f"got {targets.shape}."
-            )
-        return targets, predictions
+        return same_shape(*super()._as_pair(y_true, y_pred), f"Loss {self.name!r}")
 
     def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
         super().check(y_true, y_pred_shape)

@@ -13,6 +13,8 @@ from fastgru import data, losses, metrics
 from fastgru.data import Column, Evenly, Names
 from fastgru.losses import BinaryCrossentropy, Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
+from fastgru.metrics.identifiers import check
+from fastgru.metrics.reductions import logged
 from fastgru.types import Array
 
 # names that stand for a different class depending on the shapes of targets and predictions
@@ -222,15 +224,21 @@ class Objective:
                 self._total, self.count, totals, states = outer
                 for output, total in zip(self._outputs, totals, strict=True):
                     output.total = total
-                for metric, state in states:
+                for metric, state, values in states:
                     vars(metric).clear()
                     vars(metric).update(state)
+                    for variable, value in values:
+                        variable.assign(value)
 
-    def _running_values(self) -> tuple[float, int, list[float], list[tuple[Metric, dict[str, Any]]]]:
+    def _running_values(self) -> tuple[float, int, list[float], list[tuple[Metric, dict[str, Any], list[Any]]]]:
         """What batches change; a metric of the user's may keep arrays and lists and change them in place."""
         states = [
-            (metric, {name: copy(state) if isinstance(state, _CHANGED) else state for name, state in entries})
-            for metric, entries in ((metric, vars(metric).items()) for metric in self.metrics)
+            (
+                metric,
+                {name: copy(state) if isinstance(state, _CHANGED) else state for name, state in vars(metric).items()},
+                [(variable, variable.numpy()) for variable in metric.variables],
+            )
+            for metric in self.metrics
         ]
         return self._total, self.count, [output.total for output in self._outputs], states
 
@@ -293,18 +301,25 @@ class Objective:
         self.count += count
         return gradients
 
-    def results(self) -> dict[str, float]:
-        """Losses, averaged over the samples seen, and metrics, by name, in alphabetical order as in Keras's logs."""
+    def results(self) -> dict[str, Any]:
+        """Losses, averaged over the samples seen, and metrics, by name, in alphabetical order as in Keras's logs.
+
+        A metric may have several numbers: an array stays one, and of a dict each entry is a number of its own name.
+        """
         count = self.count or 1
-        logs = {name: float(metric.result()) for name, metric in self._named.items()}
+        logs: dict[str, Any] = {}
+        for name, metric in self._named.items():
+            result = logged(metric)
+            logs.update(result if isinstance(result, dict) else {name: result})
         logs["loss"] = self._total / count
         for name, output in self._reported:
             logs[name] = output.total / count
         return dict(sorted(logs.items()))
 
-    def in_order(self, logs: Mapping[str, float]) -> float | list[float]:
+    def in_order(self, logs: Mapping[str, Any]) -> Any:
         """The same as `evaluate` returns them: the loss alone, or a list in the order of `names`."""
-        values = [logs[name] for name in self.names]
+        first = [name for name in self.names if name in logs]
+        values = [logs[name] for name in [*first, *sorted(logs.keys() - set(first))]]
         return values[0] if len(values) == 1 else values
 
 
@@ -360,7 +375,7 @@ def _metric_names(value: Any, argument: str, names: Names) -> list[list[Any]]:
     by_output = [[] if part is None else list(_flat(part)) for part in parts]
     for entry in (entry for part in by_output for entry in part):
         if not _depends_on_shapes(entry):
-            metrics.get(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
+            check(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
     return by_output
 
 
