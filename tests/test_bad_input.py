@@ -131,7 +131,10 @@ CASES: dict[str, tuple[Callable[[Sequential], Any], str]] = {
     "a generator without targets": (fit(x=iter([(X,)]), y=None), "Batch 0 of the generator: fit: needs the targets y"),
     "a generator without batches": (fit(x=iter([]), y=None), "x: expected batches, but the generator gave none"),
     "a batch of four": (fit(x=iter([(X, LABELS, 1, 2)]), y=None), r"expected \(x,\), \(x, y\) or .* got 4 entries"),
-    "a data set that numpy would read for ever": (fit(x=Endless(), y=None), "got Endless; give an array"),
+    "a data set that numpy would read for ever": (
+        fit(x=Endless(), y=None),
+        "got Endless; give an array, or what makes batches of it",
+    ),
     "inputs by name": (fit(x={"input": X}), "x: expected real numbers, got dict"),
     "NaN weights": (fit(sample_weight=[1, 1, np.nan, 1, 1, 1]), "sample_weight: expected numbers, got 1 NaN"),
     "infinite weights": (fit(sample_weight=[1, 1, np.inf, 1, 1, 1]), "sample_weight: expected numbers, got 1 infinite"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -137,15 +138,13 @@ def source(values: Any, name: str) -> Source:
     """
     rows: Source
     if type(values) is np.ndarray:  # first, as every small prediction comes this way
-        rows = values
+        rows = values if values.dtype.kind != "O" else _real_numbers(values, name)
     elif isinstance(values, (list, tuple)) and len(values) == 1 and _is_rows(values[0]):
         return source(values[0], name)
     elif is_readable(values):
         rows = Stored(values)
     else:
         rows = _real_numbers(in_memory(values), name)
-    if rows.dtype.kind == "O" and type(values) is np.ndarray:
-        rows = _real_numbers(values, name)
     if rows.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {rows.dtype}.")
     if not rows.shape or 0 in rows.shape:
@@ -154,15 +153,21 @@ def source(values: Any, name: str) -> Source:
 
 
 def _real_numbers(values: Any, name: str) -> Array | Sequences:
-    """Real numbers, or sequences of them, that are in memory; a ValueError otherwise."""
+    """Real numbers, or sequences of them, in memory; a ValueError for anything but an array of something else."""
+    is_array_of_objects = isinstance(values, np.ndarray) and values.dtype.kind == "O" and values.ndim == 1
+    if is_array_of_objects and (sequences := sequences_of(values, name)) is not None:
+        return sequences
+    if isinstance(values, np.ndarray):
+        return values
     try:
         return real_numbers(values, name)
-    except ValueError:
-        is_list = isinstance(values, (list, tuple)) or (isinstance(values, np.ndarray) and values.ndim == 1)
-        sequences = sequences_of(values, name) if is_list else None
-        if sequences is None:
-            raise
-        return sequences
+    except ValueError as error:
+        if isinstance(values, (list, tuple)) and (sequences := sequences_of(values, name)) is not None:
+            return sequences
+        if hasattr(values, "__getitem__") and not isinstance(values, (Sequence, Mapping)):
+            makers = "or what makes batches of it, as a DataLoader or a PyDataset does"
+            raise ValueError(f"{str(error).removesuffix('.')}, {makers}.") from None
+        raise
 
 
 def whole(rows: Source, dtype: Any = None) -> Array:
