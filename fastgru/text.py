@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+from typing import Any
+
+import numpy as np
+
+__all__ = ["number", "printable"]
 
 
 def printable(text: str) -> str:
@@ -10,3 +14,9 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def number(value: Any) -> str:
+    """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
+    value = float(np.mean(value))
+    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"

@@ -30,9 +30,12 @@ class BatchStream:
         Batches of a pass; None where that is not known.
     ahead : int
         How many batches are made ahead.
+    is_once : bool
+        Whether a new pass goes on where the last one ended.
     """
 
     kind = "the iterable"
+    is_once = False
     steps: int | None = None
     ahead = AHEAD
 
@@ -76,6 +79,7 @@ class Generated(BatchStream):
     """
 
     kind = "the generator"
+    is_once = True
 
     def __init__(self, batches: Iterator[Any], ahead: int = AHEAD) -> None:
         self._batches, self.ahead = batches, ahead

@@ -9,15 +9,15 @@ from typing import Any
 
 from fastgru import config, threads
 from fastgru.layers.workspace import Call
+from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
 from fastgru.training.compilation import Compiled
 from fastgru.training.feeding import Feed
 from fastgru.training.hooks import Hook, Hooks
+from fastgru.training.interrupts import held_back
 from fastgru.training.objective import Objective
 from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
 from fastgru.training.step import Step, evaluation_step
-
-Logs = dict[str, float]
 
 
 def train(
@@ -25,43 +25,68 @@ def train(
     step: Step,
     batches: Feed,
     validation: Feed | None,
-    epochs: range,
+    epochs: int,
     is_validated: Callable[[int], bool],
     hooks: Hooks,
     bar: Progress,
+    position: Position,
+    checkpoints: Checkpoints,
 ) -> None:
-    """Epochs of training, each with its validation where `is_validated` says so of its number from 1 on."""
+    """Epochs of training from `position` on, each with its validation where `is_validated` says so of its number."""
     batch_hooks = (
         hooks.written("on_batch_begin", "on_train_batch_begin"),
         hooks.written("on_batch_end", "on_train_batch_end"),
     )
     model.stop_training = False
-    with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+    is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
+    if position.finished and (position.epoch >= epochs or model.stop_training):
+        checkpoints.restore_callbacks()
+        return
+    position.finished = False
+    with held_back() as interrupt, checkpoints, threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+        boundary = Boundary(model._objective, position, interrupt, checkpoints)
         hooks.call("on_train_begin", None)
-        logs: Logs = {}
-        for epoch in epochs:
-            hooks.call("on_epoch_begin", epoch, None)
-            bar.begin(f"Epoch {epoch + 1:>{len(str(epochs.stop))}}/{epochs.stop}", batches.steps)
-            logs = _epoch(model, batches, step, batch_hooks, bar, "stop_training")
+        is_begun = is_resumed and (position.batch > 0 or position.trained is not None)
+        if is_begun:
+            hooks.call("on_epoch_begin", position.epoch, None)
+        if is_resumed:
+            checkpoints.restore()  # once more: callbacks may have drawn or set something
+            checkpoints.restore_callbacks()
+        else:
+            checkpoints.save()
+        for epoch in range(position.epoch, position.epoch if model.stop_training else epochs):
+            if not is_begun:
+                hooks.call("on_epoch_begin", epoch, None)
+            is_begun = False
+            bar.begin(f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", batches.steps)
+            if position.trained is None:  # else it was killed during the validation
+                position.trained = _epoch(
+                    model, batches, step, batch_hooks, bar, "stop_training", boundary.after_batch, position.batch
+                )
+            logs = dict(position.trained)
             if validation is not None and is_validated(epoch + 1):
-                validation_logs = evaluate(model, validation, hooks, Progress())
+                validation_logs = evaluate(model, validation, hooks, Progress(), boundary.heed)
                 logs.update((f"val_{name}", value) for name, value in validation_logs.items())
             logs = dict(sorted(logs.items()))
             hooks.call("on_epoch_end", epoch, logs)
             bar.end(logs)
+            boundary.after_epoch(logs)
             if model.stop_training:
                 break
-        hooks.call("on_train_end", logs)
+        hooks.call("on_train_end", position.logs)
+        boundary.after_training()
 
 
-def evaluate(model: Compiled, batches: Feed, hooks: Hooks, bar: Progress) -> Logs:
+def evaluate(
+    model: Compiled, batches: Feed, hooks: Hooks, bar: Progress, between: Callable[[int], None] | None = None
+) -> Logs:
     """One pass over the data without training."""
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
     with _workspace(model, "stop_evaluating") as call:
         hooks.call("on_test_begin", None)
         batches.restart()
         step = evaluation_step(model, model._objective, call, model._n_inputs)
-        logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating")
+        logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating", between)
         hooks.call("on_test_end", logs)
     return logs
 
@@ -83,16 +108,23 @@ def _workspace(model: Compiled, stop: str) -> Iterator[Call]:
 
 
 def _epoch(
-    model: Compiled, batches: Feed, step: Step, hooks: tuple[list[Hook], list[Hook]], bar: Progress, stop: str
+    model: Compiled,
+    batches: Feed,
+    step: Step,
+    hooks: tuple[list[Hook], list[Hook]],
+    bar: Progress,
+    stop: str,
+    between: Callable[[int], None] | None = None,
+    done: int = 0,
 ) -> Logs:
-    """Run a step on each batch of an epoch, until the attribute `stop` is set; returns the logs.
+    """Run a step on each batch of an epoch, of which some are `done`, until the attribute `stop` is set; the logs.
 
     The hooks are called before and after every `steps_per_execution` batches; as in Keras, what the last ones would end
     with is their number, too, where fewer are left.
     """
-    objective, done, each = model._objective, 0, model.steps_per_execution
+    objective, each = model._objective, model.steps_per_execution
     before_batch, after_batch = hooks
-    with objective.run(), closing(batches.epoch()) as epoch:
+    with objective.run(is_begun=done > 0), closing(batches.epoch()) as epoch:
         for batch in epoch:
             if done % each == 0:
                 for hook in before_batch:
@@ -103,6 +135,8 @@ def _epoch(
                 _call(after_batch, done - 1, objective)
             if perf_counter() >= bar.due:
                 bar.show(done, objective.count, objective.results())
+            if between is not None:
+                between(done)
             if getattr(model, stop):
                 break
         if done % each:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -208,29 +209,46 @@ class Objective:
         self.names += sorted(logs - set(self.names))
 
     @contextmanager
-    def run(self) -> Iterator[None]:
+    def run(self, is_begun: bool = False) -> Iterator[None]:
         """Inside, batches are taken from the first on; a run in whose middle this one begins goes on as it was.
 
-        A callback or a signal handler may evaluate the model that trains or is evaluated.
+        A callback or a signal handler may evaluate the model that trains or is evaluated. One that `is_begun` goes on
+        with the sums as they are.
         """
         outer = self._running_values() if self._running else None
         try:
             self._running = True
-            self.reset()
+            if not is_begun:
+                self.reset()
             yield
         finally:
             self._running = outer is not None
             if outer is not None:
-                self._total, self.count, totals, states = outer
-                for output, total in zip(self._outputs, totals, strict=True):
-                    output.total = total
+                self.sums, states = outer
                 for metric, state, values in states:
                     vars(metric).clear()
                     vars(metric).update(state)
                     for variable, value in values:
                         variable.assign(value)
 
-    def _running_values(self) -> tuple[float, int, list[float], list[tuple[Metric, dict[str, Any], list[Any]]]]:
+    @property
+    def is_finite(self) -> bool:
+        """Whether the loss of every batch since the last `reset` was a number."""
+        return math.isfinite(self._total)
+
+    @property
+    def sums(self) -> tuple[float, ...]:
+        """Samples since the last `reset`, the sum of their loss, and that of the loss of each output."""
+        return self.count, self._total, *(output.total for output in self._outputs)
+
+    @sums.setter
+    def sums(self, values: Sequence[float]) -> None:
+        count, self._total, *totals = values
+        self.count = int(count)
+        for output, total in zip(self._outputs, totals, strict=True):
+            output.total = total
+
+    def _running_values(self) -> tuple[tuple[float, ...], list[tuple[Metric, dict[str, Any], list[Any]]]]:
         """What batches change; a metric of the user's may keep arrays and lists and change them in place."""
         states = [
             (
@@ -240,7 +258,7 @@ class Objective:
             )
             for metric in self.metrics
         ]
-        return self._total, self.count, [output.total for output in self._outputs], states
+        return self.sums, states
 
     def reset(self) -> None:
         """Forget all batches."""

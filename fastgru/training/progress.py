@@ -9,17 +9,11 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-import numpy as np
+from fastgru.text import number
 
 REFRESH_SECONDS = 0.1
 LEAST_BAR = 8
 WIDEST_BAR = 30
-
-
-def number(value: Any) -> str:
-    """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
-    value = float(np.mean(value))
-    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
 
 
 def duration(seconds: float) -> str:
@@ -73,6 +67,7 @@ class Lines(Progress):
     def begin(self, title: str, steps: int | None) -> None:
         self.title, self.steps = title, steps
         self.started = time.perf_counter()
+        self.seconds = self.rate = 0.0
 
     def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
         self.seconds = time.perf_counter() - self.started

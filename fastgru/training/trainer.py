@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from fastgru.callbacks import History
 from fastgru.data import Batches, Sequences
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding, loops
+from fastgru.training.boundary import Position
 from fastgru.training.compilation import Compiled
 from fastgru.training.hooks import Hooks
 from fastgru.training.progress import Progress, progress
+from fastgru.training.resuming import checkpoints
 from fastgru.types import Array, Outputs
 
 
@@ -51,6 +54,7 @@ class Trainer(Compiled):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
         """Train for a number of passes over the data, and return what each of them came to.
 
@@ -75,6 +79,8 @@ class Trainer(Compiled):
             Draw a new order before each epoch, "batch" within the batches only; of streams a `PyDataset` is shuffled.
         class_weight : dict, optional
             Weight of the samples of each class, 1 for those it does not name; for one output.
+        resume : path, optional
+            A folder in which the training is saved as it goes and from which it goes on, see `BackupAndRestore`.
         """
         numbers = _epoch_numbers(initial_epoch, epochs)
         training, held_out = feeding.datasets(self, x, y, sample_weight, shuffle, validation_split, validation_data)
@@ -83,7 +89,11 @@ class Trainer(Compiled):
         validation = None if held_out is None else feeding.validation_batches(self, held_out, *sizes)
         is_validated, bar, step = _validation_epochs(validation_freq), progress(verbose), self._training_step()
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": epochs, "steps": batches.steps}, True)
-        loops.train(self, step, batches, validation, numbers, is_validated, hooks, bar)
+        position = Position(numbers.start)
+        settings = {"shuffle": shuffle, "initial_epoch": initial_epoch, "validation_freq": validation_freq}
+        feeds, datasets = (batches, validation), (training, held_out)
+        saved = checkpoints(resume, self, hooks, position, feeds, datasets, settings)
+        loops.train(self, step, batches, validation, numbers.stop, is_validated, hooks, bar, position, saved)
         assert self.history is not None
         return self.history
 
