@@ -157,6 +157,19 @@ def test_the_same_seed_gives_the_same_bits(rng: np.random.Generator, shuffle: An
     assert all(map(np.array_equal, results[0][1:], results[1][1:]))
 
 
+def test_a_training_that_was_stopped_goes_on(rng: np.random.Generator, tmp_path: Any) -> None:
+    x, y, results = sequences(rng), rng.normal(size=(N, 2)), []
+    for parts in ([4], [2, 4]):
+        fastgru.utils.set_random_seed(1)
+        folder = tmp_path / str(len(parts))
+        for epochs in parts:
+            model = built("deep")
+            history = model.fit(x, y, 8, epochs, verbose=0, resume=folder).history
+        results.append([history, *model.get_weights()])
+    assert results[0][0] == results[1][0]
+    assert all(map(np.array_equal, results[0][1:], results[1][1:]))
+
+
 def test_weights_and_targets_may_have_a_number_for_every_step(rng: np.random.Generator) -> None:
     x = sequences(rng)
     model = Sequential([Input((None, F)), GRU(4, return_sequences=True), Dense(3, activation="softmax")])
