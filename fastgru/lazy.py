@@ -29,7 +29,9 @@ def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[s
     def attribute(name: str) -> Any:
         if name not in homes:
             return moved_attribute(name)
-        value = getattr(importlib.import_module(homes[name]), name)
+        home = homes[name]
+        inner = home == spec.name  # a module of the package itself
+        value = importlib.import_module(f"{home}.{name}") if inner else getattr(importlib.import_module(home), name)
         setattr(importlib.import_module(spec.name), name, value)  # asked once
         return value
 

@@ -48,7 +48,7 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 
 
 def state(model: Sequential) -> list[np.ndarray]:
-    optimizer = [] if model.optimizer is None else [np.array(value) for _, value in model.optimizer.variables()]
+    optimizer = [] if model.optimizer is None else [np.array(variable) for variable in model.optimizer.variables]
     return [*model.get_weights(), *optimizer]
 
 

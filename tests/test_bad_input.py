@@ -158,7 +158,7 @@ CASES: dict[str, tuple[Callable[[Sequential], Any], str]] = {
     ),
     "complex weights": (lambda m: m.set_weights([w + 1j for w in m.get_weights()]), "dtype complex"),
     "a learning rate of NaN in a saved state": (
-        lambda m: m.optimizer.set_variables([9, np.nan, *(value for _, value in m.optimizer.variables()[2:])]),
+        lambda m: m.optimizer.set_variables([9, np.nan, *m.optimizer.variables[2:]]),
         "expected a float as learning_rate, got nan",
     ),
     "two inputs": (lambda m: m(X, X), "expected one input, got 2"),
@@ -176,14 +176,14 @@ def test_wrong_input_is_told_and_the_model_stays_as_it_was(case: str, tmp_path: 
     network = model()
     network.fit(X, LABELS, verbose=0)
     before, config, compiled = network.get_weights(), network.get_config(), network.get_compile_config()
-    state = [np.array(value) for _, value in network.optimizer.variables()]
+    state = [np.array(variable) for variable in network.optimizer.variables]
     attempt, message = CASES[case]
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
         attempt(network)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 300
     assert all(np.array_equal(a, b) for a, b in zip(before, network.get_weights(), strict=True))
-    assert all(np.array_equal(a, b) for a, (_, b) in zip(state, network.optimizer.variables(), strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(state, network.optimizer.variables, strict=True))
     assert network.get_config() == config
     assert network.get_compile_config() == compiled
     assert network.fit(X, LABELS, verbose=0).history["loss"]

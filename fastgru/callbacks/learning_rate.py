@@ -31,7 +31,7 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
         try:
-            rate = self.schedule(epoch, optimizer.learning_rate)
+            rate = self.schedule(epoch, float(optimizer.learning_rate))
         except TypeError:
             rate = self.schedule(epoch)
         if not isinstance(rate, float | np.floating):
@@ -42,7 +42,7 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
-            logs["learning_rate"] = self.model.optimizer.learning_rate
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
 class ReduceLROnPlateau(Monitor):
@@ -102,7 +102,7 @@ class ReduceLROnPlateau(Monitor):
         optimizer = self.model.optimizer
         logs = {} if logs is None else logs
         self._smaller_is_better()  # an error where that cannot be told, also of what is not in the logs
-        logs["learning_rate"] = optimizer.learning_rate
+        logs["learning_rate"] = float(optimizer.learning_rate)
         current = self._value(logs)
         if current is None:
             return
@@ -114,7 +114,7 @@ class ReduceLROnPlateau(Monitor):
         elif self.cooldown_counter == 0:
             self.wait += 1
             if self.wait >= self.patience and optimizer.learning_rate > np.float32(self.min_lr):
-                rate = max(optimizer.learning_rate * self.factor, self.min_lr)
+                rate = max(float(optimizer.learning_rate) * self.factor, self.min_lr)
                 optimizer.learning_rate = rate
                 self.cooldown_counter = self.cooldown
                 self.wait = 0

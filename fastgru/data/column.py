@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastgru import kernels
-from fastgru.data.source import Evenly, Rows, Stored
+from fastgru.data.source import Evenly, Rows, Stored, check_kind
 from fastgru.types import Array
 
 # of some rows, and which of the samples they are: a ValueError that says what is wrong with them
@@ -76,6 +76,7 @@ class Column:
 
     def __init__(self, source: Evenly, dtype: Any = None, *checks: Check) -> None:
         self._source = source
+        check_kind(source, dtype)
         self._dtype = np.dtype(dtype or source.dtype.newbyteorder("="))
         self._checks = checks
         self._memory: Array | None = None
@@ -116,7 +117,7 @@ class Column:
 
     def _fits(self, rows: Array) -> bool:
         """Whether kernels read these rows as they are."""
-        return rows.dtype == self._dtype and rows.flags.c_contiguous and rows.flags.aligned
+        return rows.dtype == self._dtype and rows.flags.c_contiguous and rows.flags.aligned and not rows.dtype.hasobject
 
     def _cast(self, rows: Array) -> Array:
         if self._fits(rows):

@@ -33,21 +33,26 @@ class Samples(NamedTuple):
         return Samples(tuple(x), tuple(y), tuple(weight))  # type: ignore[arg-type]
 
 
-def _listed(values: Any, names: Names, argument: str, port: str) -> list[Source | None]:
-    """The source of each input or output; None for an output without."""
+def _listed(values: Any, names: Names, argument: str, port: str, text: bool = False) -> list[Source | None]:
+    """The source of each input or output; None for an output without. With `text` strings go, too."""
     pairs = zip(entries(values, names, argument, port), labels(argument, names, port), strict=True)
-    return [None if value is None and port == "output" else source(value, label) for value, label in pairs]
+    return [None if value is None and port == "output" else source(value, label, text) for value, label in pairs]
 
 
-def inputs(x: Any, names: Names) -> list[Source]:
-    """The sources of the inputs, of equally many samples."""
-    sources: Any = _listed(x, names, "x", "input")
+def inputs(x: Any, names: Names, text: bool = False) -> list[Source]:
+    """The sources of the inputs, of equally many samples; with `text` strings go, too."""
+    sources: Any = _listed(x, names, "x", "input", text)
     _check_lengths(zip(labels("x", names, "input"), sources, strict=True))
     return sources
 
 
 def samples(
-    x: Any, y: Any = None, weight: Any = None, input_names: Names = None, output_names: Names = None
+    x: Any,
+    y: Any = None,
+    weight: Any = None,
+    input_names: Names = None,
+    output_names: Names = None,
+    text: bool = False,
 ) -> Samples:
     """The sources of a data set: real numbers, equally many samples.
 
@@ -58,6 +63,8 @@ def samples(
         outputs.
     input_names, output_names : sequence of str, optional
         Absent for a model that does not name its only input and output.
+    text : bool
+        Whether inputs may be strings.
     """
     if output_names is not None and len(output_names) > 1 and is_array(weight):
         _check_samplewise(weight)
@@ -69,7 +76,7 @@ def samples(
         (y, output_names, "y", "output"),
         (weight, output_names, "sample_weight", "output"),
     ):
-        sources = _listed(values, names, argument, port)
+        sources = _listed(values, names, argument, port, text and port == "input")
         labelled.extend(zip(labels(argument, names, port), sources, strict=True))
         parts.append(tuple(sources))
     _check_lengths(labelled)

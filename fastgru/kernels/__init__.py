@@ -58,7 +58,7 @@ def module(dtype: Any) -> Kernels:
     """The compiled module for "float32" or "float64", as a name or a numpy dtype, whose name numpy is slow to tell."""
     compiled = _modules.get(dtype)
     if compiled is None:
-        compiled = _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}_{isa}"))
+        compiled = _modules[dtype] = cast("Kernels", importlib.import_module(f"fastgru.kernels._{dtype}"))
     return compiled
 
 

@@ -1,4 +1,4 @@
-"""What every compiled module offers: `_float32_baseline`, `_float64_avx512` and so on, see setup.py.
+"""What the compiled modules `_float32` and `_float64` offer, see setup.py.
 
 Arrays are C-contiguous, aligned and of the module's element type; `mask` is boolean, seen as uint8. The .pxi files give
 shapes.
@@ -127,45 +127,17 @@ class Kernels(Protocol):
     RNNCall: type[_RNN]
     def rnn_forward(self, calls: list[_RNN], threads: int) -> None: ...
     def rnn_backward(self, call: _RNN, threads: int) -> None: ...
-    def sgd(
+    update_rules: dict[str, int]
+    def update(
         self,
+        rule: str,
         values: Array,
         updated: Array,
         gradients: Array,
-        momentums: Array | None,
-        rate: float,
-        momentum: float,
-        nesterov: bool,
+        m: Array | None,
+        v: Array | None,
+        a: Array | None,
         decay: float,
         threads: int,
-    ) -> None: ...
-    def rmsprop(
-        self,
-        values: Array,
-        updated: Array,
-        gradients: Array,
-        velocities: Array,
-        momentums: Array | None,
-        averages: Array | None,
-        rate: float,
-        rho: float,
-        momentum: float,
-        epsilon: float,
-        decay: float,
-        threads: int,
-    ) -> None: ...
-    def adam(
-        self,
-        values: Array,
-        updated: Array,
-        gradients: Array,
-        momentums: Array,
-        velocities: Array,
-        maxima: Array | None,
-        rate: float,
-        beta_1: float,
-        beta_2: float,
-        epsilon: float,
-        decay: float,
-        threads: int,
+        **numbers: float,
     ) -> None: ...

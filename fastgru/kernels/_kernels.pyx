@@ -2,17 +2,20 @@
 # cython: freethreading_compatible=True, auto_pickle=False
 """The compiled kernels for one element type and one instruction set.
 
-Every kernel works on the caller's memory: one GIL release per call, and inside it no allocation and no Python object.
-What a call is handed is checked before it: type, order and size of each array. This is translated to C once, and that
-is compiled for each element type `real` and each instruction set: see setup.py.
+Every kernel works on the caller's memory, without the GIL: no allocation and no Python object. They are handed what
+_calls.pyx has checked, and trust it. This is translated to C once, and that is compiled for each element type `real`
+and each instruction set: see setup.py.
 """
 
-from fastgru.kernels._runtime cimport BARRIER_NUMBERS, TEAM_MEMBERS, barrier_wait, run_tasks, run_team, task_function
+from cpython.pycapsule cimport PyCapsule_New
+from libc.string cimport memcpy, memset
 
-cdef extern from "vector_math.h" nogil:
-    ctypedef double real "vm_real"  # float or double, as the C compiler is told
+from fastgru.kernels._runtime cimport BARRIER_NUMBERS, TEAM_MEMBERS, barrier_wait, run_tasks, run_team
 
-include "arrays.pxi"
+include "interface.pxi"
+
+cdef Kernels kernels
+
 include "blas.pxi"
 include "blocks.pxi"
 include "activations.pxi"
@@ -24,3 +27,11 @@ include "gru.pxi"
 include "rnn.pxi"
 include "losses.pxi"
 include "optimizers.pxi"
+
+kernels = Kernels(
+    LANES, NULL, activate_rows, multiply_derivative_rows, dense_packed_size, dense_pack, dense_forward, dense_backward,
+    gru_packed_size, gru_plan_workspace, gru_pack, gru_forward, gru_backward,
+    rnn_packed_size, rnn_plan_workspace, rnn_pack, rnn_forward, rnn_backward,
+    binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy, &RULES[0], update,
+)
+table = PyCapsule_New(&kernels, TABLE_NAME, NULL)

@@ -6,9 +6,9 @@ def address(memory: Any) -> int:
     """Where the bytes of a contiguous array begin."""
 
 def gather_rows(source: Any, indices: Any, out: Any, threads: int) -> None:
-    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape.
+    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape; indices are int64.
 
-    IndexError for a row that the source does not have, ValueError where the shapes do not fit.
+    IndexError for a row that the source does not have, ValueError where shapes or the type of the indices do not fit.
     """
 
 def cpu_isas() -> list[str]:

@@ -1,7 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
 """What the compiled kernels stand on: the thread pool, bytes in memory, and which instruction sets this CPU has."""
 
-from cpython.buffer cimport Py_buffer, PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    Py_buffer, PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
 from libc.string cimport memcpy
 
 cdef extern from "pool.h" nogil:
@@ -87,6 +89,16 @@ cdef void gather_task(void *context, int task) noexcept nogil:
         memcpy(p.out + i * p.row_bytes, p.source + p.indices[i] * p.row_bytes, p.row_bytes)
 
 
+cdef int check_indices(const Py_buffer *indices) except -1:
+    """ValueError unless they are one row of int64, to which C has two names."""
+    if indices.ndim != 1 or indices.itemsize != sizeof(long long) or indices.format not in (b"l", b"q"):
+        raise ValueError(
+            f"gather_rows: expected indices of int64 with 1 axis, got {indices.ndim} axes of type "
+            f"{indices.format.decode()!r} with {indices.itemsize} bytes a number."
+        )
+    return 0
+
+
 cdef int check_rows(const Py_buffer *source, const Py_buffer *out, Py_ssize_t count) except -1:
     """ValueError unless `out` has `count` of the source's rows."""
     cdef bint fit = source.ndim == out.ndim > 0 and source.itemsize == out.itemsize and out.shape[0] == count
@@ -103,32 +115,44 @@ cdef int check_rows(const Py_buffer *source, const Py_buffer *out, Py_ssize_t co
     return 0
 
 
-def gather_rows(source, const long long[::1] indices not None, out, int threads):
-    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape, on several threads where
-    there is much to copy. IndexError for a row that the source does not have, ValueError where the shapes do not fit."""
+cdef int gather(const Py_buffer *source, const Py_buffer *indices, const Py_buffer *out, int threads) except -1:
     cdef Gather p
-    cdef Py_buffer read, written
     cdef Py_ssize_t i
-    p.count = indices.shape[0]
+    check_indices(indices)
+    p.count, p.indices = indices.shape[0], <const long long *>indices.buf
+    check_rows(source, out, p.count)
+    p.row_bytes = out.itemsize
+    for i in range(1, out.ndim):
+        p.row_bytes *= out.shape[i]
+    for i in range(p.count):
+        if not 0 <= p.indices[i] < source.shape[0]:
+            raise IndexError(f"gather_rows: there are {source.shape[0]} rows, no row {p.indices[i]}.")
+    if p.row_bytes == 0 or p.count == 0:
+        return 0
+    p.source, p.out = <const char *>source.buf, <char *>out.buf
+    p.task_rows = 1 + GATHERED_BYTES // p.row_bytes
+    with nogil:
+        run_tasks(gather_task, &p, <int>((p.count + p.task_rows - 1) // p.task_rows), threads)
+    return 0
+
+
+def gather_rows(source, indices, out, int threads):
+    """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape, on several threads where
+    there is much to copy; indices are int64. IndexError for a row that the source does not have, ValueError where
+    shapes or the type of the indices do not fit."""
+    # a memoryview in the signature would do for the indices, and take two thirds of this module's compilation
+    cdef Py_buffer read, numbers, written
     PyObject_GetBuffer(source, &read, PyBUF_ND)
     try:
-        PyObject_GetBuffer(out, &written, PyBUF_ND | PyBUF_WRITABLE)
+        PyObject_GetBuffer(indices, &numbers, PyBUF_ND | PyBUF_FORMAT)
         try:
-            check_rows(&read, &written, p.count)
-            p.row_bytes = written.itemsize
-            for i in range(1, written.ndim):
-                p.row_bytes *= written.shape[i]
-            for i in range(p.count):
-                if not 0 <= indices[i] < read.shape[0]:
-                    raise IndexError(f"gather_rows: there are {read.shape[0]} rows, no row {indices[i]}.")
-            if p.row_bytes == 0 or p.count == 0:
-                return
-            p.source, p.out, p.indices = <const char *>read.buf, <char *>written.buf, &indices[0]
-            p.task_rows = 1 + GATHERED_BYTES // p.row_bytes
-            with nogil:
-                run_tasks(gather_task, &p, <int>((p.count + p.task_rows - 1) // p.task_rows), threads)
+            PyObject_GetBuffer(out, &written, PyBUF_ND | PyBUF_WRITABLE)
+            try:
+                gather(&read, &numbers, &written, threads)
+            finally:
+                PyBuffer_Release(&written)
         finally:
-            PyBuffer_Release(&written)
+            PyBuffer_Release(&numbers)
     finally:
         PyBuffer_Release(&read)
 

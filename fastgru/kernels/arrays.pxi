@@ -148,3 +148,16 @@ cdef int check_positive(tuple sizes) except -1:
     if min(sizes) < 1:
         raise ValueError(f"Kernels: expected sizes of at least 1, got {sizes}.")
     return 0
+
+
+cdef int take_sequences(Sequences *seq, ndarray x, ndarray mask) except -1:
+    """x (B, T, F), which says what B, T and F are, and mask (B, T) or None."""
+    check_present(x, "x")
+    seq.B, seq.T, seq.F = size_of(x, 0), size_of(x, 1), size_of(x, 2)
+    seq.x, seq.mask = sequences_of(x, "x", seq.B, seq.T, seq.F), mask_of(mask, seq.B, seq.T)
+    return check_not_empty(x, "x")
+
+
+cdef inline Py_ssize_t largest_size(const Sequences *seq, Py_ssize_t row) noexcept:
+    """Of the matrices that BLAS multiplies, and of the steps from row to row in them; `row` is the gates' row."""
+    return max(max(seq.B * seq.T, seq.T * seq.F), row)

@@ -1,6 +1,6 @@
 # The GRU over a whole sequence: what its forward and backward pass share. gru_forward.pxi, gru_small_batch.pxi and
 # gru_backward.pxi are the passes, gru_gates.pxi what happens number by number in them, gru_weights.pxi the weights as
-# tiles read them, gru_call.pxi what Python calls.
+# tiles read them, gru_passes.pxi the passes as tasks.
 #
 # B rows of a batch, T time steps, F input features, H units; R rows in a block. Gates stand in the order z, r, h
 # (update, reset, candidate) in `kernel` W (F, 3H), `recurrent_kernel` U (H, 3H) and the biases b, c.
@@ -30,35 +30,6 @@
 cdef enum:
     WINDOW_NUMBERS = 32768  # numbers in the gates of a window of one block, so that they stay in the L2 cache
     L2_BYTES = 1048576      # of a processor's L2 cache, or about that
-
-cdef struct GRU:
-    Sequences seq
-    bint training                  # a backward pass follows
-    bint small_batch               # a block has fewer rows than a tile: see gru_small_batch.pxi
-    Py_ssize_t state_steps         # states in memory at once: T + 1 in training, else two
-    Py_ssize_t window              # steps whose inputs and gates are in memory at once: T in training
-    bint reset_after
-    int activation, recurrent_activation
-    const real *kernel             # (F, 3H)
-    const real *recurrent_kernel   # (H, 3H)
-    const real *biases             # (2, 3H) with reset_after, (1, 3H) without, or NULL
-    const real *packed             # the weights for tiles, or NULL
-    const real *h0                 # (B, H) or NULL for zeros
-    real *bias                     # (4H,): what is added to a row [g z r q], where the packed weights do not carry it
-    real *xs                       # NULL where nothing reads it
-    real *gates                    # NULL where nothing reads it; see `block_gates`
-    real *states
-    real *scratch                  # (B, 3H): h U of a step, or the states of the rows that are not masked at it; in the
-                                   # backward pass dh (R, H), then d(r h) (R, H)
-    real *bias_sums                # (blocks, 4H): sums of the rows of gradients
-    real *last                     # (B, H)
-    const real *d_last             # (B, H) or NULL
-    real *dx                       # (B, T, F) or NULL
-    real *dh0                      # (B, H) or NULL
-    WeightGradients d              # of kernel and recurrent_kernel; they and the next are added to, or NULL
-    real *d_bias                   # (3H,)
-    real *d_recurrent_bias         # (3H,), with reset_after alone
-
 
 cdef inline bint fused(const GRU *p) noexcept nogil:
     """Whether a tile goes from the inputs to the next state; without reset_after r h must come first for all units."""
@@ -129,4 +100,4 @@ include "gru_forward.pxi"
 include "gru_small_batch.pxi"
 include "gru_backward.pxi"
 include "gru_weights.pxi"
-include "gru_call.pxi"
+include "gru_passes.pxi"

@@ -1,4 +1,35 @@
-# What Python calls: arrays become a `GRU`, each checked against the others, and the tasks run.
+# The GRU: see gru.pxi.
+
+
+cdef int take_weights(GRU *p, ndarray kernel, ndarray recurrent_kernel) except -1:
+    """kernel (F, 3H) and recurrent_kernel (H, 3H), which says what H is."""
+    check_present(kernel, "kernel")
+    check_present(recurrent_kernel, "recurrent_kernel")
+    cdef Py_ssize_t H = size_of(recurrent_kernel, 0)
+    p.seq.H = H
+    p.kernel = matrix_of(kernel, "kernel", p.seq.F, 3 * H)
+    p.recurrent_kernel = matrix_of(recurrent_kernel, "recurrent_kernel", H, 3 * H)
+    return check_not_empty(recurrent_kernel, "recurrent_kernel")
+
+
+def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
+    """Numbers of the packed weights, whether for the forward or the backward pass."""
+    return kernels.gru_packed_size(F, H, reset_after)
+
+
+def gru_pack(
+    ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, bint reset_after, ndarray packed not None
+):
+    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H) with reset_after, (1, 3H) without, or None, for
+    the tiles of `gru_forward`."""
+    cdef GRU p
+    memset(&p, 0, sizeof(p))
+    p.seq.F, p.reset_after = size_of(kernel, 0), reset_after
+    take_weights(&p, kernel, recurrent_kernel)
+    p.biases = matrix_of(bias, "bias", 2 if reset_after else 1, 3 * p.seq.H)
+    p.packed = vector_into(packed, "packed", kernels.gru_packed_size(p.seq.F, p.seq.H, reset_after))
+    with nogil:
+        kernels.gru_pack(&p)
 
 
 cdef class GRUCall:
@@ -45,22 +76,11 @@ cdef class GRUCall:
         take_weights(p, self.kernel, self.recurrent_kernel)
         B, H = p.seq.B, p.seq.H
         p.biases = matrix_of(self.bias, "bias", 2 if p.reset_after else 1, 3 * H)
-        p.packed = packed_of(self.packed, gru_packed_size(p.seq.F, H, p.reset_after), p.training)
+        p.packed = packed_of(self.packed, kernels.gru_packed_size(p.seq.F, H, p.reset_after), p.training)
         p.h0 = matrix_of(self.h0, "h0", B, H)
         if not p.packed:
             fetch_blas(largest_size(&p.seq, 4 * H))
-        return check_workspace(self.memory, gru_plan_workspace(p, workspace_of(self.memory)))
-
-    cdef Tasks forward_tasks(self, int threads) noexcept nogil:
-        """What is left of a forward pass when the weights are packed or the biases added up."""
-        cdef Tasks tasks = Tasks(gru_forward_rows, &self.p, <int>ceil_div(self.p.seq.B, self.p.seq.block_rows))
-        if self.p.packed and self.p.training:
-            run_packing(pack_forward_task, &self.p, &self.p.seq, 3 * self.p.seq.H, threads)
-        if not fused(&self.p):
-            sum_biases(&self.p)
-        if self.p.small_batch:
-            tasks.task = gru_forward_small_batch
-        return tasks
+        return check_workspace(self.memory, kernels.gru_plan_workspace(p, workspace_of(self.memory)))
 
     cdef int check_forward(self) except -1:
         self.check()
@@ -94,49 +114,24 @@ def gru_memory(
     memset(&p, 0, sizeof(p))
     p.seq.B, p.seq.T, p.seq.F, p.seq.H, p.training, p.reset_after = B, T, F, H, training, reset_after
     p.packed = &placeholder if packed else NULL
-    return gru_plan_workspace(&p, &placeholder)
-
-
-cdef void sum_biases(GRU *p) noexcept nogil:
-    """[bh, bz + cz, br + cr, ch]: z and r need the sum of their two biases only."""
-    cdef Py_ssize_t j, H = p.seq.H
-    memset(p.bias, 0, 4 * H * sizeof(real))
-    if p.biases:
-        memcpy(p.bias, p.biases + 2 * H, H * sizeof(real))
-        memcpy(p.bias + H, p.biases, 2 * H * sizeof(real))
-        if p.reset_after:
-            for j in range(3 * H):
-                p.bias[H + j] += p.biases[3 * H + j]
+    return kernels.gru_plan_workspace(&p, &placeholder)
 
 
 def gru_forward(list calls, int threads):
     """Run the forward pass of a `GRUCall`, or of two side by side."""
     cdef GRUCall first = calls[0]
     cdef GRUCall second = calls[1] if len(calls) == 2 else None
-    cdef Tasks[2] both
     first.check_forward()
+    cdef GRU *other = NULL
     if second is not None:
         second.check_forward()
+        other = &second.p
     with nogil:
-        both[0], both[1] = first.forward_tasks(threads), Tasks(NULL, NULL, 0)
-        if second is not None:
-            both[1] = second.forward_tasks(threads)
-        if both[1].count == 0 and shares_units(&first.p):
-            gru_forward_team(&first.p, threads)
-        else:
-            run_both(both, threads)
+        kernels.gru_forward(&first.p, other, threads)
 
 
 def gru_backward(GRUCall call not None, int threads):
     """Run the backward pass of a `GRUCall` whose forward pass has run."""
-    cdef GRU *p = &call.p
     call.check_backward()
     with nogil:
-        if p.packed:
-            run_packing(pack_backward_task, p, &p.seq, 3 * p.seq.H, threads)
-        run_tasks(gru_backward_rows, p, <int>ceil_div(p.seq.B, p.seq.block_rows), threads)
-        bias_gradients(p)
-        if p.d.sums:
-            sum_row_blocks(&p.d, threads)
-        else:
-            run_tasks(gru_weight_columns, p, weight_column_blocks(p), threads)
+        kernels.gru_backward(&call.p, threads)

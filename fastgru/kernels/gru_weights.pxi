@@ -73,32 +73,5 @@ cdef Py_ssize_t gru_packed_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) no
     return max(forward, packed_size(3 * H, H) + packed_size(3 * H, F))
 
 
-def gru_pack_size(Py_ssize_t F, Py_ssize_t H, bint reset_after) -> int:
-    """Numbers of the packed weights, whether for the forward or the backward pass."""
-    return gru_packed_size(F, H, reset_after)
-
-
-cdef int take_weights(GRU *p, ndarray kernel, ndarray recurrent_kernel) except -1:
-    """kernel (F, 3H) and recurrent_kernel (H, 3H), which says what H is."""
-    check_present(kernel, "kernel")
-    check_present(recurrent_kernel, "recurrent_kernel")
-    cdef Py_ssize_t H = size_of(recurrent_kernel, 0)
-    p.seq.H = H
-    p.kernel = matrix_of(kernel, "kernel", p.seq.F, 3 * H)
-    p.recurrent_kernel = matrix_of(recurrent_kernel, "recurrent_kernel", H, 3 * H)
-    return check_not_empty(recurrent_kernel, "recurrent_kernel")
-
-
-def gru_pack(
-    ndarray kernel not None, ndarray recurrent_kernel not None, ndarray bias, bint reset_after, ndarray packed not None
-):
-    """Pack kernel (F, 3H), recurrent_kernel (H, 3H) and bias (2, 3H) with reset_after, (1, 3H) without, or None, for
-    the tiles of `gru_forward`."""
-    cdef GRU p
-    memset(&p, 0, sizeof(p))
-    p.seq.F, p.reset_after = size_of(kernel, 0), reset_after
-    take_weights(&p, kernel, recurrent_kernel)
-    p.biases = matrix_of(bias, "bias", 2 if reset_after else 1, 3 * p.seq.H)
-    p.packed = vector_into(packed, "packed", gru_packed_size(p.seq.F, p.seq.H, reset_after))
-    with nogil:
-        pack_forward(&p, 0, 1)
+cdef void gru_pack(GRU *p) noexcept nogil:
+    pack_forward(p, 0, 1)

@@ -3,10 +3,12 @@
 # ones meanwhile is not disturbed. Denormals count as zero: what an optimizer remembers of gradients that have become
 # zero, as of the words of an embedding that no longer occur, decays into them and would stay there.
 
+from libc.math cimport pow
 from libc.stdint cimport uint64_t
 
 cdef extern from "vector_math.h" nogil:
     real vm_sqrt(real x)
+    real vm_abs(real x)
 
 cdef extern from "denormals.h" nogil:
     uint64_t flush_denormals()
@@ -17,167 +19,220 @@ cdef enum:
     UPDATE_PIECE = 1024   # numbers that an update with intermediate results takes at a time
 
 
-cdef struct Update:
-    task_function block  # of a task
-    Py_ssize_t size
-    const real *w        # weights
-    real *u              # updated weights
-    const real *g        # gradients
-    real *m              # momentum; NULL where the optimizer keeps none
-    real *v              # velocity: running mean of g^2
-    real *a              # RMSprop: running mean of g; Adam: largest v so far; or NULL
-    real decay, rate, momentum, rho, epsilon
-    real rest_1, rest_2  # 1 - rho or 1 - beta_1, 1 - beta_2, taken in double: 1 - 0.999f is off by 1e-5
-    bint nesterov
+cdef inline real *behind(real *numbers, Py_ssize_t n) noexcept nogil:
+    return numbers + n if numbers else NULL
 
 
-cdef void sgd_block(void *context, int block) noexcept nogil:
-    cdef Update *p = <Update *>context
-    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = min(UPDATE_BLOCK, p.size - first)
-    cdef const real *w = p.w + first
-    cdef real *u = p.u + first
-    cdef real *m = p.m + first if p.m else NULL
-    cdef const real *g = p.g + first
-    cdef real decay = p.decay, rate = p.rate, momentum = p.momentum
+# --- the rules, each on n numbers -------------------------------------------------------------------------------------
+
+
+cdef void sgd(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
     if not m:
         # w -= rate g
         for i in range(n):
-            u[i] = w[i] - w[i] * decay - rate * g[i]
+            u[i] = w[i] - w[i] * p.decay - p.rate * g[i]
     elif p.nesterov:
         # m = momentum m - rate g;  w += momentum m - rate g
         for i in range(n):
-            m[i] = momentum * m[i] - rate * g[i]
-            u[i] = w[i] - w[i] * decay + (momentum * m[i] - rate * g[i])
+            m[i] = p.momentum * m[i] - p.rate * g[i]
+            u[i] = w[i] - w[i] * p.decay + (p.momentum * m[i] - p.rate * g[i])
     else:
         # m = momentum m - rate g;  w += m
         for i in range(n):
-            m[i] = momentum * m[i] - rate * g[i]
-            u[i] = w[i] - w[i] * decay + m[i]
+            m[i] = p.momentum * m[i] - p.rate * g[i]
+            u[i] = w[i] - w[i] * p.decay + m[i]
 
 
-cdef void rmsprop_piece(const Update *p, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+cdef void rmsprop_piece(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
     cdef Py_ssize_t i
-    cdef const real *w = p.w + first
-    cdef real *u = p.u + first
-    cdef real *m = p.m + first if p.m else NULL
-    cdef real *v = p.v + first
-    cdef real *a = p.a + first if p.a else NULL
-    cdef const real *g = p.g + first
-    cdef real decay = p.decay, rate = p.rate, momentum = p.momentum, rho = p.rho, rest = p.rest_1, epsilon = p.epsilon
     cdef real[UPDATE_PIECE] step
     # v = rho v + (1 - rho) g^2;  step = rate g / sqrt(v + epsilon)
     if a:
         # a = rho a + (1 - rho) g;  step = rate g / sqrt(v - a^2 + epsilon)
         for i in range(n):
-            v[i] = rho * v[i] + rest * (g[i] * g[i])
-            a[i] = rho * a[i] + rest * g[i]
-            step[i] = rate * g[i] / vm_sqrt(v[i] - a[i] * a[i] + epsilon)
+            v[i] = p.rho * v[i] + p.rest_1 * (g[i] * g[i])
+            a[i] = p.rho * a[i] + p.rest_1 * g[i]
+            step[i] = p.rate * g[i] / vm_sqrt(v[i] - a[i] * a[i] + p.epsilon)
     else:
         for i in range(n):
-            v[i] = rho * v[i] + rest * (g[i] * g[i])
-            step[i] = rate * g[i] / vm_sqrt(v[i] + epsilon)
+            v[i] = p.rho * v[i] + p.rest_1 * (g[i] * g[i])
+            step[i] = p.rate * g[i] / vm_sqrt(v[i] + p.epsilon)
     # m = momentum m + step;  w -= m
     if m:
         for i in range(n):
-            m[i] = momentum * m[i] + step[i]
+            m[i] = p.momentum * m[i] + step[i]
             step[i] = m[i]
     for i in range(n):
-        u[i] = w[i] - w[i] * decay - step[i]
+        u[i] = w[i] - w[i] * p.decay - step[i]
 
 
-cdef void rmsprop_block(void *context, int block) noexcept nogil:
-    cdef Update *p = <Update *>context
-    cdef Py_ssize_t first = block * <Py_ssize_t>UPDATE_BLOCK, last = first + min(UPDATE_BLOCK, p.size - first)
-    while first < last:
-        rmsprop_piece(p, first, min(UPDATE_PIECE, last - first))
-        first += UPDATE_PIECE
+cdef void rmsprop(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    while n > 0:
+        rmsprop_piece(p, min(UPDATE_PIECE, n), w, u, g, m, v, a)
+        w, u, g, v = w + UPDATE_PIECE, u + UPDATE_PIECE, g + UPDATE_PIECE, v + UPDATE_PIECE
+        m, a = behind(m, UPDATE_PIECE), behind(a, UPDATE_PIECE)
+        n -= UPDATE_PIECE
 
 
-cdef void adam_block(void *context, int block) noexcept nogil:
-    cdef Update *p = <Update *>context
-    cdef Py_ssize_t i, first = block * <Py_ssize_t>UPDATE_BLOCK, n = min(UPDATE_BLOCK, p.size - first)
-    cdef const real *w = p.w + first
-    cdef real *u = p.u + first
-    cdef real *m = p.m + first
-    cdef real *v = p.v + first
-    cdef real *a = p.a + first if p.a else NULL
-    cdef const real *g = p.g + first
-    cdef real decay = p.decay, rate = p.rate, rest_1 = p.rest_1, rest_2 = p.rest_2, epsilon = p.epsilon
+cdef void adam(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real largest
     # m += (1 - beta_1) (g - m);  v += (1 - beta_2) (g^2 - v);  w -= rate m / (sqrt(v) + epsilon)
     if a:
         # a = max(a, v) in the place of v
         for i in range(n):
-            m[i] = m[i] + (g[i] - m[i]) * rest_1
-            v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
-            a[i] = v[i] if v[i] > a[i] else a[i]
-            u[i] = w[i] - w[i] * decay - rate * m[i] / (vm_sqrt(a[i]) + epsilon)
+            m[i] = m[i] + (g[i] - m[i]) * p.rest_1
+            v[i] = v[i] + (g[i] * g[i] - v[i]) * p.rest_2
+            largest = v[i] if v[i] > a[i] else a[i]
+            a[i] = largest
+            u[i] = w[i] - w[i] * p.decay - p.rate * m[i] / (vm_sqrt(largest) + p.epsilon)
     else:
         for i in range(n):
-            m[i] = m[i] + (g[i] - m[i]) * rest_1
-            v[i] = v[i] + (g[i] * g[i] - v[i]) * rest_2
-            u[i] = w[i] - w[i] * decay - rate * m[i] / (vm_sqrt(v[i]) + epsilon)
+            m[i] = m[i] + (g[i] - m[i]) * p.rest_1
+            v[i] = v[i] + (g[i] * g[i] - v[i]) * p.rest_2
+            u[i] = w[i] - w[i] * p.decay - p.rate * m[i] / (vm_sqrt(v[i]) + p.epsilon)
+
+
+cdef void adamax(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real before, largest
+    # m += (1 - beta_1) (g - m);  v = max(beta_2 v, |g|);  w -= rate m / (v + epsilon)
+    for i in range(n):
+        m[i] = m[i] + (g[i] - m[i]) * p.rest_1
+        before = p.beta_2 * v[i]
+        largest = before if before > vm_abs(g[i]) else vm_abs(g[i])
+        v[i] = largest
+        u[i] = w[i] - w[i] * p.decay - p.rate * m[i] / (largest + p.epsilon)
+
+
+cdef void nadam(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    # m and v as Adam's;  w -= (rate m + gradient_rate g) / (sqrt(correction v) + epsilon)
+    for i in range(n):
+        m[i] = m[i] + (g[i] - m[i]) * p.rest_1
+        v[i] = v[i] + (g[i] * g[i] - v[i]) * p.rest_2
+        u[i] = w[i] - w[i] * p.decay - (
+            (p.rate * m[i] + p.gradient_rate * g[i]) / (vm_sqrt(p.correction * v[i]) + p.epsilon)
+        )
+
+
+cdef void lamb(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    # m and v as Adam's;  the direction, in the place of w: rate m / (sqrt(correction v) + epsilon)
+    for i in range(n):
+        m[i] = m[i] + (g[i] - m[i]) * p.rest_1
+        v[i] = v[i] + (g[i] * g[i] - v[i]) * p.rest_2
+        u[i] = p.rate * m[i] / (vm_sqrt(p.correction * v[i]) + p.epsilon)
+
+
+cdef void schedule_free(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real x, z
+    # v as Adam's;  x = (w - (1 - beta_1) m) / beta_1;  m -= rate g / (sqrt(correction v) + epsilon)
+    # w = beta_1 (x + share (m - x)) + (1 - beta_1) m
+    for i in range(n):
+        v[i] = v[i] + (g[i] * g[i] - v[i]) * p.rest_2
+        x = (w[i] - w[i] * p.decay - p.rest_1 * m[i]) / p.beta_1
+        z = m[i] - p.rate * g[i] / (vm_sqrt(p.correction * v[i]) + p.epsilon)
+        m[i] = z
+        u[i] = p.beta_1 * (x + p.share * (z - x)) + p.rest_1 * z
+
+
+cdef void adagrad(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    # v += g^2;  w -= rate g / sqrt(v + epsilon)
+    for i in range(n):
+        v[i] = v[i] + g[i] * g[i]
+        u[i] = w[i] - w[i] * p.decay - p.rate * g[i] / vm_sqrt(v[i] + p.epsilon)
+
+
+cdef void adadelta(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real step
+    # v = rho v + (1 - rho) g^2;  step = g sqrt(m + epsilon) / sqrt(v + epsilon);  m = rho m + (1 - rho) step^2
+    for i in range(n):
+        v[i] = p.rho * v[i] + p.rest_1 * (g[i] * g[i])
+        step = vm_sqrt(m[i] + p.epsilon) * g[i] / vm_sqrt(v[i] + p.epsilon)
+        m[i] = p.rho * m[i] + p.rest_1 * (step * step)
+        u[i] = w[i] - w[i] * p.decay - p.rate * step
+
+
+cdef void lion(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real mean
+    # w -= rate sign(beta_1 m + (1 - beta_1) g);  m = beta_2 m + (1 - beta_2) g
+    for i in range(n):
+        mean = p.beta_1 * m[i] + p.rest_1 * g[i]
+        u[i] = w[i] - w[i] * p.decay - p.rate * (1 if mean > 0 else -1 if mean < 0 else mean)
+        m[i] = p.beta_2 * m[i] + p.rest_2 * g[i]
+
+
+cdef void ftrl(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef real before, after, decayed
+    # v' = v + g^2;  m += g + 2 shrinkage w - (v'^power - v^power) / rate w;  v = v'
+    # w = (clip(m, -l1, l1) - m) / (v^power / rate + 2 l2)
+    for i in range(n):
+        decayed = w[i] - w[i] * p.decay
+        if p.power == 0.5:
+            before = vm_sqrt(v[i])
+            v[i] = v[i] + g[i] * g[i]
+            after = vm_sqrt(v[i])
+        else:
+            before = <real>pow(v[i], p.power)
+            v[i] = v[i] + g[i] * g[i]
+            after = <real>pow(v[i], p.power)
+        m[i] = m[i] + (g[i] + 2 * p.shrinkage * decayed - (after - before) / p.rate * decayed)
+        u[i] = (clip(m[i], -p.l1, p.l1) - m[i]) / (after / p.rate + 2 * p.l2)
+
+
+cdef void muon(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    # m = momentum m + g;  the direction, in the place of w: m, or Nesterov's g + momentum m
+    for i in range(n):
+        m[i] = p.momentum * m[i] + g[i]
+        u[i] = g[i] + p.momentum * m[i] if p.nesterov else m[i]
+
+
+cdef void average(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+    cdef Py_ssize_t i
+    # no update of weights but of their running mean, which is updated in place: u = rho u + (1 - rho) w
+    for i in range(n):
+        u[i] = p.rho * u[i] + p.rest_1 * w[i]
+
+
+cdef Rule[RULE_COUNT] RULES = [
+    Rule("sgd", sgd, 0),
+    Rule("rmsprop", rmsprop, NEEDS_V),
+    Rule("adam", adam, NEEDS_M | NEEDS_V),
+    Rule("adamax", adamax, NEEDS_M | NEEDS_V),
+    Rule("nadam", nadam, NEEDS_M | NEEDS_V),
+    Rule("lamb", lamb, NEEDS_M | NEEDS_V),
+    Rule("schedule_free", schedule_free, NEEDS_M | NEEDS_V),
+    Rule("adagrad", adagrad, NEEDS_V),
+    Rule("adadelta", adadelta, NEEDS_M | NEEDS_V),
+    Rule("lion", lion, NEEDS_M),
+    Rule("ftrl", ftrl, NEEDS_M | NEEDS_V),
+    Rule("muon", muon, NEEDS_M),
+    Rule("average", average, 0),
+]
+
+
+# --- a pass -----------------------------------------------------------------------------------------------------------
 
 
 cdef void update_block(void *context, int block) noexcept nogil:
+    cdef Update *p = <Update *>context
+    cdef Py_ssize_t first = block * <Py_ssize_t>UPDATE_BLOCK
     cdef uint64_t before = flush_denormals()
-    (<Update *>context).block(context, block)  # by its address: no compiler takes a part of it out from in between
+    # by its address: no compiler takes a part of it out from in between
+    p.rule(
+        p[0], min(UPDATE_BLOCK, p.size - first), p.w + first, p.u + first, p.g + first,
+        behind(p.m, first), behind(p.v, first), behind(p.a, first),
+    )
     restore_denormals(before)
 
 
-cdef void run_update(Update *p, task_function block, int threads) noexcept nogil:
-    p.block = block
+cdef void update(Update *p, int threads) noexcept nogil:
     run_tasks(update_block, p, <int>ceil_div(p.size, UPDATE_BLOCK), threads)
-
-
-def sgd(
-    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray momentums,
-    double rate, double momentum, bint nesterov, double decay, int threads,
-):
-    """SGD; momentums is None where the momentum is 0."""
-    cdef Update p
-    memset(&p, 0, sizeof(p))
-    p.size = size_of(values, 0)
-    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
-    p.g = vector_of(gradients, "gradients", p.size)
-    p.m = vector_into(momentums, "momentums", p.size)
-    p.decay, p.rate, p.momentum, p.nesterov = <real>decay, <real>rate, <real>momentum, nesterov
-    with nogil:
-        run_update(&p, sgd_block, threads)
-
-
-def rmsprop(
-    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray velocities not None,
-    ndarray momentums, ndarray averages,
-    double rate, double rho, double momentum, double epsilon, double decay, int threads,
-):
-    """RMSprop; momentums is None where the momentum is 0, averages where it is not centered."""
-    cdef Update p
-    memset(&p, 0, sizeof(p))
-    p.size = size_of(values, 0)
-    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
-    p.g = vector_of(gradients, "gradients", p.size)
-    p.v, p.m = vector_into(velocities, "velocities", p.size), vector_into(momentums, "momentums", p.size)
-    p.a = vector_into(averages, "averages", p.size)
-    p.decay, p.rate, p.momentum, p.epsilon = <real>decay, <real>rate, <real>momentum, <real>epsilon
-    p.rho, p.rest_1 = <real>rho, <real>(1 - rho)
-    with nogil:
-        run_update(&p, rmsprop_block, threads)
-
-
-def adam(
-    ndarray values not None, ndarray updated not None, ndarray gradients not None, ndarray momentums not None,
-    ndarray velocities not None, ndarray maxima,
-    double rate, double beta_1, double beta_2, double epsilon, double decay, int threads,
-):
-    """Adam; rate carries the bias corrections, maxima is None without amsgrad."""
-    cdef Update p
-    memset(&p, 0, sizeof(p))
-    p.size = size_of(values, 0)
-    p.w, p.u = vector_of(values, "values", p.size), vector_into(updated, "updated", p.size)
-    p.g = vector_of(gradients, "gradients", p.size)
-    p.m, p.v = vector_into(momentums, "momentums", p.size), vector_into(velocities, "velocities", p.size)
-    p.a = vector_into(maxima, "maxima", p.size)
-    p.decay, p.rate, p.epsilon = <real>decay, <real>rate, <real>epsilon
-    p.rest_1, p.rest_2 = <real>(1 - beta_1), <real>(1 - beta_2)
-    with nogil:
-        run_update(&p, adam_block, threads)

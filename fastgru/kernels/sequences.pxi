@@ -1,28 +1,5 @@
 # What the kernels of all recurrent layers share: the sequences that they read and write, cut into blocks of rows.
 
-cdef struct Sequences:
-    Py_ssize_t B, T, F, H          # rows of the batch, time steps, features, units
-    Py_ssize_t block_rows          # of a block of rows; the last one may have fewer
-    bint go_backwards, zero_output_for_mask
-    const real *x                  # (B, T, F)
-    const unsigned char *mask      # (B, T) or NULL
-    real *y                        # (B, T, H) or NULL
-    const real *dy                 # (B, T, H) or NULL
-
-
-cdef int take_sequences(Sequences *seq, ndarray x, ndarray mask) except -1:
-    """x (B, T, F), which says what B, T and F are, and mask (B, T) or None."""
-    check_present(x, "x")
-    seq.B, seq.T, seq.F = size_of(x, 0), size_of(x, 1), size_of(x, 2)
-    seq.x, seq.mask = sequences_of(x, "x", seq.B, seq.T, seq.F), mask_of(mask, seq.B, seq.T)
-    return check_not_empty(x, "x")
-
-
-cdef inline Py_ssize_t largest_size(const Sequences *seq, Py_ssize_t row) noexcept nogil:
-    """Of the matrices that BLAS multiplies, and of the steps from row to row in them; `row` is the gates' row."""
-    return max(max(seq.B * seq.T, seq.T * seq.F), row)
-
-
 cdef inline Py_ssize_t weights_numbers(const Sequences *seq, Py_ssize_t columns) noexcept nogil:
     """Of the input and the recurrent kernel together."""
     return (seq.F + seq.H) * columns

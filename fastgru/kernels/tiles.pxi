@@ -25,9 +25,6 @@ cdef enum:
     PACK_TASKS = 4     # in which a layer's weights are packed
 
 
-read_padding = LANES  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
-
-
 cdef inline Py_ssize_t block_vectors(Py_ssize_t vectors) noexcept nogil:
     """Vectors of the next block where so many are to come: threes, but two twos rather than a three and a one."""
     return 3 if vectors == 3 or vectors > 4 else 2 if vectors > 1 else 1

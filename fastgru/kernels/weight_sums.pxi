@@ -6,14 +6,6 @@
 cdef enum:
     SUMMED_WEIGHTS = 32  # rows of the weights in which one task adds the blocks' gradients
 
-cdef struct WeightGradients:
-    real *kernel            # (F, N), added to, or NULL
-    real *recurrent_kernel  # (H, N), likewise
-    Py_ssize_t F, H, N
-    int blocks
-    real *sums              # (blocks - 1, F + H, N): those of all blocks but the first; NULL where they add up nothing
-
-
 cdef Py_ssize_t plan_sums(WeightGradients *d, const Sequences *seq, Py_ssize_t N, real *memory) noexcept nogil:
     """Where the blocks add up, if that takes at most twice the memory of the states; returns how many numbers."""
     cdef Py_ssize_t F = seq.F, H = seq.H

@@ -12,7 +12,7 @@ from fastgru import kernels
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
-from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
+from fastgru.layers.symbolic import TEXT, Node, SymbolicTensor, arranged, flattened
 from fastgru.layers.workspace import Call
 from fastgru.models.graph_config import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model
@@ -159,11 +159,15 @@ class Functional(Model):
 
     @property
     def input_dtype(self) -> str | None:
-        return self.inputs[0].dtype
+        return self.input_dtypes[0]
 
     @property
     def input_dtypes(self) -> list[str | None]:
-        return [tensor.dtype for tensor in self.inputs]
+        return [None if tensor.dtype == TEXT else tensor.dtype for tensor in self.inputs]
+
+    @property
+    def takes_text(self) -> bool:  # type: ignore[override]  # it is that of its inputs
+        return any(tensor.dtype == TEXT for tensor in self.inputs)
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         return [kernels.contiguous(array, dtype) for array, dtype in zip(arrays, self.input_dtypes, strict=True)]

@@ -116,7 +116,7 @@ def print_summary(
 
     sizes = {"Trainable": _count(model.trainable_weights), "Non-trainable": _count(model.non_trainable_weights)}
     if model.optimizer is not None and model.optimizer.built:
-        values = [value for _, value in model.optimizer.variables()]
+        values = [variable.value for variable in model.optimizer.variables]
         sizes["Optimizer"] = (sum(value.size for value in values), sum(value.nbytes for value in values))
     total = tuple(sum(size) for size in zip(*sizes.values(), strict=True))
 

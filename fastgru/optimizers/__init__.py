@@ -1,4 +1,4 @@
-"""SGD, RMSprop and Adam as Keras has them: its names, defaults, configs and saved variables."""
+"""The optimizers as Keras has them: its names, defaults, configs and saved variables."""
 
 from fastgru import lazy, registry
 

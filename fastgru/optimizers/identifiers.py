@@ -1,32 +1,58 @@
-"""Which optimizer a name, a config, a class or a function stands for."""
+"""An optimizer by its name or config, and the config of an optimizer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from fastgru import registry
+from fastgru import optimizers, registry
 from fastgru.optimizers.optimizer import KIND, Optimizer
 
-__all__ = ["get"]
+__all__ = ["deserialize", "get", "serialize"]
+
+
+def serialize(optimizer: Optimizer) -> dict[str, Any]:
+    """Keras's JSON form of an optimizer."""
+    return registry.serialize(optimizer)
+
+
+def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The optimizer that a JSON form describes, whose class may be written in any case.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown (the message has the nearest), or it is no such form.
+    """
+    name = config.get("class_name") if isinstance(config, Mapping) else None
+    if not isinstance(name, str):
+        return registry.deserialize(config, KIND, custom_objects)
+    exact = next((one for one in optimizers.__all__ if one.lower() == name.lower()), name)
+    form = {**config, "class_name": exact}
+    custom = registry.custom_object(form, {**registry.registrations, **(custom_objects or {})})
+    cls = registry.lookup(KIND, exact) if custom is None else custom
+    if custom_objects and issubclass(cls, Optimizer):
+        return cls.from_config(dict(form.get("config") or {}), custom_objects)
+    return registry.deserialize(form, KIND, custom_objects)
 
 
 def get(
-    identifier: str | Mapping[str, Any] | type[Optimizer] | Optimizer, custom_objects: Mapping[str, Any] | None = None
-) -> Optimizer:
-    """The optimizer for a Keras name (in any case), config, class, or itself.
+    identifier: str | Mapping[str, Any] | type[Optimizer] | Optimizer | None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Any:
+    """The optimizer for a Keras name (in any case), config, class, or itself; None for None.
 
     Raises
     ------
     ValueError
         The name is unknown (the message has the nearest), or it is something else.
     """
+    if identifier is None:
+        return None
     if isinstance(identifier, str):
         identifier = {"class_name": identifier}
     if isinstance(identifier, Mapping):
-        name = identifier.get("class_name")
-        exact = {name.lower(): name for name in registry.known(KIND)}.get(str(name).lower(), name)
-        identifier = registry.deserialize({**identifier, "class_name": exact}, KIND, custom_objects)
+        identifier = deserialize(identifier, custom_objects)
     optimizer = identifier() if isinstance(identifier, type) else identifier
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"Optimizer: expected a name, a config or an Optimizer, got {optimizer!r}.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastgru import checks
 from fastgru.optimizers.optimizer import KIND, Optimizer, OptimizerOptions
-from fastgru.parameters import Parameters
+from fastgru.optimizers.stretch import Numbers
 from fastgru.registry import registered
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ class RMSprop(Optimizer):
     """
 
     _slot_groups = (("velocity",), ("momentum",), ("average_gradient",))
+    _rule = "rmsprop"
+    _arrays = ("momentum", "velocity", "average_gradient")
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: Any = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
@@ -44,29 +47,17 @@ class RMSprop(Optimizer):
         **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
-        self.rho = rho
-        self.momentum = momentum
-        self.epsilon = epsilon
+        where = type(self).__name__
+        self.rho = checks.rate(rho, where, "rho")
+        self.momentum = checks.rate(momentum, where, "momentum")
+        self.epsilon = checks.not_negative(epsilon, where, "epsilon")
         self.centered = centered
 
     def _keeps(self, slot: str) -> bool:
         return {"velocity": True, "momentum": self.momentum > 0, "average_gradient": self.centered}[slot]
 
-    def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
-        compiled.rmsprop(
-            parameters.values,
-            parameters.updated,
-            parameters.gradients,
-            self._slots["velocity"],
-            self._slots.get("momentum"),
-            self._slots.get("average_gradient"),
-            self._learning_rate,
-            self.rho,
-            self.momentum,
-            self.epsilon,
-            decay,
-            n_threads,
-        )
+    def _numbers(self, rate: float, step: int) -> Numbers:
+        return {"rate": rate, "rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
 
     def get_config(self) -> dict[str, Any]:
         return {

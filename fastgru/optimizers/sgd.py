@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fastgru import checks
 from fastgru.optimizers.optimizer import KIND, Optimizer, OptimizerOptions
-from fastgru.parameters import Parameters
+from fastgru.optimizers.stretch import Numbers
 from fastgru.registry import registered
 
 if TYPE_CHECKING:
@@ -33,36 +34,26 @@ class SGD(Optimizer):
     """
 
     _slot_groups = (("momentum",),)
+    _rule = "sgd"
+    _arrays = ("momentum", None, None)
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: Any = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         *args: Any,
         **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"SGD: expected a momentum from 0 to 1, got {momentum!r}.")
-        self.momentum = float(momentum)
+        self.momentum = float(checks.rate(momentum, type(self).__name__, "momentum"))
         self.nesterov = nesterov
 
     def _keeps(self, slot: str) -> bool:
         return self.momentum != 0
 
-    def _update(self, compiled: Any, parameters: Parameters, decay: float, n_threads: int) -> None:
-        compiled.sgd(
-            parameters.values,
-            parameters.updated,
-            parameters.gradients,
-            self._slots.get("momentum"),
-            self._learning_rate,
-            self.momentum,
-            self.nesterov,
-            decay,
-            n_threads,
-        )
+    def _numbers(self, rate: float, step: int) -> Numbers:
+        return {"rate": rate, "momentum": self.momentum, "nesterov": self.nesterov}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

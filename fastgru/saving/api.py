@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,7 @@ def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
             f"{stored.file}: the model has {len(model.weights)} weights, the file fills {len(matched)}."
         )
     matching.assign(matched)
+    matching.restore(model, stored, builder.entries)
 
 
 def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:
@@ -136,6 +138,7 @@ def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by
         state = None
         if model.optimizer is not None and not stored.by_layer:
             state = matching.read_optimizer(model.optimizer, stored.optimizer_arrays())
+        matching.restore(model, replace(stored, assets={}))  # a vocabulary is no weight
         matching.assign(matched)
         if state is not None:
             model.optimizer.set_variables(state)
@@ -168,6 +171,8 @@ def save_model(
     if zipped is False:
         raise ValueError("save_model: zipped=False, a folder in the place of a .keras archive, is not supported.")
     path = _writable(filepath, overwrite, (".keras", ".h5", ".hdf5"))
+    if path.suffix != ".keras":
+        _check_all_in_config(model, path)
     if not model.built:
         notice(f"Model {model.name!r} is saved before it is built and holds no weights yet.")
     spec = model.serialized()
@@ -204,6 +209,16 @@ def save_weights(model: Any, filepath: FilePath, overwrite: bool = True) -> None
         file.attrs[WRITER] = fastgru.__version__
 
     atomic.write(path, hdf5.image(fill))
+
+
+def _check_all_in_config(model: Any, path: Path) -> None:
+    """ValueError where a layer has what a legacy file has no place for."""
+    for _, layer in weights_h5.owners(model):
+        if layer.stored_files() or layer.stored_arrays():  # type: ignore[attr-defined]
+            raise ValueError(
+                f"Cannot save to {path}: the vocabulary of layer {layer.name!r} has no place in a legacy HDF5 file; "
+                "save as .keras, or make the layer with vocabulary=[...]."
+            )
 
 
 def _check_built(model: Any) -> None:

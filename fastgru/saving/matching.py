@@ -11,9 +11,9 @@ import numpy as np
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight, publish
 from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
-from fastgru.saving.formats.weights_h5 import places
+from fastgru.saving.formats.weights_h5 import owners, places
 from fastgru.saving.legacy import weights as legacy_weights
-from fastgru.saving.report import ModelFileError, Report, notice
+from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import Array, Entry, StoredArray, StoredModel
 
 Pair = tuple[Weight, StoredArray]
@@ -159,21 +159,37 @@ def assign(matched: Sequence[Pair]) -> None:
     )
 
 
+def restore(model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entry]] | None = None) -> None:
+    """Give layers what a file keeps of them beside weights: files, and arrays with names."""
+    for path, layer in owners(model, stored, entries):
+        with reading(stored.file, path):
+            files = {
+                name.removeprefix(f"{path}/"): read()
+                for name, read in stored.assets.items()
+                if name.rpartition("/")[0] == path
+            }
+            named = stored.named_arrays.get(path, {})
+            arrays = {name: array.read(np.float64) for name, array in named.items()}
+            if files or arrays:
+                layer.restore(files, arrays)  # type: ignore[attr-defined]
+
+
 def read_optimizer(optimizer: Any, arrays: Sequence[StoredArray]) -> list[Array] | None:
     """The optimizer's state from a file; None, with a warning, where it is that of another optimizer or model.
 
-    A file that holds no more than the step count and the learning rate belongs to a model that was never trained.
+    A file that holds no more than numbers such as the step count belongs to a model that was never trained.
     """
-    expected = [np.asarray(value) for _, value in optimizer.variables()]
+    expected = [variable.value for variable in optimizer.variables]
     if [value.shape for value in expected] == [array.shape for array in arrays]:
         values = [array.read(value.dtype) for value, array in zip(expected, arrays, strict=True)]
-        steps, rate = values[:2]
+        named = {variable.name: value for variable, value in zip(optimizer.variables, values, strict=True)}
+        steps, rate = named["iteration"], named.get("learning_rate", 0.0)  # a schedule keeps none
         if steps >= 0 and np.isfinite(rate):
             return values
         notice(
             f"{arrays[0].file}: the optimizer stands at step {steps} with the learning rate {rate} and starts afresh."
         )
-    elif len(arrays) > 2:
+    elif any(array.shape for array in arrays):
         notice(
             f"{arrays[0].file}: the state of the optimizer {optimizer.name!r} does not fit ({len(expected)} arrays are "
             f"expected, the file holds {len(arrays)}) and training starts with a fresh one."

@@ -44,13 +44,14 @@ def samples(model: Compiled, x: Any, y: Any, weight: Any) -> Samples:
     names = model._objective.with_loss
     if isinstance(y, (list, tuple)) and len(y) == len(names) < len(model.output_names or ()):
         y = dict(zip(names, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
-    return data.samples(x, y, weight, model.input_names, model.output_names)
+    return data.samples(x, y, weight, model.input_names, model.output_names, model.takes_text)
 
 
 def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Source]:
     """The inputs of a call that needs nothing else, looked at once and in the model's shapes."""
     names = model.input_names
-    return fitted(model, [data.source(x, "x")] if names is None else data.inputs(x, names), batch_size)
+    text = model.takes_text
+    return fitted(model, [data.source(x, "x", text)] if names is None else data.inputs(x, names, text), batch_size)
 
 
 def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -> list[Source]:
@@ -279,10 +280,16 @@ def is_stateful(layer: Layer) -> bool:
 def prediction_rows(model: Layer, inputs: Iterable[Source]) -> int:
     """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
     widest = max((weight.shape[-1] for weight in model.weights if weight.shape), default=1)
+    if _couples_rows(model):
+        return 0
     # the last axis is one of features, or of tokens that get features of their own
     last = None if _takes_tokens(model) else -1
     numbers = max(max(math.prod(x.shape[1:last]) * widest, math.prod(x.shape[1:])) for x in inputs)
     return min(PREDICT_ROWS, PREDICT_NUMBERS // numbers)
+
+
+def _couples_rows(layer: Layer) -> bool:
+    return layer.couples_rows or any(map(_couples_rows, layer.sublayers))
 
 
 def _takes_tokens(layer: Layer) -> bool:

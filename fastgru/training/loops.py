@@ -73,6 +73,8 @@ def train(
             boundary.after_epoch(logs)
             if model.stop_training:
                 break
+        assert model.optimizer is not None
+        model.optimizer.finalize_variable_values(model.trainable_weights)
         hooks.call("on_train_end", position.logs)
         boundary.after_training()
 

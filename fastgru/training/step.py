@@ -20,7 +20,7 @@ def training_step(
     model: Layer, objective: Objective, parameters: Parameters, optimizer: Optimizer, n_inputs: int
 ) -> Step:
     """Forward pass, loss, backward pass and update of a batch: the inputs, then the targets, then the weights."""
-    optimizer.build(parameters)
+    optimizer.prepare(parameters.weights)
     forward, backward, compute_mask = model.forward, model.backward, model.compute_mask
     targets, weights = _targets_and_weights(n_inputs, objective)
     call = Call(training=True, differentiate=True)
@@ -42,7 +42,7 @@ def training_step(
         backward(call, *gradients)
         for weight, regularizer in regularized:
             weight.gradient += regularizer.gradient(weight.value)
-        optimizer.apply(parameters)
+        optimizer.update(parameters)
 
     return step
 

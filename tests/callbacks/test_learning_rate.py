@@ -44,7 +44,7 @@ def test_a_plateau_lowers_the_rate_again_when_cooldown_and_patience_are_over(pat
     rates = []
     for epoch in range(20):
         callback.on_epoch_end(epoch, {"loss": 1.0})
-        rates.append(model.optimizer.learning_rate)
+        rates.append(float(model.optimizer.learning_rate))
     lowered = [epoch for epoch in range(1, 20) if rates[epoch] < rates[epoch - 1]]
     # the last epoch of a cooldown is the first to be waited again
     assert lowered == list(range(patience, 20, max(cooldown - 1, 0) + patience))

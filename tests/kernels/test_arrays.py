@@ -96,6 +96,14 @@ def test_a_row_that_is_not_there_is_not_taken(row):
     np.testing.assert_array_equal(out, 7.0)
 
 
+@pytest.mark.parametrize("indices", [np.array([0, 1], "int32"), np.zeros(2), np.zeros((2, 1), int), np.uint64([0, 1])])
+def test_indices_of_rows_are_int64(indices):
+    out = np.full((2, 3), 7.0)
+    with pytest.raises(ValueError, match="gather_rows: expected indices of int64 with 1 axis"):
+        kernels.gather_rows(np.zeros((5, 3)), indices, out, 1)
+    np.testing.assert_array_equal(out, 7.0)
+
+
 @pytest.mark.parametrize("out", [(3, 3), (1, 3), (0, 3), (2, 4), (2, 2), (2,), (2, 3, 1), (3, 2), ()])
 def test_rows_are_taken_into_memory_of_their_shape_alone(out):
     memory = np.full(out, 7.0)
@@ -204,10 +212,6 @@ def cross_entropy(compiled):
     return {"t": zeros(N, C), "p": np.full((N, C), 0.5, "float32"), "losses": zeros(N), "gradient": zeros(N, C)}
 
 
-def slots(*names):
-    return {name: np.ones(N, "float32") for name in ("values", "updated", "gradients", *names)}
-
-
 def dense_pack(compiled):
     return {"kernel": zeros(F, C), "packed": zeros(compiled.dense_pack_size(F, C))}
 
@@ -226,8 +230,9 @@ def sparse_cross_entropy(compiled):
     return {"labels": np.ones(N, "int64"), **cross_entropy(compiled), "t": ()}
 
 
-def update(*names, rates):
-    return lambda compiled: {**slots(*names), "rates": rates, "threads": 1}
+def update(compiled, rule):
+    arrays = {name: np.ones(N, "float32") for name in ("values", "updated", "gradients", "m", "v", "a")}
+    return {"rule": rule, **arrays, "decay": 0.0, "threads": 1}
 
 
 FLAGS = (True, False)
@@ -244,9 +249,7 @@ CALLS = [
     ("binary_crossentropy", cross_entropy),
     ("categorical_crossentropy", cross_entropy),
     ("sparse_categorical_crossentropy", sparse_cross_entropy),
-    ("sgd", update("momentums", rates=(0.1, 0.9, True, 0.0))),
-    ("rmsprop", update("velocities", "momentums", "averages", rates=(0.1, 0.9, 0.9, 1e-7, 0.0))),
-    ("adam", update("momentums", "velocities", "maxima", rates=(0.1, 0.9, 0.9, 1e-7, 0.0))),
+    *[("update", partial(update, rule=rule)) for rule in kernels.module("float32").update_rules],
     *[("gru_pack", partial(gru_pack, reset_after=reset_after)) for reset_after in FLAGS],
     *[
         ("gru_forward", partial(gru_forward, reset_after=reset_after, tiles=tiles, training=training))

@@ -84,7 +84,7 @@ def test_an_edit_in_place_is_refused(layer: Any, through: str) -> None:
     elif through == "set":
         layer.set_weights([np.ones(weight.shape) for weight in layer.weights])
     elif through == "trained":
-        optimizers.SGD().apply(Parameters(layer.trainable_weights))
+        optimizers.SGD().update(Parameters(layer.trainable_weights))
     elif through == "copied":
         layer = copy.deepcopy(layer)
     elif through == "pickled":
@@ -249,8 +249,8 @@ def test_an_interrupted_build_of_an_optimizer_is_done_again(rng: np.random.Gener
     while came:
         optimizer = optimizers.Adam(amsgrad=True)
         parameters = Parameters([Weight(rng.normal(size=3), "w", "layer/w")])
-        came = interrupted(lambda build=optimizer.build, parameters=parameters: build(parameters), at)
-        optimizer.apply(parameters)
+        came = interrupted(lambda build=optimizer.build, parameters=parameters: build(parameters.weights), at)
+        optimizer.update(parameters)
         at += 1
     assert at > 5
 

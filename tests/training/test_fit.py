@@ -137,7 +137,7 @@ def test_frozen_layers_stay_and_their_optimizer_state_does_not_exist(rng: np.ran
     after = model.get_weights()
     assert all(np.array_equal(a, b) for a, b in zip(before[:3], after[:3], strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(before[3:], after[3:], strict=True))
-    assert len(model.optimizer.variables()) == 2 + 2 * 2
+    assert len(model.optimizer.variables) == 2 + 2 * 2
 
 
 def test_two_models_that_share_a_layer_train_the_same_weights(rng: np.random.Generator) -> None:

@@ -75,5 +75,5 @@ def test_a_copied_model_predicts_the_same_and_trains_on_its_own(rng: np.random.G
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     model.fit(x, y, verbose=0, shuffle=False)
     assert all(np.array_equal(a, b) for a, b in zip(twin.get_weights(), model.get_weights(), strict=True))
-    states = [[value for _, value in one.optimizer.variables()] for one in (twin, model)]
+    states = [[variable.value for variable in one.optimizer.variables] for one in (twin, model)]
     assert all(np.array_equal(a, b) for a, b in zip(*states, strict=True))

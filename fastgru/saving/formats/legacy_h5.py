@@ -101,7 +101,7 @@ def write(
         _write_arrays(group.create_group(layer.name), named)
     _write_arrays(group.create_group(OF_THE_MODEL), [])
     if training is not None and model.optimizer is not None:
-        named = [(f"{model.optimizer.name}/{name}", value) for name, value in model.optimizer.variables()]
+        named = [(variable.path, variable.value) for variable in model.optimizer.variables]
         _write_arrays(file.create_group("optimizer_weights"), named)
 
 

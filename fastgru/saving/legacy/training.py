@@ -71,7 +71,7 @@ def state_in_order(optimizer: Any, stored: Sequence[StoredArray], report: Report
     Up to Keras 2.10 one kind of slot followed the other, all weights each, and there was no learning rate. Adam of
     Keras 2.2 had an array of one number for each slot of AMSGrad that it did not use.
     """
-    expected = [value.shape for _, value in optimizer.variables()]
+    expected = [variable.shape for variable in optimizer.variables]
     if not stored or [array.shape for array in stored] == expected:
         return list(stored)
     rest = list(stored)
@@ -100,7 +100,7 @@ def _number(value: float) -> StoredArray:
 
 def _kinds(optimizer: Any) -> int:
     """How many arrays an optimizer keeps for each weight, where these alternate in Keras 3."""
-    return max((sum(optimizer._keeps(name) for name in group) for group in optimizer._slot_groups), default=0)
+    return max(map(len, optimizer.slot_groups), default=0)
 
 
 def _one_kind_after_the_other(stored: Sequence[StoredArray]) -> bool:

@@ -1,0 +1,30 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: freethreading_compatible=True, auto_pickle=False
+"""What Python calls, for one element type: arrays are checked, and the kernels run.
+
+Each call releases the GIL once. What it is handed is checked before it: type, order and size of each array. This is
+compiled for each element type `real`, and for all instruction sets at once: the kernels are those of the instruction
+set that fastgru.kernels has picked.
+"""
+
+from importlib import import_module as _import_module
+
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
+from libc.string cimport memset
+
+from fastgru.kernels import isa as _isa
+
+include "interface.pxi"
+
+_compiled = _import_module(f"fastgru.kernels._{'float32' if sizeof(real) == sizeof(float) else 'float64'}_{_isa}")
+cdef Kernels *kernels = <Kernels *>PyCapsule_GetPointer(_compiled.table, TABLE_NAME)
+read_padding = kernels.read_padding
+
+include "arrays.pxi"
+include "blas_call.pxi"
+include "activations_call.pxi"
+include "dense_call.pxi"
+include "gru_call.pxi"
+include "rnn_call.pxi"
+include "losses_call.pxi"
+include "optimizers_call.pxi"

@@ -1,0 +1,174 @@
+# What the checked calls (_calls.pyx) and the kernels (_kernels.pyx) know of each other. Both are compiled with these
+# lines: a struct for each kind of call, which the calls fill and the kernels read, and the table of the kernels, which
+# the calls are handed when they are imported.
+
+from fastgru.kernels._runtime cimport task_function
+
+cdef extern from "vector_math.h" nogil:
+    ctypedef double real "vm_real"  # float or double, as the C compiler is told
+
+cdef extern from * nogil:
+    # arrays that do not overlap, which the compiler would else make sure of before it takes vectors of them; it does so
+    # by vectors, and finds arrays that lie side by side to overlap
+    ctypedef const real *reads "const vm_real *__restrict"
+    ctypedef real *writes "vm_real *__restrict"
+
+ctypedef void (*gemm_type)(
+    char *trans_a, char *trans_b, int *m, int *n, int *k, real *alpha, real *a, int *lda, real *b, int *ldb, real *beta,
+    real *c, int *ldc,
+) noexcept nogil
+
+cdef struct Dense:
+    Py_ssize_t N, F, O
+    int activation
+    const real *x       # (N, F)
+    const real *kernel  # (F, O)
+    const real *packed  # the kernel for tiles, transposed in the backward pass, or NULL: BLAS multiplies
+    const real *bias    # (O,) or NULL
+    real *y             # (N, O)
+    const real *dy      # (N, O): gradient of y
+    real *d             # (N, O) and `read_padding`: that of x W + b
+    real *dx            # (N, F) or NULL
+    real *d_kernel      # (F, O), added to, or NULL
+    real *d_bias        # (O,), added to, or NULL
+
+cdef struct Sequences:
+    # that a recurrent layer reads and writes
+    Py_ssize_t B, T, F, H          # rows of the batch, time steps, features, units
+    Py_ssize_t block_rows          # of a block of rows; the last one may have fewer
+    bint go_backwards, zero_output_for_mask
+    const real *x                  # (B, T, F)
+    const unsigned char *mask      # (B, T) or NULL
+    real *y                        # (B, T, H) or NULL
+    const real *dy                 # (B, T, H) or NULL
+
+cdef struct WeightGradients:
+    real *kernel            # (F, N), added to, or NULL
+    real *recurrent_kernel  # (H, N), likewise
+    Py_ssize_t F, H, N
+    int blocks
+    real *sums              # (blocks - 1, F + H, N): those of all blocks but the first; NULL where they add up nothing
+
+cdef struct GRU:
+    Sequences seq
+    bint training                  # a backward pass follows
+    bint small_batch               # a block has fewer rows than a tile: see gru_small_batch.pxi
+    Py_ssize_t state_steps         # states in memory at once: T + 1 in training, else two
+    Py_ssize_t window              # steps whose inputs and gates are in memory at once: T in training
+    bint reset_after
+    int activation, recurrent_activation
+    const real *kernel             # (F, 3H)
+    const real *recurrent_kernel   # (H, 3H)
+    const real *biases             # (2, 3H) with reset_after, (1, 3H) without, or NULL
+    const real *packed             # the weights for tiles, or NULL
+    const real *h0                 # (B, H) or NULL for zeros
+    real *bias                     # (4H,): what is added to a row [g z r q], where the packed weights do not carry it
+    real *xs                       # NULL where nothing reads it
+    real *gates                    # NULL where nothing reads it; see `block_gates`
+    real *states
+    real *scratch                  # (B, 3H): h U of a step, or the states of the rows that are not masked at it; in the
+                                   # backward pass dh (R, H), then d(r h) (R, H)
+    real *bias_sums                # (blocks, 4H): sums of the rows of gradients
+    real *last                     # (B, H)
+    const real *d_last             # (B, H) or NULL
+    real *dx                       # (B, T, F) or NULL
+    real *dh0                      # (B, H) or NULL
+    WeightGradients d              # of kernel and recurrent_kernel; they and the next are added to, or NULL
+    real *d_bias                   # (3H,)
+    real *d_recurrent_bias         # (3H,), with reset_after alone
+
+cdef struct RNN:
+    Sequences seq
+    bint training                  # a backward pass follows
+    Py_ssize_t sums                # N
+    Py_ssize_t row                 # numbers of a row
+    Py_ssize_t state_steps         # states in memory at once: T + 1 in training, else two
+    Py_ssize_t window              # steps whose inputs and gates are in memory at once: T in training
+    bint lstm
+    int activation, recurrent_activation
+    const real *kernel             # (F, N)
+    const real *recurrent_kernel   # (H, N)
+    const real *bias               # (N,) or NULL
+    const real *packed             # the weights for tiles, or NULL
+    const real *h0                 # (B, H) or NULL for zeros; c0 too
+    const real *c0
+    real *xs
+    real *gates                    # see `rnn_block_gates`
+    real *states
+    real *cells                    # NULL for a SimpleRNN, as all that follows from c
+    real *d_states                 # (B, H): dh while the backward pass goes on; d_cells is dc
+    real *d_cells
+    real *bias_sums                # (blocks, N): sums of the rows of gradients
+    real *last                     # (B, H)
+    real *last_cell
+    const real *d_last             # (B, H) or NULL
+    const real *d_last_cell
+    real *dx                       # (B, T, F) or NULL
+    real *dh0                      # (B, H) or NULL
+    real *dc0
+    WeightGradients d              # of kernel and recurrent_kernel; they and the next are added to, or NULL
+    real *d_bias                   # (N,)
+
+cdef struct Update:
+    void (*rule)(
+        Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a
+    ) noexcept nogil
+    Py_ssize_t size
+    const real *w        # weights
+    real *u              # updated weights
+    const real *g        # gradients
+    real *m              # state, which each rule says; NULL where it has none
+    real *v
+    real *a
+    real decay, rate, gradient_rate, momentum, rho, beta_1, beta_2, epsilon, correction, share, l1, l2, shrinkage
+    real rest_1, rest_2  # 1 - rho or 1 - beta_1, 1 - beta_2, taken in double: 1 - 0.999f is off by 1e-5
+    double power
+    bint nesterov
+
+cdef enum:
+    RULE_COUNT = 13
+    NEEDS_M = 1  # of a rule's arrays of state, those that it cannot do without
+    NEEDS_V = 2
+
+cdef struct Rule:
+    const char *name
+    void (*rule)(
+        Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a
+    ) noexcept nogil
+    int needs
+
+cdef struct Kernels:
+    Py_ssize_t read_padding  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
+    gemm_type gemm           # BLAS, which the calls fetch; NULL until then
+    void (*activate_rows)(int kind, real *x, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+    void (*multiply_derivative_rows)(
+        int kind, const real *y, real *dy, Py_ssize_t rows, Py_ssize_t columns
+    ) noexcept nogil
+    Py_ssize_t (*dense_packed_size)(Py_ssize_t F, Py_ssize_t O) noexcept nogil
+    void (*dense_pack)(Dense *p) noexcept nogil
+    void (*dense_forward)(Dense *p, bint stale, int threads) noexcept nogil
+    void (*dense_backward)(Dense *p, int threads) noexcept nogil
+    Py_ssize_t (*gru_packed_size)(Py_ssize_t F, Py_ssize_t H, bint reset_after) noexcept nogil
+    Py_ssize_t (*gru_plan_workspace)(GRU *p, real *memory) noexcept nogil
+    void (*gru_pack)(GRU *p) noexcept nogil
+    void (*gru_forward)(GRU *first, GRU *second, int threads) noexcept nogil
+    void (*gru_backward)(GRU *p, int threads) noexcept nogil
+    Py_ssize_t (*rnn_packed_size)(Py_ssize_t F, Py_ssize_t H, Py_ssize_t N) noexcept nogil
+    Py_ssize_t (*rnn_plan_workspace)(RNN *p, real *memory) noexcept nogil
+    void (*rnn_pack)(RNN *p) noexcept nogil
+    void (*rnn_forward)(RNN *first, RNN *second, int threads) noexcept nogil
+    void (*rnn_backward)(RNN *p, int threads) noexcept nogil
+    void (*binary_crossentropy)(
+        Py_ssize_t N, Py_ssize_t C, const real *label, const real *row, real *loss, real *d
+    ) noexcept nogil
+    void (*categorical_crossentropy)(
+        Py_ssize_t N, Py_ssize_t C, const real *label, const real *row, real *loss, real *d
+    ) noexcept nogil
+    bint (*sparse_categorical_crossentropy)(
+        Py_ssize_t N, Py_ssize_t C, const long long *label, const real *row, real *loss, real *d
+    ) noexcept nogil
+    const Rule *rules  # RULE_COUNT of them
+    void (*update)(Update *p, int threads) noexcept nogil
+
+# of the capsule with a table: one of the other element type is refused
+cdef const char *TABLE_NAME = "fastgru.kernels of float32" if sizeof(real) == 4 else "fastgru.kernels of float64"

@@ -1,0 +1,44 @@
+"""The Rescaling layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.layers import options
+from fastgru.layers.options import LayerOptions
+from fastgru.layers.preprocessing.affine import Affine
+from fastgru.layers.workspace import Call
+from fastgru.registry import registered
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+__all__ = ["Rescaling"]
+
+
+def _as_config(numbers: Any) -> Any:
+    return numbers.tolist() if isinstance(numbers, (np.ndarray, np.generic)) else numbers
+
+
+@registered("keras.layers")
+class Rescaling(Affine):
+    """``x * scale + offset``.
+
+    Parameters
+    ----------
+    scale, offset : float or list of float
+        One number, or one for each feature.
+    """
+
+    scale: npt.ArrayLike = options.option(serialize=_as_config)
+    offset: npt.ArrayLike = options.option(serialize=_as_config)
+
+    def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
+        super().__init__(**kwargs)
+        self._set_options(locals())
+
+    def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
+        return np.asarray(self.scale, self.dtype), np.asarray(self.offset, self.dtype)
