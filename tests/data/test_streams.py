@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru.data import PyDataset, Stream, stream_of, unpacked
+import fastgru
+from fastgru.data import Stream, stream_of, unpacked
 from fastgru.data.source import source
 from fastgru.data.streams import Generated, Indexed, Iterated, arrays
+from fastgru.utils import PyDataset
 
 
 class Numbers(PyDataset):
@@ -104,6 +106,10 @@ def test_a_stream_is_known_by_what_it_can_do(x: Any, kind: type, steps: int | No
 @pytest.mark.parametrize("x", [np.ones(3), [np.ones(3)], (np.ones(3),), {"a": np.ones(3)}, [[1, 2]], range(3), "a", 3])
 def test_data_are_no_stream(x: Any) -> None:
     assert stream_of(x) is None
+
+
+def test_the_old_name_leads_to_the_class() -> None:
+    assert fastgru.utils.Sequence is PyDataset
 
 
 def test_a_pass_has_every_batch_once() -> None:

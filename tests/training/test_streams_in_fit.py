@@ -14,9 +14,9 @@ from small_training import F, N, T, half, inputs, labels, small
 
 import fastgru
 from fastgru.callbacks import Callback
-from fastgru.data import PyDataset
 from fastgru.layers import GRU, Concatenate, Dense, Input
 from fastgru.models import Model, Sequential
+from fastgru.utils import PyDataset
 
 SIZE = 8
 
