@@ -73,6 +73,7 @@ class Layer(Optioned, Weighted):
 
     takes_list = False
     takes_tokens = False  # whether inputs are whole numbers that stand for something: they stay of the dtype they have
+    takes_no_nan = True  # whether NaN in what comes in can only be an oversight
     takes_text = False  # whether inputs may be strings
     couples_rows = False  # whether what a row gives depends on the rows beside it, outside of training, too
     stateful = False  # whether the layer itself goes on from the state that the last batch left

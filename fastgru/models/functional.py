@@ -117,6 +117,9 @@ class Functional(Model):
             [source.node for source in node.sources] == [last] for node, last in zip(nodes, before, strict=False)
         )
 
+    def first_layers(self) -> list[list[Layer]]:
+        return _first_layers(self._steps, len(self.inputs))
+
     def connections(self, layer: Layer) -> list[str]:
         """What the layer is called on, in Keras's words: layer[its application][its output]."""
         return [
@@ -368,6 +371,18 @@ def _planned(node: Node, places: dict[SymbolicTensor, int]) -> Step:
         and (_casts_itself(layer) or any(tensor.dtype != layer.input_dtype for tensor in node.inputs)),
         len(inputs) > 1 and not layer.takes_list,
     )
+
+
+def _first_layers(steps: Sequence[Step], count: int) -> list[list[Layer]]:
+    """For each of the inputs the layers that read it without a mask of its own."""
+    layers: list[list[Layer]] = [[] for _ in range(count)]
+    for step in steps:
+        layer, masks = step.layer, step.masks or (None,) * len(step.inputs)
+        firsts = layer.first_layers() if isinstance(layer, Model) else [[layer]] * len(step.inputs)
+        for place, mask, first in zip(step.inputs, masks, firsts, strict=False):
+            if place < count and mask is None:
+                layers[place] += first
+    return layers
 
 
 # --- the order of the layers ----------------------------------------------------------------------------

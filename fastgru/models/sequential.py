@@ -132,6 +132,10 @@ class Sequential(Model):
         self._casting = {layer for tensor, layer in pairs if layer.input_dtype not in (None, tensor.dtype)}
         self.built = True
 
+    def first_layers(self) -> list[list[Layer]]:
+        first = self._stack[0] if self._stack else self
+        return first.first_layers() if isinstance(first, Model) and first is not self else [[first]]
+
     def _known(self, index: int, what: str) -> Any:
         if not self._tensors:
             raise AttributeError(f"Model {self.name!r} has no {what} yet; build it or call it on data.")

@@ -44,6 +44,7 @@ class Operation(Layer):
     """
 
     takes_list = True
+    takes_no_nan = False
     module = f"{OPERATIONS}.numpy"
     options: ClassVar[dict[str, Any]] = {}
     listed: ClassVar[bool] = False  # its tensors come as one list

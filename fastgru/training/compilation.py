@@ -61,6 +61,10 @@ class Compiled(Layer):
             "and layers, forward and backward, not Keras's call; or draw a graph and use Model(inputs, outputs)."
         )
 
+    def first_layers(self) -> list[list[Layer]]:
+        """For each input the layers that read it first, those inside of models one by one."""
+        return [[self]]
+
     @property
     def input_dtypes(self) -> list[str | None]:
         """The dtype of each input; None for tokens, which may be of any."""

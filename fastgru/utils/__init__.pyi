@@ -1,5 +1,7 @@
 # The names of the package and where they live: for type checkers, and for fastgru/lazy.py, which reads it.
 
+from fastgru.data.py_dataset import PyDataset as PyDataset
+from fastgru.data.py_dataset import Sequence as Sequence
 from fastgru.utils.files import get_file as get_file
 from fastgru.utils.numerical import normalize as normalize
 from fastgru.utils.numerical import to_categorical as to_categorical
