@@ -13,6 +13,7 @@ __all__ = [
     "deserialize",
     "deserialize_layer",
     "deserialize_nested",
+    "is_known",
     "known",
     "lookup",
     "registered",
@@ -56,6 +57,11 @@ def registered(kind: str, *aliases: str) -> Callable[[type[_T]], type[_T]]:
 def known(kind: str) -> dict[str, type]:
     """The classes registered under a Keras module, by name."""
     return dict(_classes.get(kind, {}))
+
+
+def is_known(kind: str, name: str) -> bool:
+    """Whether a Keras module has a class of that name or alias."""
+    return name in _classes.get(kind, {}) or name in _aliases.get(kind, {})
 
 
 def lookup(kind: str, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -162,6 +168,9 @@ def serialize_nested(value: Any) -> Any:
         return {key: serialize_nested(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [serialize_nested(entry) for entry in value]
+    if isinstance(value, type):
+        # which Keras cannot write; its name in snake case is what an object of it is called by itself
+        return snake_case(value.__name__) if value in _modules else registered_name(value)
     if hasattr(value, "get_config"):
         return serialize(value)
     if callable(value):

@@ -22,7 +22,7 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "logged", "named"]
+__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "known_function", "logged", "named"]
 
 Function = Callable[..., Any]
 _Function = TypeVar("_Function", bound=Function)
@@ -143,14 +143,20 @@ def named(fn: _Function) -> _Function:
     return fn
 
 
-def function(form: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Function:
-    """The function that a JSON form names: a user's, or one of fastgru's metrics and losses."""
-    name = str(form.get("config"))
-    fn = {**registry.registrations, **(custom_objects or {})}.get(name) or _functions.get(name)
-    fn = fn or getattr(losses, name if name in losses.__all__ else "", None)
-    if fn is None or isinstance(fn, type):
+def function(form: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Function:
+    """The function of a name, or of a JSON form that names it: a user's, or one of fastgru's metrics and losses."""
+    name = str(form.get("config") if isinstance(form, Mapping) else form)
+    fn = {**registry.registrations, **(custom_objects or {})}.get(name) or known_function(name)
+    if fn is None:
         raise ValueError(f"{KIND}: the function {name!r} is not known to fastgru; hand it over in custom_objects.")
     return fn
+
+
+def known_function(name: str) -> Function | None:
+    """The function of that name of fastgru's metrics or losses, which takes labels and predictions."""
+    fn = _functions.get(name) or getattr(losses, name if name in losses.__all__ else "", None)
+    takes = getattr(getattr(fn, "__code__", None), "co_varnames", ())[:2]
+    return fn if takes == ("y_true", "y_pred") else None
 
 
 @registered(KIND)
@@ -173,8 +179,9 @@ class MeanMetricWrapper(Mean):
         super().__init__(name, dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
-        if self.direction is None and getattr(losses, getattr(fn, "__name__", ""), None) is fn:
-            self.direction = "down"
+        fn_name = getattr(fn, "__name__", "")
+        if self.direction is None and fn_name not in _functions and known_function(fn_name) is fn:
+            self.direction = "down"  # a loss
 
     def update_state(  # type: ignore[override]
         self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -191,7 +198,7 @@ class MeanMetricWrapper(Mean):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The metric that `get_config` described; its function is one of fastgru's or a registered one."""
-        if isinstance(config.get("fn"), Mapping):
+        if isinstance(config.get("fn"), (str, Mapping)):
             config = {**config, "fn": function(config["fn"])}
         return cls(**config)
 
