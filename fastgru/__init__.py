@@ -23,30 +23,37 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        operations,
         ops,
         optimizers,
         regularizers,
         saving,
         threads,
+        tree,
         utils,
     )
+    from fastgru.autodiff import GradientTape, custom_gradient
     from fastgru.kernels import show_config
     from fastgru.layers import Input, Layer
+    from fastgru.layers.variable import Variable
     from fastgru.models import Model, Sequential
     from fastgru.threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GradientTape",
     "Input",
     "Layer",
     "Model",
     "Sequential",
+    "Variable",
     "__version__",
     "activations",
     "callbacks",
     "config",
     "constraints",
+    "custom_gradient",
     "datasets",
     "get_num_threads",
     "initializers",
@@ -55,6 +62,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "operations",
     "ops",
     "optimizers",
     "regularizers",
@@ -62,11 +70,15 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "threads",
+    "tree",
     "utils",
 ]
 
 # where the names that are no modules live
 _HOMES = {
+    "GradientTape": "autodiff",
+    "Variable": "layers.variable",
+    "custom_gradient": "autodiff",
     "Input": "layers",
     "Layer": "layers",
     "Model": "models",

@@ -31,7 +31,7 @@ MODULES = {
     "fastgru.layers.lstm": "fastgru.layers.rnn.lstm",
     "fastgru.layers.masking": "fastgru.layers.core.masking",
     "fastgru.layers.noise": "fastgru.layers.regularization.noise",
-    "fastgru.layers.operations": "fastgru.ops.operation",
+    "fastgru.layers.operations": "fastgru.operations.operation",
     "fastgru.layers.padding": "fastgru.layers.reshaping.padding",
     "fastgru.layers.passing": "fastgru.layers.core.identity",
     "fastgru.layers.recurrent": "fastgru.layers.rnn.recurrent",
@@ -41,6 +41,9 @@ MODULES = {
     "fastgru.layers.time_distributed": "fastgru.layers.rnn.time_distributed",
     "fastgru.layers.upsampling": "fastgru.layers.reshaping.up_sampling",
     "fastgru.layers.wrapper": "fastgru.layers.core.wrapper",
+    "fastgru.ops.conversions": "fastgru.operations.conversions",
+    "fastgru.ops.operation": "fastgru.operations.operation",
+    "fastgru.ops.shapes": "fastgru.operations.shapes",
     "fastgru.models.hooks": "fastgru.training.hooks",
     "fastgru.models.objective": "fastgru.training.objective",
     "fastgru.models.progress": "fastgru.training.progress",
@@ -86,8 +89,17 @@ NAMES: dict[str, dict[str, str]] = {
     "fastgru.regularizers": {"_Given": "fastgru.regularizers:FunctionRegularizer"},
     "fastgru.layers.activations.rectifiers": {"Softmax": "fastgru.layers.activations.softmax"},
     "fastgru.layers.core.wrapper": {"inner_layer": "fastgru.registry:deserialize_layer"},
-    "fastgru.layers.normalization": {"Normalization": "fastgru.layers.normalization.normalizer:Normalizer"},
-    "fastgru.layers.reshaping": {"Reshaping": "fastgru.layers.reshaping.reshaping"},
+    "fastgru.layers.normalization": {
+        "Normalization": "fastgru.layers.normalization.normalizer:Normalizer",
+        "BatchNormalization": "fastgru.layers.normalization.batch_normalization",
+        "GroupNormalization": "fastgru.layers.normalization.group_normalization",
+        "LayerNormalization": "fastgru.layers.normalization.layer_normalization",
+    },
+    "fastgru.layers.reshaping": {
+        "Reshaping": "fastgru.layers.reshaping.reshaping",
+        **dict.fromkeys(("Flatten", "Permute", "RepeatVector", "Reshape"), "fastgru.layers.reshaping.reshaping"),
+    },
+    "fastgru.layers.rnn": {"RNN": "fastgru.layers.rnn.rnn"},
     "fastgru.layers.rnn.cells": {"Step": "fastgru.layers.rnn.cells:StepLayer"},
     "fastgru.layers.rnn.recurrent": {"Dropped": "fastgru.layers.rnn.run:DropoutMasks"},
     "fastgru.layers.core.identity": {
@@ -102,20 +114,20 @@ NAMES: dict[str, dict[str, str]] = {
         "run_forward": "fastgru.layers.penalties",
         "unfilled_weights": "fastgru.layers.weighted",
     },
-    "fastgru.ops.operation": {
-        "Concatenate": "fastgru.ops.shapes",
-        "Conversion": "fastgru.ops.conversions",
-        "Elementwise": "fastgru.ops.elementwise",
-        "ExpandDims": "fastgru.ops.shapes",
-        "GetItem": "fastgru.ops.shapes",
-        "Likeness": "fastgru.ops.conversions",
-        "Reduction": "fastgru.ops.reductions",
-        "Reshape": "fastgru.ops.shapes",
-        "Reshaping": "fastgru.ops.shapes:SameOrder",
-        "Squeeze": "fastgru.ops.shapes",
-        "Stack": "fastgru.ops.shapes",
-        "Tile": "fastgru.ops.shapes",
-        "Transpose": "fastgru.ops.shapes",
+    "fastgru.operations.operation": {
+        "Concatenate": "fastgru.operations.shapes",
+        "Conversion": "fastgru.operations.conversions",
+        "Elementwise": "fastgru.operations.elementwise",
+        "ExpandDims": "fastgru.operations.shapes",
+        "GetItem": "fastgru.operations.shapes",
+        "Likeness": "fastgru.operations.conversions",
+        "Reduction": "fastgru.operations.reductions",
+        "Reshape": "fastgru.operations.shapes",
+        "Reshaping": "fastgru.operations.shapes:SameOrder",
+        "Squeeze": "fastgru.operations.shapes",
+        "Stack": "fastgru.operations.shapes",
+        "Tile": "fastgru.operations.shapes",
+        "Transpose": "fastgru.operations.shapes",
     },
     "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
 }
@@ -149,8 +161,8 @@ class MovedModules:
         module.__spec__ = module.__spec__.loader_state
 
 
-def attributes(module: str) -> Callable[[str], Any]:
-    """The `__getattr__` of a module or package that names or modules have left."""
+def attributes(module: str, stacklevel: int = 2) -> Callable[[str], Any]:
+    """The `__getattr__` of a module or package that names or modules have left; it warns where `stacklevel` says."""
 
     def attribute(name: str) -> Any:
         old = f"{module}.{name}"
@@ -158,7 +170,7 @@ def attributes(module: str) -> Callable[[str], Any]:
         new = f"{home}.{new_name or name}" if home else MODULES.get(old)
         if new is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(old, new, stacklevel=2)
+        _warn(old, new, stacklevel)
         return getattr(importlib.import_module(home), new_name or name) if home else importlib.import_module(new)
 
     return attribute

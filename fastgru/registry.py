@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, overload
 
@@ -16,6 +17,7 @@ __all__ = [
     "is_known",
     "known",
     "lookup",
+    "offer",
     "registered",
     "registered_name",
     "registrations",
@@ -32,6 +34,7 @@ LAYERS, MODELS, OPERATIONS = "keras.layers", "keras.models", "keras.src.ops"  # 
 _T = TypeVar("_T")
 _classes: dict[str, dict[str, type]] = {}
 _aliases: dict[str, dict[str, type]] = {}
+_packages: dict[str, str] = {}  # of this one's, those that import the classes of a Keras module when they are asked for
 _modules: dict[type, str] = {}  # Keras's public module of each class of this package
 #: classes and functions of users by the names that stand in files, see `fastgru.saving.register`
 registrations: dict[str, Any] = {}
@@ -54,25 +57,46 @@ def registered(kind: str, *aliases: str) -> Callable[[type[_T]], type[_T]]:
     return add
 
 
+def offer(kind: str, package: str) -> None:
+    """Let a package's names be classes of a Keras module: those are imported by which somebody looks one up."""
+    _packages[kind] = package
+
+
+def _imported(kind: str, name: str | None = None) -> None:
+    """Import the class of that name, else all of the kind; only names that the package itself lists."""
+    if kind in _packages:
+        package = importlib.import_module(_packages[kind])
+        for offered in [one for one in package.__all__ if name in (one, snake_case(one))] or package.__all__:
+            getattr(package, offered)
+
+
 def known(kind: str) -> dict[str, type]:
     """The classes registered under a Keras module, by name."""
+    _imported(kind)
     return dict(_classes.get(kind, {}))
-
-
-def is_known(kind: str, name: str) -> bool:
-    """Whether a Keras module has a class of that name or alias."""
-    return name in _classes.get(kind, {}) or name in _aliases.get(kind, {})
 
 
 def lookup(kind: str, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The class called `name` among those of a Keras module; ValueError with the nearest name otherwise."""
     if custom_objects and name in custom_objects:
         return custom_objects[name]
-    classes, aliases = _classes.get(kind, {}), _aliases.get(kind, {})
-    cls = classes.get(name) or aliases.get(name)
+    cls = _class(kind, name)
     if cls is None:
-        choices = aliases if name.islower() else classes
+        choices = (_aliases if name.islower() else _classes).get(kind, {})
         raise ValueError(f"{kind}: {name!r} is not known to fastgru; {suggestion(name, choices)}")
+    return cls
+
+
+def is_known(kind: str, name: str) -> bool:
+    """Whether a Keras module has a class of that name or alias."""
+    return _class(kind, name) is not None
+
+
+def _class(kind: str, name: str, imports: bool = True) -> type | None:
+    cls = _classes.get(kind, {}).get(name) or _aliases.get(kind, {}).get(name)
+    if cls is None and imports:
+        _imported(kind, name)
+        return _class(kind, name, imports=False)
     return cls
 
 

@@ -16,10 +16,13 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "registry", "random", "threads", "kernels", "config", "moved", "atomic", "text"},
+    {"types", "checks", "naming", "registry", "lazy", "moved", "text", "tree"},
+    {"random", "threads", "kernels", "config", "atomic"},
+    {"autodiff"},
     {"initializers", "activations", "regularizers", "constraints"},
-    {"layers", "parameters"},
     {"ops"},
+    {"layers", "parameters"},
+    {"operations"},
     {"losses", "metrics", "optimizers", "callbacks", "data"},
     {"training"},
     {"models"},

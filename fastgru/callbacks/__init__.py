@@ -1,32 +1,5 @@
 """Keras's callbacks: objects that `fit`, `evaluate` and `predict` call at fixed moments."""
 
-from __future__ import annotations
+from fastgru import lazy
 
-from typing import TYPE_CHECKING
-
-from fastgru.callbacks.callback import Callback, CallbackList, History, LambdaCallback
-from fastgru.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
-from fastgru.callbacks.logging import CSVLogger
-from fastgru.callbacks.monitors import EarlyStopping, ModelCheckpoint, TerminateOnNaN
-from fastgru.moved import attributes
-
-__all__ = [
-    "CSVLogger",
-    "Callback",
-    "CallbackList",
-    "EarlyStopping",
-    "History",
-    "LambdaCallback",
-    "LearningRateScheduler",
-    "ModelCheckpoint",
-    "ReduceLROnPlateau",
-    "TerminateOnNaN",
-]
-
-
-def __dir__() -> list[str]:
-    return __all__
-
-
-if not TYPE_CHECKING:  # which would take every name for one of this module
-    __getattr__ = attributes(__name__)
+__getattr__, __dir__, __all__ = lazy.exports(__spec__)

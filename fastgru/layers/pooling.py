@@ -22,13 +22,21 @@ __all__ = [
     "AveragePooling",
     "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
     "GlobalAveragePooling",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "GlobalMaxPooling",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalPooling",
+    "MaxPool1D",
+    "MaxPool2D",
     "MaxPooling",
     "MaxPooling1D",
     "MaxPooling2D",
@@ -299,3 +307,10 @@ class GlobalAveragePooling2D(GlobalAveragePooling):
     """The mean of all cells of (B, H, W, C); arguments as in `GlobalPooling`."""
 
     rank = 2
+
+
+# Keras's other names
+AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
+GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D

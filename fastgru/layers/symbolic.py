@@ -23,7 +23,7 @@ def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
 
     def draw(self: SymbolicTensor, *other: Any) -> Any:
         # through the package's lazy door: operations are layers, which stand on this module
-        operation = fastgru.ops.operation(name)()
+        operation = fastgru.operations.operation(name)()
         return operation(*other, self) if swapped else operation(self, *other)
 
     return draw

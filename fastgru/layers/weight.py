@@ -43,6 +43,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.autodiff.operators import Watchable
 from fastgru.checks import real_numbers
 from fastgru.constraints import Constraint
 from fastgru.regularizers import Regularizer
@@ -90,7 +91,7 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
-class Weight:
+class Weight(Watchable):
     """A named array of a layer.
 
     Attributes
@@ -151,7 +152,7 @@ class Weight:
         return np.array(self.value, dtype=dtype, copy=copy is not False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in Weight.__slots__}
 
     def __setstate__(self, state: Any) -> None:
         slots = dict(state[1] if isinstance(state, tuple) else state)  # (None, slots) before 0.2

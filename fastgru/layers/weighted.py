@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastgru import initializers
 from fastgru.checks import real_numbers
 from fastgru.constraints import Constraint
+from fastgru.layers.variable import Variable
 from fastgru.layers.weight import Weight, capture, publish
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array
@@ -73,7 +74,8 @@ class Weighted:
                 )
         first = initializers.get(initializer if _filled.get() else "zeros")
         value = np.asarray(first(shape, dtype=self.dtype), order="C")
-        weight = Weight(value, name, f"{self.name}/{name}", trainable, regularizer, constraint)
+        weight = Variable(value, trainable=trainable, name=name)
+        weight.path, weight.regularizer, weight.constraint = f"{self.name}/{name}", regularizer, constraint
         self._weights.append(weight)
         return weight
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastgru import checks
 from fastgru.losses.loss import same_shape
 from fastgru.metrics.metric import KIND
-from fastgru.metrics.reductions import MeanMetricWrapper, named
+from fastgru.metrics.reductions import MeanMetricWrapper
 from fastgru.registry import registered
 from fastgru.types import Array
 
@@ -30,28 +30,24 @@ __all__ = [
 ]
 
 
-@named
 def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
     """1 where predictions equal labels, else 0; float32."""
     targets, predictions = same_shape(np.asarray(y_true), np.asarray(y_pred), "accuracy")
     return (targets == predictions).astype("float32")
 
 
-@named
 def binary_accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, threshold: float = 0.5) -> Array:
     """1 where ``y_pred > threshold`` equals the label, else 0; float32."""
     targets, predictions = same_shape(np.asarray(y_true), np.asarray(y_pred), "binary_accuracy")
     return ((predictions > threshold) == targets).astype("float32")
 
 
-@named
 def categorical_accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
     """1 where label and prediction are largest at the same class, else 0; float32, without the last axis."""
     targets, predictions = same_shape(np.asarray(y_true), np.asarray(y_pred), "categorical_accuracy")
     return (targets.argmax(axis=-1) == predictions.argmax(axis=-1)).astype("float32")
 
 
-@named
 def sparse_categorical_accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
     """1 where the prediction is largest at the class that the label numbers, else 0; float32.
 
@@ -74,14 +70,12 @@ def _class_numbers(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, where: str) -> 
     return targets, predictions
 
 
-@named
 def top_k_categorical_accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, k: int = 5) -> Array:
     """1 where less than `k` predictions exceed that of the largest label's class, else 0; float32."""
     targets, predictions = same_shape(np.asarray(y_true), np.asarray(y_pred), "top_k_categorical_accuracy")
     return _in_top_k(targets.argmax(axis=-1), predictions, k)
 
 
-@named
 def sparse_top_k_categorical_accuracy(
     y_true: npt.ArrayLike, y_pred: npt.ArrayLike, k: int = 5, from_sorted_ids: bool = False
 ) -> Array:

@@ -11,7 +11,7 @@ from fastgru import checks
 from fastgru.kernels import EPSILON
 from fastgru.losses.loss import as_float, same_shape
 from fastgru.metrics.metric import KIND
-from fastgru.metrics.reductions import MeanMetricWrapper, named
+from fastgru.metrics.reductions import MeanMetricWrapper
 from fastgru.registry import registered
 from fastgru.types import Array
 
@@ -26,7 +26,6 @@ def _centered(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int, where: st
     return targets - target_mean, predictions - prediction_mean, np.squeeze(target_mean - prediction_mean, axis)
 
 
-@named
 def pearson_correlation(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Array:
     """``cov(y_true, y_pred) / (std(y_true) std(y_pred))`` along an axis; NaN where all are equal, as in Keras."""
     t, p, _ = _centered(y_true, y_pred, axis, "pearson_correlation")
@@ -34,7 +33,6 @@ def pearson_correlation(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int 
         return ((t / t.std(axis=axis, keepdims=True)) * (p / p.std(axis=axis, keepdims=True))).mean(axis=axis)
 
 
-@named
 def concordance_correlation(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int = -1) -> Array:
     """``2 cov(y_true, y_pred) / (var(y_true) + var(y_pred) + (mean(y_true) - mean(y_pred)) ** 2)`` along an axis."""
     t, p, shift = _centered(y_true, y_pred, axis, "concordance_correlation")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import losses, registry
+from fastgru import losses, metrics, registry
 from fastgru.losses import same_rank
 from fastgru.metrics.metric import KIND, Metric
 from fastgru.metrics.variable import Result, as_result
@@ -22,11 +22,9 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "known_function", "logged", "named"]
+__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "known_function", "logged"]
 
 Function = Callable[..., Any]
-_Function = TypeVar("_Function", bound=Function)
-_functions: dict[str, Function] = {}
 
 
 @registered(KIND)
@@ -137,12 +135,6 @@ def _weighted(values: Array, sample_weight: npt.ArrayLike, reduce: Function, nam
     return values * weights, weights
 
 
-def named(fn: _Function) -> _Function:
-    """Decorator of a metric function that files may name."""
-    _functions[fn.__name__] = fn
-    return fn
-
-
 def function(form: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Function:
     """The function of a name, or of a JSON form that names it: a user's, or one of fastgru's metrics and losses."""
     name = str(form.get("config") if isinstance(form, Mapping) else form)
@@ -154,7 +146,8 @@ def function(form: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | 
 
 def known_function(name: str) -> Function | None:
     """The function of that name of fastgru's metrics or losses, which takes labels and predictions."""
-    fn = _functions.get(name) or getattr(losses, name if name in losses.__all__ else "", None)
+    own = (getattr(package, name) for package in (metrics, losses) if name in package.__all__)
+    fn = next(own, None)
     takes = getattr(getattr(fn, "__code__", None), "co_varnames", ())[:2]
     return fn if takes == ("y_true", "y_pred") else None
 
@@ -179,9 +172,8 @@ class MeanMetricWrapper(Mean):
         super().__init__(name, dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
-        fn_name = getattr(fn, "__name__", "")
-        if self.direction is None and fn_name not in _functions and known_function(fn_name) is fn:
-            self.direction = "down"  # a loss
+        if self.direction is None and getattr(losses, getattr(fn, "__name__", ""), None) is fn:
+            self.direction = "down"
 
     def update_state(  # type: ignore[override]
         self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None

@@ -16,7 +16,7 @@ from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
 from fastgru.layers.workspace import Call
 from fastgru.models.graph_config import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model
-from fastgru.ops.operation import Operation
+from fastgru.operations.operation import Operation
 from fastgru.registry import deserialize_layer, registered
 from fastgru.types import Array, Shape
 

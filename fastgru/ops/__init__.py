@@ -1,10 +1,5 @@
-"""Keras's operations on the tensors of a graph."""
+"""Keras's ops: on arrays of numbers, under a gradient tape, and on the symbolic tensors of a graph."""
 
-from fastgru.ops import conversions, elementwise, reductions, shapes  # noqa: F401  # each registers its operations
-from fastgru.ops.operation import operation
+from fastgru import lazy
 
-__all__ = ["operation"]
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy.exports(__spec__)

@@ -13,7 +13,7 @@ from fastgru.layers import GRU, Activation, Add, Concatenate, Dense, Dropout, Em
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.workspace import Call
 from fastgru.models import Functional, Model, Sequential, clone_model
-from fastgru.ops.operation import operation
+from fastgru.operations.operation import operation
 from fastgru.registry import deserialize_layer
 
 F64 = {"dtype": "float64"}

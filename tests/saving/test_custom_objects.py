@@ -42,7 +42,7 @@ def own_loss(y_true, y_pred):
         ("optimizer", {"module": "keras.optimizers", "class_name": "Lion", "config": {"name": "lion"}}, "Lion"),
         ("loss", "own_loss", "own_loss"),
         ("loss", {"module": "m", "class_name": "function", "config": "own_loss", "registered_name": "own"}, "own_loss"),
-        ("metrics", ["accuracy", "mean_io_u"], "mean_io_u"),
+        ("metrics", ["accuracy", "mean_relative_error"], "mean_relative_error"),
         ("loss", {"class_name": "__lambda__", "config": {"value": "code"}}, "lambda"),
     ],
 )

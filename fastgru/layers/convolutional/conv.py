@@ -22,7 +22,13 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Conv1D", "Conv2D", "Convolution"]
+__all__ = [
+    "Conv1D",
+    "Conv2D",
+    "Convolution",
+    "Convolution1D",
+    "Convolution2D",
+]
 
 # numpy copies runs of numbers; shorter ones cost less when each cell of the windows is copied for all windows at once
 _SHORT_RUN = 8
@@ -265,3 +271,7 @@ class Conv2D(Convolution):
 
     rank = 2
     input_rank = 4
+
+
+# Keras's other names
+Convolution1D, Convolution2D = Conv1D, Conv2D

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from fastgru.ops.operation import Operation
+from fastgru.operations.operation import Operation
 from fastgru.registry import OPERATIONS, registered
 from fastgru.types import Array
 
