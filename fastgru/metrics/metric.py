@@ -203,7 +203,7 @@ def _checked_dtype(dtype: npt.DTypeLike | None, where: str) -> str:
 
 def _inside(value: Any) -> Iterator[Any]:
     """The variables and metrics in a value, and in the lists and dicts that it consists of."""
-    if isinstance(value, (Variable, Weight, Metric)):
+    if isinstance(value, (Weight, Metric)):
         yield value
     elif isinstance(value, (list, tuple)):
         for entry in value:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import losses, metrics, registry
+from fastgru.autodiff import Tensor
 from fastgru.losses import same_rank
 from fastgru.metrics.metric import KIND, Metric
-from fastgru.metrics.variable import Result, as_result
+from fastgru.metrics.variable import as_result
 from fastgru.registry import registered
 from fastgru.types import Array
 
@@ -42,7 +43,7 @@ class Sum(Metric):
             array, _ = _weighted(array, sample_weight, np.sum, self.name)
         self.total.assign_add(array.sum(dtype="float64"))
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The sum of all batches since the last reset, in the metric's dtype."""
         return as_result(self.total, self.dtype)
 
@@ -78,15 +79,15 @@ class Mean(Metric):
             total = float(np.add.reduce(array, axis=None))
             if array.ndim > 1:
                 total /= max(1, math.prod(array.shape[1:]))
-        self.total.assign_add(total)
-        self.count.assign_add(count)
+        self.total.accumulate(total)
+        self.count.accumulate(count)
 
     @property
     def mean(self) -> float:
         """The result in full precision."""
-        return float(self.total.value / self.count.value) if self.count else 0.0
+        return float(self.total.value / self.count.value) if self.count.value else 0.0
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The mean of all batches since the last reset, in the metric's dtype if that is one of floats."""
         return as_result(self.mean, float_dtype(self.dtype))
 
