@@ -7,6 +7,7 @@ from typing import Any, overload
 
 from fastgru import losses, registry
 from fastgru.losses import Loss
+from fastgru.losses.loss import KIND as LOSSES
 from fastgru.metrics.metric import KIND, Metric
 from fastgru.metrics.reductions import MeanMetricWrapper, function, known_function
 from fastgru.naming import snake_case
@@ -55,10 +56,12 @@ def serialize(metric: Metric | Callable[..., Any]) -> dict[str, Any]:
 def deserialize(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Metric | Callable[..., Any]:
-    """The metric or the function that `serialize` described; ValueError for one that is not known."""
+    """The metric, function or loss that `serialize` described; ValueError for one that is not known."""
     inner = config.get("config")
     if isinstance(inner, str):  # a function
         return function(config, custom_objects)
+    if config.get("module") == LOSSES:
+        return losses.get(config, custom_objects)
     if isinstance(inner, Mapping) and isinstance(inner.get("fn"), (str, Mapping)):
         config = {**config, "config": {**inner, "fn": function(inner["fn"], custom_objects)}}
     return registry.deserialize(config, KIND, custom_objects)

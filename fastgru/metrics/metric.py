@@ -193,12 +193,12 @@ class Metric:
 def _checked_dtype(dtype: npt.DTypeLike | None, where: str) -> str:
     """A dtype by its name; a ValueError for one that numpy has not, and for what are no real numbers."""
     try:
-        name = np.dtype(_PYTHON_DTYPES.get(str(dtype), dtype) if dtype is not None else "float32")
-    except TypeError:
-        name = None
-    if name is None or name.kind not in "fiub":
+        known = np.dtype(_PYTHON_DTYPES.get(str(dtype), dtype) if dtype is not None else "float32")
+    except (TypeError, ValueError):
+        known = None
+    if known is None or known.kind not in "fiub":
         raise ValueError(f"{where}: dtype must be a real number type of numpy, as 'float32', got {dtype!r}.")
-    return str(name)
+    return str(known)
 
 
 def _inside(value: Any) -> Iterator[Any]:

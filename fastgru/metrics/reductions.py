@@ -173,7 +173,8 @@ class MeanMetricWrapper(Mean):
         super().__init__(name, dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
-        if self.direction is None and getattr(losses, getattr(fn, "__name__", ""), None) is fn:
+        is_loss = isinstance(fn, losses.Loss) or getattr(losses, getattr(fn, "__name__", ""), None) is fn
+        if self.direction is None and is_loss:
             self.direction = "down"
 
     def update_state(  # type: ignore[override]

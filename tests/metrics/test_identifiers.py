@@ -88,6 +88,16 @@ def test_a_wrapped_function_is_written_as_keras_writes_it(keras: Any) -> None:
     assert metrics.deserialize(keras.metrics.serialize(theirs))._fn is losses.huber
 
 
+def test_a_loss_is_a_metric_of_its_name_and_comes_back_as_one() -> None:
+    loss = losses.BinaryCrossentropy(label_smoothing=0.1, name="smooth")
+    metric = metrics.resolve(loss, (4, 1), (4, 1))
+    y_true, y_pred = np.array([[1.0], [0.0]]), np.array([[0.8], [0.3]])
+    assert metric.name == "smooth" and metric.direction == "down"
+    assert metric(y_true, y_pred) == pytest.approx(loss(y_true, y_pred))
+    again = metrics.deserialize(serialize(loss))
+    assert isinstance(again, losses.BinaryCrossentropy) and again.label_smoothing == 0.1
+
+
 def test_direction_tells_callbacks_which_way_is_better() -> None:
     assert metrics.get("accuracy").direction == "up"
     assert metrics.get("mse").direction == "down"
