@@ -48,6 +48,23 @@ class Metric:
     ------
     ValueError
         For another dtype, as "bfloat16".
+
+    Examples
+    --------
+    How many predictions are near their labels::
+
+        class Near(fastgru.metrics.Metric):
+            direction = "up"
+
+            def __init__(self, name="near", dtype=None):
+                super().__init__(dtype, name)
+                self.near = self.add_variable((), name="near")
+
+            def update_state(self, y_true, y_pred, sample_weight=None):
+                self.near.assign_add(np.sum(np.abs(y_true - y_pred) < 0.1))
+
+            def result(self):
+                return self.near.value
     """
 
     direction: str | None = None
