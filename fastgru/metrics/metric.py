@@ -108,6 +108,13 @@ class Metric:
         self.update_state(*args, **kwargs)
         return self.result()
 
+    def logged(self) -> Any:
+        """The result for the logs: numbers as floats, also in a dict, and arrays without what makes them tensors."""
+        result = self.result()
+        if isinstance(result, Mapping):
+            return {name: _number(value) for name, value in result.items()}
+        return _number(result)
+
     # --- variables ----------------------------------------------------------------------------------
 
     def add_variable(
@@ -216,6 +223,10 @@ def _checked_dtype(dtype: npt.DTypeLike | None, where: str) -> str:
     if known is None or known.kind not in "fiub":
         raise ValueError(f"{where}: dtype must be a real number type of numpy, as 'float32', got {dtype!r}.")
     return str(known)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def _inside(value: Any) -> Iterator[Any]:

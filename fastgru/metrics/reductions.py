@@ -23,7 +23,7 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "known_function", "logged"]
+__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "known_function"]
 
 Function = Callable[..., Any]
 
@@ -91,24 +91,16 @@ class Mean(Metric):
         """The mean of all batches since the last reset, in the metric's dtype if that is one of floats."""
         return as_result(self.mean, float_dtype(self.dtype))
 
+    def logged(self) -> Any:
+        """A mean in full precision, as the logs had it before results were of a dtype."""
+        return self.mean if type(self).result is Mean.result else super().logged()
+
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         super().__setstate__(state)
         if isinstance(state.get("total"), float):  # of the last release
             self._add_sums()
             self.total.assign(state["total"])
             self.count.assign(state["count"])
-
-
-def logged(metric: Metric) -> Any:
-    """A metric's result for the logs: numbers as floats, and a mean in full precision."""
-    result = metric.mean if isinstance(metric, Mean) and type(metric).result is Mean.result else metric.result()
-    if isinstance(result, Mapping):
-        return {name: _number(value) for name, value in result.items()}
-    return _number(result)
-
-
-def _number(value: Any) -> Any:
-    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def float_dtype(dtype: str) -> str:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru import data, losses, metrics
 from fastgru.data import Column, Names, Source
 from fastgru.losses import Loss
-from fastgru.metrics import MeanMetricWrapper, Metric
-from fastgru.metrics.identifiers import check
-from fastgru.metrics.reductions import logged
 from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from fastgru.metrics import Metric
 
 # names that stand for a different class depending on the shapes of targets and predictions
 _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
@@ -81,9 +81,9 @@ class OutputLoss:
         """Take a batch into the metrics; as in Keras, a mask is a weight of 0 or 1 to those that are means."""
         weighted = mask if weight is None else mask * weight.reshape(len(weight), -1)
         for metric in self.metrics:
-            metric.update_state(y, prediction, *([mask] if isinstance(metric, MeanMetricWrapper) else []))
+            metric.update_state(y, prediction, *([mask] if isinstance(metric, metrics.MeanMetricWrapper) else []))
         for metric in self.weighted_metrics:
-            metric.update_state(y, prediction, weighted if isinstance(metric, MeanMetricWrapper) else weight)
+            metric.update_state(y, prediction, weighted if isinstance(metric, metrics.MeanMetricWrapper) else weight)
 
 
 Goal = OutputLoss  # its name in those pickles
@@ -304,7 +304,7 @@ class Objective:
         count = self.count or 1
         logs: dict[str, Any] = {}
         for name, metric in self._named.items():
-            result = logged(metric)
+            result = metric.logged()
             logs.update(result if isinstance(result, dict) else {name: result})
         logs["loss"] = self._total / count
         for name, output in self._reported:
@@ -370,7 +370,7 @@ def _metric_names(value: Any, argument: str, names: Names) -> list[list[Any]]:
     by_output = [[] if part is None else list(_flat(part)) for part in parts]
     for entry in (entry for part in by_output for entry in part):
         if not _depends_on_shapes(entry):
-            check(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
+            metrics.check(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
     return by_output
 
 
