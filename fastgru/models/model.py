@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from os import PathLike
 from typing import Any
 
 import fastgru
 from fastgru import registry
 from fastgru.layers.layer import Layer
+from fastgru.layers.symbolic import is_symbolic
+from fastgru.layers.tracking import tracked
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
 from fastgru.training.trainer import Trainer
@@ -21,8 +24,9 @@ Path = str | PathLike[str]
 class Model(Trainer):
     """Base of all models; ``Model(inputs, outputs)`` makes a `Functional`.
 
-    A subclass has `layers`, `output_shapes`, `input_shape`, and the forward and backward pass of a layer, in which it
-    runs its inner layers with ``call.child(index)`` through `run_forward` and `run_backward`.
+    A subclass sets layers as attributes and has a `call`, as a layer of one's own; it takes any inputs. One that is to
+    be as quick as those of the package has `layers`, `output_shapes`, `input_shape`, and the forward and backward pass
+    of a layer, in which it runs its inner layers with ``call.child(index)`` through `run_forward` and `run_backward`.
 
     Parameters
     ----------
@@ -42,8 +46,11 @@ class Model(Trainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
-            functional = registry.lookup("keras.models", "Functional")  # a subclass, defined on top of this one
-            return super().__new__(functional)
+            # a subclass, defined on top of this one
+            return super().__new__(registry.lookup("keras.models", "Functional"))
+        if cls.is_own and not cls.runs_call and is_symbolic(args[:1] or kwargs.get("inputs")):
+            # as in Keras: a class with a training step of its own, say, of a graph
+            return super().__new__(_graph_class(cls, registry.lookup("keras.models", "Functional")))  # type: ignore[arg-type]
         return super().__new__(cls)
 
     def __init__(
@@ -63,8 +70,8 @@ class Model(Trainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in the order in which they run."""
-        return []
+        """The layers: in the order in which they run, or in which a class of one's own set them as attributes."""
+        return tracked(self, Layer)
 
     @property
     def operations(self) -> list[Layer]:
@@ -147,7 +154,7 @@ class Model(Trainer):
     # --- files and configs --------------------------------------------------------------------------
 
     def file_items(self) -> Any:
-        return [("layers", self.layers), *super().file_items()]
+        return super().file_items() if self.runs_call else [("layers", self.layers), ("", self.own_weights)]
 
     def save(self, filepath: Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model: ``.keras`` or legacy ``.h5`` by the ending of the name.
@@ -208,6 +215,14 @@ class Model(Trainer):
             For `json.dumps`.
         """
         return json.dumps(self.serialized(), **kwargs)
+
+
+@cache
+def _graph_class(cls: type, functional: type) -> type:
+    """A class of one's own with the graph's methods behind its own."""
+    if issubclass(cls, functional):
+        return cls
+    return type(cls.__name__, (cls, functional), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
 
 
 def clone_model(model: Model) -> Any:

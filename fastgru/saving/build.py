@@ -182,6 +182,8 @@ class Builder:
         if _is_operation(form):
             return None
         if registry.custom_object(form, self.custom_objects) is None:
+            if class_name == "Lambda":
+                return class_name
             try:
                 registry.lookup("keras.layers", class_name)
             except ValueError:

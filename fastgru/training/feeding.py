@@ -9,6 +9,7 @@ from typing import Any
 from fastgru import data
 from fastgru.data import Batches, Column, Samples, Source
 from fastgru.layers.layer import Layer
+from fastgru.training import own_model
 from fastgru.training.compilation import Compiled
 from fastgru.types import Array
 
@@ -20,6 +21,7 @@ PREDICT_NUMBERS = 1 << 22
 
 def samples(model: Compiled, x: Any, y: Any, weight: Any) -> Samples:
     """The data of a call, looked at once."""
+    own_model.see(model, x)
     names = model._objective.with_loss
     if isinstance(y, (list, tuple)) and len(y) == len(names) < len(model.output_names or ()):
         y = dict(zip(names, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
@@ -28,12 +30,15 @@ def samples(model: Compiled, x: Any, y: Any, weight: Any) -> Samples:
 
 def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Source]:
     """The inputs of a call that needs nothing else, looked at once and in the model's shapes."""
+    own_model.see(model, x)
     names = model.input_names
     return fitted(model, [data.source(x, "x")] if names is None else data.inputs(x, names), batch_size)
 
 
 def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -> list[Source]:
     """The inputs in the model's shapes; the model is built on them, where it was not."""
+    if model.runs_call:
+        return list(sources)
     if model.input_names is None:
         (x,) = sources
         if not model.built:
