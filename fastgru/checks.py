@@ -37,6 +37,12 @@ def positive_integer(value: Any, where: str, name: str) -> int:
     return int(value)
 
 
+def count(value: Any, where: str, name: str) -> int:
+    if not _is_integer(value) or value < 0:
+        raise ValueError(f"{where}: {name} must be a whole number of at least 0, got {value!r}.")
+    return int(value)
+
+
 def integers(value: Any, count: int, where: str, name: str, least: int = 1) -> tuple[int, ...]:
     """A tuple of `count` integers, a single one standing for all."""
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * count

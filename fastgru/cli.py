@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _warned
             options.run(options)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return _failed("interrupted", 130)
+    except KeyboardInterrupt as interrupt:
+        return _failed(str(interrupt) or "interrupted", 130)
     except BrokenPipeError:  # the reader, say `head`, has left; nor shall Python's own flush at exit complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -70,6 +70,7 @@ def _warned(
 def train(options: argparse.Namespace) -> None:
     """Train a GRU classifier, test it, save it."""
     from fastgru import models, utils
+    from fastgru.callbacks import TerminateOnNaN
     from fastgru.layers import GRU, Dense
 
     data = files.load(options.data, options.scale, training=True)
@@ -93,12 +94,19 @@ def train(options: argparse.Namespace) -> None:
     print(f"Model:          GRU({options.units}) and Dense({classes}), {model.count_params():,} parameters")
     print(f"Training:       {epochs} epoch{'s' * (epochs > 1)}, batch size {batch_size}, {_threads()}", flush=True)
     began = time.perf_counter()
-    model.fit(x, y, batch_size=batch_size, epochs=epochs)
+    try:
+        history = model.fit(x, y, batch_size, epochs, callbacks=[TerminateOnNaN()], resume=options.resume)
+    except KeyboardInterrupt:
+        resumed = f"; the same command goes on from {options.resume}" if options.resume else ""
+        raise KeyboardInterrupt(f"interrupted{resumed}") from None
     seconds = time.perf_counter() - began
+    if not np.isfinite(history.history["loss"]).all():
+        raise ValueError("the loss became infinite or NaN, so no model is saved; divide x by more with --scale.")
     loss, accuracy = model.evaluate(x_test, y_test, batch_size=_BATCH_SIZE, verbose=0)
     model.save(out)
     print(f"Test accuracy:  {accuracy:.2%} (loss {loss:.4f})")
-    print(f"Training speed: {epochs * len(x) / seconds:,.0f} samples per second ({seconds:.1f} s in all)")
+    if options.resume is None:  # else some of it may have been trained before
+        print(f"Training speed: {epochs * len(x) / seconds:,.0f} samples per second ({seconds:.1f} s in all)")
     print(f"Saved:          {out}")
 
 
@@ -316,6 +324,7 @@ def _add_train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", **_COUNT, help="samples a step (default: 128; 32 below 10,000 samples)")
     parser.add_argument("--seed", type=seed, metavar="N", default=0, help="of the random numbers (default: 0)")
     _add_running_options(parser)
+    parser.add_argument("--resume", metavar="FOLDER", help="save as it trains, and go on from there when started again")
     parser.add_argument(
         "--out", type=_file(".keras", ".h5"), metavar="MODEL", help="*.keras or *.h5 (default: fastgru-DATA.keras)"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 
 import fastgru
 from fastgru import cli, models
+from fastgru.callbacks import History
 from fastgru.datasets import digits, mnist
+from fastgru.optimizers import Adam
 
 RNG = np.random.default_rng(3)
 
@@ -138,6 +141,39 @@ def test_the_same_seed_gives_the_same_file_of_weights(run: Any) -> None:
     a, b = models.load_model("a.keras").get_weights(), models.load_model("b.keras").get_weights()
     for one, other in zip(a, b, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_loss_of_nan_ends_with_a_sentence_and_saves_no_model(
+    run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(self: Adam, compiled: Any, parameters: Any, *rest: Any) -> None:
+        parameters.updated.fill(np.nan)
+
+    monkeypatch.setattr(Adam, "_update", spoil)
+    status, _, err = run("train", "--data", stored("data.npz", **tiny()), "--units", "4", "--resume", "run")
+    assert status == 1 and "fastgru: the loss became infinite or NaN, so no model is saved" in err
+    assert not list(folder.glob("*.keras"))
+
+
+def test_train_resumes(run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("train", "--data", stored("data.npz", **tiny()), "--units", "4", "--epochs", "3", "--resume", "run")
+    epochs: list[int] = []
+
+    def interrupt(self: History, epoch: int, logs: Any = None) -> None:
+        epochs.append(epoch)
+        record(self, epoch, logs)
+        if epochs == [0, 1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    record = History.on_epoch_end
+    monkeypatch.setattr(History, "on_epoch_end", interrupt)
+    status, _, err = run(*command)
+    assert (status, err) == (130, "fastgru: interrupted; the same command goes on from run\n")
+    assert run(*command)[0] == 0
+    assert epochs == [0, 1, 2]
+    assert run(*command)[0] == 0, "it is over"
+    status, _, err = run(*command, "--batch-size", "7")
+    assert status == 1 and "of a run with other batches of the data" in err
 
 
 def test_control_c_saves_nothing_and_exits_with_130(run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 # The names of the package and where they live: for type checkers, and for fastgru/lazy.py, which reads it.
 
+from fastgru.callbacks.backup_and_restore import BackupAndRestore as BackupAndRestore
 from fastgru.callbacks.callback import Callback as Callback
 from fastgru.callbacks.callback import CallbackList as CallbackList
 from fastgru.callbacks.callback import History as History
@@ -10,5 +11,9 @@ from fastgru.callbacks.logging import CSVLogger as CSVLogger
 from fastgru.callbacks.monitors import EarlyStopping as EarlyStopping
 from fastgru.callbacks.monitors import ModelCheckpoint as ModelCheckpoint
 from fastgru.callbacks.monitors import TerminateOnNaN as TerminateOnNaN
+from fastgru.callbacks.progbar import ProgbarLogger as ProgbarLogger
+from fastgru.callbacks.remote_monitor import RemoteMonitor as RemoteMonitor
+from fastgru.callbacks.swap_ema_weights import SwapEMAWeights as SwapEMAWeights
+from fastgru.callbacks.tensorboard import TensorBoard as TensorBoard
 
 __all__: list[str]

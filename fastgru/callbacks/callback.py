@@ -6,7 +6,7 @@ Epochs and batches are counted from 0; `logs` maps the names of the loss and the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback", "Logs"]
 
@@ -22,8 +22,12 @@ class Callback:
         What the run is: verbose, epochs, steps.
     model
         The model that runs. ``model.stop_training = True`` ends the training after the batch or epoch at hand.
+    state_names : tuple of str
+        Attributes that change as a training goes: numbers, text, arrays, generators of numpy, lists and dicts of them.
+        A training that goes on from a checkpoint (`BackupAndRestore`) sets them to what they were.
     """
 
+    state_names: ClassVar[tuple[str, ...]] = ()
     params: Mapping[str, Any] | None = None
     _model: Any = None
 
@@ -38,6 +42,15 @@ class Callback:
     @property
     def model(self) -> Any:
         return self._model
+
+    def saved_state(self) -> dict[str, Any]:
+        """What a training goes on from in another process."""
+        return {name: getattr(self, name) for name in self.state_names}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `saved_state` returned there; called after `on_train_begin`."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def on_train_begin(self, logs: Logs = None) -> None: ...
 
@@ -83,6 +96,8 @@ class History(Callback):
         For each name in the logs a list with one number for each epoch.
     epoch : list of int
     """
+
+    state_names = ("epoch", "history")
 
     def __init__(self) -> None:
         self.history: dict[str, list[Any]] = {}

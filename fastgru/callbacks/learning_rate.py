@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fastgru import checks
 from fastgru.callbacks.callback import Callback, Logs
 from fastgru.callbacks.monitors import Monitor
 
@@ -65,6 +66,8 @@ class ReduceLROnPlateau(Monitor):
         The rate does not fall below it.
     """
 
+    state_names = ("best", "cooldown_counter", "wait")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -77,13 +80,14 @@ class ReduceLROnPlateau(Monitor):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
-        if factor >= 1.0:
-            raise ValueError(f"ReduceLROnPlateau: expected a factor less than 1, got {factor}.")
+        where = type(self).__name__
+        if not 0 <= factor < 1:
+            raise ValueError(f"ReduceLROnPlateau: expected a factor of at least 0 and less than 1, got {factor!r}.")
         self.factor = factor
-        self.patience = patience
+        self.patience = checks.count(patience, where, "patience")
         self.verbose = verbose
-        self.cooldown = cooldown
-        self.min_lr = min_lr
+        self.cooldown = checks.count(cooldown, where, "cooldown")
+        self.min_lr = checks.not_negative(min_lr, where, "min_lr")
         self._start()
 
     def _start(self) -> None:
@@ -97,6 +101,7 @@ class ReduceLROnPlateau(Monitor):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
         logs = {} if logs is None else logs
+        self._smaller_is_better()  # an error where that cannot be told, also of what is not in the logs
         logs["learning_rate"] = float(optimizer.learning_rate)
         current = self._value(logs)
         if current is None:

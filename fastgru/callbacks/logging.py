@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,11 +34,29 @@ class CSVLogger(Callback):
         self._writer: Any = None
         self._with_header = True
 
+    def saved_state(self) -> dict[str, Any]:
+        """The columns, where in the file this training begins, and what it has written there."""
+        if self._file is None or self._writer is None:
+            return {}
+        self._file.seek(self._start)
+        return {"columns": list(self._writer.fieldnames), "start": self._start, "text": self._file.read()}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Write that once more, without what came behind it."""
+        if self._file is not None and state:
+            self._start = state["start"]
+            self._file.seek(self._start)
+            self._file.truncate()
+            self._file.write(state["text"])
+            self._file.flush()
+            self._writer = self._rows(state["columns"])
+
     def on_train_begin(self, logs: Logs = None) -> None:
         self._close()
         path = Path(self.filename)
         self._with_header = not (self.append and path.is_file() and path.stat().st_size > 0)
-        self._file = path.open("a" if self.append else "w", newline="")
+        self._file = path.open("a+" if self.append else "w+", newline="")
+        self._start = self._file.seek(0, os.SEEK_END)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         assert self._file is not None
@@ -47,13 +66,15 @@ class CSVLogger(Callback):
             if not any(name.startswith("val_") for name in names):
                 # the first epochs may be without validation
                 names += [f"val_{name}" for name in names]
-            self._writer = csv.DictWriter(
-                self._file, ["epoch", *names], restval="NA", extrasaction="ignore", delimiter=self.sep
-            )
+            self._writer = self._rows(["epoch", *names])
             if self._with_header:
                 self._writer.writeheader()
         self._writer.writerow({"epoch": epoch, **{name: _cell(value) for name, value in logs.items()}})
         self._file.flush()
+
+    def _rows(self, columns: Sequence[str]) -> Any:
+        assert self._file is not None
+        return csv.DictWriter(self._file, columns, restval="NA", extrasaction="ignore", delimiter=self.sep)
 
     def on_train_end(self, logs: Logs = None) -> None:
         self._close()

@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from fastgru import checks
 from fastgru.callbacks.callback import Callback, Logs
 
 __all__ = ["EarlyStopping", "ModelCheckpoint", "Monitor", "TerminateOnNaN"]
@@ -30,12 +31,13 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str, best: float | None = None, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
-            warnings.warn(f"{type(self).__name__}: mode {mode!r} is unknown; taking 'auto'.", stacklevel=3)
+            warnings.warn(f"{type(self).__name__} mode {mode!r} is unknown; taking 'auto'.", stacklevel=3)
             mode = "auto"
+        where = type(self).__name__
         self.monitor = monitor
         self.mode = mode
-        self.best = best
-        self.min_delta = abs(min_delta)
+        self.best = best if best is None else checks.number(best, where, "initial_value_threshold")
+        self.min_delta = abs(checks.number(min_delta, where, "min_delta"))
 
     def _improves(self, value: float, reference: float | None) -> bool:
         smaller_is_better = self._smaller_is_better()
@@ -47,8 +49,9 @@ class Monitor(Callback):
         if self.mode != "auto":
             return self.mode == "min"
         name = self.monitor.removeprefix("val_")
-        directions = {metric.name: metric.direction for metric in getattr(self.model, "metrics", [])}
-        direction = directions.get(name, "down" if name == "loss" else None)
+        listed = [getattr(entry, "metrics", [entry]) for entry in getattr(self.model, "metrics", [])]
+        directions = {metric.name: metric.direction for metrics in listed for metric in metrics}
+        direction = "down" if name == "loss" else directions.get(name)
         if direction is None:
             raise ValueError(
                 f"{type(self).__name__}: cannot tell whether {self.monitor!r} should grow or shrink; "
@@ -86,6 +89,8 @@ class EarlyStopping(Monitor):
         Watch from this epoch on.
     """
 
+    state_names = ("best", "best_epoch", "best_weights", "stopped_epoch", "wait")
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -98,11 +103,12 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
-        self.patience = patience
+        where = type(self).__name__
+        self.patience = checks.count(patience, where, "patience")
         self.verbose = verbose
-        self.baseline = baseline
+        self.baseline = baseline if baseline is None else checks.number(baseline, where, "baseline")
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = checks.count(start_from_epoch, where, "start_from_epoch")
         self._start()
 
     def _start(self) -> None:
@@ -116,6 +122,7 @@ class EarlyStopping(Monitor):
         self._start()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._smaller_is_better()  # an error where that cannot be told, also of what is not in the logs
         current = self._value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
@@ -163,6 +170,8 @@ class ModelCheckpoint(Monitor):
         The number to improve on first.
     """
 
+    state_names = ("best", "_epoch", "_unsaved_batches")
+
     def __init__(
         self,
         filepath: str | os.PathLike[str],
@@ -182,9 +191,10 @@ class ModelCheckpoint(Monitor):
         self.save_freq = save_freq
         self._epoch = 0
         self._unsaved_batches = 0
-        if save_freq != "epoch" and not isinstance(save_freq, int):
+        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(
-                f"ModelCheckpoint: expected 'epoch' or a number of batches as save_freq, got {save_freq!r}."
+                "ModelCheckpoint: Unrecognized save_freq, expected 'epoch' or a number of batches of at least 1, "
+                f"got {save_freq!r}."
             )
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
@@ -204,6 +214,7 @@ class ModelCheckpoint(Monitor):
                 self._save(self._epoch, batch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        self._smaller_is_better()  # an error where that cannot be told
         if self.save_freq == "epoch":
             self._save(epoch, None, logs or {})
 
@@ -251,6 +262,6 @@ class TerminateOnNaN(Callback):
         if loss is None or math.isfinite(loss):
             return
         if self.raise_error:
-            raise RuntimeError(f"TerminateOnNaN: the loss is {loss} at batch {batch}.")
+            raise RuntimeError(f"TerminateOnNaN: NaN or Inf loss encountered at batch {batch}: {loss}.")
         print(f"Batch {batch}: Invalid loss, terminating training")
         self.model.stop_training = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,41 +62,72 @@ class Batches:
         self._steps = steps
         self._pass: Iterator[Batch] = iter(())
         self._batches_left = 0
+        self._first = 0  # batch of the next epoch
+        self._drawn_from: Any = None  # the random state of which the order of this pass was drawn
 
     def __len__(self) -> int:
         return self._steps or self._batches_in_a_pass
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch."""
+        return len(self)
 
     def restart(self) -> None:
         """Let the next epoch start with a new pass."""
         self._batches_left = 0
 
-    def epoch(self) -> Iterator[Batch]:
+    @property
+    def position(self) -> dict[str, Any]:
+        """Where in its pass it is: what `resume` needs in another process to go on with the next batch."""
+        return {"batches_left": self._batches_left, "drawn_from": self._drawn_from}
+
+    def resume(self, position: Mapping[str, Any], first: int = 0) -> None:
+        """Go on where another object with the same data was; the next epoch leaves its `first` batches out.
+
+        The package's random stream draws the order of the pass once more, and is then as before.
+        """
+        self._first, self._batches_left = first, position["batches_left"]
+        if self._batches_left:
+            bits = random.stream().bit_generator
+            now, bits.state = bits.state, position["drawn_from"] or bits.state
+            self._pass = self._new_pass(self._batches_in_a_pass - self._batches_left)
+            bits.state = now
+
+    def epoch(self) -> Generator[Batch, None, None]:
         """The batches of one epoch: a tuple with one array (or None) for each column."""
-        if self._steps is None:
-            yield from self._new_pass()
-            return
-        if not self._batches_left:
-            self._pass, self._batches_left = self._new_pass(), self._batches_in_a_pass
-        for step in range(self._steps):
+        first, self._first = self._first, 0
+        if self._steps is None and not first:
+            self.restart()
+        for step in range(first, len(self)):
             if not self._batches_left:
-                warnings.warn(
-                    f"The data ran out after {step} of {self._steps} steps; the epoch ends early.", stacklevel=5
-                )
-                break
+                if step:
+                    warnings.warn(
+                        f"The data ran out after {step} of {self._steps} steps; the epoch ends early.", stacklevel=5
+                    )
+                    break
+                self._pass, self._batches_left = self._new_pass(), self._batches_in_a_pass
             self._batches_left -= 1
             yield next(self._pass)
 
-    def _new_pass(self) -> Iterator[Batch]:
-        starts = range(0, self.count, self.batch_size)
+    def _new_pass(self, first: int = 0) -> Iterator[Batch]:
+        """A pass over the data from one of its batches on; its order is drawn at once."""
+        starts = range(first * self.batch_size, self.count, self.batch_size)
         if not self._shuffle:
-            for start in starts:
-                rows = slice(start, min(start + self.batch_size, self.count))
-                yield tuple([None if column is None else column.rows(rows) for column in self._columns])
-            return
-        order, n_threads = self._order(), threads.get_num_threads()
+            return self._in_order(starts)
+        self._drawn_from = random.stream().bit_generator.state
+        return self._drawn(starts, self._order())
+
+    def _in_order(self, starts: range) -> Iterator[Batch]:
         for start in starts:
-            drawn = order[start : start + self.batch_size]
-            yield tuple([None if column is None else column.gathered(drawn, n_threads) for column in self._columns])
+            rows = slice(start, min(start + self.batch_size, self.count))
+            yield tuple([None if column is None else column.rows(rows) for column in self._columns])
+
+    def _drawn(self, starts: range, order: Array) -> Iterator[Batch]:
+        n_threads = threads.get_num_threads()
+        for start in starts:
+            rows = order[start : start + self.batch_size]
+            yield tuple([None if column is None else column.gathered(rows, n_threads) for column in self._columns])
 
     def _order(self) -> Array:
         draw = random.stream().permutation

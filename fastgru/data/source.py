@@ -102,6 +102,27 @@ def is_array(values: Any) -> bool:
     return hasattr(values, "__array__") or is_readable(values)
 
 
+def in_memory(values: Any) -> Any:
+    """What other libraries hold, tensors and frames, as a numpy array; anything else as it is.
+
+    They are known by their methods, so that none of the libraries is loaded for it.
+    """
+    if hasattr(values, "detach"):  # torch: from its graph and its device
+        values = values.detach().cpu()
+    if callable(convert := getattr(values, "to_numpy", None)):
+        array = np.asarray(convert())
+        return array.astype("float64") if array.dtype == object and _is_numeric(array) else array
+    if callable(convert := getattr(values, "numpy", None)):
+        return np.asarray(convert())
+    is_foreign = hasattr(values, "__dlpack__") and not hasattr(values, "__array__")
+    return np.from_dlpack(values) if is_foreign else values
+
+
+def _is_numeric(array: Array) -> bool:
+    """Whether the objects of a frame, in which columns have dtypes of their own, are all numbers."""
+    return all(isinstance(value, (int, float, np.number, np.bool_)) for value in array.flat)
+
+
 def _is_rows(value: Any) -> bool:
     return isinstance(value, np.ndarray) or is_readable(value)
 
@@ -119,7 +140,7 @@ def source(values: Any, name: str) -> Source:
     elif is_readable(values):
         rows = Stored(values)
     else:
-        rows = real_numbers(values, name)
+        rows = real_numbers(in_memory(values), name)
     if rows.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {rows.dtype}.")
     if not rows.shape or 0 in rows.shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from fastgru.layers.options import LayerOptions
 from fastgru.layers.workspace import Call
 from fastgru.moved import attributes
 from fastgru.registry import registered
+from fastgru.serialization import deserialize_keras_object, serialize_keras_object
 from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Affine(Layer):
         return np.asarray(dy * self._scale_and_offset(call)[0], self.dtype)
 
 
+def _numbers(value: Any, where: str, name: str) -> Any:
+    return deserialize_keras_object(value) if isinstance(value, Mapping) else value
+
+
 @registered("keras.layers")
 class Rescaling(Affine):
     """``x * scale + offset``.
@@ -51,8 +56,8 @@ class Rescaling(Affine):
         One number, or one for each feature.
     """
 
-    scale: npt.ArrayLike = options.option()
-    offset: npt.ArrayLike = options.option()
+    scale: npt.ArrayLike = options.option(_numbers, serialize=serialize_keras_object)
+    offset: npt.ArrayLike = options.option(_numbers, serialize=serialize_keras_object)
 
     def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)

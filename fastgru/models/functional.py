@@ -179,7 +179,9 @@ class Functional(Model):
         return flattened(inputs)
 
     def as_structure(self, outputs: Sequence[Any]) -> Any:
-        return arranged(self.output, iter(outputs)) if isinstance(self.output, dict) else super().as_structure(outputs)
+        if isinstance(self.output, (dict, tuple)):
+            return arranged(self.output, iter(outputs))
+        return super().as_structure(outputs)
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         return [arranged(self.input, iter(inputs))], {}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from os import PathLike
-from typing import Any
+from typing import Any, BinaryIO
 
 import fastgru
 from fastgru import registry
@@ -15,13 +15,13 @@ from fastgru.layers.symbolic import is_symbolic
 from fastgru.layers.tracking import tracked
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
-from fastgru.training.trainer import Trainer
+from fastgru.training.generator_methods import GeneratorTrainer
 from fastgru.types import Array
 
-Path = str | PathLike[str]
+Path = str | PathLike[str] | BinaryIO  # or an open file or group of h5py
 
 
-class Model(Trainer):
+class Model(GeneratorTrainer):
     """Base of all models; ``Model(inputs, outputs)`` makes a `Functional`.
 
     A subclass sets layers as attributes and has a `call`, as a layer of one's own; it takes any inputs. One that is to
@@ -223,8 +223,3 @@ def _graph_class(cls: type, functional: type) -> type:
     if issubclass(cls, functional):
         return cls
     return type(cls.__name__, (cls, functional), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})
-
-
-def clone_model(model: Model) -> Any:
-    """A model of the same layers with new weights, not compiled."""
-    return registry.deserialize_layer(model.serialized())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastgru import losses, metrics, optimizers, registry
+from fastgru import checks, losses, metrics, optimizers, registry
 from fastgru.layers.layer import Layer
 from fastgru.optimizers import Optimizer
 from fastgru.parameters import Parameters
@@ -27,6 +27,10 @@ class Compiled(Layer):
     loss
         As `compile` took it.
     compiled : bool
+    steps_per_execution : int
+        How many batches lie between the calls of callbacks.
+    run_eagerly, jit_compile, auto_scale_loss : bool
+        As `compile` took them.
     stop_training, stop_evaluating, stop_predicting : bool
         A callback sets it to end the loop after the batch at hand.
     """
@@ -38,6 +42,7 @@ class Compiled(Layer):
     output_structure: Any = None
     own_dtypes: list[str | None] | None = None
     own_shapes: list[Shape] | None = None
+    run_eagerly, jit_compile, auto_scale_loss, steps_per_execution = False, True, True, 1
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None) -> None:
         super().__init__(name=name, trainable=trainable, dtype=dtype)
@@ -93,20 +98,26 @@ class Compiled(Layer):
             Names or Metric objects, taken without sample weights; "accuracy" picks the form that fits the shapes.
         weighted_metrics : list, or list of lists or dict by output, optional
             The same, with sample weights.
-        run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
-            Accepted for Keras's sake; they change nothing here.
+        steps_per_execution : int
+            Callbacks are called before and after every that many batches.
+        run_eagerly, jit_compile, auto_scale_loss
+            Kept as attributes, for programs that ask; they change nothing here.
 
         Raises
         ------
         ValueError
             For an unknown name or another number of outputs; the model stays compiled as it was.
         """
+        steps_per_execution = checks.positive_integer(steps_per_execution, "compile", "steps_per_execution")
         resolved = None if optimizer is None else optimizers.get(optimizer)
         unseen = self.runs_call and self.output_names is None  # whose outputs the first data show
         objective = Objective(loss, loss_weights, metrics, weighted_metrics, self._output_names_of(loss, unseen))
         self._objective = objective
         self.optimizer, self.loss, self.compiled = resolved, loss, True
         self.stop_training = False
+        self.run_eagerly, self.auto_scale_loss = run_eagerly, auto_scale_loss
+        self.jit_compile = bool(jit_compile) and not run_eagerly  # "auto" is True
+        self.steps_per_execution = steps_per_execution
         self._step = None
         self._compile_config = {
             "optimizer": resolved,
@@ -116,7 +127,7 @@ class Compiled(Layer):
             "weighted_metrics": weighted_metrics,
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
-            "jit_compile": not run_eagerly if jit_compile == "auto" else jit_compile,
+            "jit_compile": self.jit_compile,
         }
 
     def compile_objective(self) -> None:
@@ -133,7 +144,7 @@ class Compiled(Layer):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras 3's ``compile_config``: what `compile` was called with; None before."""
-        return registry.serialize_nested(self._compile_config) if self.compiled else None
+        return registry.serialize(self._compile_config) if self.compiled else None
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
@@ -145,13 +156,13 @@ class Compiled(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics that `compile` asked for, known once the model has seen data."""
-        return self._objective.metrics
+        """As in Keras 3 the mean of the loss, the metrics of `compile` as one, and the losses of several outputs."""
+        return self._objective.reported
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of the numbers that `evaluate` returns, in its order (Keras 3 has "compile_metrics" after the loss)."""
-        return self._objective.names
+        """The names of `metrics`; those of the numbers of `evaluate` are the keys of ``evaluate(return_dict=True)``."""
+        return [metric.name for metric in self.metrics]
 
     def reset_metrics(self) -> None:
         """Forget what loss and metrics have seen."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fastgru.callbacks import Callback, CallbackList, History
+from fastgru.callbacks import BackupAndRestore, Callback, CallbackList, History, ProgbarLogger
 
 Hook = Callable[..., Any]
 
@@ -36,19 +37,32 @@ class Hooks:
     """
 
     def __init__(self, model: Any, callbacks: Any, params: dict[str, Any], with_history: bool = False) -> None:
-        self._callbacks = list(_flat(callbacks))
-        for callback in self._callbacks:
+        # the display of the run is there already
+        self.callbacks = [one for one in _flat(callbacks) if not isinstance(one, ProgbarLogger)]
+        for callback in self.callbacks:
             if isinstance(callback, type) or not hasattr(callback, "set_model"):
                 raise ValueError(f"callbacks: expected Callback objects, got {callback!r}.")
         if with_history:
-            history = next((one for one in self._callbacks if isinstance(one, History)), None)
+            history = next((one for one in self.callbacks if isinstance(one, History)), None)
             if history is None:
                 history = History()
-                self._callbacks.append(history)
+                self.callbacks.append(history)
             model.history = history
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
+
+    def backup(self, resume: str | os.PathLike[str] | None) -> BackupAndRestore | None:
+        """The callback among these that asks for checkpoints, or what the argument `resume` of `fit` stands for."""
+        asked = [callback for callback in self.callbacks if isinstance(callback, BackupAndRestore)]
+        if resume is not None:
+            asked.append(BackupAndRestore(resume, double_checkpoint=True, delete_checkpoint=False))
+        if len(asked) > 1:
+            folders = ", ".join(repr(callback.backup_dir) for callback in asked)
+            raise ValueError(
+                f"fit: expected one folder for checkpoints, got {folders}; give resume or BackupAndRestore."
+            )
+        return asked[0] if asked else None
 
     def written(self, *names: str) -> list[Hook]:
         """The methods under the last of the names, of the callbacks that override one under any of the names.
@@ -57,11 +71,11 @@ class Hooks:
         """
         return [
             getattr(callback, names[-1])
-            for callback in self._callbacks
+            for callback in self.callbacks
             if any(getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name) for name in names)
         ]
 
     def call(self, name: str, *arguments: Any) -> None:
         """Call the method of this name of every callback."""
-        for callback in self._callbacks:
+        for callback in self.callbacks:
             getattr(callback, name)(*arguments)

@@ -3,137 +3,189 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from time import perf_counter
 
-import numpy as np
-
 from fastgru import config, threads
-from fastgru.data import Batches
 from fastgru.layers.workspace import Call
+from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
 from fastgru.training.compilation import Compiled
+from fastgru.training.feeding import Feed
 from fastgru.training.hooks import Hook, Hooks
+from fastgru.training.interrupts import held_back
+from fastgru.training.objective import Objective
+from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
 from fastgru.training.step import Step, evaluation_step
 from fastgru.types import Array
-
-Logs = dict[str, float]
 
 
 def train(
     model: Compiled,
     step: Step,
-    batches: Batches,
-    validation: Batches | None,
-    epochs: range,
+    batches: Feed,
+    validation: Feed | None,
+    epochs: int,
     is_validated: Callable[[int], bool],
     hooks: Hooks,
     bar: Progress,
+    position: Position,
+    checkpoints: Checkpoints,
 ) -> None:
-    """Epochs of training, each with its validation where `is_validated` says so of its number from 1 on."""
+    """Epochs of training from `position` on, each with its validation where `is_validated` says so of its number."""
     batch_hooks = (
         hooks.written("on_batch_begin", "on_train_batch_begin"),
         hooks.written("on_batch_end", "on_train_batch_end"),
     )
     model.stop_training = False
-    with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+    is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
+    if position.finished and (position.epoch >= epochs or model.stop_training):
+        checkpoints.restore_callbacks()
+        return
+    position.finished = False
+    with held_back() as interrupt, checkpoints, threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+        boundary = Boundary(model._objective, position, interrupt, checkpoints)
         hooks.call("on_train_begin", None)
-        logs: Logs = {}
-        for epoch in epochs:
-            hooks.call("on_epoch_begin", epoch, None)
-            bar.begin(f"Epoch {epoch + 1:>{len(str(epochs.stop))}}/{epochs.stop}", len(batches))
-            logs = _epoch(model, batches, step, batch_hooks, bar, "stop_training")
+        is_begun = is_resumed and (position.batch > 0 or position.trained is not None)
+        if is_begun:
+            hooks.call("on_epoch_begin", position.epoch, None)
+        if is_resumed:
+            checkpoints.restore()  # once more: callbacks may have drawn or set something
+            checkpoints.restore_callbacks()
+        else:
+            checkpoints.save()
+        for epoch in range(position.epoch, position.epoch if model.stop_training else epochs):
+            if not is_begun:
+                hooks.call("on_epoch_begin", epoch, None)
+            is_begun = False
+            bar.begin(f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", batches.steps)
+            if position.trained is None:  # else it was killed during the validation
+                position.trained = _epoch(
+                    model, batches, step, batch_hooks, bar, "stop_training", boundary.after_batch, position.batch
+                )
+            logs = dict(position.trained)
             if validation is not None and is_validated(epoch + 1):
-                validation_logs = evaluate(model, validation, hooks, Progress())
+                validation_logs = evaluate(model, validation, hooks, Progress(), boundary.heed)
                 logs.update((f"val_{name}", value) for name, value in validation_logs.items())
             logs = dict(sorted(logs.items()))
             hooks.call("on_epoch_end", epoch, logs)
             bar.end(logs)
+            boundary.after_epoch(logs)
             if model.stop_training:
                 break
         assert model.optimizer is not None
         model.optimizer.finalize_variable_values(model.trainable_weights)
-        hooks.call("on_train_end", logs)
+        hooks.call("on_train_end", position.logs)
+        boundary.after_training()
 
 
-def evaluate(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> Logs:
+def evaluate(
+    model: Compiled, batches: Feed, hooks: Hooks, bar: Progress, between: Callable[[int], None] | None = None
+) -> Logs:
     """One pass over the data without training."""
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
-    with _workspace(model, "stop_evaluating") as call:
-        hooks.call("on_test_begin", None)
+    with _workspace(model, "stop_evaluating", hooks, "on_test_begin") as call:
         batches.restart()
         step = evaluation_step(model, model._objective, call, model._n_inputs)
-        logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating")
+        logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating", between)
         hooks.call("on_test_end", logs)
     return logs
 
 
 @contextmanager
-def _workspace(model: Compiled, stop: str) -> Iterator[Call]:
-    """The model's memory for this thread, and its attribute `stop` unset.
+def _workspace(model: Compiled, stop: str, hooks: Hooks, begin: str) -> Iterator[Call]:
+    """The model's memory for this thread, with the weights as the hooks `begin` leave them, and `stop` unset.
 
-    Both are left as they were: this loop may run in the middle of another, out of a callback or a signal handler.
+    Memory and attribute are left as they were: this loop may run in the middle of another, out of a callback or a
+    signal handler.
     """
     before = getattr(model, stop)
     setattr(model, stop, False)
-    call = model._acquired_call()
     try:
-        yield call
+        hooks.call(begin, None)
+        call = model._acquired_call()
+        try:
+            yield call
+        finally:
+            model._release(call)
     finally:
-        model._release(call)
         setattr(model, stop, before)
 
 
 def _epoch(
-    model: Compiled, batches: Batches, step: Step, hooks: tuple[list[Hook], list[Hook]], bar: Progress, stop: str
+    model: Compiled,
+    batches: Feed,
+    step: Step,
+    hooks: tuple[list[Hook], list[Hook]],
+    bar: Progress,
+    stop: str,
+    between: Callable[[int], None] | None = None,
+    done: int = 0,
 ) -> Logs:
-    """Run a step on each batch of an epoch, until the attribute `stop` is set; returns the logs."""
-    objective, done = model._objective, 0
+    """Run a step on each batch of an epoch, of which some are `done`, until the attribute `stop` is set; the logs.
+
+    The hooks are called before and after every `steps_per_execution` batches; as in Keras, what the last ones would end
+    with is their number, too, where fewer are left.
+    """
+    objective, each = model._objective, model.steps_per_execution
     before_batch, after_batch = hooks
-    with objective.run():
-        for batch in batches.epoch():
-            for hook in before_batch:
-                hook(done, None)
+    with objective.run(is_begun=done > 0), closing(batches.epoch()) as epoch:
+        for batch in epoch:
+            if done % each == 0:
+                for hook in before_batch:
+                    hook(done, None)
             step(batch)
-            if after_batch:
-                logs = objective.results()
-                for hook in after_batch:
-                    hook(done, logs)
             done += 1
+            if done % each == 0:
+                _call(after_batch, done - 1, objective)
             if perf_counter() >= bar.due:
                 bar.show(done, objective.count, objective.results())
+            if between is not None:
+                between(done)
             if getattr(model, stop):
                 break
+        if done % each:
+            _call(after_batch, done + each - done % each - 1, objective)
         logs = objective.results()
         bar.trained(done, objective.count, logs)
     return logs
 
 
-def predict(model: Compiled, batches: Batches, hooks: Hooks, bar: Progress) -> list[Array]:
+def _call(hooks: list[Hook], batch: int, objective: Objective) -> None:
+    if hooks:
+        logs = objective.results()
+        for hook in hooks:
+            hook(batch, logs)
+
+
+def predict(model: Compiled, batches: Feed, hooks: Hooks, bar: Progress) -> list[Array]:
     """The outputs for all batches of inputs, until the model's `stop_predicting` is set."""
     before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
-    outputs: list[Array] = []
-    stop = 0
-    with _workspace(model, "stop_predicting") as call, threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
-        bar.begin("Predict", len(batches))
-        hooks.call("on_predict_begin", None)
-        for index, inputs in enumerate(batches.epoch()):
-            for hook in before_batch:
-                hook(index, None)
+    outputs, each, done = Predictions(batches.count), model.steps_per_execution, 0
+    first = 0  # sample since the last hook
+    workspace = _workspace(model, "stop_predicting", hooks, "on_predict_begin")
+    blas = threads.one_blas_thread(not config.multiplies_with_tiles())
+    with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
+        bar.begin("Predict", batches.steps)
+        for inputs in epoch:
+            if done % each == 0:
+                for hook in before_batch:
+                    hook(done, None)
+                first = outputs.count
             predictions = model.forward(call, *inputs)
-            parts = predictions if isinstance(predictions, tuple) else (predictions,)
-            outputs = outputs or [np.empty((batches.count, *part.shape[1:]), part.dtype) for part in parts]
-            start, stop = stop, stop + len(inputs[0])
-            for output, part in zip(outputs, parts, strict=True):
-                output[start:stop] = part
+            outputs.add(predictions if isinstance(predictions, tuple) else (predictions,))
+            done += 1
             if perf_counter() >= bar.due:
-                bar.show(index + 1, stop, {})
-            for hook in after_batch:
-                hook(index, {"outputs": model.as_structure([output[start:stop] for output in outputs])})
+                bar.show(done, outputs.count, {})
+            if done % each == 0:
+                for hook in after_batch:
+                    hook(done - 1, {"outputs": model.as_structure(outputs.since(first))})
             if model.stop_predicting:
-                outputs = [output[:stop] for output in outputs]
                 break
-        bar.trained(len(batches), batches.count, {})
+        if done % each:
+            for hook in after_batch:
+                hook(done + each - done % each - 1, {"outputs": model.as_structure(outputs.since(first))})
+        bar.trained(done, outputs.count, {})
         hooks.call("on_predict_end", None)
         bar.end({})
-    return outputs
+    return outputs.since(0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from fastgru.losses import Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
 from fastgru.metrics.identifiers import check
 from fastgru.metrics.reductions import logged
+from fastgru.training.compile_metrics import CompileMetrics, LossMean
 from fastgru.types import Array
 
 # names that stand for a different class depending on the shapes of targets and predictions
@@ -202,30 +205,59 @@ class Objective:
         self.names = ["loss", *own, *(name for name, _ in self._reported)]
         self.names += sorted(logs - set(self.names))
 
+    @property
+    def reported(self) -> list[Metric]:
+        """What Keras lists as a model's metrics: the loss, all metrics as one, the losses of several outputs."""
+
+        def mean(output: OutputLoss | None = None) -> float:
+            return (self._total if output is None else output.total) / (self.count or 1)
+
+        several = [LossMean(name, partial(mean, output), self.reset) for name, output in self._reported]
+        has_metrics = any(any(output.metric_names) for output in self._outputs)
+        own = [CompileMetrics(lambda: self.metrics, self._metric_results)] if has_metrics else []
+        return [LossMean("loss", mean, self.reset), *own, *several]
+
     @contextmanager
-    def run(self) -> Iterator[None]:
+    def run(self, is_begun: bool = False) -> Iterator[None]:
         """Inside, batches are taken from the first on; a run in whose middle this one begins goes on as it was.
 
-        A callback or a signal handler may evaluate the model that trains or is evaluated.
+        A callback or a signal handler may evaluate the model that trains or is evaluated. One that `is_begun` goes on
+        with the sums as they are.
         """
         outer = self._running_values() if self._running else None
         try:
             self._running = True
-            self.reset()
+            if not is_begun:
+                self.reset()
             yield
         finally:
             self._running = outer is not None
             if outer is not None:
-                self._total, self.count, totals, states = outer
-                for output, total in zip(self._outputs, totals, strict=True):
-                    output.total = total
+                self.sums, states = outer
                 for metric, state, values in states:
                     vars(metric).clear()
                     vars(metric).update(state)
                     for variable, value in values:
                         variable.assign(value)
 
-    def _running_values(self) -> tuple[float, int, list[float], list[tuple[Metric, dict[str, Any], list[Any]]]]:
+    @property
+    def is_finite(self) -> bool:
+        """Whether the loss of every batch since the last `reset` was a number."""
+        return math.isfinite(self._total)
+
+    @property
+    def sums(self) -> tuple[float, ...]:
+        """Samples since the last `reset`, the sum of their loss, and that of the loss of each output."""
+        return self.count, self._total, *(output.total for output in self._outputs)
+
+    @sums.setter
+    def sums(self, values: Sequence[float]) -> None:
+        count, self._total, *totals = values
+        self.count = int(count)
+        for output, total in zip(self._outputs, totals, strict=True):
+            output.total = total
+
+    def _running_values(self) -> tuple[tuple[float, ...], list[tuple[Metric, dict[str, Any], list[Any]]]]:
         """What batches change; a metric of the user's may keep arrays and lists and change them in place."""
         states = [
             (
@@ -235,7 +267,7 @@ class Objective:
             )
             for metric in self.metrics
         ]
-        return self._total, self.count, [output.total for output in self._outputs], states
+        return self.sums, states
 
     def reset(self) -> None:
         """Forget all batches."""
@@ -302,14 +334,18 @@ class Objective:
         A metric may have several numbers: an array stays one, and of a dict each entry is a number of its own name.
         """
         count = self.count or 1
-        logs: dict[str, Any] = {}
-        for name, metric in self._named.items():
-            result = logged(metric)
-            logs.update(result if isinstance(result, dict) else {name: result})
+        logs = self._metric_results()
         logs["loss"] = self._total / count
         for name, output in self._reported:
             logs[name] = output.total / count
         return dict(sorted(logs.items()))
+
+    def _metric_results(self) -> dict[str, Any]:
+        logs: dict[str, Any] = {}
+        for name, metric in self._named.items():
+            result = logged(metric)
+            logs.update(result if isinstance(result, dict) else {name: result})
+        return logs
 
     def in_order(self, logs: Mapping[str, Any]) -> Any:
         """The same as `evaluate` returns them: the loss alone, or a list in the order of `names`."""

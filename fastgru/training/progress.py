@@ -9,17 +9,11 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-import numpy as np
+from fastgru.text import number
 
 REFRESH_SECONDS = 0.1
 LEAST_BAR = 8
 WIDEST_BAR = 30
-
-
-def number(value: Any) -> str:
-    """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
-    value = float(np.mean(value))
-    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
 
 
 def duration(seconds: float) -> str:
@@ -46,8 +40,8 @@ class Progress:
 
     due = math.inf
 
-    def begin(self, title: str, steps: int) -> None:
-        """A pass of `steps` batches starts."""
+    def begin(self, title: str, steps: int | None) -> None:
+        """A pass of `steps` batches starts, None where nobody knows how many."""
 
     def show(self, step: int, count: int, logs: Mapping[str, float]) -> None:
         """`step` batches with `count` samples are done."""
@@ -70,9 +64,10 @@ class Progress:
 class Lines(Progress):
     """One line at the end of each pass."""
 
-    def begin(self, title: str, steps: int) -> None:
+    def begin(self, title: str, steps: int | None) -> None:
         self.title, self.steps = title, steps
         self.started = time.perf_counter()
+        self.seconds = self.rate = 0.0
 
     def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
         self.seconds = time.perf_counter() - self.started
@@ -100,7 +95,7 @@ class Bar(Lines):
         self._stays = stays
         self._live: Any = None
 
-    def begin(self, title: str, steps: int) -> None:
+    def begin(self, title: str, steps: int | None) -> None:
         super().begin(title, steps)
         self.due = self.started + REFRESH_SECONDS
 
@@ -112,8 +107,11 @@ class Bar(Lines):
 
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        left = whole_seconds(elapsed / step * (self.steps - step))
-        self._live.update(self._moving(step, f"{left:>3}", f"{count / elapsed:,.0f}", logs), refresh=True)
+        if self.steps is None:
+            time_left = f"{whole_seconds(elapsed):>3}", ""
+        else:
+            time_left = f"{whole_seconds(elapsed / step * (self.steps - step)):>3}", " left"
+        self._live.update(self._moving(step, *time_left, f"{count / elapsed:,.0f}", logs), refresh=True)
 
     def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
         super().trained(step, count, logs)
@@ -136,14 +134,17 @@ class Bar(Lines):
             self._live.stop()
             self._live = None
 
-    def _moving(self, step: int, left: str, rate: str, logs: Mapping[str, float]) -> Any:
-        """The line of a running pass: as much as the terminal is wide, the metrics below where it is narrow."""
+    def _moving(self, step: int, time: str, left: str, rate: str, logs: Mapping[str, float]) -> Any:
+        """The line of a running pass: as much as the terminal is wide, the metrics below where it is narrow.
+
+        Without a number of steps there is no bar, and the time is that which has passed.
+        """
         from rich.text import Text
 
         width = self._console.width - 1  # a full line would wrap on some terminals
-        columns = width - len(self.title) - 1 - LEAST_BAR
-        total = str(self.steps)
-        paces = (f"{left} left  {rate} samples/s", f"{left} left  {rate}/s", f"{left}  {rate}/s", left)
+        columns = width - len(self.title) - 1 - (LEAST_BAR if self.steps else 0)
+        total = str(self.steps or "?")
+        paces = (f"{time}{left}  {rate} samples/s", f"{time}{left}  {rate}/s", f"{time}  {rate}/s", time)
         tails = [f" {step:>{len(total)}}/{total}  {pace}" for pace in paces]
         entries = [f"{name} {number(value)}" for name, value in logs.items()]
         beside, below = "  " + "  ".join(entries), ""
@@ -151,8 +152,8 @@ class Bar(Lines):
         if tail is None:
             tail = next((tail for tail in tails if len(tail) <= columns), tails[-1])
             below = "\n  " + "\n  ".join(rows(entries, width - 2))
-        cells = max(0, min(WIDEST_BAR, width - len(self.title) - 1 - len(tail)))
-        done = cells * step // self.steps
+        cells = max(0, min(WIDEST_BAR, width - len(self.title) - 1 - len(tail))) if self.steps else 0
+        done = cells * step // self.steps if self.steps else 0
         return Text.assemble(
             (self.title, "bold"), " ", ("━" * done, "green"), ("━" * (cells - done), "bright_black"), tail, below
         )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastgru import config, data, threads
+from fastgru import checks, config, data, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding, loops
+from fastgru.training.boundary import Position
 from fastgru.training.compilation import Compiled
 from fastgru.training.hooks import Hooks
 from fastgru.training.progress import Progress, progress
+from fastgru.training.resuming import checkpoints
 from fastgru.types import Array, Outputs
 
 
@@ -51,69 +54,46 @@ class Trainer(Compiled):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int | Sequence[int] = 1,
+        resume: str | os.PathLike[str] | None = None,
     ) -> History:
-        """Train for a number of passes over the data.
+        """Train for a number of passes over the data, and return what each of them came to.
 
         Parameters
         ----------
-        x : array_like, or a list or dict of them by input
-            Inputs, samples along the first axis. Memory maps and data sets of h5py are read batch by batch, here and
-            wherever arrays are taken.
-        y : array_like, or a list or dict of them by output
-            Targets; None for an output with neither loss nor metrics.
-        batch_size : int, optional
-            Samples per update; 32 where absent.
-        epochs : int
-            Number of the last epoch.
+        x, y, sample_weight
+            Inputs, targets and weights: arrays, or lists or dicts of them by input or output, samples along the first
+            axis; one weight a sample is for all outputs. Or as `x` alone a stream of batches ``(x, y, sample_weight)``:
+            a generator, a `PyDataset`, a `tf.data.Dataset`, a DataLoader (docs/data.md).
+        batch_size, steps_per_epoch : int, optional
+            Samples an update, 32 where absent; updates an epoch, one pass over the data where absent.
+        epochs, initial_epoch : int
+            Number of the last epoch, and of those that are done already.
         verbose : {"auto", 0, 1, 2}
             0 shows nothing, 1 a bar, 2 a line an epoch; "auto" a bar on a terminal and lines elsewhere.
         callbacks : list of Callback, optional
-        validation_split : float
-            This fraction of the samples, the last ones before any shuffling, is kept for validation.
-        validation_data : (x, y) or (x, y, sample_weight), optional
-            Takes the place of `validation_split`.
+        validation_data : (x, y), (x, y, sample_weight) or a stream, optional
+            Else the fraction `validation_split` of the samples, the last ones before any shuffling, is kept for it.
+        validation_steps, validation_batch_size, validation_freq
+            As for training; `validation_freq` is every how many epochs, or a list of them (from 1).
         shuffle : bool or "batch"
-            Draw a new order before each epoch; "batch" within the batches only.
+            Draw a new order before each epoch, "batch" within the batches only; of streams a `PyDataset` is shuffled.
         class_weight : dict, optional
-            Weight of the samples of each class; 1 for classes it does not name. For one output.
-        sample_weight : (N,) or (N, T) array_like, or a list or dict of them by output, optional
-            One of shape (N,) is for all outputs.
-        initial_epoch : int
-            Number of the first epoch, counted from 0.
-        steps_per_epoch : int, optional
-            Batches an epoch; one pass over the data where absent.
-        validation_steps, validation_batch_size : int, optional
-        validation_freq : int or list of int
-            Validate after every that many epochs, or after the listed ones (counted from 1).
-
-        Returns
-        -------
-        History
-            Its `history` maps each name to one value per epoch.
-
-        Raises
-        ------
-        ValueError
-            For data that do not fit the model. Nothing is changed then, but a model without weights may have got them;
-            numbers in files are looked at when their batch comes.
+            Weight of the samples of each class, 1 for those it does not name; for one output.
+        resume : path, optional
+            A folder in which the training is saved as it goes and from which it goes on, see `BackupAndRestore`.
         """
-        samples, held_out = feeding.samples(self, x, y, sample_weight), None
-        if validation_data is not None:
-            held_out = feeding.samples(self, *data.unpack(validation_data))
-        elif validation_split:
-            samples, held_out = data.split(samples, validation_split)
-        if class_weight is not None:
-            samples = data.class_weighted(samples, class_weight)
-        batches = feeding.batches(self, "fit", samples, batch_size, shuffle, steps_per_epoch)
-        validation = None
-        if held_out is not None:
-            validation_size = batch_size if validation_batch_size is None else validation_batch_size
-            validation = feeding.batches(self, "fit", held_out, validation_size, False, validation_steps)
-        is_validated = _validation_epochs(validation_freq)
-        bar = progress(verbose)
-        step = self._training_step()
-        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": epochs, "steps": len(batches)}, with_history=True)
-        loops.train(self, step, batches, validation, range(initial_epoch, epochs), is_validated, hooks, bar)
+        numbers = _epoch_numbers(initial_epoch, epochs)
+        training, held_out = feeding.datasets(self, x, y, sample_weight, shuffle, validation_split, validation_data)
+        batches = feeding.batches(self, "fit", training, batch_size, shuffle, steps_per_epoch, class_weight)
+        sizes = batch_size, validation_batch_size, validation_steps
+        validation = None if held_out is None else feeding.validation_batches(self, held_out, *sizes)
+        is_validated, bar, step = _validation_epochs(validation_freq), progress(verbose), self._training_step()
+        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": epochs, "steps": batches.steps}, True)
+        position = Position(numbers.start)
+        settings = {"shuffle": shuffle, "initial_epoch": initial_epoch, "validation_freq": validation_freq}
+        feeds, datasets = (batches, validation), (training, held_out)
+        saved = checkpoints(resume, self, hooks, position, feeds, datasets, settings)
+        loops.train(self, step, batches, validation, numbers.stop, is_validated, hooks, bar, position, saved)
         assert self.history is not None
         return self.history
 
@@ -133,9 +113,7 @@ class Trainer(Compiled):
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
         samples = feeding.samples(self, x, y, sample_weight)
-        if class_weight is not None:
-            samples = data.class_weighted(samples, class_weight)
-        (batch,) = feeding.batches(self, "train_on_batch", samples, samples.size).epoch()
+        (batch,) = feeding.batches(self, "train_on_batch", samples, samples.size, class_weight=class_weight).epoch()
         step = self._training_step()
         with self._objective.run():
             step(batch)
@@ -159,12 +137,8 @@ class Trainer(Compiled):
 
         Parameters
         ----------
-        x, y : array_like, or lists or dicts of them by input and by output
-        batch_size : int, optional
-            32 where absent.
-        verbose : {"auto", 0, 1, 2}
+        x, y, sample_weight, batch_size, verbose
             As for `fit`.
-        sample_weight : (N,) or (N, T) array_like, or a list or dict of them by output, optional
         steps : int, optional
             Stop after this many batches.
         callbacks : list of Callback, optional
@@ -175,12 +149,12 @@ class Trainer(Compiled):
         float, list of float or dict
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
-        samples = feeding.samples(self, x, y, sample_weight)
-        batches = feeding.batches(self, "evaluate", samples, batch_size, steps=steps)
+        dataset = feeding.dataset(self, x, y, sample_weight)
+        batches = feeding.batches(self, "evaluate", dataset, batch_size, steps=steps)
         bar = progress(verbose)
-        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": len(batches)})
+        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
         with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
-            bar.begin("Evaluate", len(batches))
+            bar.begin("Evaluate", batches.steps)
             logs = loops.evaluate(self, batches, hooks, bar)
             bar.end(logs)
         return logs if return_dict else self._objective.in_order(logs)
@@ -206,7 +180,8 @@ class Trainer(Compiled):
 
         Parameters
         ----------
-        x : array_like, or a list or dict of them by input
+        x : array_like, a list or dict of them by input, or a stream of batches
+            Of the batches of a stream only the inputs are read.
         batch_size : int, optional
             32 where absent. Larger batches are taken inside where nothing but the rounding can tell the difference.
         verbose : {"auto", 0, 1, 2}
@@ -219,6 +194,10 @@ class Trainer(Compiled):
         -------
         ndarray, or a list or dict of them where the model has several outputs.
         """
+        if (stream := data.stream_of(x)) is not None:
+            stream_batches = feeding.input_batches(self, stream, batch_size, steps)
+            hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": stream_batches.steps})
+            return self.as_structure(loops.predict(self, stream_batches, hooks, progress(verbose, lasting=False)))
         inputs = feeding.inputs(self, x, batch_size)
         count = len(inputs[0])
         size = data.batch_size_of(batch_size, count, steps)
@@ -275,6 +254,15 @@ class Trainer(Compiled):
         """Outputs for one batch, in new arrays."""
         outputs = self._new_outputs(arrays, training, masks)
         return self.as_structure(outputs if isinstance(outputs, list) else [outputs])
+
+
+def _epoch_numbers(initial_epoch: Any, epochs: Any) -> range:
+    """The epochs of a run, counted from 0."""
+    first, stop = (
+        checks.not_negative(checks.integer(value, "fit", name), "fit", name)
+        for name, value in (("initial_epoch", initial_epoch), ("epochs", epochs))
+    )
+    return range(first, stop)
 
 
 def _validation_epochs(frequency: Any) -> Callable[[int], bool]:

@@ -72,6 +72,10 @@ def test_verbose_callbacks_say_how_they_change_the_rate(capsys):
     ("make", "message"),
     [
         (lambda: callbacks.ReduceLROnPlateau(factor=1.0), "less than 1"),
+        (lambda: callbacks.ReduceLROnPlateau(factor=-0.1), "at least 0"),
+        (lambda: callbacks.ReduceLROnPlateau(patience=-1), "patience"),
+        (lambda: callbacks.ReduceLROnPlateau(cooldown=-1), "cooldown"),
+        (lambda: callbacks.ReduceLROnPlateau(min_lr=-1e-3), "min_lr"),
         (lambda: run(callbacks.LearningRateScheduler(lambda epoch: "x"), Model()), "expected a float"),
     ],
 )

@@ -86,7 +86,16 @@ def test_verbose_monitors_say_what_they_do(capsys, tmp_path):
 
 def test_a_number_that_is_not_logged_is_a_warning():
     with pytest.warns(UserWarning, match="'val_f1' is not in the logs; there: loss, val_loss, accuracy, mystery"):
-        run(callbacks.EarlyStopping("val_f1"), Model(), epochs=1)
+        run(callbacks.EarlyStopping("val_f1", mode="max"), Model(), epochs=1)
+
+
+@pytest.mark.parametrize("name", ["EarlyStopping", "ReduceLROnPlateau", "ModelCheckpoint"])
+@pytest.mark.keras
+def test_what_cannot_be_told_is_an_error_as_in_keras(keras, name):
+    for module in (callbacks, keras.callbacks):
+        arguments = {"filepath": "m.keras"} if name == "ModelCheckpoint" else {}
+        with pytest.raises(ValueError, match="val_f1"):
+            run(getattr(module, name)(**arguments, monitor="val_f1"), Model(), epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,13 @@ def test_a_number_that_is_not_logged_is_a_warning():
         (lambda: callbacks.ModelCheckpoint("m.weights.h5x"), "ends in .keras or .h5"),
         (lambda: callbacks.ModelCheckpoint("m.keras", save_weights_only=True), "ends in .weights.h5"),
         (lambda: callbacks.ModelCheckpoint("m.keras", save_freq="batch"), "save_freq"),
+        (lambda: callbacks.ModelCheckpoint("m.keras", save_freq=0), "save_freq"),
+        (lambda: callbacks.ModelCheckpoint("m.keras", initial_value_threshold="x"), "initial_value_threshold"),
+        (lambda: callbacks.EarlyStopping(patience=-3), "patience"),
+        (lambda: callbacks.EarlyStopping(patience=1.5), "patience"),
+        (lambda: callbacks.EarlyStopping(min_delta=None), "min_delta"),
+        (lambda: callbacks.EarlyStopping(baseline="x"), "baseline"),
+        (lambda: callbacks.EarlyStopping(start_from_epoch=-1), "start_from_epoch"),
     ],
 )
 def test_bad_arguments_are_named(make, message):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from small_training import F, N, T, half, inputs, small
 
+import fastgru
 from fastgru import callbacks
 from fastgru.layers import GRU, Dense, Dropout, Input
 from fastgru.models import Sequential
@@ -166,3 +167,56 @@ def test_what_on_batch_end_sees_is_the_running_mean(rng: np.random.Generator) ->
     history = small().fit(x, y, batch_size=20, verbose=0, callbacks=[Legacy()]).history
     assert len(seen) == 3
     assert {name: [value] for name, value in seen[-1].items()} == history
+
+
+def recorder_of(library: Any, stop: tuple[int, int] | None) -> Any:
+    """A callback of a library that records all its calls, and stops the training in a batch of an epoch."""
+
+    class Records(library.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.events: list[Any] = []
+            self.epoch = 0
+
+    def method(name: str) -> Any:
+        def record(self: Any, *arguments: Any, logs: Any = None) -> None:
+            *numbers, logs = arguments if arguments and not isinstance(arguments[-1], int) else (*arguments, logs)
+            self.events.append((name, *numbers, sorted(logs or {})))
+            if name == "on_epoch_begin":
+                self.epoch = numbers[0]
+            if name == "on_train_batch_end" and (self.epoch, numbers[0]) == stop:
+                self.model.stop_training = True
+
+        return record
+
+    for name in dir(library.callbacks.Callback):
+        if name.startswith("on_") and name not in ("on_batch_begin", "on_batch_end"):
+            setattr(Records, name, method(name))
+    return Records()
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    ("options", "stop"),
+    [
+        ({"validation_split": 0.25, "epochs": 2}, None),
+        ({"validation_split": 0.25, "validation_freq": 2, "epochs": 3, "initial_epoch": 1}, None),
+        ({"validation_split": 0.25, "epochs": 3}, (1, 1)),
+        ({"steps_per_epoch": 2, "epochs": 2}, None),
+        ({"epochs": 1, "initial_epoch": 1}, None),
+    ],
+)
+def test_the_calls_of_fit_evaluate_and_predict_are_those_of_keras(
+    keras: Any, rng: np.random.Generator, options: dict[str, Any], stop: tuple[int, int] | None
+) -> None:
+    x, y, events = inputs(rng), half(rng), []
+    for library in (fastgru, keras):
+        layers = library.layers
+        model = library.Sequential([layers.Input((T, F)), layers.Flatten(), layers.Dense(1, activation="sigmoid")])
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+        recorder = recorder_of(library, stop)
+        model.fit(x, y, batch_size=11, verbose=0, callbacks=[recorder], **options)
+        model.evaluate(x, y, batch_size=20, verbose=0, callbacks=[recorder])
+        model.predict(x, batch_size=20, verbose=0, callbacks=[recorder])
+        events.append(recorder.events)
+    assert events[0] == events[1]

@@ -132,6 +132,23 @@ def test_the_bar_moves_and_leaves_a_line_an_epoch(monkeypatch: Any, width: int) 
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 2  # the cursor is back
 
 
+@WIDTHS
+def test_without_a_number_of_steps_there_is_no_bar_until_a_pass_has_told_it(monkeypatch: Any, width: int) -> None:
+    class Batches:
+        def __iter__(self) -> Any:
+            return ((X[start : start + 20], Y[start : start + 20]) for start in (0, 20, 40))
+
+    screen = Terminal(monkeypatch, width)
+    monkeypatch.setattr(progress, "REFRESH_SECONDS", 0.0)
+    model().fit(Batches(), epochs=2)
+    lines = shown(screen.text())
+    assert all(len(line) < width for line in lines)
+    first = [line for line in lines if re.match(r"Epoch 1/2  \d/\?  +0s", line)]
+    assert list(dict.fromkeys(line.split()[2] for line in first)) == ["1/?", "2/?", "3/?"]
+    assert not any("━" in line or "left" in line for line in first)
+    assert any(re.match("Epoch 2/2 ━+ 3/3", line) for line in lines)
+
+
 def test_an_epoch_shorter_than_a_refresh_only_leaves_its_line(monkeypatch: Any) -> None:
     screen = Terminal(monkeypatch, 80)
     model().fit(X[:6], Y[:6])

@@ -1,0 +1,58 @@
+"""Whether `fit` saves what it trains, and what a training is known by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastgru.training.boundary import Checkpoints, Position
+from fastgru.training.compilation import Compiled
+from fastgru.training.feeding import Dataset, Feed
+from fastgru.training.hooks import Hooks
+
+__all__ = ["checkpoints"]
+
+
+def checkpoints(
+    resume: str | os.PathLike[str] | None,
+    model: Compiled,
+    hooks: Hooks,
+    position: Position,
+    feeds: Sequence[Feed | None],
+    datasets: Sequence[Dataset | None],
+    settings: Mapping[str, Any],
+) -> Checkpoints:
+    """What saves a training, where `resume` or a callback asks for it.
+
+    Parameters
+    ----------
+    resume
+        The argument of `fit`.
+    model, hooks, position
+        Of the training.
+    feeds, datasets
+        What batches come from, and what those are made of: for training, and for validation.
+    settings : mapping
+        Arguments of `fit` that the numbers depend on.
+    """
+    backup = hooks.backup(resume)
+    if backup is None:
+        return Checkpoints()
+    # deferred: most trainings are not saved
+    from fastgru.training.checkpoints import Folder, RunState, Saver, settings_of
+
+    names = ("data", "validation data")
+    described = dict(zip(names, datasets, strict=True))
+    sizes = {f"batches of the {name}": _size(feed) for name, feed in zip(names, feeds, strict=True)}
+    known_by = settings_of(model, described, {**settings, **sizes})
+    folder = Folder(backup.backup_dir, backup.double_checkpoint)
+    return Saver(backup, folder, RunState(backup.backup_dir, known_by, model, feeds, hooks, position))
+
+
+def _size(feed: Feed | None) -> str | None:
+    """Samples of a batch where that is known, and batches of an epoch."""
+    if feed is None:
+        return None
+    samples = getattr(feed, "batch_size", None)
+    return f"{feed.steps} an epoch" if samples is None else f"{feed.steps} an epoch, of {samples} samples"
