@@ -180,7 +180,7 @@ class OwnLayer:
         bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
         named = {**{key: value for key, value in bound.items() if key != "kwargs"}, **bound.get("kwargs", {})}
         named = {key: value for key, value in list(named.items())[1:] if key not in ("dtype", "activity_regularizer")}
-        return {key: registry.serialize_nested(value) for key, value in named.items()}
+        return {key: registry.serialize(value) for key, value in named.items()}
 
 
 def _remembering(init: Any) -> Any:

@@ -80,8 +80,8 @@ class Lambda(Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "function": registry.serialize_nested(self.function),
-            **({} if self._output_shape is None else {"output_shape": registry.serialize_nested(self._output_shape)}),
-            **({} if self.mask is None else {"mask": registry.serialize_nested(self.mask)}),
+            "function": registry.serialize(self.function),
+            **({} if self._output_shape is None else {"output_shape": registry.serialize(self._output_shape)}),
+            **({} if self.mask is None else {"mask": registry.serialize(self.mask)}),
             "arguments": self.arguments,
         }
