@@ -16,7 +16,6 @@ import numpy as np
 from fastgru import checks, registry
 from fastgru.layers.weight import Weight
 from fastgru.naming import unique_name
-from fastgru.optimizers import clipping
 from fastgru.optimizers.schedules.schedule import LearningRateSchedule
 from fastgru.optimizers.schedules.schedule import deserialize as deserialize_schedule
 from fastgru.optimizers.step import OptimizerStep
@@ -51,7 +50,11 @@ class OptimizerOptions(TypedDict, total=False):
 class Optimizer(OptimizerStep):
     """Base of the optimizers.
 
-    An optimizer of one's own defines `update_step`, and `build` where it keeps something of each weight.
+    An optimizer of one's own defines `update_step`, and `build` where it keeps something of each weight, as in Keras;
+    `add_variable`, `add_variable_from_reference`, `assign`, `assign_add` and `assign_sub` are Keras's. It goes weight by
+    weight in numpy: what it is handed are arrays, and variables that are computed with like arrays. Not as in Keras: the
+    rules of fastgru's own optimizers are compiled for all weights together, so `super().update_step` of these is an error;
+    and there is no `stateless_apply`, for nothing here is without a state.
 
     Parameters
     ----------
@@ -296,7 +299,7 @@ class Optimizer(OptimizerStep):
         flat = np.concatenate([gradient.ravel() for gradient in gradients])
         ends = np.cumsum([gradient.size for gradient in gradients])[:-1]
         views = [part.reshape(one.shape) for part, one in zip(np.split(flat, ends), gradients, strict=True)]
-        clipping.clip(flat, views, **self._clips())
+        self._clip(flat, views)
         return views
 
     # --- the config -------------------------------------------------------------------------------------
