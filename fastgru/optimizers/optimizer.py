@@ -21,7 +21,6 @@ from fastgru.optimizers.schedules.schedule import deserialize as deserialize_sch
 from fastgru.optimizers.step import OptimizerStep
 from fastgru.optimizers.variable import OptimizerVariable
 from fastgru.parameters import Parameters
-from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -51,10 +50,10 @@ class Optimizer(OptimizerStep):
     """Base of the optimizers.
 
     An optimizer of one's own defines `update_step`, and `build` where it keeps something of each weight, as in Keras;
-    `add_variable`, `add_variable_from_reference`, `assign`, `assign_add` and `assign_sub` are Keras's. It goes weight by
-    weight in numpy: what it is handed are arrays, and variables that are computed with like arrays. Not as in Keras: the
-    rules of fastgru's own optimizers are compiled for all weights together, so `super().update_step` of these is an error;
-    and there is no `stateless_apply`, for nothing here is without a state.
+    `add_variable`, `add_variable_from_reference`, `assign`, `assign_add` and `assign_sub` are Keras's. It goes weight
+    by weight in numpy: it is handed arrays, and variables that are computed with like arrays. Not as in Keras: the
+    rules of fastgru's own optimizers are compiled for all weights together, so `super().update_step` of these is an
+    error; and there is no `stateless_apply`, for nothing here is without a state.
 
     Parameters
     ----------
@@ -109,8 +108,11 @@ class Optimizer(OptimizerStep):
             hint = "; write learning_rate" if "lr" in kwargs else ""
             raise ValueError(f"{where}: unrecognized arguments {sorted(kwargs)}{hint}.")
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        if sum(value is not None for value in clips.values()) > 1:
-            raise ValueError(f"{where}: only one of clipnorm, clipvalue and global_clipnorm can be set.")
+        set_clips = {name: value for name, value in clips.items() if value is not None}
+        if len(set_clips) > 1:
+            raise ValueError(
+                f"{where}: Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set, got {set_clips}."
+            )
         for argument, value in {"weight_decay": weight_decay, "loss_scale_factor": loss_scale_factor, **clips}.items():
             if value is not None:
                 checks.not_negative(value, where, argument)
@@ -292,15 +294,6 @@ class Optimizer(OptimizerStep):
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`, whose gradients `apply` then divides by it."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
-
-    def _clip_gradients(self, grads: Sequence[Any]) -> list[Array]:
-        """New gradients, clipped as the options say."""
-        gradients = [np.array(gradient) for gradient in grads]
-        flat = np.concatenate([gradient.ravel() for gradient in gradients])
-        ends = np.cumsum([gradient.size for gradient in gradients])[:-1]
-        views = [part.reshape(one.shape) for part, one in zip(np.split(flat, ends), gradients, strict=True)]
-        self._clip(flat, views)
-        return views
 
     # --- the config -------------------------------------------------------------------------------------
 

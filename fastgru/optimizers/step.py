@@ -12,6 +12,7 @@ from fastgru.layers.weight import Weight, publish
 from fastgru.optimizers import clipping
 from fastgru.optimizers.state import OptimizerState
 from fastgru.optimizers.stretch import Numbers, Stretch, WeightInUpdate, run
+from fastgru.optimizers.variable import OptimizerVariable
 from fastgru.parameters import Parameters
 from fastgru.types import Array
 
@@ -220,6 +221,18 @@ class OptimizerStep(OptimizerState):
     def _use_weight_decay(self, variable: Any) -> bool:
         names = self._not_decayed_names
         return variable not in self._not_decayed and not (names and names.search(variable.name))
+
+    @property
+    def _accumulated_gradients(self) -> list[OptimizerVariable]:
+        return self._of_each_weight("gradient_accumulator")
+
+    @property
+    def _model_variables_moving_average(self) -> list[OptimizerVariable]:
+        return self._of_each_weight("average")
+
+    def _of_each_weight(self, slot: str) -> list[OptimizerVariable]:
+        """What is kept of each weight, by Keras's private names above, which callbacks of others use."""
+        return [self._part(self._slots[slot], slot, weight) for weight in self._starts]
 
     # --- running means of the weights -------------------------------------------------------------------
 

@@ -333,16 +333,22 @@ def test_names_resolve_in_any_case(identifier):
         (lambda: optimizers.get("adm"), "did you mean 'adam'"),
         (lambda: optimizers.get(3), "got 3"),
         (lambda: optimizers.Adam(lr=0.1), r"unrecognized arguments \['lr'\]; write learning_rate"),
-        (lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0), "only one of clipnorm"),
+        (
+            lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0),
+            "Only one of `clipnorm`, `clipvalue` and `gl",
+        ),
         (
             lambda: optimizers.Adam(learning_rate={"class_name": "CosineDecay", "config": {}}),
             "expected a float, a sched",
         ),
         (lambda: optimizers.Adam(learning_rate="fast"), "expected a float"),
-        (lambda: optimizers.SGD(momentum=2.0), r"SGD: momentum must lie in \[0, 1\]"),
-        (lambda: optimizers.AdamW(weight_decay=None), "AdamW: weight_decay must be a float"),
+        (lambda: optimizers.SGD(momentum=2.0), r"SGD: `momentum` must be a float between \[0, 1\], got 2.0"),
+        (lambda: optimizers.AdamW(weight_decay=None), "AdamW: Argument `weight_decay` must be a float"),
         *[
-            (partial(optimizers.get, {"class_name": name, "config": options}), f"{name}: {next(iter(options))} must")
+            (
+                partial(optimizers.get, {"class_name": name, "config": options}),
+                rf"`?{next(iter(options))}`? (must|needs)",
+            )
             for name, options in OUT_OF_RANGE
         ],
     ],
