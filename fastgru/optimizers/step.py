@@ -247,6 +247,6 @@ class OptimizerStep(OptimizerState):
 
     def finalize_variable_values(self, var_list: Iterable[Weight]) -> None:
         """Put the running means in the place of these weights, all at once, where there are some (`use_ema`)."""
-        if self.use_ema and self.built:
+        if self.use_ema and self._count[0]:
             mean = self._slots["average"]
             publish({weight: self._part(mean, "average", weight).numpy() for weight in var_list})
