@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import constraints, layers, losses, models, optimizers, registry, saving
+from fastgru import constraints, layers, losses, models, registry, saving
+from fastgru.optimizers.optimizer import KIND
 
 OPTIONS = {"GRU": {"units": 2}, "Sequential": {}, "Adam": {}, "MeanSquaredError": {}, "NonNeg": {}}
 ROOMS = {
@@ -136,6 +137,6 @@ def test_what_compile_takes_comes_back_from_json() -> None:
 
 def test_an_object_without_a_class_in_the_registry_is_named_with_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"keras.optimizers: 'Adan' is not known to fastgru; did you mean 'Adam'\?"):
-        registry.deserialize({"class_name": "Adan", "config": {}}, optimizers.KIND)
+        registry.deserialize({"class_name": "Adan", "config": {}}, KIND)
     with pytest.raises(ValueError, match=r"expected a config of the form .*, got \{'config': 3\}"):
-        registry.deserialize({"config": 3}, optimizers.KIND)
+        registry.deserialize({"config": 3}, KIND)
