@@ -306,6 +306,16 @@ def test_a_file_keeps_the_vocabulary(kind: str, mode: str, tmp_path: Path) -> No
         model.save(tmp_path / "model.h5")
 
 
+def test_a_file_of_keras_2_keeps_it_under_another_path(tmp_path: Path) -> None:
+    model = classifier("Sequential")
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
+        for name in new.namelist():
+            old.writestr(name.replace("assets/layers/", "assets/_layer_checkpoint_dependencies/"), new.read(name))
+    again = models.load_model(tmp_path / "old.keras")
+    assert again.get_layer("words").get_vocabulary() == model.get_layer("words").get_vocabulary()
+
+
 def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     classifier("Sequential").save(tmp_path / "model.keras")
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
