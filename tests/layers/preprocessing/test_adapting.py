@@ -59,6 +59,15 @@ def test_mean_and_variance_are_spread_as_in_keras(keras, rng, axis: Any, shape: 
     same_config(ours, theirs)
 
 
+def test_statistics_of_samples_fit_batches_of_them(rng) -> None:
+    x = rng.normal(size=(6, 4, 3)).astype("float32")
+    layer = layers.Normalization()
+    layer.adapt([*x])
+    np.testing.assert_allclose(layer(x), (x - x.mean(axis=(0, 1))) / x.std(axis=(0, 1)), atol=1e-5)
+    with pytest.raises(ValueError, match="expected input that broadcasts"):
+        layer(x[..., :1])
+
+
 def test_an_adapted_model_predicts_trains_and_is_kept(rng, tmp_path) -> None:
     x = rng.normal(7, 3, size=(20, 3)).astype("float32")
     layer = layers.Normalization()
