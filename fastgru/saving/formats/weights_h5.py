@@ -42,9 +42,7 @@ def stored_weights(
     by_owner: dict[str, dict[int, StoredArray]] = {}
     named: dict[str, dict[str, StoredArray]] = {}
     for names, array in arrays:
-        # Windows wrote whole paths with backslashes as the name of one group
-        path = "/".join(names).replace("\\", "/").split("/")
-        path = ["layers" if name == OLD_LAYERS else name for name in path]
+        path = path_of("/".join(names))
         if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal() and len(path[-1]) < 10:
             by_owner.setdefault("/".join(path[:-2]), {})[int(path[-1])] = array
         elif len(path) > 1 and path[-2] == "vars":
@@ -59,6 +57,12 @@ def stored_weights(
         weights_file=file,
         named_arrays=named,
     )
+
+
+def path_of(name: str) -> list[str]:
+    """The parts of a path in a file, in today's words."""
+    # Windows wrote whole paths with backslashes as the name of one group
+    return ["layers" if part == OLD_LAYERS else part for part in name.replace("\\", "/").split("/")]
 
 
 def owners(
