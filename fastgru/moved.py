@@ -129,7 +129,12 @@ NAMES: dict[str, dict[str, str]] = {
         "Tile": "fastgru.operations.shapes",
         "Transpose": "fastgru.operations.shapes",
     },
-    "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
+    "fastgru.layers.preprocessing": {
+        "Affine": "fastgru.layers.preprocessing.affine",
+        "Normalization": "fastgru.layers.preprocessing.normalization",
+        "Rescaling": "fastgru.layers.preprocessing.rescaling",
+        "UnitNormalization": "fastgru.layers.normalization.unit_normalization",
+    },
 }
 
 

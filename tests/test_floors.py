@@ -16,7 +16,7 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "registry", "lazy", "moved", "text", "tree"},
+    {"types", "checks", "naming", "object_registration", "registry", "serialization", "lazy", "moved", "text", "tree"},
     {"random", "threads", "kernels", "config", "atomic"},
     {"autodiff"},
     {"initializers", "activations", "regularizers", "constraints"},
@@ -27,7 +27,7 @@ FLOORS = [
     {"training"},
     {"models"},
     {"saving"},
-    {"datasets", "utils", "cli", "__init__", "__main__"},
+    {"datasets", "preprocessing", "utils", "cli", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 Imports = dict[str, list[tuple[int, str]]]  # of each module: line and name of every module that it imports

@@ -59,8 +59,14 @@ from fastgru.layers.pooling import MaxPool1D as MaxPool1D
 from fastgru.layers.pooling import MaxPool2D as MaxPool2D
 from fastgru.layers.pooling import MaxPooling1D as MaxPooling1D
 from fastgru.layers.pooling import MaxPooling2D as MaxPooling2D
-from fastgru.layers.preprocessing import Normalization as Normalization
-from fastgru.layers.preprocessing import Rescaling as Rescaling
+from fastgru.layers.preprocessing.category_encoding import CategoryEncoding as CategoryEncoding
+from fastgru.layers.preprocessing.discretization import Discretization as Discretization
+from fastgru.layers.preprocessing.hashing import Hashing as Hashing
+from fastgru.layers.preprocessing.integer_lookup import IntegerLookup as IntegerLookup
+from fastgru.layers.preprocessing.normalization import Normalization as Normalization
+from fastgru.layers.preprocessing.rescaling import Rescaling as Rescaling
+from fastgru.layers.preprocessing.string_lookup import StringLookup as StringLookup
+from fastgru.layers.preprocessing.text_vectorization import TextVectorization as TextVectorization
 from fastgru.layers.regularization.activity_regularization import ActivityRegularization as ActivityRegularization
 from fastgru.layers.regularization.dropout import Dropout as Dropout
 from fastgru.layers.regularization.noise import AlphaDropout as AlphaDropout
@@ -88,5 +94,7 @@ from fastgru.layers.rnn.lstm import LSTM as LSTM
 from fastgru.layers.rnn.rnn import RNN as RNN
 from fastgru.layers.rnn.simple_rnn import SimpleRNN as SimpleRNN
 from fastgru.layers.rnn.time_distributed import TimeDistributed as TimeDistributed
+from fastgru.layers.serialization import deserialize as deserialize
+from fastgru.layers.serialization import serialize as serialize
 
 __all__: list[str]

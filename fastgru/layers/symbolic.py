@@ -11,8 +11,20 @@ import numpy.typing as npt
 import fastgru
 from fastgru.types import Shape
 
-__all__ = ["Drawn", "Masks", "Node", "SymbolicTensor", "arranged", "draw", "flattened", "is_symbolic", "stand_ins"]
+__all__ = [
+    "TEXT",
+    "Drawn",
+    "Masks",
+    "Node",
+    "SymbolicTensor",
+    "arranged",
+    "draw",
+    "flattened",
+    "is_symbolic",
+    "stand_ins",
+]
 
+TEXT = "string"  # Keras's name of the dtype of texts
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 
 Masks = tuple["SymbolicTensor | None", ...] | None
@@ -88,6 +100,12 @@ class SymbolicTensor:
     __invert__ = _operator("LogicalNot")
     __getitem__ = _operator("GetItem")
     __hash__ = object.__hash__
+
+    def serialized(self) -> dict[str, Any]:
+        """Keras's JSON form: shape, dtype, and which output of which layer it is."""
+        history = None if self.node is None else [self.layer.name, self.node.index, self.index]
+        config = {"shape": self.shape, "dtype": self.dtype, "keras_history": history}
+        return {"class_name": "__keras_tensor__", "config": config}
 
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{self!r} holds no numbers to iterate over; take slices of it.")
@@ -171,7 +189,7 @@ def stand_ins(tensors: Sequence[SymbolicTensor]) -> list[npt.NDArray[Any]]:
     sizes = {0: 1, **fixed}
     return [
         np.broadcast_to(
-            np.zeros((), tensor.dtype),
+            np.zeros((), object if tensor.dtype == TEXT else tensor.dtype),
             [sizes.get(axis, _ANY_SIZE) if size is None else size for axis, size in enumerate(tensor.shape)],
         )
         for tensor in tensors

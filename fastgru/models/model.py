@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, BinaryIO
 
 import fastgru
 from fastgru import registry
+from fastgru.checks import missing_axis
 from fastgru.layers.layer import Layer
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
 from fastgru.training.generator_methods import GeneratorTrainer
 from fastgru.types import Array
 
-Path = str | PathLike[str]
+Path = str | PathLike[str] | BinaryIO  # or an open file or group of h5py
 
 
 class Model(GeneratorTrainer):
@@ -89,7 +90,8 @@ class Model(GeneratorTrainer):
                 raise ValueError(f"Model {self.name!r}: the input is empty, its shape is {x.shape}.")
             sizes = zip(shape[1:], x.shape[1:], strict=False)
             if x.ndim != len(shape) or any(known not in (None, size) for known, size in sizes):
-                raise ValueError(f"Model {self.name!r}: expected input of shape {shape}, got {x.shape}.")
+                remedy = missing_axis(x.shape, shape)
+                raise ValueError(f"Model {self.name!r}: expected input of shape {shape}, got {x.shape}{remedy}.")
 
     # --- looking inside -----------------------------------------------------------------------------
 
@@ -208,8 +210,3 @@ class Model(GeneratorTrainer):
             For `json.dumps`.
         """
         return json.dumps(self.serialized(), **kwargs)
-
-
-def clone_model(model: Model) -> Any:
-    """A model of the same layers with new weights, not compiled."""
-    return registry.deserialize_layer(model.serialized())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,12 +21,21 @@ Version = tuple[int, int]
 Entry = tuple[str, str, Layer | None]
 
 KERAS_3: Version = (3, 0)
+VERSION_LETTERS = 40  # letters of a version that are shown
 WRITER = "fastgru_version"  # the key, beside Keras's own, by which a file says that fastgru wrote it
 
 
 def writer(fastgru_version: object, keras: str) -> str:
     """Who wrote a file, in words: fastgru where the file names its version, else that Keras."""
-    return f"fastgru {fastgru_version} in the form of {keras}" if isinstance(fastgru_version, str) else keras
+    if not isinstance(fastgru_version, str):
+        return keras
+    return f"fastgru {short_version(fastgru_version)} in the form of {keras}"
+
+
+def short_version(version: object) -> str:
+    """A version as it stands in a file, which may hold any text, without what is too long for one."""
+    text = str(version)
+    return text if len(text) <= VERSION_LETTERS else f"{text[:VERSION_LETTERS]}[...]"
 
 
 class StoredArray(Protocol):
@@ -93,6 +102,10 @@ class StoredModel:
         In which file and where in it the owners stand, for error messages.
     model_arrays : list
         Arrays of a legacy model itself, of which fastgru's have none.
+    named_arrays : dict
+        By their owner those that are no weights and have names: of a vocabulary, how much a token weighs.
+    assets : dict
+        By their path the files beside the arrays, to be read: vocabularies.
     """
 
     file: str
@@ -108,6 +121,8 @@ class StoredModel:
     weights_file: str = ""
     place: str = ""
     model_arrays: list[StoredArray] = field(default_factory=list)
+    named_arrays: dict[str, dict[str, StoredArray]] = field(default_factory=dict)
+    assets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
     @property
     def layer_arrays(self) -> dict[str, list[StoredArray]]:

@@ -61,6 +61,10 @@ class Compiled(Layer):
             "and layers, forward and backward, not Keras's call; or draw a graph and use Model(inputs, outputs)."
         )
 
+    def first_layers(self) -> list[list[Layer]]:
+        """For each input the layers that read it first, those inside of models one by one."""
+        return [[self]]
+
     @property
     def input_dtypes(self) -> list[str | None]:
         """The dtype of each input; None for tokens, which may be of any."""
@@ -124,7 +128,7 @@ class Compiled(Layer):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras 3's ``compile_config``: what `compile` was called with; None before."""
-        return registry.serialize_nested(self._compile_config) if self.compiled else None
+        return registry.serialize(self._compile_config) if self.compiled else None
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
