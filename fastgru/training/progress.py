@@ -9,11 +9,17 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from fastgru.text import number
+import numpy as np
 
 REFRESH_SECONDS = 0.1
 LEAST_BAR = 8
 WIDEST_BAR = 30
+
+
+def number(value: Any) -> str:
+    """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
+    value = float(np.mean(value))
+    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
 
 
 def duration(seconds: float) -> str:

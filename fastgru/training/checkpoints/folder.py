@@ -6,7 +6,6 @@ import errno
 import io
 import json
 import os
-import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import numpy as np
 
 from fastgru import atomic
 from fastgru.callbacks.backup_and_restore import LATEST, PREVIOUS
+from fastgru.text import notice
 from fastgru.types import Array
 
 __all__ = ["Checkpoint", "Folder"]
@@ -95,7 +95,7 @@ class Folder:
                     damaged.append(f"{path} is damaged ({str(error).rstrip('.')})")
                 else:
                     if damaged:
-                        warnings.warn(f"{damaged[0]}; going on from the checkpoint before it.", stacklevel=4)
+                        notice(f"{damaged[0]}; going on from the checkpoint before it.")
                     return checkpoint
         if damaged:
             raise ValueError(f"{' and '.join(damaged)}; give another folder, or remove this one to begin anew.")

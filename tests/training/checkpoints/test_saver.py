@@ -1,0 +1,65 @@
+"""Saving takes a small share of the time, however short the epochs are."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastgru.callbacks import BackupAndRestore
+from fastgru.training.checkpoints import Folder, Saver
+from fastgru.training.checkpoints.saver import SHARE
+
+
+class State:
+    def taken(self) -> Any:
+        return {}, [np.zeros(3)]
+
+
+class Slow(Folder):
+    """Takes a processor for a while to write."""
+
+    seconds = 0.01
+    writes = 0
+
+    def write(self, checkpoint: Any) -> None:
+        self.writes += 1
+        end = time.thread_time() + self.seconds
+        while time.thread_time() < end:
+            pass
+
+
+def run(tmp_path: Path, seconds: float, **options: Any) -> Slow:
+    folder: Any = Slow(tmp_path)
+    state: Any = State()
+    with Saver(BackupAndRestore(tmp_path, **options), folder, state) as saver:
+        saver.save()
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            saver.batch_done()
+            saver.epoch_done()
+            time.sleep(1e-4)
+    return folder
+
+
+def test_short_epochs_are_saved_as_often_as_costs_little(tmp_path: Path) -> None:
+    folder = run(tmp_path, 1.6)
+    assert 2 <= folder.writes <= 2 + 1.6 * SHARE / folder.seconds
+
+
+def test_batches_that_are_asked_for_are_saved_whatever_it_costs(tmp_path: Path) -> None:
+    assert run(tmp_path, 0.3, save_freq=1).writes > 5
+
+
+def test_a_long_epoch_is_saved_in_its_middle(tmp_path: Path) -> None:
+    folder: Any = Slow(tmp_path)
+    folder.seconds = 0.0
+    state: Any = State()
+    with Saver(BackupAndRestore(tmp_path, save_seconds=0.2), folder, state) as saver:
+        end = time.perf_counter() + 0.7
+        saver.save()
+        while time.perf_counter() < end:
+            saver.batch_done()
+    assert 3 <= folder.writes <= 4
