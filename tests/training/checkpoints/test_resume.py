@@ -432,3 +432,13 @@ def test_arguments_out_of_their_range_are_refused(arguments: dict[str, Any]) -> 
 def test_one_folder_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected one folder for checkpoints"):
         train(small, np.random.default_rng(5), resume=tmp_path, callbacks=[BackupAndRestore(tmp_path)])
+
+
+@pytest.mark.parametrize("make", [Iterated, lambda x, y: Numbered(x, y)])
+def test_another_stream_is_refused(tmp_path: Path, make: Any) -> None:
+    model, options = small(), {"verbose": 0, "resume": tmp_path, "shuffle": False}
+    x, y = inputs(np.random.default_rng(5)), half(np.random.default_rng(5))
+    model.fit(make(x, y), **options)
+    assert model.fit(make(x, y), **options).epoch == [0]
+    with pytest.raises(ValueError, match="with other data"):
+        model.fit(make(x + 1, y), **options)
