@@ -86,9 +86,16 @@ class Saver(Checkpoints):
             self._end()
             self._folder.remove()
 
+    def __enter__(self) -> Checkpoints:
+        self._folder.lock()
+        return self
+
     def __exit__(self, *error: object) -> None:
         self._saved = None
-        self._end()
+        try:
+            self._end()
+        finally:
+            self._folder.unlock()
 
     def _begin(self) -> None:
         """Take the state and have it written, when what is being written is."""

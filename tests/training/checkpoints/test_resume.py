@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -410,6 +411,17 @@ def test_a_disk_that_is_full_later_ends_no_training(tmp_path: Path, monkeypatch:
     assert same_weights(actual, train(small, np.random.default_rng(5)))
     monkeypatch.undo()
     assert same_weights(train(small, np.random.default_rng(5), callbacks=[backup]), actual)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_two_trainings_at_a_time_do_not_share_a_folder(tmp_path: Path) -> None:
+    class Second(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            with pytest.raises(ValueError, match=r"another training saves in .* now; wait for its end"):
+                train(small, np.random.default_rng(5), resume=tmp_path)
+
+    train(small, np.random.default_rng(5), resume=tmp_path, callbacks=[Second()])
+    train(small, np.random.default_rng(5), resume=tmp_path, epochs=5)
 
 
 @pytest.mark.parametrize(
