@@ -208,6 +208,8 @@ def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str,
     cls = custom_object(form, custom_objects_in_force(custom_objects))
     cls = lookup(kind, name) if cls is None else cls
     if not hasattr(cls, "from_config"):
+        if isinstance(cls, type):
+            raise TypeError(f"Unable to reconstruct an instance of {name!r}: its class has no from_config() method.")
         return cls  # a function
     with CustomObjectScope(custom_objects):
         return cls.from_config(dict(config))

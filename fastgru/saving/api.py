@@ -180,7 +180,10 @@ def save_model(
     if zipped is False:
         raise ValueError("save_model: zipped=False, a folder in the place of a .keras archive, is not supported.")
     if save_format not in (None, "keras", "h5", "hdf5"):
-        raise ValueError(f"save_model: expected save_format to be 'keras' or 'h5', got {save_format!r}.")
+        raise ValueError(
+            "save_model: the `save_format` argument is deprecated in Keras 3, where the name's ending says it; "
+            f"expected 'keras' or 'h5', got {save_format!r}."
+        )
     of_stream = ".keras" if save_format in (None, "keras") else ".h5"
     ending = endpoints.ending(filepath, (".keras", ".h5", ".hdf5"), overwrite, of_stream)
     if ending != ".keras":
