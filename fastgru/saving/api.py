@@ -14,8 +14,10 @@ from fastgru.saving import endpoints, legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
 from fastgru.saving.endpoints import FileLike
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
+from fastgru.saving.legacy import writing
 from fastgru.saving.legacy.weights import activated
 from fastgru.saving.legacy.words import version_of_words
+from fastgru.saving.legacy.writing import OLD_HARD_SIGMOID, in_words_of_keras_2
 from fastgru.saving.matching import Matching
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import KERAS_3, WRITER, StoredModel
@@ -193,10 +195,15 @@ def save_model(
     spec = model.serialized()
     # Keras has {} for a model that is not compiled
     training = (spec.pop("compile_config") or None) if include_optimizer else None
-    if "hard_sigmoid_old" in str(spec):
+    version = KERAS_VERSION
+    if OLD_HARD_SIGMOID in str(spec):
+        in_old_words = None if ending == ".keras" else in_words_of_keras_2(spec)
+        if in_old_words is not None:
+            spec, training, version = in_old_words, None, writing.VERSION
+        reader = "Keras 3" if in_old_words is None else "Keras 2 opens it, without a training setup; Keras 3"
         notice(
             f"Model {model.name!r} uses the hard_sigmoid of Keras 2, which has no name in Keras 3: fastgru opens the "
-            "saved file, Keras 3 does not."
+            f"saved file, {reader} does not."
         )
     if ending == ".keras":
         data = keras_zip.image(model, spec, training, KERAS_VERSION)
@@ -205,7 +212,7 @@ def save_model(
             f"Model {model.name!r} is saved as an HDF5 file, a format that Keras considers legacy; the name of one in "
             "its own ends in .keras."
         )
-        data = hdf5.image(lambda file: legacy_h5.write(file, model, spec, training, KERAS_VERSION))
+        data = hdf5.image(lambda file: legacy_h5.write(file, model, spec, training, version))
     endpoints.write(filepath, data)
 
 
