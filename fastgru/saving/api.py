@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import fastgru
 from fastgru import activations
+from fastgru.layers.layer import Layer
 from fastgru.models.model import Model
 from fastgru.object_registration import CustomObjectScope
 from fastgru.saving import endpoints, legacy, matching, sniff
@@ -15,7 +16,7 @@ from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, repo
 from fastgru.saving.endpoints import FileLike
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
 from fastgru.saving.legacy import writing
-from fastgru.saving.legacy.weights import activated
+from fastgru.saving.legacy.weights import activated, leaves
 from fastgru.saving.legacy.words import version_of_words
 from fastgru.saving.legacy.writing import OLD_HARD_SIGMOID, in_words_of_keras_2
 from fastgru.saving.matching import Matching
@@ -116,7 +117,13 @@ def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:
             model.optimizer.set_variables(state)
 
 
-def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by_name: bool = False) -> None:
+def load_weights(
+    model: Any,
+    filepath: FileLike,
+    skip_mismatch: bool = False,
+    by_name: bool = False,
+    objects_to_skip: Sequence[Layer] | None = None,
+) -> None:
     """Load the weights of a built model from a file of any format.
 
     Parameters
@@ -129,6 +136,8 @@ def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by
         Leave out what does not fit, with a warning.
     by_name : bool
         Match layers by their names, and leave out those without a namesake; for legacy HDF5 files.
+    objects_to_skip : list of Layer, optional
+        Layers of the model that keep the weights they have; not for legacy HDF5 files.
 
     Raises
     ------
@@ -137,7 +146,8 @@ def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by
     """
     _check_built(model)
     with sniff.stored_model(filepath) as stored, reading(stored.file):
-        matched = matching.pairs(model, stored, Matching(skip_mismatch, by_name))
+        how = Matching(skip_mismatch, by_name, skipped=frozenset(map(id, _with_inner(objects_to_skip))))
+        matched = matching.pairs(model, stored, how)
         state = None
         if model.optimizer is not None and not stored.by_layer:
             state = matching.read_optimizer(model.optimizer, stored.optimizer_arrays())
@@ -216,7 +226,9 @@ def save_model(
     endpoints.write(filepath, data)
 
 
-def save_weights(model: Any, filepath: FileLike, overwrite: bool = True) -> None:
+def save_weights(
+    model: Any, filepath: FileLike, overwrite: bool = True, objects_to_skip: Sequence[Layer] | None = None
+) -> None:
     """Save the weights of a built model, and the state of its optimizer, as a `.weights.h5` file.
 
     Parameters
@@ -226,15 +238,22 @@ def save_weights(model: Any, filepath: FileLike, overwrite: bool = True) -> None
         A path ends in `.weights.h5`.
     overwrite : bool
         Replace a file that is already there; where Keras would ask first, fastgru refuses.
+    objects_to_skip : list of Layer, optional
+        Layers whose weights are left out.
     """
     endpoints.ending(filepath, (".weights.h5",), overwrite, ".weights.h5")
     _check_built(model)
 
     def fill(file: h5py.File) -> None:
-        weights_h5.write(file, model, model.optimizer)
+        weights_h5.write(file, model, model.optimizer, frozenset(map(id, _with_inner(objects_to_skip))))
         file.attrs[WRITER] = fastgru.__version__
 
     endpoints.write(filepath, hdf5.image(fill))
+
+
+def _with_inner(layers: Sequence[Layer] | None) -> list[Layer]:
+    """Layers and all layers in them."""
+    return [inner for layer in layers or () for inner in leaves(layer)]
 
 
 def _check_all_in_config(model: Any, file: str) -> None:

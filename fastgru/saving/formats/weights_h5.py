@@ -7,7 +7,7 @@ are not called by the layers' names but by their classes, numbered in order: `gr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.layer import Layer
@@ -156,9 +156,14 @@ def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if path and name else path or name
 
 
-def write(file: h5py.Group, model: Layer, optimizer: Any) -> None:
-    """Write the weights of a model and the state of its optimizer (None: without) the way Keras 3 does."""
+def write(file: h5py.Group, model: Layer, optimizer: Any, skipped: Collection[int] = ()) -> None:
+    """Write the weights of a model and the state of its optimizer (None: without) the way Keras 3 does.
+
+    Layers whose `id` is in `skipped` are left out.
+    """
     for path, layer, weights in places(model):
+        if id(layer) in skipped:
+            continue
         group = file.create_group(_join(path, "vars"))
         group.attrs["name"] = layer.name
         for index, weight in enumerate(weights):
