@@ -17,8 +17,8 @@ Array = npt.NDArray[Any]
 Config = dict[str, Any]
 Version = tuple[int, int]
 # how a file lists a layer: its class there, where in a wrapper that was taken off the layer is, and the layer (None: it
-# was left out)
-Entry = tuple[str, str, Layer | None]
+# was left out), or a list or dict of layers
+Entry = tuple[str, str, Layer | list[Any] | tuple[Any, ...] | dict[Any, Any] | None]
 
 KERAS_3: Version = (3, 0)
 VERSION_LETTERS = 40  # letters of a version that are shown
