@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["tracked", "tracked_by_name"]
+__all__ = ["file_order", "only", "tracked", "tracked_by_name"]
+
+_NESTS = (list, tuple, dict)
 
 # what a layer or model has for itself: graphs, memory, and what it was compiled with
 _INTERNAL = frozenset(
@@ -26,6 +28,20 @@ def tracked(layer: Any, kind: type) -> list[Any]:
     """The layers or variables in the attributes of a layer, in the order in which these were set, each once."""
     entries = (entry for listed in tracked_by_name(layer, kind).values() for entry in listed)
     return [entry for entry in {id(entry): entry for entry in entries}.values() if entry is not layer]
+
+
+def only(value: Any, kind: type) -> Any:
+    """What an attribute holds without what is neither of that kind nor a list, tuple or dict, in which files count."""
+    if isinstance(value, dict):
+        return {name: only(entry, kind) for name, entry in value.items() if isinstance(entry, (kind, *_NESTS))}
+    if isinstance(value, (list, tuple)):
+        return [only(entry, kind) for entry in value if isinstance(entry, (kind, *_NESTS))]
+    return value
+
+
+def file_order(name: str) -> tuple[bool, str]:
+    """By which Keras sorts attributes in its weight files: by name, the private ones last."""
+    return name.startswith("_"), name
 
 
 def _inside(value: Any, kind: type) -> Iterator[Any]:

@@ -25,6 +25,7 @@ from fastgru.saving.lambdas import LAMBDA
 from fastgru.saving.legacy.configs import ZERO_UNTIL_USED
 from fastgru.saving.legacy.weights import leaves
 from fastgru.saving.legacy.words import CLASSES, RECURRENT
+from fastgru.saving.legacy.words import MODELS as STORED_MODELS
 from fastgru.saving.report import Report, notice, reading, sentence
 from fastgru.saving.stored import Config, Entry, StoredModel
 
@@ -138,9 +139,10 @@ class Builder:
         own = self._own_class({**spec, "class_name": name}, Functional)
         if own is not None and own.__init__ is Functional.__init__:
             return own
-        if CLASSES.get(str(name), name) not in ("Functional", None):
-            graph = f"{name} is read as the graph of layers that its config describes"
-            self.report.decide(graph, spec["config"].get("name"))
+        if CLASSES.get(str(name), name) not in (*STORED_MODELS, None):
+            self.report.decide(
+                f"{name} is read as the graph of layers that its config describes", spec["config"].get("name")
+            )
         return Functional
 
     def _make(self, form: Config, custom_objects: Any = None) -> Any:
