@@ -210,6 +210,11 @@ def save_model(
     spec = model.serialized()
     # Keras has {} for a model that is not compiled
     training = (spec.pop("compile_config") or None) if include_optimizer else None
+    if "'<lambda>'" in str(spec):
+        notice(
+            f"Model {model.name!r} holds a lambda, of which the file keeps no code: give it by custom_objects when you "
+            "load the model, that of a Lambda layer by the layer's name, or use a function with a name."
+        )
     version = KERAS_VERSION
     if OLD_HARD_SIGMOID in str(spec):
         in_old_words = None if ending == ".keras" else in_words_of_keras_2(spec)
