@@ -94,7 +94,7 @@ def load_model(
 def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
     """Give each weight of a model that was made from a file its array there."""
     how = Matching(made_for=True, entries=builder.entries, report=builder.report)
-    if model.runs_call and not model.weights and stored.numbers:
+    if model.runs_call and not model.weights and stored.holds_weights:
         raise ModelFileError(
             f"{stored.file}: a model of the class {type(model).__name__} has no weights before it is called; make one, "
             "call it on data, and give its load_weights this file."

@@ -300,7 +300,7 @@ class Builder:
         custom = custom_object(value, self.custom_objects) if named else None
         if custom is None:
             return {key: entry if key == "name" else self._custom(entry) for key, entry in value.items()}
-        return custom.from_config(value.get("config") or {}) if hasattr(custom, "from_config") else custom
+        return registry.from_class(custom, value.get("config") or {})
 
 
 def _shape_in_file(reference: Reference, behind: Config, stored: StoredModel) -> Any:

@@ -26,6 +26,7 @@ def classes(library: Any) -> dict[str, Any]:
             self.last = layers.Dense(units)
             self._private = layers.Dense(units)
             self.listed = [layers.Dense(units), [layers.Dense(units), layers.LayerNormalization()], {"a": "text"}]
+            self.listed[1].append(self.listed)
             self.named = {"x": layers.Dense(units), "y": [layers.GRU(units, return_sequences=True)]}
 
         def build(self, input_shape: Any) -> None:
@@ -34,7 +35,7 @@ def classes(library: Any) -> dict[str, Any]:
 
         def call(self, x: Any) -> Any:
             y = self.last(self._private(x)) * self.scale
-            first, (second, norm), _ = self.listed
+            first, (second, norm, _), _ = self.listed
             return self.named["y"][0](self.named["x"](norm(second(first(y)))))
 
         def get_config(self) -> dict[str, Any]:
@@ -102,6 +103,16 @@ def test_a_file_goes_from_keras_here_and_back(keras: Any, kind: str, rng: np.ran
     ours.save(tmp_path / "ours.keras")
     again = keras.models.load_model(tmp_path / "ours.keras", custom_objects=there)
     np.testing.assert_allclose(np.asarray(again(x)), np.asarray(theirs(x)), rtol=1e-5, atol=1e-5)
+
+
+def test_a_model_that_was_never_called_opens_as_one(tmp_path: Path) -> None:
+    own = classes(fastgru)
+    model = own["Net"]()
+    model.compile("adam", "mse")
+    with pytest.warns(UserWarning, match="saved before it is built"):
+        model.save(tmp_path / "model.keras")
+    again = fastgru.models.load_model(tmp_path / "model.keras", custom_objects=own)
+    assert again.compiled and not again.built
 
 
 def test_weights_that_no_layer_takes_yet_are_no_silent_loss(rng: np.random.Generator, tmp_path: Path) -> None:
