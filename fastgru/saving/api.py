@@ -210,21 +210,7 @@ def save_model(
     spec = model.serialized()
     # Keras has {} for a model that is not compiled
     training = (spec.pop("compile_config") or None) if include_optimizer else None
-    if "'<lambda>'" in str(spec):
-        notice(
-            f"Model {model.name!r} holds a lambda, of which the file keeps no code: give it by custom_objects when you "
-            "load the model, that of a Lambda layer by the layer's name, or use a function with a name."
-        )
-    version = KERAS_VERSION
-    if OLD_HARD_SIGMOID in str(spec):
-        in_old_words = None if ending == ".keras" else in_words_of_keras_2(spec)
-        if in_old_words is not None:
-            spec, training, version = in_old_words, None, writing.VERSION
-        reader = "Keras 3" if in_old_words is None else "Keras 2 opens it, without a training setup; Keras 3"
-        notice(
-            f"Model {model.name!r} uses the hard_sigmoid of Keras 2, which has no name in Keras 3: fastgru opens the "
-            f"saved file, {reader} does not."
-        )
+    spec, training, version = _in_known_words(model, spec, training, ending)
     if ending == ".keras":
         data = keras_zip.image(model, spec, training, KERAS_VERSION)
     else:
@@ -234,6 +220,24 @@ def save_model(
         )
         data = hdf5.image(lambda file: legacy_h5.write(file, model, spec, training, version))
     endpoints.write(filepath, data)
+
+
+def _in_known_words(model: Model, spec: Any, training: Any, ending: str) -> tuple[Any, Any, str]:
+    """Config, training setup and the version of Keras in whose words they are, with a word of what stays behind."""
+    if "'<lambda>'" in str(spec):
+        notice(
+            f"Model {model.name!r} holds a lambda, of which the file keeps no code: give it by custom_objects when you "
+            "load the model, that of a Lambda layer by the layer's name, or use a function with a name."
+        )
+    if OLD_HARD_SIGMOID not in str(spec):
+        return spec, training, KERAS_VERSION
+    in_old_words = None if ending == ".keras" else in_words_of_keras_2(spec)
+    reader = "Keras 3" if in_old_words is None else "Keras 2 opens it, without a training setup; Keras 3"
+    notice(
+        f"Model {model.name!r} uses the hard_sigmoid of Keras 2, which has no name in Keras 3: fastgru opens the saved "
+        f"file, {reader} does not."
+    )
+    return (spec, training, KERAS_VERSION) if in_old_words is None else (in_old_words, None, writing.VERSION)
 
 
 def save_weights(
