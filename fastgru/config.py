@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+from typing import NoReturn
 
 from fastgru import kernels
 from fastgru.naming import suggestion
 
-__all__ = ["epsilon", "get_products", "multiplies_with_tiles", "set_products"]
+__all__ = ["enable_unsafe_deserialization", "epsilon", "get_products", "multiplies_with_tiles", "set_products"]
 
 PRODUCTS = ("auto", "tiles", "blas")
 _products: str | None = None
@@ -49,6 +50,19 @@ def multiplies_with_tiles() -> bool:
 def epsilon() -> float:
     """Keras's `keras.config.epsilon()`: what it adds, or clips to, where it would divide by 0 or take its logarithm."""
     return kernels.EPSILON
+
+
+def enable_unsafe_deserialization() -> NoReturn:
+    """Refused: what Keras allows by it, code in a file, is never run here.
+
+    Raises
+    ------
+    ValueError
+    """
+    raise ValueError(
+        "enable_unsafe_deserialization is not supported by fastgru: a file is data, and code in it is never run; give "
+        "the functions that it names, or those of its Lambda layers by the layers' names, by custom_objects."
+    )
 
 
 def __dir__() -> list[str]:

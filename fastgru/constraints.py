@@ -10,6 +10,7 @@ import numpy as np
 from fastgru.config import epsilon
 from fastgru.moved import attributes
 from fastgru.registry import Identifier, registered, resolve
+from fastgru.serialization import serialize_keras_object
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ __all__ = [
     "MinMaxNorm",
     "NonNeg",
     "UnitNorm",
+    "deserialize",
     "get",
     "max_norm",
     "min_max_norm",
     "non_neg",
+    "serialize",
     "unit_norm",
 ]
 
@@ -144,6 +147,16 @@ def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None 
     """
     constraint = resolve(identifier, KIND, custom_objects)
     return constraint if constraint is None or isinstance(constraint, Constraint) else FunctionConstraint(constraint)
+
+
+def serialize(constraint: Constraint | None) -> Any:
+    """Keras 3's JSON form of a constraint."""
+    return serialize_keras_object(constraint)
+
+
+def deserialize(config: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Constraint | None:
+    """The constraint that `serialize` described; its name stands for it, too. ValueError as for `get`."""
+    return get(config, custom_objects)
 
 
 def __dir__() -> list[str]:

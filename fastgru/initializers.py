@@ -15,6 +15,7 @@ import numpy.typing as npt
 from fastgru import random, threads
 from fastgru.moved import attributes
 from fastgru.registry import Identifier, registered, resolve
+from fastgru.serialization import deserialize_keras_object, serialize_keras_object
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "Zeros",
     "compute_fans",
     "constant",
+    "deserialize",
     "get",
     "glorot_normal",
     "glorot_uniform",
@@ -52,6 +54,7 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "serialize",
     "truncated_normal",
     "variance_scaling",
     "zeros",
@@ -99,21 +102,25 @@ class Ones(Initializer):
 
 @registered(KIND)
 class Constant(Initializer):
-    """One number everywhere.
+    """One number everywhere, or the numbers of an array whose shape fits the weight's.
 
     Parameters
     ----------
-    value : float
+    value : float or array_like
     """
 
-    def __init__(self, value: float = 0.0) -> None:
+    def __init__(self, value: npt.ArrayLike = 0.0) -> None:
         self.value = value
 
     def __call__(self, shape: Sequence[int], dtype: npt.DTypeLike = "float32") -> Array:
         return np.full(shape, self.value, dtype or "float32")
 
     def get_config(self) -> dict[str, Any]:
-        return {"value": self.value}
+        return {"value": serialize_keras_object(self.value)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        return cls(deserialize_keras_object(config["value"]))
 
 
 @registered(KIND, "IdentityInitializer")
@@ -411,6 +418,16 @@ def get(
         return ValuesInitializer(np.asarray(identifier))
     values = resolve(identifier, KIND, custom_objects)
     return values if values is None or isinstance(values, Initializer) else ValuesInitializer(values)
+
+
+def serialize(initializer: Initializer | None) -> Any:
+    """Keras 3's JSON form of an initializer."""
+    return serialize_keras_object(initializer)
+
+
+def deserialize(config: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Initializer | None:
+    """The initializer that `serialize` described; its name stands for it, too. ValueError as for `get`."""
+    return get(config, custom_objects)
 
 
 zeros = Zeros

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
 
 from fastgru.naming import snake_case, suggestion
+from fastgru.object_registration import (
+    CustomObjectScope,
+    custom_object,
+    custom_objects_in_force,
+    get_registered_name,
+)
 
 __all__ = [
     "Identifier",
-    "custom_object",
     "deserialize",
     "deserialize_layer",
     "deserialize_nested",
+    "function_form",
     "known",
     "lookup",
+    "object_form",
     "offer",
     "registered",
-    "registered_name",
-    "registrations",
     "resolve",
     "serialize",
-    "serialize_nested",
 ]
 
 #: what Keras's ``get`` functions take: a name, a JSON form, a class, a function or an object that is called
@@ -35,8 +41,6 @@ _classes: dict[str, dict[str, type]] = {}
 _aliases: dict[str, dict[str, type]] = {}
 _packages: dict[str, str] = {}  # of this one's, those that import the classes of a Keras module when they are asked for
 _modules: dict[type, str] = {}  # Keras's public module of each class of this package
-#: classes and functions of users by the names that stand in files, see `fastgru.saving.register`
-registrations: dict[str, Any] = {}
 
 
 def registered(kind: str, *aliases: str) -> Callable[[type[_T]], type[_T]]:
@@ -77,8 +81,9 @@ def known(kind: str) -> dict[str, type]:
 
 def lookup(kind: str, name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The class called `name` among those of a Keras module; ValueError with the nearest name otherwise."""
-    if custom_objects and name in custom_objects:
-        return custom_objects[name]
+    custom = custom_objects_in_force(custom_objects)
+    if name in custom:
+        return custom[name]
     cls = _class(kind, name)
     if cls is None:
         _imported(kind, name)
@@ -109,48 +114,80 @@ def resolve(identifier: Any, kind: str, custom_objects: Mapping[str, Any] | None
     return identifier
 
 
-# --- objects of users -------------------------------------------------------------------------------------------------
-
-
-def registered_name(custom: Any) -> str:
-    """The name under which a user's class or function was registered last, else that which Python gives it."""
-    names = (name for name in reversed(registrations) if registrations[name] is custom)
-    return next(names, None) or str(getattr(custom, "__name__", type(custom).__name__))
-
-
-def custom_object(form: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> Any:
-    """The user's class for a JSON form, whose names may follow a package and a ``>``; None where there is none."""
-    return next((custom_objects[name] for name in _names(form) if name in custom_objects), None)
-
-
-def _names(form: Mapping[str, Any]) -> Iterator[str]:
-    names = [name for name in (form.get("class_name"), form.get("registered_name")) if isinstance(name, str)]
-    yield from names
-    yield from (name.rsplit(">", 1)[-1] for name in names)
-
-
 # --- Keras's JSON -----------------------------------------------------------------------------------------------------
 
 
-@overload
-def serialize(obj: None, build_config: Mapping[str, Any] | None = None) -> None: ...
-@overload
-def serialize(obj: Any, build_config: Mapping[str, Any] | None = None) -> dict[str, Any]: ...
-def serialize(obj: Any, build_config: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
-    """Keras 3's JSON form of an object that has `get_config`; None stays None.
+def serialize(obj: Any) -> Any:
+    """Keras 3's JSON form of objects with `get_config`, arrays, functions, slices, and of lists and dicts of them.
+
+    Numbers, texts and None stay what they are. A class that is not of this package says by `serialized` what its form
+    is, or gets that of `object_form`. Functions stand under their names, without their code.
+
+    Raises
+    ------
+    TypeError
+        For an object without `get_config` that is no function.
+    """
+    if obj is None or isinstance(obj, (str, int, float)):
+        return obj
+    if isinstance(obj, (list, tuple)):
+        entries = [serialize(entry) for entry in obj]
+        return tuple(entries) if isinstance(obj, tuple) else entries
+    if isinstance(obj, Mapping):
+        return {key: serialize(entry) for key, entry in obj.items()}
+    if isinstance(obj, type):
+        return function_form(obj)
+    if hasattr(obj, "serialized"):
+        return obj.serialized()
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode()}}
+    if isinstance(obj, slice):
+        ends = {"start": obj.start, "stop": obj.stop, "step": obj.step}
+        return {"class_name": "__slice__", "config": serialize(ends)}
+    if obj is ...:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, np.dtype):
+        return obj.name
+    if hasattr(obj, "get_config"):
+        return object_form(obj)
+    if hasattr(obj, "__array__"):
+        return _array_form(obj)
+    if callable(obj):
+        return function_form(obj)
+    raise TypeError(f"Cannot serialize {obj!r} of type {type(obj).__name__}: its class must define get_config.")
+
+
+def object_form(obj: Any, build_config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Keras 3's JSON form of an object that has `get_config`.
 
     A class of a user's keeps its own module, whatever its name is, as in Keras. What the object was built with stands
     beside its config. The form of a layer is `Layer.serialized`.
     """
-    if obj is None:
-        return None
     cls = type(obj)
     module, name = _modules.get(cls), None
     if module is None:
         # as in Keras, which writes no module for a class of the program itself
-        module, name = None if cls.__module__ == "__main__" else cls.__module__, registered_name(cls)
-    form = {"module": module, "class_name": cls.__name__, "config": obj.get_config(), "registered_name": name}
-    return form if build_config is None else {**form, "build_config": build_config}
+        module, name = None if cls.__module__ == "__main__" else cls.__module__, get_registered_name(cls)
+    config = serialize(obj.get_config())
+    form = {"module": module, "class_name": cls.__name__, "config": config, "registered_name": name}
+    return form if build_config is None else {**form, "build_config": serialize(build_config)}
+
+
+def function_form(function: Any) -> dict[str, Any]:
+    """Keras 3's JSON form of a function or a class: its name."""
+    kind = "type" if isinstance(function, type) else "function"
+    name = get_registered_name(function)
+    return {"module": "builtins", "class_name": kind, "config": name, "registered_name": kind}
+
+
+def _array_form(array: Any) -> Any:
+    """Keras's form of an array of numpy or a tensor of another library; numpy's numbers become Python's."""
+    numbers = np.asarray(array)
+    of_numpy = isinstance(array, (np.ndarray, np.generic))
+    if of_numpy and not numbers.ndim:
+        return numbers.item()
+    config = {"value": numbers.tolist(), "dtype": numbers.dtype.name}
+    return {"class_name": "__numpy__" if of_numpy else "__tensor__", "config": config}
 
 
 def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -160,10 +197,12 @@ def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str,
         raise ValueError(
             f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {form!r}."
         )
-    cls = custom_object(form, {**registrations, **(custom_objects or {})})
+    cls = custom_object(form, custom_objects_in_force(custom_objects))
     cls = lookup(kind, name) if cls is None else cls
-    # a model hands the user's objects on to its layers
-    return cls.from_config(dict(config), *([custom_objects] if kind == MODELS else []))
+    if not hasattr(cls, "from_config"):
+        return cls  # a function
+    with CustomObjectScope(custom_objects):
+        return cls.from_config(dict(config))
 
 
 def deserialize_layer(form: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -179,26 +218,12 @@ def deserialize_layer(form: Any, custom_objects: Mapping[str, Any] | None = None
     return deserialize(form, kind, custom_objects)
 
 
-def serialize_nested(value: Any) -> Any:
-    """`serialize` for all objects and functions in lists, tuples and mappings; numbers and texts stay what they are."""
-    if isinstance(value, Mapping):
-        return {key: serialize_nested(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [serialize_nested(entry) for entry in value]
-    if hasattr(value, "get_config"):
-        return serialize(value)
-    if callable(value):
-        name = registered_name(value)
-        return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
-    return value
-
-
 def deserialize_nested(value: Any, get: Callable[[Any], Any]) -> Any:
-    """What `serialize_nested` was handed, with `get` of a form in the place of each form."""
+    """What `serialize` was handed, with `get` of a form in the place of each form."""
     if isinstance(value, Mapping):
         if "class_name" in value:
             return get(value)
         return {key: deserialize_nested(entry, get) for key, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [deserialize_nested(entry, get) for entry in value]
     return value

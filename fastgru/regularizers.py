@@ -11,6 +11,7 @@ import numpy as np
 from fastgru import config
 from fastgru.moved import attributes
 from fastgru.registry import Identifier, registered, resolve
+from fastgru.serialization import serialize_keras_object
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ __all__ = [
     "L2",
     "OrthogonalRegularizer",
     "Regularizer",
+    "deserialize",
     "get",
     "l1",
     "l1_l2",
     "l2",
     "orthogonal_regularizer",
+    "serialize",
 ]
 
 KIND = "keras.regularizers"
@@ -169,6 +172,16 @@ def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None 
     """
     penalty = resolve(identifier, KIND, custom_objects)
     return penalty if penalty is None or isinstance(penalty, Regularizer) else FunctionRegularizer(penalty)
+
+
+def serialize(regularizer: Regularizer | None) -> Any:
+    """Keras 3's JSON form of a regularizer."""
+    return serialize_keras_object(regularizer)
+
+
+def deserialize(config: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Regularizer | None:
+    """The regularizer that `serialize` described; its name stands for it, too. ValueError as for `get`."""
+    return get(config, custom_objects)
 
 
 def __dir__() -> list[str]:

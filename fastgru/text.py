@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
 
-__all__ = ["number", "printable"]
+__all__ = ["notice", "number", "printable"]
 
 
 def printable(text: str) -> str:
@@ -20,3 +22,11 @@ def number(value: Any) -> str:
     """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
     value = float(np.mean(value))
     return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
+
+
+def notice(message: str) -> None:
+    """Warn, on behalf of the first caller outside the package."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastgru":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)

@@ -16,7 +16,7 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "registry", "lazy", "moved", "text", "tree"},
+    {"types", "checks", "naming", "object_registration", "registry", "serialization", "lazy", "moved", "text", "tree"},
     {"random", "threads", "kernels", "config", "atomic"},
     {"autodiff"},
     {"initializers", "activations", "regularizers", "constraints"},

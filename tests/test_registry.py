@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import constraints, layers, losses, models, registry, saving
+from fastgru import constraints, layers, losses, models, object_registration, registry, saving
 
 OPTIONS = {"GRU": {"units": 2}, "Sequential": {}, "Adam": {}, "MeanSquaredError": {}, "NonNeg": {}}
 ROOMS = {
@@ -21,10 +21,13 @@ ROOMS = {
 
 @pytest.fixture(autouse=True)
 def _no_registrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in [*registry._packages]:
+        registry.known(kind)  # what is imported in a test would be lost with the copies
     for table in ("_classes", "_aliases"):
         copies = {kind: dict(classes) for kind, classes in getattr(registry, table).items()}
         monkeypatch.setattr(registry, table, copies)
-    monkeypatch.setattr(registry, "registrations", {})
+    monkeypatch.setattr(object_registration, "_objects", {})
+    monkeypatch.setattr(object_registration, "_names", {})
 
 
 def origin(form: dict[str, Any]) -> tuple[Any, ...]:
@@ -33,7 +36,7 @@ def origin(form: dict[str, Any]) -> tuple[Any, ...]:
 
 def form_of(name: str, cls: type) -> dict[str, Any]:
     instance = cls(**OPTIONS[name])
-    form: dict[str, Any] = instance.serialized() if isinstance(instance, models.Model) else registry.serialize(instance)
+    form: dict[str, Any] = registry.serialize(instance)
     return form
 
 
@@ -120,14 +123,14 @@ def own_loss(y_true: Any, y_pred: Any) -> Any:
 
 def test_what_compile_takes_comes_back_from_json() -> None:
     setup = {"loss": {"a": losses.MeanSquaredError(), "b": own_loss}, "metrics": [["mae"], None], "weights": (1.0, 2)}
-    form = registry.serialize_nested(setup)
+    form = registry.serialize(setup)
     assert form["loss"]["b"] == {
         "module": "builtins",
         "class_name": "function",
         "config": "own_loss",
         "registered_name": "function",
     }
-    assert form["metrics"] == [["mae"], None] and form["weights"] == [1.0, 2]
+    assert form["metrics"] == [["mae"], None] and form["weights"] == (1.0, 2)
     again = registry.deserialize_nested(form, lambda entry: losses.get(entry, {"own_loss": own_loss}))
     assert isinstance(again["loss"]["a"], losses.MeanSquaredError)
     assert again["loss"]["b"].function is own_loss

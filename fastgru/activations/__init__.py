@@ -16,6 +16,7 @@ import numpy as np
 from fastgru import registry
 from fastgru.activations.activation import KNOWN, Activation
 from fastgru.naming import suggestion
+from fastgru.object_registration import custom_function, custom_objects_in_force
 from fastgru.registry import Identifier
 from fastgru.types import Array
 
@@ -419,9 +420,11 @@ def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None 
         return _of_layer(registry.serialize(identifier))
     if isinstance(identifier, str):
         name = identifier
-        identifier = (custom_objects or {}).get(name, KNOWN.get(name))
+        identifier = custom_function(name, custom_objects_in_force(custom_objects)) or KNOWN.get(name)
         if identifier is None:
             raise ValueError(f"Activation {name!r} is not known to fastgru; {suggestion(name, KNOWN)}")
+    if isinstance(identifier, Mapping):
+        identifier = registry.deserialize(identifier, registry.LAYERS, custom_objects)
     if isinstance(identifier, Activation):
         return identifier
     if callable(identifier):
@@ -458,7 +461,7 @@ def _of_function(function: Callable[..., Any]) -> Activation:
     def no_derivative(dy: Array, y: Array, x: Array | None, **options: Any) -> Array:
         raise ValueError(f"Activation {name!r} is a Python function without a derivative and cannot be trained.")
 
-    return Activation(name, function, no_derivative)
+    return Activation(name, function, no_derivative, form=registry.serialize(function))
 
 
 def __dir__() -> list[str]:

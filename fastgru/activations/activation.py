@@ -61,6 +61,11 @@ class Activation:
         """Gradient by x from that by y; x may be None where `needs_input` is False and there are no options."""
         return self.derivative(dy, y, x, **options)
 
+    def serialized(self) -> Any:
+        """Keras's JSON form: that of a function."""
+        name = {"module": "builtins", "class_name": "function", "config": self.name, "registered_name": "function"}
+        return name if self.form is None else self.form
+
     def __repr__(self) -> str:
         return f"<activation {self.name}>"
 

@@ -49,8 +49,9 @@ class Monitor(Callback):
         if self.mode != "auto":
             return self.mode == "min"
         name = self.monitor.removeprefix("val_")
-        directions = {metric.name: metric.direction for metric in getattr(self.model, "metrics", [])}
-        direction = directions.get(name, "down" if name == "loss" else None)
+        listed = [getattr(entry, "metrics", [entry]) for entry in getattr(self.model, "metrics", [])]
+        directions = {metric.name: metric.direction for metrics in listed for metric in metrics}
+        direction = "down" if name == "loss" else directions.get(name)
         if direction is None:
             raise ValueError(
                 f"{type(self).__name__}: cannot tell whether {self.monitor!r} should grow or shrink; "

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastgru.naming import suggestion
+from fastgru.text import notice
 
 Names = Sequence[str] | None
 
@@ -33,7 +34,7 @@ def entries(values: Any, names: Names, argument: str, port: str) -> list[Any]:
     ------
     ValueError
         Another number of entries, or an output that the model has not. As in Keras, a dict may hold more than the
-        inputs.
+        inputs, which draws a warning.
     """
     if values is None and port == "output":
         return [None] * (1 if names is None else len(names))
@@ -46,6 +47,8 @@ def entries(values: Any, names: Names, argument: str, port: str) -> list[Any]:
         missing = [name for name in names if name not in values]
         if missing and port == "input":
             raise ValueError(f"{argument}: expected an entry for the input {missing[0]!r}, got {sorted(values)}.")
+        if unknown:
+            notice(f"{argument}: the model has no input {unknown[0]!r}, which is left out; it has {', '.join(names)}.")
         return [values.get(name) for name in names]
     if len(names) == 1:
         return [values]

@@ -94,5 +94,7 @@ from fastgru.layers.rnn.lstm import LSTM as LSTM
 from fastgru.layers.rnn.rnn import RNN as RNN
 from fastgru.layers.rnn.simple_rnn import SimpleRNN as SimpleRNN
 from fastgru.layers.rnn.time_distributed import TimeDistributed as TimeDistributed
+from fastgru.layers.serialization import deserialize as deserialize
+from fastgru.layers.serialization import serialize as serialize
 
 __all__: list[str]

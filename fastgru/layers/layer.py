@@ -22,7 +22,7 @@ from fastgru.layers.weighted import Weighted
 from fastgru.layers.workspace import Call, Workspaces
 from fastgru.moved import attributes
 from fastgru.naming import unique_name
-from fastgru.registry import serialize
+from fastgru.registry import object_form, serialize
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
@@ -178,9 +178,21 @@ class Layer(Optioned, Weighted):
         return {**config, **self._config_of_options()}
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
-        """Keras 3's JSON form of the layer, with the shape it was built for where building does something."""
+        """Keras 3's JSON form of the layer, with the shape it was built for where building does something.
+
+        The shape is that of its first application in a graph where it is not an argument.
+        """
+        if input_shape is None and self.nodes and self.nodes[0].inputs:
+            shapes = [tensor.shape for tensor in self.nodes[0].inputs]
+            input_shape = shapes if self.takes_list else shapes[0]
         built = input_shape is not None and type(self).build is not Layer.build
-        return serialize(self, {"input_shape": input_shape} if built else None)
+        return object_form(self, {"input_shape": input_shape} if built else None)
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Build the layer for the shape, or the list of shapes, that stands in its JSON form."""
+        shape = config["input_shape"]
+        several = any(isinstance(one, (list, tuple)) for one in shape)
+        self.build([tuple(one) for one in shape] if several else tuple(shape))
 
     def file_items(self) -> list[tuple[str, Sequence[Weight] | Sequence[Layer] | Layer]]:
         """What Keras's weight files keep of this layer, each under the path of attributes where Keras has it.

@@ -101,6 +101,12 @@ class SymbolicTensor:
     __getitem__ = _operator("GetItem")
     __hash__ = object.__hash__
 
+    def serialized(self) -> dict[str, Any]:
+        """Keras's JSON form: shape, dtype, and which output of which layer it is."""
+        history = None if self.node is None else [self.layer.name, self.node.index, self.index]
+        config = {"shape": self.shape, "dtype": self.dtype, "keras_history": history}
+        return {"class_name": "__keras_tensor__", "config": config}
+
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{self!r} holds no numbers to iterate over; take slices of it.")
 

@@ -18,9 +18,11 @@ from fastgru.losses.functions import mean_absolute_percentage_error as mean_abso
 from fastgru.losses.functions import mean_squared_logarithmic_error as mean_squared_logarithmic_error
 from fastgru.losses.functions import poisson as poisson
 from fastgru.losses.functions import squared_hinge as squared_hinge
+from fastgru.losses.identifiers import deserialize as deserialize
 from fastgru.losses.identifiers import get as get
 from fastgru.losses.identifiers import kind_of_classes as kind_of_classes
 from fastgru.losses.identifiers import resolve as resolve
+from fastgru.losses.identifiers import serialize as serialize
 from fastgru.losses.loss import Loss as Loss
 from fastgru.losses.loss import same_rank as same_rank
 from fastgru.losses.regression import MeanAbsoluteError as MeanAbsoluteError

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 from fastgru import registry
 from fastgru.losses.loss import KIND, FunctionLoss, Loss
 from fastgru.registry import Identifier
 
-__all__ = ["get", "kind_of_classes", "resolve"]
+__all__ = ["deserialize", "get", "kind_of_classes", "resolve", "serialize"]
 
 
 @overload
@@ -31,6 +31,16 @@ def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None 
         identifier = identifier.__name__  # which is the class's in snake case
     loss = registry.resolve(identifier, KIND, custom_objects)
     return loss if loss is None or isinstance(loss, Loss) else FunctionLoss(loss)
+
+
+def serialize(loss: Loss | Callable[..., Any] | None) -> Any:
+    """Keras 3's JSON form of a loss, or of a function ``(y_true, y_pred)``."""
+    return registry.serialize(loss)
+
+
+def deserialize(name: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Loss | None:
+    """The loss that `serialize` described; its name stands for it, too. ValueError as for `get`."""
+    return get(name, custom_objects)
 
 
 def kind_of_classes(y_true_shape: tuple[int, ...], y_pred_shape: tuple[int, ...]) -> str:

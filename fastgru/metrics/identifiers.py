@@ -38,14 +38,16 @@ def get(
 
 def serialize(metric: Metric | Callable[..., Any]) -> dict[str, Any]:
     """Keras 3's JSON form of a metric or a function."""
-    form: dict[str, Any] = registry.serialize_nested(metric)
+    form: dict[str, Any] = registry.serialize(metric)
     return form
 
 
 def deserialize(
-    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Metric | Callable[..., Any]:
-    """The metric or the function that `serialize` described; ValueError for one that is not known."""
+    """The metric or the function that `serialize` described, or of that name; ValueError for one that is not known."""
+    if isinstance(config, str):
+        return get(config, custom_objects)
     inner = config.get("config")
     if isinstance(inner, str):  # a function
         return function(config, custom_objects)

@@ -16,6 +16,7 @@ from fastgru import losses, metrics, registry
 from fastgru.losses import same_rank
 from fastgru.metrics.metric import KIND, Metric
 from fastgru.metrics.variable import Result, as_result
+from fastgru.object_registration import custom_function, custom_objects_in_force
 from fastgru.registry import registered
 from fastgru.types import Array
 
@@ -139,7 +140,7 @@ def function(form: Mapping[str, Any], custom_objects: Mapping[str, Any] | None =
     """The function that a JSON form names: a user's, or one of fastgru's metrics and losses."""
     name = str(form.get("config"))
     own = (getattr(package, name) for package in (metrics, losses) if name in package.__all__)
-    fn = {**registry.registrations, **(custom_objects or {})}.get(name) or next(own, None)
+    fn = custom_function(name, custom_objects_in_force(custom_objects)) or next(own, None)
     if fn is None or isinstance(fn, type):
         raise ValueError(f"{KIND}: the function {name!r} is not known to fastgru; hand it over in custom_objects.")
     return fn
@@ -178,7 +179,7 @@ class MeanMetricWrapper(Mean):
         """Keras 3's config, with the function by its name."""
         if type(self) is not MeanMetricWrapper:
             return super().get_config()  # of a subclass that has a function of its own
-        return {**super().get_config(), **registry.serialize_nested({"fn": self._fn, **self._fn_kwargs})}
+        return {**super().get_config(), **registry.serialize({"fn": self._fn, **self._fn_kwargs})}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

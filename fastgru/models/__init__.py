@@ -3,8 +3,9 @@
 from typing import Any
 
 import fastgru
+from fastgru.models.cloning import clone_model
 from fastgru.models.functional import Functional
-from fastgru.models.model import Model, clone_model
+from fastgru.models.model import Model
 from fastgru.models.sequential import Sequential
 from fastgru.moved import attributes
 

@@ -72,6 +72,7 @@ class Functional(Model):
         self.inputs: list[SymbolicTensor] = flattened(inputs)
         self.outputs: list[SymbolicTensor] = flattened(outputs)
         self.takes_list = len(self.inputs) > 1
+        self.takes_text = any(tensor.dtype == TEXT for tensor in self.inputs)
         self.input_names: list[str] = _names(inputs)
         self.output_names: list[str] = _names(outputs)
         self.dtype = next((tensor.dtype for tensor in self.outputs if tensor.dtype == "float64"), "float32")
@@ -165,10 +166,6 @@ class Functional(Model):
     def input_dtypes(self) -> list[str | None]:
         return [None if tensor.dtype == TEXT else tensor.dtype for tensor in self.inputs]
 
-    @property
-    def takes_text(self) -> bool:  # type: ignore[override]  # it is that of its inputs
-        return any(tensor.dtype == TEXT for tensor in self.inputs)
-
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         return [kernels.contiguous(array, dtype) for array, dtype in zip(arrays, self.input_dtypes, strict=True)]
 
@@ -181,7 +178,9 @@ class Functional(Model):
         return flattened(inputs)
 
     def as_structure(self, outputs: Sequence[Any]) -> Any:
-        return arranged(self.output, iter(outputs)) if isinstance(self.output, dict) else super().as_structure(outputs)
+        if isinstance(self.output, (dict, tuple)):
+            return arranged(self.output, iter(outputs))
+        return super().as_structure(outputs)
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         return [arranged(self.input, iter(inputs))], {}

@@ -152,7 +152,7 @@ class Drawing:
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"{self._where}: expected an input or output as [layer, call, output], got {value!r}.")
         if [type(entry) for entry in value] != [str, int, int]:
-            return [self._end(entry) for entry in value]
+            return type(value)([self._end(entry) for entry in value])
         name, node, index = value
         return self._tensor(name, node - getattr(self._layers.get(name), "own_calls", 0), index)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, BinaryIO
 
 import fastgru
 from fastgru import registry
@@ -16,7 +16,7 @@ from fastgru.naming import suggestion
 from fastgru.training.generator_methods import GeneratorTrainer
 from fastgru.types import Array
 
-Path = str | PathLike[str]
+Path = str | PathLike[str] | BinaryIO  # or an open file or group of h5py
 
 
 class Model(GeneratorTrainer):
@@ -210,8 +210,3 @@ class Model(GeneratorTrainer):
             For `json.dumps`.
         """
         return json.dumps(self.serialized(), **kwargs)
-
-
-def clone_model(model: Model) -> Any:
-    """A model of the same layers with new weights, not compiled."""
-    return registry.deserialize_layer(model.serialized())

@@ -88,7 +88,7 @@ class Sequential(Model):
             self._input = layer
             return
         if not self._stack:
-            self.dtype = layer.dtype
+            self.dtype, self.takes_text = layer.dtype, layer.takes_text
         if not self._stack and self._input is None:
             shape = layer.batch_shape or getattr(layer, "input_shape", None)
             if shape is not None:
@@ -175,10 +175,6 @@ class Sequential(Model):
     @property
     def input_dtype(self) -> str | None:
         return self._stack[0].input_dtype if self._stack else super().input_dtype
-
-    @property
-    def takes_text(self) -> bool:  # type: ignore[override]  # it is that of a layer
-        return bool(self._stack) and self._stack[0].takes_text
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         shape: Any = tuple(input_shape)

@@ -30,6 +30,12 @@ def operation(name: str) -> Any:
     return lookup(OPERATIONS, name)
 
 
+def _unfilled(name: str) -> Operation:
+    """An operation as pickle makes it before it fills it."""
+    cls: type[Operation] = operation(name)
+    return cls.__new__(cls)
+
+
 class Operation(Layer):
     """Base of the operations.
 
@@ -50,6 +56,10 @@ class Operation(Layer):
             key: tuple(value) if isinstance(value, list) else value for key, value in {**self.options, **named}.items()
         }
         self._constants: dict[int, Any] = {}
+
+    def __reduce__(self) -> Any:
+        # many of the classes are made of a table, and no module has their names
+        return _unfilled, (type(self).__name__,), self.__getstate__()
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         form = super().serialized(input_shape)

@@ -50,6 +50,12 @@ class Squeeze(SameOrder):
 class Transpose(Operation):
     options: ClassVar = {"axes": None}
 
+    @property
+    def moves_rows(self) -> bool:
+        """Whether the samples of a batch come to stand along another axis, so that those of two batches would mix."""
+        axes = self.settings["axes"]
+        return axes is None or axes[0] != 0
+
     def compute(self, *arguments: Any) -> Array:
         return np.transpose(arguments[0], self.settings["axes"])
 

@@ -13,7 +13,8 @@ __all__ = ["deserialize", "get", "serialize"]
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """Keras's JSON form of an optimizer."""
-    return registry.serialize(optimizer)
+    form: dict[str, Any] = registry.serialize(optimizer)
+    return form
 
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -28,12 +29,7 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     if not isinstance(name, str):
         return registry.deserialize(config, KIND, custom_objects)
     exact = next((one for one in optimizers.__all__ if one.lower() == name.lower()), name)
-    form = {**config, "class_name": exact}
-    custom = registry.custom_object(form, {**registry.registrations, **(custom_objects or {})})
-    cls = registry.lookup(KIND, exact) if custom is None else custom
-    if custom_objects and issubclass(cls, Optimizer):
-        return cls.from_config(dict(form.get("config") or {}), custom_objects)
-    return registry.deserialize(form, KIND, custom_objects)
+    return registry.deserialize({**config, "class_name": exact}, KIND, custom_objects)
 
 
 def get(

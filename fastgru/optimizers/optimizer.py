@@ -16,6 +16,7 @@ import numpy as np
 from fastgru import checks, registry
 from fastgru.layers.weight import Weight
 from fastgru.naming import unique_name
+from fastgru.object_registration import custom_function, custom_objects_in_force
 from fastgru.optimizers import clipping
 from fastgru.optimizers.schedules.schedule import LearningRateSchedule
 from fastgru.optimizers.schedules.schedule import deserialize as deserialize_schedule
@@ -306,7 +307,7 @@ class Optimizer(OptimizerStep):
         rate = self._learning_rate
         return {
             "name": self.name,
-            "learning_rate": float(rate) if isinstance(rate, OptimizerVariable) else registry.serialize_nested(rate),
+            "learning_rate": float(rate) if isinstance(rate, OptimizerVariable) else registry.serialize(rate),
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
             "global_clipnorm": self.global_clipnorm,
@@ -331,7 +332,7 @@ def _rate_of(form: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) 
     """The schedule or function of a JSON form."""
     if form.get("class_name") != "function":
         return deserialize_schedule(form, custom_objects)
-    functions = {**registry.registrations, **(custom_objects or {})}
-    if form["config"] not in functions:
+    function = custom_function(form["config"], custom_objects_in_force(custom_objects))
+    if function is None:
         raise ValueError(f"The learning rate is the function {form['config']!r}; hand it over in custom_objects.")
-    return functions[form["config"]]
+    return function

@@ -1,19 +1,36 @@
 """Keras's model files, read and written: `.keras`, `.weights.h5` and legacy `.h5`."""
 
 from fastgru import moved
+from fastgru.object_registration import (
+    CustomObjectScope,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register,
+    register_keras_serializable,
+)
 from fastgru.saving.api import load_model, load_weights, model_from_json, save_model, save_weights
-from fastgru.saving.build import register
 from fastgru.saving.report import ModelFileError, ModelFileMissing
+from fastgru.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = [
+    "CustomObjectScope",
     "ModelFileError",
     "ModelFileMissing",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
     "load_model",
     "load_weights",
     "model_from_json",
     "register",
+    "register_keras_serializable",
     "save_model",
     "save_weights",
+    "serialize_keras_object",
 ]
 
 __getattr__ = moved.attributes(__name__)

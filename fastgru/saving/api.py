@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastgru
-from fastgru import atomic
+from fastgru import activations
 from fastgru.models.model import Model
-from fastgru.saving import legacy, matching, sniff
+from fastgru.object_registration import CustomObjectScope
+from fastgru.saving import endpoints, legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
+from fastgru.saving.endpoints import FileLike
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
+from fastgru.saving.legacy.weights import activated
 from fastgru.saving.legacy.words import version_of_words
 from fastgru.saving.matching import Matching
 from fastgru.saving.report import ModelFileError, Report, notice, reading
-from fastgru.saving.sniff import FilePath
 from fastgru.saving.stored import KERAS_3, WRITER, StoredModel
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ KERAS_VERSION = "3.15.0"  # whose form is written
 
 
 def load_model(
-    filepath: FilePath,
+    filepath: FileLike,
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
@@ -40,7 +41,7 @@ def load_model(
 
     Parameters
     ----------
-    filepath : path
+    filepath : path, binary file or h5py.File
         The file, or the folder of an unpacked archive; the format is told by the content.
     custom_objects : mapping, optional
         Your classes and functions by the names that stand in the file; see also `register`.
@@ -65,10 +66,10 @@ def load_model(
         The file cannot be read; the message names it, the place in it and the reason. Where the outputs need a layer
         that fastgru does not know, or code, it also names the layers at which one can stop.
     """
-    with sniff.stored_model(filepath) as stored, reading(str(filepath)):
+    with sniff.stored_model(filepath) as stored, reading(stored.file), CustomObjectScope(custom_objects):
         if stored.config is None:
             raise ModelFileError(
-                f"{filepath}: holds weights without a model; build the model and call its load_weights with this file."
+                f"{stored.file}: holds weights without a model; build the model and give its load_weights this file."
             )
         report = Report()
         report.decide(f"Written by {stored.written_by}")
@@ -113,13 +114,13 @@ def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:
             model.optimizer.set_variables(state)
 
 
-def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by_name: bool = False) -> None:
+def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by_name: bool = False) -> None:
     """Load the weights of a built model from a file of any format.
 
     Parameters
     ----------
     model : Model
-    filepath : path
+    filepath : path, binary file or h5py.File
         A `.weights.h5`, `.weights.json` (with its parts beside it), `.keras` or legacy HDF5 file. All but the last also
         restore the state of the model's optimizer once it has been used.
     skip_mismatch : bool
@@ -133,7 +134,7 @@ def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by
         The file cannot be read or does not fit; the model is as it was.
     """
     _check_built(model)
-    with sniff.stored_model(filepath) as stored, reading(str(filepath)):
+    with sniff.stored_model(filepath) as stored, reading(stored.file):
         matched = matching.pairs(model, stored, Matching(skip_mismatch, by_name))
         state = None
         if model.optimizer is not None and not stored.by_layer:
@@ -142,11 +143,18 @@ def load_weights(model: Any, filepath: FilePath, skip_mismatch: bool = False, by
         matching.assign(matched)
         if state is not None:
             model.optimizer.set_variables(state)
+    names = ", ".join(layer.name for layer, _, _ in activated(model, activations.hard_sigmoid))
+    if stored.version < KERAS_3 and names:
+        notice(
+            f"{stored.file}: was written by a Keras whose hard_sigmoid is clip(0.2 x + 0.5, 0, 1), and the layers "
+            f"{names} have Keras 3's, clip(x / 6 + 0.5, 0, 1), and give other numbers; build them with "
+            "'hard_sigmoid_old'."
+        )
 
 
 def save_model(
     model: Any,
-    filepath: FilePath,
+    filepath: FileLike,
     overwrite: bool = True,
     zipped: bool | None = None,
     include_optimizer: bool = True,
@@ -157,8 +165,9 @@ def save_model(
     Parameters
     ----------
     model : Model
-    filepath : path
-        Ends in `.keras`, or in `.h5` or `.hdf5` for the legacy format.
+    filepath : path, binary file or h5py.File
+        A path ends in `.keras`, or in `.h5` or `.hdf5` for the legacy format, which an HDF5 file gets, too; a file that
+        is open is written from where it stands.
     overwrite : bool
         Replace a file that is already there; where Keras would ask first, fastgru refuses.
     zipped : bool, optional
@@ -166,13 +175,16 @@ def save_model(
     include_optimizer : bool
         Save what the model was compiled with, and the state of its optimizer.
     save_format : str, optional
-        Accepted for Keras's sake; the name's ending says it.
+        "keras" or "h5": the format for an open file; the ending of a path says it.
     """
     if zipped is False:
         raise ValueError("save_model: zipped=False, a folder in the place of a .keras archive, is not supported.")
-    path = _writable(filepath, overwrite, (".keras", ".h5", ".hdf5"))
-    if path.suffix != ".keras":
-        _check_all_in_config(model, path)
+    if save_format not in (None, "keras", "h5", "hdf5"):
+        raise ValueError(f"save_model: expected save_format to be 'keras' or 'h5', got {save_format!r}.")
+    of_stream = ".keras" if save_format in (None, "keras") else ".h5"
+    ending = endpoints.ending(filepath, (".keras", ".h5", ".hdf5"), overwrite, of_stream)
+    if ending != ".keras":
+        _check_all_in_config(model, endpoints.name_of(filepath))
     if not model.built:
         notice(f"Model {model.name!r} is saved before it is built and holds no weights yet.")
     spec = model.serialized()
@@ -183,40 +195,44 @@ def save_model(
             f"Model {model.name!r} uses the hard_sigmoid of Keras 2, which has no name in Keras 3: fastgru opens the "
             "saved file, Keras 3 does not."
         )
-    if path.suffix == ".keras":
+    if ending == ".keras":
         data = keras_zip.image(model, spec, training, KERAS_VERSION)
     else:
+        notice(
+            f"Model {model.name!r} is saved as an HDF5 file, a format that Keras considers legacy; the name of one in "
+            "its own ends in .keras."
+        )
         data = hdf5.image(lambda file: legacy_h5.write(file, model, spec, training, KERAS_VERSION))
-    atomic.write(path, data)
+    endpoints.write(filepath, data)
 
 
-def save_weights(model: Any, filepath: FilePath, overwrite: bool = True) -> None:
+def save_weights(model: Any, filepath: FileLike, overwrite: bool = True) -> None:
     """Save the weights of a built model, and the state of its optimizer, as a `.weights.h5` file.
 
     Parameters
     ----------
     model : Model
-    filepath : path
-        Ends in `.weights.h5`.
+    filepath : path, binary file or h5py.File
+        A path ends in `.weights.h5`.
     overwrite : bool
         Replace a file that is already there; where Keras would ask first, fastgru refuses.
     """
-    path = _writable(filepath, overwrite, (".weights.h5",))
+    endpoints.ending(filepath, (".weights.h5",), overwrite, ".weights.h5")
     _check_built(model)
 
     def fill(file: h5py.File) -> None:
         weights_h5.write(file, model, model.optimizer)
         file.attrs[WRITER] = fastgru.__version__
 
-    atomic.write(path, hdf5.image(fill))
+    endpoints.write(filepath, hdf5.image(fill))
 
 
-def _check_all_in_config(model: Any, path: Path) -> None:
+def _check_all_in_config(model: Any, file: str) -> None:
     """ValueError where a layer has what a legacy file has no place for."""
     for _, layer in weights_h5.owners(model):
         if layer.stored_files() or layer.stored_arrays():  # type: ignore[attr-defined]
             raise ValueError(
-                f"Cannot save to {path}: the vocabulary of layer {layer.name!r} has no place in a legacy HDF5 file; "
+                f"Cannot save to {file}: the vocabulary of layer {layer.name!r} has no place in a legacy HDF5 file; "
                 "save as .keras, or make the layer with vocabulary=[...]."
             )
 
@@ -224,15 +240,6 @@ def _check_all_in_config(model: Any, path: Path) -> None:
 def _check_built(model: Any) -> None:
     if not model.built:
         raise ValueError(f"Model {model.name!r} is not built yet and has no weights; call it on data or build it.")
-
-
-def _writable(filepath: FilePath, overwrite: bool, endings: tuple[str, ...]) -> Path:
-    path = Path(filepath)
-    if not path.name.endswith(endings):
-        raise ValueError(f"Cannot save to {path}: the name must end in {' or '.join(endings)}.")
-    if path.exists() and not overwrite:
-        raise ValueError(f"Cannot save to {path}: the file exists and overwrite is False.")
-    return path
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
@@ -257,7 +264,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     """
     file = "model_from_json"
     config = json_text.parsed(json_string, file, "") or {}
-    with reading(file):
+    with reading(file), CustomObjectScope(custom_objects):
         keras_version = config.get("keras_version")
         version = json_text.version(keras_version) if keras_version else version_of_words(config)
         report = Report()

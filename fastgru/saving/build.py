@@ -16,31 +16,21 @@ from fastgru.models.functional import Functional
 from fastgru.models.graph_config import Reference
 from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
+from fastgru.object_registration import custom_function, custom_object, custom_objects_in_force
 from fastgru.registry import OPERATIONS
-from fastgru.saving import subgraph
-from fastgru.saving.forms import described, is_model
+from fastgru.saving import lambdas, subgraph
+from fastgru.saving.forms import as_graph, described, is_model
+from fastgru.saving.lambdas import LAMBDA
 from fastgru.saving.legacy.configs import ZERO_UNTIL_USED
 from fastgru.saving.legacy.weights import leaves
+from fastgru.saving.legacy.words import RECURRENT
 from fastgru.saving.report import Report, notice, reading, sentence
 from fastgru.saving.stored import Config, Entry, StoredModel
 
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
+# whose inputs have steps and features, as many as the last axis but one of their first array says
+OF_SEQUENCES = (*RECURRENT, "Bidirectional", "Conv1D", "TimeDistributed")
 INNER = ("layer", "backward_layer", "forward_layer", "cell")
-
-
-def register(name: str, layer: Any) -> None:
-    """Make a class (or a function) known to all loading under the name that stands in files.
-
-    Parameters
-    ----------
-    name : str
-        For instance ``"SelfAttention"``; the package before a ``>`` can be left out.
-    layer : type or callable
-        A subclass of `fastgru.Layer`, or a function such as an activation.
-    """
-    if not isinstance(name, str) or not callable(layer):
-        raise ValueError(f"register: expected a name and a class or a function, got {name!r} and {layer!r}.")
-    registry.registrations[name] = layer
 
 
 class Builder:
@@ -65,7 +55,7 @@ class Builder:
 
     def __init__(self, file: str, custom_objects: Mapping[str, Any] | None, report: Report) -> None:
         self.file = file
-        self.custom_objects = {**registry.registrations, **(custom_objects or {})}
+        self.custom_objects = custom_objects_in_force(custom_objects)
         self.report = report
         self.unknown: list[str] = []
         self.entries: dict[int, list[Entry]] = {}
@@ -84,9 +74,15 @@ class Builder:
                 "layers and call load_weights with this file"
             )
 
-        def shape_of(reference: Reference) -> Any:
-            with bounded_weights(stored):
-                before = self.model(subgraph.part(whole, [reference[0]], None, shape_of))
+        def shape_of(reference: Reference, behind: Config) -> Any:
+            try:
+                with bounded_weights(stored):
+                    before = self.model(subgraph.part(whole, [reference[0]], None, shape_of))
+            except ValueError:
+                shape = _shape_in_file(reference, behind, stored)
+                if shape is None:
+                    raise
+                return shape
             shapes = before.output_shape
             return shapes[reference[2]] if isinstance(shapes, list) else shapes
 
@@ -106,7 +102,8 @@ class Builder:
             if class_name == "Sequential":
                 model = self._sequential(config)
             else:
-                model = Functional.from_config(config, self.custom_objects, make_layer=self._make)
+                ends = config.get("structure") or {}
+                model = Functional.from_config({**config, **ends}, self.custom_objects, make_layer=self._make)
             built = {layer.name: layer for layer in model.layers}
             stored = spec.get("stored_layers") or []
             self.entries[id(model)] = [(snake_case(name), inside, built.get(layer)) for name, layer, inside in stored]
@@ -141,6 +138,9 @@ class Builder:
             if isinstance(config.get("cells"), list):
                 config["cells"] = [self.layer(cell) for cell in config["cells"]]
             zero_until_used = config.pop(ZERO_UNTIL_USED, False)
+            function = lambdas.function_of(config, self.custom_objects, self.report) if class_name == LAMBDA else None
+            if function is not None:
+                return cls(**self._for_inference(cls, lambdas.with_function(config, function)))
             layer = cls.from_config(self._for_inference(cls, self._custom(config)))
             if zero_until_used and hasattr(layer, ZERO_UNTIL_USED):
                 layer.zero_until_used = True
@@ -171,7 +171,7 @@ class Builder:
     # --- what is known ------------------------------------------------------------------------------------------------
 
     def _class(self, form: Config) -> Any:
-        custom = registry.custom_object(form, self.custom_objects)
+        custom = custom_object(form, self.custom_objects)
         return registry.lookup("keras.layers", form["class_name"]) if custom is None else custom
 
     def unknown_in(self, form: Config) -> str | None:
@@ -181,11 +181,13 @@ class Builder:
             return next((bad for inner in config["layers"] if (bad := self.unknown_in(inner))), None)
         if _is_operation(form):
             return None
-        if registry.custom_object(form, self.custom_objects) is None:
+        if custom_object(form, self.custom_objects) is None:
             try:
                 registry.lookup("keras.layers", class_name)
             except ValueError:
                 return class_name
+            if class_name == LAMBDA and lambdas.function_of(config, self.custom_objects, Report()) is None:
+                return LAMBDA
         for key, value in config.items() if isinstance(config, dict) else ():
             if key.endswith("activation") and (bad := self._unknown_activation(value)):
                 return bad
@@ -196,7 +198,7 @@ class Builder:
         if isinstance(value, dict) and value.get("class_name") == "__lambda__":
             return "Lambda"
         name = value.get("config") if isinstance(value, dict) and value.get("class_name") == "function" else value
-        if not isinstance(name, str) or name.rsplit(">", 1)[-1] in self.custom_objects or name in self.custom_objects:
+        if not isinstance(name, str) or custom_function(name, self.custom_objects) is not None:
             return None
         try:
             activations.get(name)
@@ -219,12 +221,14 @@ class Builder:
             return spec
         class_name = self.unknown_in(form)
         layer = form["config"].get("name", form.get("name"))
-        if class_name == "Lambda":
+        if class_name == LAMBDA:
             reason = "holds Python code, and code from a file is never run"
         else:
             reason = "is not known to fastgru"
         ways = [f"stop before it with outputs={stops[-4:]}"] if stops else []
-        if class_name != "Lambda":
+        if form["class_name"] == LAMBDA:
+            ways.insert(0, lambdas.remedy(form["config"]))
+        elif class_name != LAMBDA:
             ways.insert(0, f"give your own with custom_objects={{{class_name!r}: ...}}")
         kind = class_name if class_name == form["class_name"] else f"{form['class_name']} with {class_name}"
         where = f"layer {layer!r} ({kind}) {reason}, and the model's outputs need it"
@@ -256,13 +260,23 @@ class Builder:
         if value.get("class_name") == "__lambda__":
             raise ValueError("holds the code of a Python lambda, and code from a file is never run")
         if value.get("class_name") == "function":
-            value = value["config"]
-            return self.custom_objects.get(value, value)
+            name = value["config"]
+            return custom_function(name, self.custom_objects) or name
         named = isinstance(value.get("class_name"), str)
-        custom = registry.custom_object(value, self.custom_objects) if named else None
+        custom = custom_object(value, self.custom_objects) if named else None
         if custom is None:
             return {key: entry if key == "name" else self._custom(entry) for key, entry in value.items()}
         return custom.from_config(value.get("config") or {}) if hasattr(custom, "from_config") else custom
+
+
+def _shape_in_file(reference: Reference, behind: Config, stored: StoredModel) -> Any:
+    """The shape of what goes into a layer where what lies before it cannot be built; None where the file has none."""
+    layers: Any = stored.config
+    before = next(form for form in as_graph(layers)["config"]["layers"] if form["name"] == reference[0])
+    if before["class_name"] == LAMBDA and (shape := lambdas.output_shape(before["config"])) is not None:
+        return shape
+    arrays = stored.arrays.get(behind["name"])  # of a legacy file: Keras 3 writes the shape beside the reference
+    return [None, None, arrays[0].shape[-2]] if arrays and behind["class_name"] in OF_SEQUENCES else None
 
 
 def _is_operation(form: Config) -> bool:

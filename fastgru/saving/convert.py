@@ -16,7 +16,7 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.time_distributed import TimeDistributed
 from fastgru.layers.weight import Weight
-from fastgru.saving.legacy.weights import leaves
+from fastgru.saving.legacy.weights import activated, leaves
 
 SCALE = 1.2
 OLD, NEW = activations.hard_sigmoid_old, activations.hard_sigmoid
@@ -32,18 +32,14 @@ def without_old_hard_sigmoid(model: Any) -> tuple[list[str], list[str]]:
     """
     changed: list[str] = []
     unchanged: list[str] = []
-    for layer in dict.fromkeys(leaves(model)):
-        owner: Any = getattr(layer, "_layer", layer)  # of a cell
-        for name in ("recurrent_activation", "activation"):
-            if getattr(owner, name, None) is not OLD:
-                continue
-            if isinstance(owner, Recurrent):
-                done = _scale_gates(owner, name)
-            else:
-                done = _scale(layer.weights or _weights_before(model, layer))
-            if done:
-                setattr(owner, name, NEW)
-            (changed if done else unchanged).append(layer.name)
+    for layer, owner, option in [*activated(model, OLD)]:
+        if isinstance(owner, Recurrent):
+            done = _scale_gates(owner, option)
+        else:
+            done = _scale(layer.weights or _weights_before(model, layer))
+        if done:
+            setattr(owner, option, NEW)
+        (changed if done else unchanged).append(layer.name)
     return changed, unchanged
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastgru.saving import api, sniff
+from fastgru.saving.endpoints import FileLike
 from fastgru.saving.forms import layers_of, stored_as
 from fastgru.saving.report import ModelFileError, reading
 
@@ -24,7 +25,7 @@ USUAL_RECURRENT = {**USUAL, "activation": ("tanh",)}
 USUAL_ELSE = (None, False)
 
 
-def described(filepath: sniff.FilePath, outputs: list[str] | None = None, custom_objects: Any = None) -> dict[str, Any]:
+def described(filepath: FileLike, outputs: list[str] | None = None, custom_objects: Any = None) -> dict[str, Any]:
     """Facts about a model file.
 
     Parameters
@@ -45,11 +46,11 @@ def described(filepath: sniff.FilePath, outputs: list[str] | None = None, custom
     ModelFileError
         It is no model file at all.
     """
-    with sniff.stored_model(filepath) as stored, reading(str(filepath)):
+    with sniff.stored_model(filepath) as stored, reading(stored.file):
         arrays = {name: [list(array.shape) for array in arrays] for name, arrays in stored.layer_arrays.items()}
         only_weights = stored.config is None and stored.by_layer
         facts: dict[str, Any] = {
-            "file": str(filepath),
+            "file": stored.file,
             "format": f"{stored.format}, weights alone" if only_weights else stored.format,
             "written_by": stored.written_by,
             "decisions": [],

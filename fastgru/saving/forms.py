@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from fastgru.models.graph_config import Reference, history, input_form, is_tensor, tensor_form
 from fastgru.saving.legacy.words import MODELS, PRUNING
 from fastgru.saving.stored import Config
 
@@ -35,3 +37,40 @@ def stored_as(form: Any) -> tuple[str, Any, str]:
     class_name, config = described(form)
     layer_name = form.get("name") or (config.get("name") if isinstance(config, dict) else None)
     return class_name, layer_name, "layer" if class_name == PRUNING else ""
+
+
+# --- graphs -----------------------------------------------------------------------------------------------------------
+
+
+def as_graph(spec: Config) -> Config:
+    """A Sequential as a graph in a row; a graph as it is."""
+    if spec["class_name"] != "Sequential":
+        return spec
+    config = spec["config"]
+    layers, last = [], None
+    for number, form in enumerate(config["layers"]):
+        name = form["config"].get("name") or f"layer_{number}"
+        shape = form["config"].get("batch_shape")
+        if last is None and not is_input(form):
+            shape = shape or config.get("build_input_shape")
+            last = f"{name}_input"
+            layers.append(input_form(last, shape))
+        node = {"args": [tensor_form([last, 0, 0])], "kwargs": {}}
+        layers.append({**form, "name": name, "inbound_nodes": [] if last is None else [node]})
+        last = name
+    ends = {"input_layers": [[layers[0]["name"], 0, 0]], "output_layers": [[last, 0, 0]]} if layers else {}
+    return {**spec, "class_name": "Functional", "config": {"name": config.get("name"), "layers": layers, **ends}}
+
+
+def renamed(value: Any, rename: Callable[[Reference], Reference]) -> Any:
+    """A node with other references."""
+    if is_tensor(value):
+        return {**value, "config": {**value["config"], "keras_history": rename(history(value))}}
+    if isinstance(value, dict):
+        return {key: renamed(entry, rename) for key, entry in value.items()}
+    return [renamed(entry, rename) for entry in value] if isinstance(value, list) else value
+
+
+def is_input(form: Config) -> bool:
+    """Whether a form is that of an input."""
+    return bool(form["class_name"] == "InputLayer")

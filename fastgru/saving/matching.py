@@ -89,7 +89,7 @@ def _layers_with_names(model: Any, stored: StoredModel, how: Matching) -> list[t
     if how.by_name:
         return [(layer, layer.name) for layer in model.layers if layer.name in stored.arrays]
     layers = [layer for layer in model.layers if layer.weights]
-    filled = [name for name, arrays in stored.arrays.items() if arrays]
+    filled = [name for name, arrays in stored.arrays.items() if legacy_weights.without_pruning(arrays)]
     if how.made_for and all(layer.name in filled for layer in layers):
         rest = [name for name in filled if name not in {layer.name for layer in layers}]
         if rest:

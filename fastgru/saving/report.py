@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fastgru.text import notice as warn
 from fastgru.text import printable
 
 MAX_SENTENCE = 2000
@@ -85,8 +84,5 @@ def sentence(error: Exception) -> str:
 
 
 def notice(message: str) -> None:
-    """Warn, on behalf of the first caller outside the package."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "fastgru":
-        level, frame = level + 1, frame.f_back
-    warnings.warn(shown(message), stacklevel=level)
+    """Warn of what stands in a file, on behalf of the first caller outside the package."""
+    warn(shown(message))

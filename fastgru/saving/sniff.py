@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fastgru.saving.endpoints import FileLike, name_of, source_of
 from fastgru.saving.formats import (
     hdf5,
     keras_zip,
@@ -16,8 +16,6 @@ from fastgru.saving.formats import (
 )
 from fastgru.saving.report import ModelFileMissing, reading
 from fastgru.saving.stored import WRITER, StoredModel
-
-FilePath = str | os.PathLike[str]
 
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_START = b"PK\x03\x04"
@@ -49,25 +47,28 @@ FOREIGN_ENDINGS = (
 
 
 @contextmanager
-def stored_model(filepath: FilePath) -> Iterator[StoredModel]:
+def stored_model(filepath: FileLike) -> Iterator[StoredModel]:
     """What a model file of any format holds; its arrays can be read as long as the context lasts."""
-    path = Path(filepath)
-    file = str(path)
-    if not path.exists():
-        raise ModelFileMissing(f"{file}: there is no such file.")
+    file = name_of(filepath)
     with reading(file):
-        start = _first_bytes(path)
-        is_index = path.name.endswith(weight_shards.ENDING) and start.lstrip().startswith(b"{")
+        source = source_of(filepath)
+        if isinstance(source, Path) and not source.exists():
+            raise ModelFileMissing(f"{file}: there is no such file.")
+        start = _first_bytes(source) if isinstance(source, Path) else source[:64]
+        is_index = file.endswith(weight_shards.ENDING) and start.lstrip().startswith(b"{")
         if not is_index and not start.startswith((ZIP_START, HDF5_START)):
-            raise ValueError(_foreign(start, path.name))
+            raise ValueError(_foreign(start, Path(file).name))
+        if is_index and not isinstance(source, Path):
+            raise ValueError("names files that lie beside it; give its path")
     if start.startswith(ZIP_START):
-        with keras_zip.stored_model(file, path) as stored:
+        with keras_zip.stored_model(file, source) as stored:
             yield stored
     elif is_index:
-        with weight_shards.stored_model(file, path) as stored:
+        assert isinstance(source, Path)
+        with weight_shards.stored_model(file, source) as stored:
             yield stored
     else:
-        with hdf5.opened(file, path) as root:
+        with hdf5.opened(file, source) as root:
             if legacy_h5.is_legacy(root):
                 yield legacy_h5.stored_model(root)
             else:

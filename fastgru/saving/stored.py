@@ -21,12 +21,21 @@ Version = tuple[int, int]
 Entry = tuple[str, str, Layer | None]
 
 KERAS_3: Version = (3, 0)
+VERSION_LETTERS = 40  # letters of a version that are shown
 WRITER = "fastgru_version"  # the key, beside Keras's own, by which a file says that fastgru wrote it
 
 
 def writer(fastgru_version: object, keras: str) -> str:
     """Who wrote a file, in words: fastgru where the file names its version, else that Keras."""
-    return f"fastgru {fastgru_version} in the form of {keras}" if isinstance(fastgru_version, str) else keras
+    if not isinstance(fastgru_version, str):
+        return keras
+    return f"fastgru {short_version(fastgru_version)} in the form of {keras}"
+
+
+def short_version(version: object) -> str:
+    """A version as it stands in a file, which may hold any text, without what is too long for one."""
+    text = str(version)
+    return text if len(text) <= VERSION_LETTERS else f"{text[:VERSION_LETTERS]}[...]"
 
 
 class StoredArray(Protocol):

@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
-from fastgru.models.graph_config import Reference, history, input_form, is_tensor, references, tensor_form
+from fastgru.models.graph_config import Reference, input_form, is_tensor, leaves, references
 from fastgru.naming import suggestion
+from fastgru.saving.forms import as_graph, is_input, renamed
 from fastgru.saving.stored import Config
 
 Node = tuple[str, int]
+ShapeOf = Callable[[Reference, Config], Sequence[int | None]]
 
 
 def part(
     spec: Config,
     outputs: Sequence[str] | None,
     inputs: Sequence[str] | None,
-    shape_of: Callable[[Reference], Sequence[int | None]],
+    shape_of: ShapeOf,
 ) -> Config:
     """The config of the layers between `inputs` and `outputs`, the layers by their names.
 
@@ -32,7 +33,8 @@ def part(
     outputs, inputs : sequence of str, optional
         The model's own where absent.
     shape_of : callable
-        The shape of what a reference refers to, asked for where the part begins at a layer that is no input.
+        The shape of what a reference refers to, asked for where the part begins at a layer that is no input, whose form
+        is the second argument, and the file does not say it.
     """
     if outputs is None and inputs is None:
         return spec
@@ -72,7 +74,7 @@ def stops(spec: Config, unknown: Callable[[Config], str | None]) -> tuple[Config
         for other, _ in graph.before(node)
     }
     last = followed | {name for name, _, _ in graph.ends}
-    return bad[0], [name for name in graph.layers if name in whole & last and not _is_input(graph.layers[name])]
+    return bad[0], [name for name in graph.layers if name in whole & last and not is_input(graph.layers[name])]
 
 
 def without_dead_ends(spec: Config, unknown: Callable[[Config], str | None]) -> tuple[Config, list[str]]:
@@ -86,29 +88,9 @@ def without_dead_ends(spec: Config, unknown: Callable[[Config], str | None]) -> 
         return spec, []
     config = graph.restricted(graph.ends, [])
     dead = [form for name, form in graph.layers.items() if name not in needed]
-    config["layers"] = [*(form for form in dead if _is_input(form)), *config["layers"]]
+    config["layers"] = [*(form for form in dead if is_input(form)), *config["layers"]]
     config["input_layers"] = graph.config["input_layers"]
-    return {**spec, "config": {**spec["config"], **config}}, [form["name"] for form in dead if not _is_input(form)]
-
-
-def as_graph(spec: Config) -> Config:
-    """A Sequential as a graph in a row; a graph as it is."""
-    if spec["class_name"] != "Sequential":
-        return spec
-    config = spec["config"]
-    layers, last = [], None
-    for number, form in enumerate(config["layers"]):
-        name = form["config"].get("name") or f"layer_{number}"
-        shape = form["config"].get("batch_shape")
-        if last is None and not _is_input(form):
-            shape = shape or config.get("build_input_shape")
-            last = f"{name}_input"
-            layers.append(input_form(last, shape))
-        node = {"args": [tensor_form([last, 0, 0])], "kwargs": {}}
-        layers.append({**form, "name": name, "inbound_nodes": [] if last is None else [node]})
-        last = name
-    ends = {"input_layers": [[layers[0]["name"], 0, 0]], "output_layers": [[last, 0, 0]]} if layers else {}
-    return {**spec, "class_name": "Functional", "config": {"name": config.get("name"), "layers": layers, **ends}}
+    return {**spec, "config": {**spec["config"], **config}}, [form["name"] for form in dead if not is_input(form)]
 
 
 class _Graph:
@@ -174,18 +156,20 @@ class _Graph:
             raise ValueError(f"there is no layer {name!r} to stop at; {suggestion(name, self.layers)}")
         return [end for end in self.ends if end[0] == name] or [[name, 0, 0]]
 
-    def begin_at(self, name: str, shape_of: Callable[[Reference], Sequence[int | None]]) -> str:
+    def begin_at(self, name: str, shape_of: ShapeOf) -> str:
         """Cut the graph before a layer; the name of the input there."""
         if name not in self.layers:
             raise ValueError(f"there is no layer {name!r} to start from; {suggestion(name, self.layers)}")
         form = self.layers[name]
-        if _is_input(form):
+        if is_input(form):
             return name
         inputs = self._references((name, 0))
         if len(inputs) != 1 or len(form["inbound_nodes"]) != 1:
             raise ValueError(f"cannot start from layer {name!r}, which has {len(inputs)} inputs, not one")
         input_name = f"{name}_input"
-        self.layers[input_name] = input_form(input_name, list(shape_of(inputs[0])))
+        (tensor,) = leaves(form["inbound_nodes"][0], is_tensor)
+        shape = tensor["config"].get("shape") or shape_of(inputs[0], form)
+        self.layers[input_name] = input_form(input_name, list(shape))
         node = renamed(form["inbound_nodes"][0], lambda reference: [input_name, 0, 0])
         self.layers[name] = {**form, "inbound_nodes": [node]}
         return input_name
@@ -207,7 +191,7 @@ class _Graph:
             if (name, 0) in numbers or calls:
                 layers.append({**form, "inbound_nodes": [renamed(call, renumbered) for call in calls]})
         order = [name for name, _, _ in self.config["input_layers"]]
-        inputs = [form["name"] for form in layers if _is_input(form)]
+        inputs = [form["name"] for form in layers if is_input(form)]
         inputs.sort(key=lambda name: order.index(name) if name in order else len(order))
         if starts:
             missing = [name for name in inputs if name not in starts]
@@ -216,20 +200,8 @@ class _Graph:
             inputs = [name for name in starts if name in inputs]
         outputs = [renumbered(end) for end in ends]
         return {
+            "structure": None,
             "layers": layers,
             "input_layers": [[name, 0, 0] for name in inputs],
             "output_layers": [[name, node + self._node_offset(name), tensor] for name, node, tensor in outputs],
         }
-
-
-def renamed(value: Any, rename: Callable[[Reference], Reference]) -> Any:
-    """A node with other references."""
-    if is_tensor(value):
-        return {**value, "config": {**value["config"], "keras_history": rename(history(value))}}
-    if isinstance(value, dict):
-        return {key: renamed(entry, rename) for key, entry in value.items()}
-    return [renamed(entry, rename) for entry in value] if isinstance(value, list) else value
-
-
-def _is_input(form: Config) -> bool:
-    return bool(form["class_name"] == "InputLayer")

@@ -128,7 +128,7 @@ class Compiled(Layer):
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras 3's ``compile_config``: what `compile` was called with; None before."""
-        return registry.serialize_nested(self._compile_config) if self.compiled else None
+        return registry.serialize(self._compile_config) if self.compiled else None
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
@@ -140,13 +140,13 @@ class Compiled(Layer):
 
     @property
     def metrics(self) -> list[Any]:
-        """The metrics that `compile` asked for, known once the model has seen data."""
-        return self._objective.metrics
+        """As in Keras 3 the mean of the loss, the metrics of `compile` as one, and the losses of several outputs."""
+        return self._objective.reported
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of the numbers that `evaluate` returns, in its order (Keras 3 has "compile_metrics" after the loss)."""
-        return self._objective.names
+        """The names of `metrics`; those of the numbers of `evaluate` are the keys of ``evaluate(return_dict=True)``."""
+        return [metric.name for metric in self.metrics]
 
     def reset_metrics(self) -> None:
         """Forget what loss and metrics have seen."""

@@ -259,6 +259,7 @@ def check_batches(model: Compiled, count: int, size: int) -> None:
     if not is_stateful(model):
         return
     rows = data.shapes(model.input_shape)[0][0]
+    size = min(size, count)  # the one batch of fewer samples than asked for
     if size != rows or count % size:
         raise ValueError(
             f"Model {model.name!r} is stateful and takes batches of exactly {rows} samples, "
@@ -278,7 +279,12 @@ def is_stateful(layer: Layer) -> bool:
 
 
 def prediction_rows(model: Layer, inputs: Iterable[Source]) -> int:
-    """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step."""
+    """How many samples fit the memory that `predict` allows itself, if its widest layer saves every step.
+
+    None where rows of one batch come to stand beside each other: then what stands in a batch tells in the outputs.
+    """
+    if any(getattr(layer, "moves_rows", False) for layer in getattr(model, "operations", ())):
+        return 0
     widest = max((weight.shape[-1] for weight in model.weights if weight.shape), default=1)
     if _couples_rows(model):
         return 0

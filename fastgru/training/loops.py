@@ -84,8 +84,7 @@ def evaluate(
 ) -> Logs:
     """One pass over the data without training."""
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
-    with _workspace(model, "stop_evaluating") as call:
-        hooks.call("on_test_begin", None)
+    with _workspace(model, "stop_evaluating", hooks, "on_test_begin") as call:
         batches.restart()
         step = evaluation_step(model, model._objective, call, model._n_inputs)
         logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating", between)
@@ -94,18 +93,22 @@ def evaluate(
 
 
 @contextmanager
-def _workspace(model: Compiled, stop: str) -> Iterator[Call]:
-    """The model's memory for this thread, and its attribute `stop` unset.
+def _workspace(model: Compiled, stop: str, hooks: Hooks, begin: str) -> Iterator[Call]:
+    """The model's memory for this thread, with the weights as the hooks `begin` leave them, and `stop` unset.
 
-    Both are left as they were: this loop may run in the middle of another, out of a callback or a signal handler.
+    Memory and attribute are left as they were: this loop may run in the middle of another, out of a callback or a
+    signal handler.
     """
     before = getattr(model, stop)
     setattr(model, stop, False)
-    call = model._acquired_call()
     try:
-        yield call
+        hooks.call(begin, None)
+        call = model._acquired_call()
+        try:
+            yield call
+        finally:
+            model._release(call)
     finally:
-        model._release(call)
         setattr(model, stop, before)
 
 
@@ -163,10 +166,10 @@ def predict(
     outputs = outputs or Predictions(batches.count)
     each, n_inputs, done = model.steps_per_execution, model._n_inputs, 0
     first = 0  # sample since the last hook
-    workspace, blas = _workspace(model, "stop_predicting"), threads.one_blas_thread(not config.multiplies_with_tiles())
+    workspace = _workspace(model, "stop_predicting", hooks, "on_predict_begin")
+    blas = threads.one_blas_thread(not config.multiplies_with_tiles())
     with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
         bar.begin("Predict", batches.steps)
-        hooks.call("on_predict_begin", None)
         for batch in epoch:
             inputs, call.masks = batch[:n_inputs], batch[n_inputs:]
             if done % each == 0:

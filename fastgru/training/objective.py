@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from fastgru.losses import BinaryCrossentropy, Loss
 from fastgru.metrics import MeanMetricWrapper, Metric
 from fastgru.metrics.identifiers import check
 from fastgru.metrics.reductions import logged
+from fastgru.training.compile_metrics import CompileMetrics, LossMean
 from fastgru.types import Array
 
 # names that stand for a different class depending on the shapes of targets and predictions
@@ -208,6 +210,18 @@ class Objective:
         self.names = ["loss", *own, *(name for name, _ in self._reported)]
         self.names += sorted(logs - set(self.names))
 
+    @property
+    def reported(self) -> list[Metric]:
+        """What Keras lists as a model's metrics: the loss, all metrics as one, the losses of several outputs."""
+
+        def mean(output: OutputLoss | None = None) -> float:
+            return (self._total if output is None else output.total) / (self.count or 1)
+
+        several = [LossMean(name, partial(mean, output), self.reset) for name, output in self._reported]
+        has_metrics = any(any(output.metric_names) for output in self._outputs)
+        own = [CompileMetrics(lambda: self.metrics, self._metric_results)] if has_metrics else []
+        return [LossMean("loss", mean, self.reset), *own, *several]
+
     @contextmanager
     def run(self, is_begun: bool = False) -> Iterator[None]:
         """Inside, batches are taken from the first on; a run in whose middle this one begins goes on as it was.
@@ -325,14 +339,18 @@ class Objective:
         A metric may have several numbers: an array stays one, and of a dict each entry is a number of its own name.
         """
         count = self.count or 1
-        logs: dict[str, Any] = {}
-        for name, metric in self._named.items():
-            result = logged(metric)
-            logs.update(result if isinstance(result, dict) else {name: result})
+        logs = self._metric_results()
         logs["loss"] = self._total / count
         for name, output in self._reported:
             logs[name] = output.total / count
         return dict(sorted(logs.items()))
+
+    def _metric_results(self) -> dict[str, Any]:
+        logs: dict[str, Any] = {}
+        for name, metric in self._named.items():
+            result = logged(metric)
+            logs.update(result if isinstance(result, dict) else {name: result})
+        return logs
 
     def in_order(self, logs: Mapping[str, Any]) -> Any:
         """The same as `evaluate` returns them: the loss alone, or a list in the order of `names`."""

@@ -1,12 +1,13 @@
 """Writes golden files of Keras 2 for what old files do differently: needs tensorflow and tf_keras.
 
 Of each model a whole legacy file `old_NAME.h5`, one of weights alone `old_NAME_weights.h5` and an archive
-`old_NAME.keras`, with inputs and outputs in `old_NAME.npz`.
+`old_NAME.keras`, with inputs and outputs in `old_NAME.npz`. Names as arguments: of these models alone.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,35 @@ def row() -> Any:
     )
 
 
+def turned() -> Any:
+    """Copies of layers that read the sequence backwards themselves: those read it forwards."""
+    turned = layers.GRU(3, go_backwards=True, return_sequences=True, name="turned")
+    return keras.Sequential(
+        [
+            keras.Input((5, 2)),
+            layers.Bidirectional(turned, name="both"),
+            layers.Bidirectional(layers.LSTM(2, go_backwards=True), merge_mode="sum", name="last"),
+        ]
+    )
+
+
+def time_first() -> Any:
+    """The time steps along the first axis, and the samples along the second."""
+    x = keras.Input((6, 3), name="x")  # as many samples as steps, as Keras counts those of inputs and targets
+    y = layers.GRU(3, return_sequences=True, time_major=True, name="first")(x)
+    both = layers.Bidirectional(layers.LSTM(2, return_sequences=True, time_major=True), name="both")(y)
+    last = layers.GRU(2, time_major=True, return_state=True, name="last")(both)
+    return keras.Model(x, [both, *last])
+
+
+def frozen() -> Any:
+    """One direction of two is not trained."""
+    both = layers.Bidirectional(layers.GRU(3, reset_after=False), name="both")
+    model = keras.Sequential([keras.Input((5, 3)), both, layers.Dense(1, name="dense")])
+    both.forward_layer.trainable = False
+    return model
+
+
 def inputs_of(model: Any, rng: np.random.Generator) -> list[np.ndarray]:
     inputs = []
     for one in model.inputs:
@@ -80,8 +110,10 @@ def inputs_of(model: Any, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def main() -> None:
-    makers: list[Callable[[], Any]] = [graph, words, row]
+    makers: list[Callable[[], Any]] = [graph, words, row, turned, time_first, frozen]
     for make in makers:
+        if sys.argv[1:] and make.__name__ not in sys.argv[1:]:
+            continue
         keras.backend.clear_session()
         keras.utils.set_random_seed(SEED)
         rng = np.random.default_rng(SEED)

@@ -12,7 +12,7 @@ import fastgru
 from fastgru.layers import GRU, Activation, Add, Concatenate, Dense, Dropout, Embedding, Input, Layer, Masking
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.workspace import Call
-from fastgru.models import Functional, Model, Sequential, clone_model
+from fastgru.models import Functional, Model, Sequential
 from fastgru.operations.operation import operation
 from fastgru.registry import deserialize_layer
 
@@ -346,16 +346,6 @@ def test_get_layer_and_summary_tell_of_the_graph() -> None:
     model.summary(print_fn=texts.append, line_length=120)
     assert "gru[0][0], gru[0][1]" in texts[0]
     assert [layer.name for layer in model.layers] == ["a", "b", "gru", "shared", "gru_1", "inner"]
-
-
-def test_a_clone_has_weights_of_its_own(rng: np.random.Generator) -> None:
-    model = everything_at_once()
-    again = clone_model(model)
-    data = data_for(model, rng)
-    assert not np.allclose(again(data)[0], model(data)[0])
-    again.set_weights(model.get_weights())
-    np.testing.assert_array_equal(again(data)[0], model(data)[0])
-    assert again.get_config() == model.get_config()
 
 
 def test_model_of_inputs_and_outputs_is_a_functional() -> None:

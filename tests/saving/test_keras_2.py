@@ -6,6 +6,7 @@ of today is written in the words and the layout of that time, and has to come ba
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import pytest
 from old_models import RNG, assert_predicts, golden, keras_2_gru, old_input, old_layer, old_model, randomized, written
 from paths import FILES
 
-from fastgru.layers import GRU, BatchNormalization, Bidirectional, Conv1D, Dense, Input
-from fastgru.models import Sequential, load_model
+from fastgru.layers import GRU, BatchNormalization, Bidirectional, Conv1D, Dense, Dropout, Input
+from fastgru.models import Model, Sequential, load_model, model_from_json
 
 
 @pytest.mark.parametrize("ending", [".h5", ".keras"])
-@pytest.mark.parametrize("name", ["old_graph", "old_words", "old_row"])
+@pytest.mark.parametrize("name", ["old_graph", "old_words", "old_row", "old_turned", "old_time_first", "old_frozen"])
+@pytest.mark.filterwarnings("ignore:.*the state of the optimizer")  # of the file with a frozen layer, also in Keras
 def test_a_golden_model_predicts_as_in_keras_2(name: str, ending: str) -> None:
     assert_predicts(load_model(FILES / f"{name}{ending}"), *golden(name))
 
@@ -31,6 +33,37 @@ def test_golden_weights_fit_by_order(name: str) -> None:
     model.set_weights([np.zeros(weight.shape) for weight in model.weights])
     model.load_weights(FILES / f"{name}_weights.h5")
     assert_predicts(model, *golden(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "decision"),
+    [
+        ("old_turned", "The copy of a layer that goes backwards goes forwards, as up to Keras 2: layers both, last."),
+        ("old_time_first", "time_major=True is computed between two permutes: layers first, both, last."),
+        ("old_frozen", "The directions are read by the names of the arrays, which Keras takes in order: layer both."),
+    ],
+)
+def test_what_only_keras_2_did_stands_in_the_report(name: str, decision: str) -> None:
+    assert decision in load_model(FILES / f"{name}.h5", compile=False).load_report
+
+
+def test_steps_along_the_first_axis_are_cut_into_the_batches_that_were_asked_for() -> None:
+    whole = load_model(FILES / "old_time_first.h5", compile=False)
+    model = Model(whole.inputs, whole.outputs[0])
+    x = RNG.normal(size=(40, 2, 3)).astype("float32")
+    expected = np.concatenate([model(x[:20]), model(x[20:])])
+    np.testing.assert_array_equal(model.predict(x, batch_size=20, verbose=0), expected)
+
+
+def test_weights_of_a_hard_sigmoid_of_keras_2_say_so_in_a_model_of_keras_3() -> None:
+    stored = load_model(FILES / "old_words.h5", compile=False)
+    config = json.dumps(stored.to_json()).replace("hard_sigmoid_old", "hard_sigmoid")
+    model = model_from_json(json.loads(config))
+    with pytest.warns(UserWarning, match=r"the layers dense.* have Keras 3's, .*; build them with 'hard_sigmoid_old'"):
+        model.load_weights(FILES / "old_words_weights.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model_from_json(stored.to_json()).load_weights(FILES / "old_words_weights.h5")
 
 
 @pytest.mark.parametrize(("name", "slope"), [("old_graph", "new optimizer"), ("old_row", "legacy optimizer")])
@@ -122,6 +155,33 @@ def test_pruning_is_taken_off(tmp_path: Path) -> None:
     path = written(tmp_path / "m.h5", config, groups, keras_version="2.9.0", backend="tensorflow")
     x = RNG.normal(size=(3, 6, 3)).astype("float32")
     assert_predicts(load_model(path), [x], [model.predict(x, verbose=0)])
+
+
+def test_layers_that_pruning_gave_a_counter_alone_open(tmp_path: Path) -> None:
+    model = randomized(Sequential([Input((6, 3)), GRU(4, name="p"), Dropout(0.5, name="d"), Dense(1, name="dense")]))
+    inner = {"p": keras_2_gru("gru", 4, recurrent_activation="sigmoid", reset_after=True, activation="tanh"),
+             "d": {"name": "dropout", "rate": 0.5}, "dense": {"name": "inner", "units": 1}}  # fmt: skip
+    layers = [
+        {"class_name": "PruneLowMagnitude", "config": {
+            "name": layer.name, "layer": {"class_name": type(layer).__name__, "config": inner[layer.name]}}}
+        for layer in model.layers
+    ]  # fmt: skip
+    layers[0]["config"]["batch_input_shape"] = [None, 6, 3]
+    groups = {
+        layer.name: [
+            *((f"{layer.name}/{index}:0", value) for index, value in enumerate(layer.get_weights())),
+            (f"{layer.name}/pruning_step:0", np.zeros((), "int64")),
+        ]
+        for layer in model.layers
+    }
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
+    path = written(tmp_path / "m.h5", config, groups, keras_version="2.9.0", backend="tensorflow")
+    x = RNG.normal(size=(3, 6, 3)).astype("float32")
+    expected = model.predict(x, verbose=0)
+    assert_predicts(load_model(path), [x], [expected])
+    model.set_weights([np.zeros(weight.shape) for weight in model.weights])
+    model.load_weights(path)
+    assert_predicts(model, [x], [expected])
 
 
 def test_theano_flips_kernels_in_keras_2_too(tmp_path: Path) -> None:

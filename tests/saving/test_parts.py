@@ -12,7 +12,7 @@ import pytest
 from old_models import RNG, golden
 from paths import FILES
 
-from fastgru import registry, saving
+from fastgru import object_registration, saving
 from fastgru.layers import GRU, Input, Layer
 from fastgru.models import Functional, Sequential, load_model
 from fastgru.saving import ModelFileError
@@ -85,7 +85,7 @@ def test_a_custom_layer_can_be_registered_for_all_files(tmp_path: Path, monkeypa
     model.save(tmp_path / "m.keras")
     with pytest.raises(ModelFileError, match=r"\(Halved\) is not known to fastgru.*outputs=\['gru'\]"):
         load_model(tmp_path / "m.keras")
-    monkeypatch.setattr(registry, "registrations", {})
+    monkeypatch.setattr(object_registration, "_objects", {})
     saving.register("Halved", Halved)
     x = RNG.normal(size=(2, 4, 3)).astype("float32")
     np.testing.assert_array_equal(load_model(tmp_path / "m.keras").predict(x, verbose=0), model.predict(x, verbose=0))

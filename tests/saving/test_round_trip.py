@@ -29,6 +29,15 @@ def test_a_file_says_that_fastgru_wrote_it(ending: str, tmp_path: Path, capsys: 
     assert f"w{writer}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("key", ["fastgru_version", "keras_version"])
+def test_a_version_that_is_a_whole_text_is_shortened(key: str, tmp_path: Path) -> None:
+    def change(metadata: dict) -> None:
+        metadata[key] = "3." + "1" * 5000
+
+    path = edit_archive(FILES / "reset_after.keras", tmp_path / "model.keras", "metadata.json", change)
+    assert "3.1111" in load_model(path).load_report[0] and len(load_model(path).load_report[0]) < 120
+
+
 @pytest.mark.parametrize("version", [3, ["0.1.0"], None, {"a": 1}])
 def test_a_writer_that_is_no_text_is_none(version: object, tmp_path: Path) -> None:
     def change(metadata: dict) -> None:

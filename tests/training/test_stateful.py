@@ -32,6 +32,17 @@ def test_a_stateful_model_goes_on_from_batch_to_batch_until_it_is_reset(rng: np.
                 attempt(x)
 
 
+def test_one_sample_is_a_batch_of_one_without_saying_so(rng: np.random.Generator) -> None:
+    model = Sequential([Input(batch_shape=(1, T, F)), GRU(3, stateful=True)])
+    x = rng.normal(size=(1, T, F))
+    once = model.predict(x, verbose=0)
+    assert not np.array_equal(model.predict(x, verbose=0), once)  # it goes on
+    model.compile("sgd", "mse")
+    model.fit(x, np.ones((1, 3)), verbose=0)
+    with pytest.raises(ValueError, match="batches of exactly 1 samples, got 2 samples"):
+        model.predict(np.concatenate([x, x]), verbose=0)
+
+
 @pytest.mark.parametrize("run", ["fit", "predict"])
 def test_a_stateful_model_without_a_shape_is_built_for_the_batch_size(rng: np.random.Generator, run: str) -> None:
     model = Sequential([GRU(2, stateful=True), Dense(1)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from fastgru.models import Sequential, load_model, model_from_json
 from fastgru.saving import ModelFileError
 
 Form = dict[str, Any]
+Arrays = Sequence[tuple[int, ...]] | Mapping[str, tuple[int, ...]]
 
 
 def form(class_name: str, name: str, **options: Any) -> Form:
@@ -38,7 +39,7 @@ def report_of_file(
     backend: str = "tensorflow",
     training: Form | None = None,
     optimizer: Sequence[tuple[int, ...]] = (),
-    **arrays: Sequence[tuple[int, ...]],
+    **arrays: Arrays,
 ) -> list[str]:
     """What is said of a legacy file with these layers, and arrays of these shapes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -59,10 +60,12 @@ def report_of_file(
         return sentences(lambda: load_model(path))
 
 
-def write_arrays(group: h5py.Group, shapes: Sequence[tuple[int, ...]]) -> None:
-    group.attrs["weight_names"] = [f"{number}:0" for number in range(len(shapes))]
-    for number, shape in enumerate(shapes):
-        group[f"{number}:0"] = np.zeros(shape)
+def write_arrays(group: h5py.Group, arrays: Arrays) -> None:
+    """Arrays of these shapes, by their names or by numbers."""
+    named = arrays if isinstance(arrays, Mapping) else {f"{number}:0": shape for number, shape in enumerate(arrays)}
+    group.attrs["weight_names"] = list(named)
+    for name, shape in named.items():
+        group[name] = np.zeros(shape)
 
 
 def sentences(open_model: Callable[[], Any]) -> list[str]:
@@ -98,6 +101,13 @@ def unneeded_layer() -> list[str]:
     config = {"name": "m", "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [["dense", 0, 0]]}
     text = json.dumps({"class_name": "Functional", "config": config, "keras_version": "2.9.0"})
     return sentences(lambda: model_from_json(text))
+
+
+def frozen_direction() -> list[str]:
+    shapes = dict(enumerate([(3, 6), (2, 6), (2, 6)]))
+    arrays = {f"{way}_gru/{n}:0": shape for way in ("backward", "forward") for n, shape in shapes.items()}
+    layer = form("Bidirectional", "both", layer=gru(), batch_input_shape=[None, 4, 3])
+    return report_of_file(layer, both=arrays)
 
 
 def own_model() -> list[str]:
@@ -166,7 +176,6 @@ DECISIONS: dict[str, Callable[[], list[str]]] = {
     "theano_same_padding": lambda: report_of_file(
         convolution(padding="same"), version="2.0.4", backend="theano", conv=[(2, 3, 2), (2,)]
     )[1:],
-    "time_major_false": lambda: report_of_config(gru(time_major=False)),
     "time_major_true": lambda: report_of_config(gru(time_major=True)),
     "leaky_relu_alpha_absent": lambda: report_of_config(form("LeakyReLU", "leaky", batch_input_shape=[None, 3])),
     "merge": lambda: merged(False),
@@ -191,6 +200,8 @@ DECISIONS: dict[str, Callable[[], list[str]]] = {
     "unneeded_weights_h5": lambda: report_of_file(dense(), dense=[(3, 2), (2,)], left=[(2,)]),
     "unneeded_weights_keras": lambda: saved_report(more_weights),
     "part_of_a_model": lambda: saved_report(lambda file: None, outputs=["gru"])[:1],
+    "turned_copy": lambda: report_of_config(form("Bidirectional", "both", layer=gru(go_backwards=True))),
+    "frozen_direction": frozen_direction,
     "lambda_layer": lambda: report_of_config(gru(), form("Lambda", "lambda", function=["4wEAAAA=", None, None])),
     "unknown_layer": lambda: report_of_config(gru(), form("SelfAttention", "attention")),
     "unknown_layer_without_output": unneeded_layer,

@@ -16,7 +16,7 @@ from fastgru.layers.preprocessing.hashes import buckets, checked_salt
 from fastgru.layers.preprocessing.token_layer import batches, encoded, listed, refuse_path
 from fastgru.layers.preprocessing.vocabulary import UNKNOWN, Vocabulary, VocabularyLayer
 from fastgru.layers.workspace import Call
-from fastgru.registry import serialize
+from fastgru.registry import object_form
 from fastgru.types import Array, Shape
 
 __all__ = ["Lookup"]
@@ -266,7 +266,7 @@ class Lookup(VocabularyLayer):
         return super().from_config(config)
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
-        return serialize(self, {})
+        return object_form(self, {})
 
     def stored_files(self) -> dict[str, bytes]:
         if self.input_vocabulary is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastgru.layers.options import LayerOptions
 from fastgru.layers.preprocessing.affine import Affine
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
+from fastgru.serialization import deserialize_keras_object, serialize_keras_object
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Rescaling"]
 
 
-def _as_config(numbers: Any) -> Any:
-    return numbers.tolist() if isinstance(numbers, (np.ndarray, np.generic)) else numbers
+def _numbers(value: Any, where: str, name: str) -> Any:
+    return deserialize_keras_object(value) if isinstance(value, Mapping) else value
 
 
 @registered("keras.layers")
@@ -33,8 +35,8 @@ class Rescaling(Affine):
         One number, or one for each feature.
     """
 
-    scale: npt.ArrayLike = options.option(serialize=_as_config)
-    offset: npt.ArrayLike = options.option(serialize=_as_config)
+    scale: npt.ArrayLike = options.option(_numbers, serialize=serialize_keras_object)
+    offset: npt.ArrayLike = options.option(_numbers, serialize=serialize_keras_object)
 
     def __init__(self, scale: npt.ArrayLike, offset: npt.ArrayLike = 0.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)

@@ -15,6 +15,7 @@ from fastgru.layers.preprocessing.string_lookup import StringLookup
 from fastgru.layers.preprocessing.token_layer import TokenLayer, batches, counts, encoded, refuse_path
 from fastgru.layers.preprocessing.vocabulary import Vocabulary
 from fastgru.layers.workspace import Call
+from fastgru.object_registration import custom_function, custom_objects_in_force
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
 
@@ -235,8 +236,8 @@ class TextVectorization(TokenLayer):
         return {
             **super().get_config(),
             "max_tokens": self.lookup.max_tokens,
-            "standardize": registry.serialize_nested(self.standardize),
-            "split": registry.serialize_nested(self.split),
+            "standardize": registry.serialize(self.standardize),
+            "split": registry.serialize(self.split),
             "ngrams": self.ngrams,
             "output_mode": self.output_mode,
             "output_sequence_length": self.output_sequence_length,
@@ -253,7 +254,7 @@ class TextVectorization(TokenLayer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         refuse_path(cls.__name__, config)
         functions = {
-            key: registry.registrations.get(_function_name(config[key]), config[key])
+            key: custom_function(_function_name(config[key]), custom_objects_in_force()) or config[key]
             for key in ("standardize", "split")
             if isinstance(config.get(key), Mapping)
         }

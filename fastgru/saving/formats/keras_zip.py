@@ -17,18 +17,19 @@ from typing import Any
 import fastgru
 from fastgru.saving.formats import hdf5, json_text, npz, weights_h5, zip_archive
 from fastgru.saving.report import ModelFileError, reading
-from fastgru.saving.stored import KERAS_3, WRITER, StoredModel, writer
+from fastgru.saving.stored import KERAS_3, WRITER, StoredModel, short_version, writer
 
 CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 ASSETS = "assets/"  # before the paths of layers whose vocabularies stand in files of their own
 
 
 @contextmanager
-def stored_model(file: str, path: Path) -> Iterator[StoredModel]:
-    """The `.keras` file at `path`, an archive or a folder; `file` is its name in error messages."""
+def stored_model(file: str, source: Path | bytes) -> Iterator[StoredModel]:
+    """The `.keras` file at a path, an archive or a folder, or of these bytes; `file` is its name in error messages."""
     with ExitStack() as stack:
         with reading(file):
-            if path.is_dir():
+            if isinstance(source, Path) and source.is_dir():
+                path = source
                 files = [*path.iterdir(), *_inside(path / ASSETS)]
                 sizes = {entry.relative_to(path).as_posix(): entry.lstat().st_size for entry in files}
                 names, size = set(sizes), sum(sizes.values())
@@ -36,8 +37,9 @@ def stored_model(file: str, path: Path) -> Iterator[StoredModel]:
                 def member(name: str) -> bytes:
                     return _in_folder(path, name)
             else:
-                archive = stack.enter_context(zip_archive.opened(path))
-                names, size = set(archive.namelist()), path.stat().st_size
+                archive = stack.enter_context(zip_archive.opened(source))
+                size = source.stat().st_size if isinstance(source, Path) else len(source)
+                names = set(archive.namelist())
 
                 def member(name: str) -> bytes:
                     return zip_archive.content(archive, archive.getinfo(name))
@@ -78,7 +80,7 @@ def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: S
         weights,
         file=file,
         format=".keras",
-        written_by=writer(metadata.get(WRITER), f"Keras {metadata.get('keras_version')}"),
+        written_by=writer(metadata.get(WRITER), f"Keras {short_version(metadata.get('keras_version'))}"),
         version=version,
         backend="tensorflow" if version < KERAS_3 else None,  # Keras 3 does not say in an archive who computes
         config=config,

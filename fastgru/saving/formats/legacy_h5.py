@@ -17,7 +17,7 @@ from fastgru.naming import snake_case
 from fastgru.registry import OPERATIONS
 from fastgru.saving.formats import json_text
 from fastgru.saving.formats.hdf5 import Node, write_strings
-from fastgru.saving.stored import WRITER, Config, StoredArray, StoredModel, writer
+from fastgru.saving.stored import WRITER, Config, StoredArray, StoredModel, short_version, writer
 
 if TYPE_CHECKING:
     import h5py
@@ -44,7 +44,7 @@ def stored_model(root: Node) -> StoredModel:
             "optimizer": training.get("optimizer_config"),
             **{part: training.get(part) for part in COMPILED_WITH},
         }
-    keras = f"Keras {keras_version or '1 or older (it left no version)'}"
+    keras = f"Keras {short_version(keras_version or '1 or older (it left no version)')}"
     by_keras = f"{keras} on {backend}" if backend else keras
     fastgru_version = root.text(WRITER)
     return StoredModel(
@@ -142,6 +142,8 @@ def legacy_training(training: Mapping[str, Any]) -> Config:
 def _legacy_function(spec: Any) -> Any:
     if isinstance(spec, (list, tuple)):
         return [_legacy_function(entry) for entry in spec]
+    if isinstance(spec, Mapping) and spec.get("class_name") == "function":
+        return spec["config"]
     if isinstance(spec, Mapping) and "class_name" in spec:
         return {"class_name": spec["class_name"], "config": spec["config"]}
     return spec

@@ -8,6 +8,7 @@ from fastgru.models.graph_config import input_form, tensor_form
 from fastgru.saving.forms import described, is_model, layers_of, stored_as
 from fastgru.saving.legacy import operations
 from fastgru.saving.legacy.graph_calls import OldGraph
+from fastgru.saving.legacy.time_major import TIME_MAJOR, samples_first
 from fastgru.saving.legacy.words import (
     CLASSES,
     CUDNN,
@@ -23,6 +24,7 @@ from fastgru.saving.legacy.words import (
 from fastgru.saving.report import Report
 from fastgru.saving.stored import KERAS_3, Config, Version
 
+ENDS = ("input_layers", "output_layers")
 ZERO_UNTIL_USED = "zero_until_used"  # an option that no Keras writes
 
 
@@ -45,7 +47,8 @@ def modern(spec: Any, version: Version, tensorflow: bool, report: Report) -> Con
     -------
     dict
         Each model in it has ``stored_layers`` besides: for every layer its class in the file, its name, and the
-        attribute under which the file has it in a wrapper that was taken off.
+        attribute under which the file has it in a wrapper that was taken off. Its ends are lists of references; where
+        the file has them by name, these stand in the config's ``structure``.
     """
     return _Translation(version, tensorflow, report).layer(spec)
 
@@ -80,11 +83,24 @@ class _Translation:
         for inner in ("layer", "backward_layer", "cell", "attention_layer"):
             if isinstance(config.get(inner), dict) and "class_name" in config[inner]:
                 config[inner] = self._inside(config[inner])
+        if self.old and name == "Bidirectional":
+            self._turn_copy(config)
         if isinstance(config.get("cell"), list):
             config["cell"] = {"class_name": "StackedRNNCells", "config": {"cells": config["cell"]}}
         if isinstance(config.get("cells"), list):
             config["cells"] = [self.layer(cell) for cell in config["cells"]]
         return {**outside, "class_name": name, "config": config}
+
+    def _turn_copy(self, config: Config) -> None:
+        """Give a Bidirectional around a layer that goes backwards the copy that Keras 2 made, which goes forwards."""
+        layer = config["layer"]
+        if layer["config"].get("go_backwards") and "backward_layer" not in config:
+            name = f"backward_{str(layer['config'].get('name')).removeprefix('forward_')}"
+            options = {**layer["config"], "go_backwards": False, "name": name}
+            config["backward_layer"] = {**layer, "config": options}
+            self.report.decide(
+                "The copy of a layer that goes backwards goes forwards, as up to Keras 2", config.get("name")
+            )
 
     def _inside(self, spec: Any) -> Config:
         """A layer in a wrapper, which gets its shape from that."""
@@ -112,10 +128,8 @@ class _Translation:
             name = names.get(key, key)
             if name not in options or key == name:
                 options[name] = value
-        if options.get("time_major"):
-            raise ValueError("time_major=True is not supported by fastgru; put a Permute before and after the layer")
-        if "time_major" in options:
-            self.report.decide("time_major=False is what fastgru always does and is ignored", layer)
+        if not options.get(TIME_MAJOR):
+            options.pop(TIME_MAJOR, None)
         self._shape_of_sample(new_class, options)
         ignored = IGNORED | IGNORED_IN.get(new_class, set())
         options = {key: value for key, value in options.items() if key not in ignored}
@@ -214,7 +228,7 @@ class _Translation:
                     f"{name} is read as the graph of layers that its config describes", config.get("name")
                 )
             form = self._functional(config)
-        form.setdefault("stored_layers", stored)
+        form = {"stored_layers": stored, **samples_first(form, self.report)}
         return {**outside, **form}
 
     def _sequential(self, config: Config) -> Config:
@@ -283,7 +297,9 @@ class _Translation:
             for form in layers
         ]
         options = {key: value for key, value in config.items() if key in ("trainable", "name")}
-        ends = {key: graph.ends(config.get(key), key) for key in ("input_layers", "output_layers")}
+        ends = {key: graph.ends(config.get(key), key) for key in ENDS}
+        if not self.old and any(isinstance(config[key], dict) for key in ENDS):
+            options["structure"] = {key: config[key] for key in ENDS}
         return {"class_name": "Functional", "config": {"name": None, **options, "layers": layers, **ends}}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.activations.activation import Activation
 from fastgru.layers.convolutional.conv import Convolution
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
@@ -87,7 +88,7 @@ def without_pruning(arrays: Sequence[StoredArray]) -> list[StoredArray]:
 
 def arranged(layer: Layer, arrays: Sequence[StoredArray], origin: Origin, report: Report) -> list[StoredArray]:
     """The arrays of a layer in the layout of its weights, as far as they can be brought into it."""
-    arrays = without_pruning(arrays)
+    arrays = _by_direction(layer, without_pruning(arrays), report)
     runs = list(_runs(layer))
     sizes = [len(weights) for _, weights in runs]
     if sum(sizes) != len(arrays):
@@ -101,6 +102,27 @@ def arranged(layer: Layer, arrays: Sequence[StoredArray], origin: Origin, report
         converted += _converted(leaf, weights, arrays[start : start + size], origin, report)
         start += size
     return converted
+
+
+def _by_direction(layer: Layer, arrays: list[StoredArray], report: Report) -> list[StoredArray]:
+    """The arrays with those of each Bidirectional in the order of its weights, as the names of the directions say.
+
+    Arrays that were trained stand first, so a file whose forward direction alone was frozen begins with the other one.
+    """
+    for both in (one for one in leaves(layer) if hasattr(one, "forward_layer")):
+        ways = [one for weight in in_order(both) for one in both.sublayers if weight in one.weights]
+        # where Keras 2 read a file of its own, the copy of forward_gru was backward_gru
+        names = {one: one.name.replace("backward_forward_", "backward_") for one in both.sublayers}
+        places = {one: [at for at, array in enumerate(arrays) if f"/{names[one]}/" in array.place] for one in names}
+        if any(len(places[one]) != ways.count(one) for one in names):
+            continue
+        rest = {one: iter(places[one]) for one in names}
+        targets = sorted(at for numbers in places.values() for at in numbers)
+        sources = dict(zip(targets, (next(rest[one]) for one in ways), strict=True))
+        if any(at != source for at, source in sources.items()):
+            report.decide("The directions are read by the names of the arrays, which Keras takes in order", both.name)
+            arrays = [arrays[sources.get(at, at)] for at in range(len(arrays))]
+    return arrays
 
 
 def _runs(layer: Layer) -> Iterator[tuple[Layer, list[Weight]]]:
@@ -121,6 +143,15 @@ def leaves(layer: Layer) -> Iterator[Layer]:
     yield layer
     for inner in layer.sublayers:
         yield from leaves(inner)
+
+
+def activated(model: Layer, activation: Activation) -> Iterator[tuple[Layer, Any, str]]:
+    """The layers in a model that use an activation, each with the owner of the option and its name."""
+    for layer in dict.fromkeys(leaves(model)):
+        owner: Any = getattr(layer, "_layer", layer)  # of a cell
+        for option in ("recurrent_activation", "activation"):
+            if getattr(owner, option, None) is activation:
+                yield layer, owner, option
 
 
 def _gates(layer: Any) -> int:

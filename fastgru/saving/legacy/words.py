@@ -84,7 +84,7 @@ RENAMED_IN: dict[str, dict[str, str]] = {
 }
 # what has no meaning for the numbers of a loaded model
 IGNORED = {
-    "implementation", "consume_less", "enable_caching_device", "weights", "input_dtype", "input_length", "time_major",
+    "implementation", "consume_less", "enable_caching_device", "weights", "input_dtype", "input_length",
     "forget_bias_init", "input_spec", "num_constants", "cache_enabled", "experimental_autocast", "autocast",
 }  # fmt: skip
 IGNORED_IN = {

@@ -39,7 +39,7 @@ def settings_of(model: Compiled, data: Mapping[str, Any], fit: Mapping[str, Any]
         "names of losses and metrics": ", ".join(
             model._objective.names
         ),  # those of several outputs have the layers' names
-        LEARNING_RATE: _plain(model.optimizer.get_config()["learning_rate"]),
+        LEARNING_RATE: _plain(model.optimizer.get_config().get("learning_rate")),
         "arguments of compile": _digest(_compile_settings(model)),
         **{name: _described(value) for name, value in data.items()},
         **{name: _plain(value) for name, value in fit.items()},
@@ -112,8 +112,19 @@ def _compile_settings(model: Compiled) -> Any:
     """What `compile` was called with, but for the learning rate, which changes, and the optimizer's name."""
     settings = dict(model._compile_config)
     optimizer = settings.pop("optimizer")
-    config = {name: value for name, value in optimizer.get_config().items() if name not in ("name", "learning_rate")}
+    config = _without_rate(optimizer.get_config())
     return [type(optimizer).__name__, config, {name: _objects(value) for name, value in settings.items()}]
+
+
+def _without_rate(config: Any) -> Any:
+    """An optimizer's config, and that of one inside it, without names and learning rates; a schedule stays."""
+    if not isinstance(config, dict):
+        return config
+    return {
+        name: _without_rate(value)
+        for name, value in config.items()
+        if name != "name" and not (name == "learning_rate" and isinstance(value, float))
+    }
 
 
 def _objects(value: Any) -> Any:

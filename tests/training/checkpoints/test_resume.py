@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from small_training import F, N, T, half, inputs, small
 
-from fastgru import atomic, callbacks, metrics, random, utils
+from fastgru import atomic, callbacks, metrics, optimizers, random, utils
 from fastgru.callbacks import BackupAndRestore
 from fastgru.layers import GRU, LSTM, RNN, BatchNormalization, Bidirectional, Dense, Dropout, GRUCell, Input
 from fastgru.models import Functional, Sequential
@@ -131,15 +131,28 @@ def test_a_training_goes_on_as_if_it_had_not_been_killed(tmp_path: Path, make: A
     assert done == whole.done  # no batch twice
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
-def test_the_optimizer_goes_on(tmp_path: Path, optimizer: str) -> None:
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optimizers.SGD(0.01, momentum=0.9, nesterov=True),
+        lambda: optimizers.RMSprop(0.01, centered=True),
+        lambda: optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=3),
+        lambda: optimizers.AdamW(optimizers.schedules.CosineDecay(0.02, 10), gradient_accumulation_steps=3),
+        lambda: optimizers.LossScaleOptimizer(optimizers.Nadam(0.01)),
+        lambda: optimizers.Adafactor(0.01),
+        lambda: optimizers.ScheduleFreeAdamW(0.01),
+    ],
+)
+def test_the_optimizer_goes_on(tmp_path: Path, optimizer: Any) -> None:
     def make() -> Sequential:
-        return small(optimizer={"class_name": optimizer, "config": {"learning_rate": 0.01}})
+        return small(optimizer=optimizer())
 
     expected = train(make, np.random.default_rng(5))
-    actual, _ = restarted(tmp_path, make, [6])
+    actual, _ = restarted(tmp_path, make, [6, 3])
     assert same_weights(actual, expected)
-    assert actual.optimizer.iterations == expected.optimizer.iterations == 16
+    assert actual.optimizer.iterations == expected.optimizer.iterations
+    for one, other in zip(actual.optimizer.variables, expected.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
 
 
 def test_callbacks_go_on(tmp_path: Path) -> None:

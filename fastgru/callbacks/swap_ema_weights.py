@@ -1,0 +1,82 @@
+"""The callback that evaluates with the running means of the weights (Polyak averaging)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastgru.callbacks.callback import Callback, Logs
+from fastgru.layers.weight import publish
+
+__all__ = ["SwapEMAWeights"]
+
+
+class SwapEMAWeights(Callback):
+    """Puts the running means of an optimizer with ``use_ema=True`` in the place of the weights to evaluate them.
+
+    During `evaluate`, validation and `predict` the weights are the means; then they are back. (Keras leaves the means
+    in place after `predict`.)
+
+    Parameters
+    ----------
+    swap_on_epoch : bool
+        The means are in place at the end of each epoch as well, so that a ModelCheckpoint behind this callback saves
+        them, until the next epoch begins.
+
+    Raises
+    ------
+    ValueError
+        In the run, where the optimizer has no means.
+    """
+
+    state_names = ("_ema_weights_in_model",)
+
+    def __init__(self, swap_on_epoch: bool = False) -> None:
+        self.swap_on_epoch = swap_on_epoch
+        self._ema_weights_in_model = False
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        if self.swap_on_epoch:
+            self._swap(means_in_model=False)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        if self.swap_on_epoch:
+            self._swap(means_in_model=True)
+            if self.params and epoch == self.params["epochs"] - 1:
+                # `fit` ends by putting the means into the model: they are there
+                for weight, mean in self._pairs():
+                    mean.assign(weight.value)
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        self._swap(means_in_model=True)
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        self._swap(means_in_model=False)
+
+    def on_predict_begin(self, logs: Logs = None) -> None:
+        self._swap(means_in_model=True)
+
+    def on_predict_end(self, logs: Logs = None) -> None:
+        self._swap(means_in_model=False)
+
+    def _swap(self, means_in_model: bool) -> None:
+        if self._ema_weights_in_model != means_in_model:
+            pairs = self._pairs()
+            weights = [weight.numpy() for weight, _ in pairs]
+            publish({weight: mean.numpy() for weight, mean in pairs})
+            for (_, mean), values in zip(pairs, weights, strict=True):
+                mean.assign(values)
+            self._ema_weights_in_model = means_in_model
+
+    def _pairs(self) -> list[tuple[Any, Any]]:
+        """Each trainable weight and its mean."""
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        means = {variable.name: variable for variable in optimizer.variables}
+        weights = self.model.trainable_weights
+        names = [f"{weight.path.replace('/', '_')}_average" for weight in weights]
+        if not optimizer.use_ema or not all(name in means for name in names):
+            raise ValueError(
+                "SwapEMAWeights must be used when `use_ema=True` is set on the optimizer, and once that has trained; "
+                f"got use_ema={optimizer.use_ema}."
+            )
+        return [(weight, means[name]) for weight, name in zip(weights, names, strict=True)]
