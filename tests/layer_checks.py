@@ -73,7 +73,7 @@ def agrees_with_keras(keras, rng, name, options, *inputs, masks=None, initial_st
     computed = [tuple(one) for one in computed] if isinstance(computed[0], (tuple, list)) else [tuple(computed)]
     assert computed == [tuple(out.shape) for out in expected]
     mask_of_keras = keras.src.backend.get_keras_mask(expected[0])
-    mask_of_ours = ours.compute_mask(call, *arrays)
+    mask_of_ours = ours.outgoing_mask(call, *arrays)
     mask_of_ours = mask_of_ours[0] if isinstance(mask_of_ours, tuple) else mask_of_ours
     assert (mask_of_ours is None) == (mask_of_keras is None)
     if mask_of_ours is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import registry
+from fastgru import autodiff, registry
 from fastgru.activations.activation import KNOWN, Activation
 from fastgru.naming import suggestion
 from fastgru.object_registration import custom_function, custom_objects_in_force
@@ -407,8 +407,8 @@ _LAYERS: dict[str, tuple[Activation, dict[str, Any]]] = {
 def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None = None) -> Activation:
     """The activation for a Keras name, a config of it, a Python function, or itself; linear for None.
 
-    It may also be one of the layers ReLU, LeakyReLU, ELU and Softmax, or the config of one. A user's function works
-    forward; its `backward` raises a ValueError that names it. ValueError for anything else.
+    It may also be one of the layers ReLU, LeakyReLU, ELU and Softmax, or the config of one. The gradient of a
+    user's function follows from the ops in it. ValueError for anything else.
     """
     if identifier is None:
         return linear
@@ -458,10 +458,17 @@ def _of_layer(form: Mapping[str, Any]) -> Activation:
 def _of_function(function: Callable[..., Any]) -> Activation:
     name = getattr(function, "__name__", type(function).__name__)
 
-    def no_derivative(dy: Array, y: Array, x: Array | None, **options: Any) -> Array:
-        raise ValueError(f"Activation {name!r} is a Python function without a derivative and cannot be trained.")
+    def derivative(dy: Array, y: Array, x: Array, **options: Any) -> Array:
+        _, pull = autodiff.with_pullback(lambda numbers: function(numbers, **options), x)
+        (gradient,) = pull(dy)
+        if gradient is None:
+            raise ValueError(
+                f"Activation {name!r}: does not depend on its argument by fastgru.ops, operators or numpy's functions, "
+                "and has no gradient to train with."
+            )
+        return np.asarray(gradient)
 
-    return Activation(name, function, no_derivative, form=registry.serialize(function))
+    return Activation(name, function, derivative, needs_input=True, form=registry.serialize(function))
 
 
 def __dir__() -> list[str]:

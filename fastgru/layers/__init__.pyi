@@ -21,6 +21,7 @@ from fastgru.layers.core.embedding import Embedding as Embedding
 from fastgru.layers.core.identity import Identity as Identity
 from fastgru.layers.core.input_layer import Input as Input
 from fastgru.layers.core.input_layer import InputLayer as InputLayer
+from fastgru.layers.core.lambda_layer import Lambda as Lambda
 from fastgru.layers.core.masking import Masking as Masking
 from fastgru.layers.layer import Layer as Layer
 from fastgru.layers.merging import Add as Add

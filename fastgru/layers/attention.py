@@ -118,7 +118,7 @@ class Attention(Seeded):
     def check_inputs(self, *inputs: Array) -> None:
         self._check_not_empty(*inputs)
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         return call.mask
 
     # --- the two passes -----------------------------------------------------------------------------

@@ -14,9 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels, regularizers
+from fastgru.autodiff.recording import is_recorded, recorders
+from fastgru.autodiff.tensor import tensor
 from fastgru.checks import real_numbers
+from fastgru.layers import own_call
+from fastgru.layers.context import context
 from fastgru.layers.options import DTypeLike, Optioned, RegularizerLike
+from fastgru.layers.own_layer import OwnLayer
+from fastgru.layers.recorded import run_recorded
 from fastgru.layers.symbolic import Node, SymbolicTensor, draw, is_symbolic
+from fastgru.layers.tracking import tracked
 from fastgru.layers.weight import Publication, Weight, capture, published
 from fastgru.layers.weighted import Weighted
 from fastgru.layers.workspace import Call, Workspaces
@@ -39,18 +46,23 @@ def dtype_name(dtype: Any) -> str:
     return name
 
 
-class Layer(Optioned, Weighted):
+class Layer(Optioned, OwnLayer, Weighted):
     """Base of all layers.
 
-    A layer of your own defines (docs/own-layers.md has an example):
+    A layer of your own defines (docs/own-layers.md has examples):
 
-    - ``build(input_shape)``, if it has weights: makes them with `add_weight` and sets `built`
+    - ``build(input_shape)``, if it has weights: makes them with `add_weight`
+    - ``call(inputs)``: the outputs, computed with `fastgru.ops`, operators, numpy's functions and other layers;
+      gradients follow. It may take ``training`` and ``mask``
+    - ``get_config()``, if it is saved and has options that are no plain arguments of the constructor
+
+    One that is to be as quick as those of the package defines, in the place of ``call``:
+
     - ``compute_output_shape(input_shape)``, if it is not the input's
     - ``forward(call, *inputs)``: the outputs, with the weights as ``call.value(weight)`` reads them; what the backward
       pass needs goes into ``call.saved``, see `fastgru.layers.workspace.Call`
     - ``backward(call, *d_outputs)``, for training: the gradients of the inputs; those of the weights are added to
       `Weight.gradient`, which is None for a weight that is not trained
-    - ``get_config()``, if it has options and is saved
 
     One that merges several inputs sets `takes_list`: its `build` and `compute_output_shape` get a list of shapes, and
     users may give it a list.
@@ -93,6 +105,7 @@ class Layer(Optioned, Weighted):
         input_dim: int | None = None,
         batch_shape: Sequence[int | None] | None = None,
         activity_regularizer: RegularizerLike = None,
+        autocast: bool = True,
         **unknown: NoReturn,
     ) -> None:
         if unknown:
@@ -126,11 +139,13 @@ class Layer(Optioned, Weighted):
         """Shape of the output (batch axis first) for an input shape; a tuple of shapes for several outputs."""
         return input_shape
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Any:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Any:
         """The mask of the first output (a tuple of masks for a model with several), which is read after `forward`.
 
         A layer that treats every step alike passes its input's on; one whose output has other steps returns None.
         """
+        if self.makes_masks:
+            return self.mask_of_own(call, *inputs)
         return call.mask
 
     def check_inputs(self, *inputs: Array) -> None:
@@ -153,16 +168,16 @@ class Layer(Optioned, Weighted):
 
         The result may live in a buffer of `call` and is overwritten by the next forward pass with it.
         """
-        raise NotImplementedError(
-            f"{self._where} does not define forward; fastgru runs forward and backward, not Keras's call."
-        )
+        raise NotImplementedError(f"{self._where} defines neither call nor forward.")
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
         """Gradients of the inputs from those of the outputs; adds those of the weights to `Weight.gradient`.
 
         Returns an array for one input, a tuple for several; may be None where `call.input_gradient` is False.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define backward.")
+        raise NotImplementedError(
+            f"{self._where} defines forward and no backward; define both, or call, whose gradients follow."
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Keras 3's config of the layer."""
@@ -175,7 +190,7 @@ class Layer(Optioned, Weighted):
         config = {"name": self.name, "trainable": self.trainable, "dtype": policy}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = serialize(self.activity_regularizer)
-        return {**config, **self._config_of_options()}
+        return {**config, **self._config_of_options(), **self.config_of_arguments()}
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         """Keras 3's JSON form of the layer, with the shape it was built for where building does something.
@@ -200,21 +215,25 @@ class Layer(Optioned, Weighted):
         ``("", weights)`` are those of the layer itself; an inner layer (``("forward_layer", layer)``) or a list of them
         (``("layers", layers)``) describes itself further.
         """
-        return [("", self._weights)]
+        return [("", self.own_weights), *self.tracked_items(Layer)]
 
     # --- what every layer has ---------------------------------------------------------------------
 
     @property
     def sublayers(self) -> list[Layer]:
-        """The layers inside this one (none, but for models and wrappers)."""
-        return []
+        """The layers inside this one: those of models and wrappers, and what a layer of one's own has as attributes."""
+        return tracked(self, Layer) if type(self).is_own else []
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """The layer that `get_config` described."""
         return cls(**config)
 
-    def __call__(self, inputs: Any, *more: Any, mask: Any = None, training: bool = False) -> Any:
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for inputs: what ``super().call`` is in a class that is derived from a layer of the package."""
+        return self.of_package()(*args, **kwargs)
+
+    def __call__(self, inputs: Any, *more: Any, mask: Any = None, training: bool | None = None) -> Any:
         """Apply the layer to numpy arrays, or draw it into a graph of symbolic tensors, building it on first use.
 
         Parameters
@@ -226,12 +245,13 @@ class Layer(Optioned, Weighted):
             True where a step counts; for a layer that merges its inputs a list, one or None for each. In a graph masks
             also come with the inputs; as in Keras 3, one that comes so does not reach a recurrent layer with an
             `initial_state`.
-        training : bool
-            Whether dropout drops. In a graph the model says so.
+        training : bool, optional
+            Whether dropout drops. In a graph the model says so, and in the `call` of another layer that one where this
+            is absent.
 
         Returns
         -------
-        ndarray or SymbolicTensor, or a list of them where the layer has several outputs.
+        Tensor or SymbolicTensor, or a list of them where the layer has several outputs.
         """
         if type(inputs) is not np.ndarray and is_symbolic(inputs):
             return draw(self, inputs, more, mask)
@@ -243,11 +263,60 @@ class Layer(Optioned, Weighted):
             self.build(shapes if self.takes_list else shapes[0])
         self.check_inputs(*arrays)
         as_read: tuple[Array | None, ...] = ()
+        carried: Array | None = None
         if mask is not None:
             masks = mask if isinstance(mask, (list, tuple)) and self.takes_list else [mask]
             pairs = zip(masks, arrays, strict=False)
             as_read = tuple([None if one is None else self.as_mask(one, array) for one, array in pairs])
-        return self._new_outputs(arrays, bool(training), as_read)
+        elif more and not self.takes_list:  # as in a graph: beside initial states, the layer sees no mask
+            carried = getattr(inputs, "_keras_mask", None)
+        else:
+            as_read = tuple([getattr(one, "_keras_mask", None) for one in (inputs, *more)])
+        return self._new_tensors((inputs, *more), arrays, training, as_read, carried)
+
+    def _new_tensors(
+        self,
+        sources: Sequence[Any],
+        arrays: Sequence[Array],
+        training: bool | None,
+        masks: tuple[Array | None, ...],
+        carried: Array | None = None,
+    ) -> Any:
+        """Outputs as new tensors with their masks, a list where `forward` returns several.
+
+        Parameters
+        ----------
+        sources, arrays : sequence
+            The inputs as they came, which a gradient tape may follow, and as the layer computes on them.
+        training : bool, optional
+        masks : tuple
+        carried : (B, T) bool ndarray, optional
+            A mask that the layer does not see, and hands on.
+        """
+        training = bool(context.training if training is None else training)
+        weights = self.trainable_weights if recorders() else []
+        recorded = bool(recorders()) and is_recorded((*sources, *weights))
+        call = self._acquired_call(training, masks, recorded)
+        if recorded:
+            outputs = run_recorded(self, call, sources, arrays, weights)
+        else:
+            try:
+                results = self.forward(call, *arrays)
+                several = isinstance(results, (tuple, list))
+                parts = [None if y is None else tensor(np.array(y)) for y in (results if several else [results])]
+                outputs = parts if several else parts[0]
+            finally:
+                self._release(call)
+        self._losses = [tensor(call.penalty)] if call.penalty else []
+        if carried is not None:
+            call = Call()
+            call.masks = (carried,)
+        mask = self.outgoing_mask(call, *arrays)
+        if mask is not None:
+            listed = outputs if isinstance(outputs, list) else [outputs]
+            for y, one in zip(listed, mask if isinstance(mask, tuple) else (mask,), strict=False):
+                y._keras_mask = one
+        return outputs
 
     def _new_outputs(self, arrays: Sequence[Array], training: bool, masks: tuple[Array | None, ...]) -> Any:
         """Outputs in new arrays, a list where `forward` returns several."""
@@ -260,13 +329,18 @@ class Layer(Optioned, Weighted):
         finally:
             self._release(call)
 
-    def _acquired_call(self, training: bool = False, masks: tuple[Array | None, ...] = ()) -> Call:
+    def _acquired_call(
+        self, training: bool = False, masks: tuple[Array | None, ...] = (), differentiate: bool = False
+    ) -> Call:
         """The calling thread's memory for this layer, with one version of the weights to read, until `_release`.
 
         Nobody else gets it meanwhile: whoever calls the layer inside, a callback or a signal handler, works elsewhere.
         """
         workspaces = self._workspaces
-        call, workspaces.call = workspaces.call or Call(), None
+        if differentiate:
+            call = workspaces.recorded.pop() if workspaces.recorded else Call(differentiate=True)
+        else:
+            call, workspaces.call = workspaces.call or Call(), None
         call.training, call.masks = training, masks
         version = self._version
         if version is None or version[0] is not published.current:
@@ -277,6 +351,26 @@ class Layer(Optioned, Weighted):
     def _release(self, call: Call) -> None:
         call.version.values = None
         self._workspaces.call = call
+
+    def of_package(self) -> Any:
+        """This layer, with its weights and options, as the class of the package from which its class is derived."""
+        base = next(cls for cls in type(self).__mro__ if not getattr(cls, "runs_call", False))
+        if not self.extends_package:
+            raise NotImplementedError(f"{self._where} defines no call that computes something.")
+        layer: Any = object.__new__(base)
+        layer.__dict__ = self.__dict__
+        return layer
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        written = vars(cls)
+        cls.says_build = cls.build is not Layer.build
+        cls.says_shapes = cls.says_shapes or "compute_output_shape" in written
+        cls.makes_masks = cls.compute_mask is not Layer.compute_mask
+        if "call" in written:
+            own_call.install(cls)
+        base: Any = next(one for one in cls.__mro__ if not getattr(one, "runs_call", False))
+        cls.extends_package = cls.runs_call and base.forward is not Layer.forward
 
     # --- graphs -------------------------------------------------------------------------------------
 

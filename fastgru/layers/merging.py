@@ -106,7 +106,7 @@ class ElementwiseMerge(Merge):
             sizes.append(None if None in along else fixed.pop() if fixed else 1)
         return (batch, *sizes)
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         masks = [mask for mask in call.masks if mask is not None]
         return reduce(np.logical_or, masks) if len(masks) == len(inputs) else None
 
@@ -287,7 +287,7 @@ class Concatenate(Merge):
                 sizes.append(fixed.pop() if fixed else None)
         return tuple(sizes)
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         masks = [*call.masks, *[None] * len(inputs)][: len(inputs)]
         if all(mask is None for mask in masks):
             return None
@@ -394,7 +394,7 @@ class Dot(Merge):
             gradients.append(np.ascontiguousarray(np.moveaxis(moved, -1, axis)))
         return tuple(gradients)
 
-    def compute_mask(self, call: Call, *inputs: Array) -> None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> None:
         return None
 
 

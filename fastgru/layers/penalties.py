@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.layers.layer import Layer
+import numpy as np
+
+from fastgru.autodiff.recording import record
+from fastgru.autodiff.tensor import plain, tensor
 from fastgru.layers.workspace import Call
+from fastgru.ops.op import values
+from fastgru.regularizers import Regularizer
 from fastgru.types import Array
 
-__all__ = ["activity_penalty", "run_backward", "run_forward"]
+__all__ = ["activity_penalty", "regularization", "run_backward", "run_forward"]
 
 
-def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
+def regularization(regularizer: Regularizer, x: Any) -> Any:
+    """What a regularizer adds to the loss for a tensor or a variable, as a tensor from which a gradient comes back."""
+    numbers = np.asarray(plain(values(x)))
+    y = tensor(np.asarray(regularizer(numbers), numbers.dtype))
+    record((y,), (x,), (lambda d: d * regularizer.gradient(numbers),))
+    return y
+
+
+def run_forward(layer: Any, call: Call, *inputs: Array) -> tuple[Any, float]:
     """Outputs of a layer in a model or a wrapper, and the penalties of the activity regularizers in it."""
     call.penalty = 0.0
     try:
@@ -24,7 +37,7 @@ def run_forward(layer: Layer, call: Call, *inputs: Array) -> tuple[Any, float]:
     return outputs, call.penalty + activity_penalty(layer, call, outputs)
 
 
-def activity_penalty(layer: Layer, call: Call, outputs: Any) -> float:
+def activity_penalty(layer: Any, call: Call, outputs: Any) -> float:
     """That of the layer's own regularizer, besides those of the layers inside."""
     penalty = 0.0
     if layer.activity_regularizer is not None:
@@ -33,7 +46,7 @@ def activity_penalty(layer: Layer, call: Call, outputs: Any) -> float:
     return penalty
 
 
-def run_backward(layer: Layer, call: Call, *d_outputs: Array | None) -> Any:
+def run_backward(layer: Any, call: Call, *d_outputs: Array | None) -> Any:
     """Gradients of a layer's inputs from those of its outputs, to which its activity regularizer adds."""
     regularizer = layer.activity_regularizer
     if regularizer is not None:

@@ -16,6 +16,7 @@ __all__ = [
     "Drawn",
     "Masks",
     "Node",
+    "Place",
     "SymbolicTensor",
     "arranged",
     "draw",
@@ -117,6 +118,15 @@ class SymbolicTensor:
         return f"<SymbolicTensor {self.name} shape={self.shape} dtype={self.dtype}>"
 
 
+class Place:
+    """Where an input stands among the arguments of a call."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
 class Node:
     """One application of a layer in a graph.
 
@@ -131,19 +141,33 @@ class Node:
     outputs : tuple of SymbolicTensor
     index : int
         The how-manieth application of the layer it is.
+    arguments : (tuple, dict) or None
+        How a layer with a `call` is called, by position and by name, with a `Place` for each input; None: on the inputs
+        alone.
     """
 
-    __slots__ = ("index", "inputs", "layer", "masks", "outputs")
+    __slots__ = ("arguments", "index", "inputs", "layer", "masks", "outputs")
 
     def __init__(
-        self, layer: Drawn, inputs: Sequence[SymbolicTensor], masks: Masks, outputs: Sequence[tuple[Shape, str]]
+        self,
+        layer: Drawn,
+        inputs: Sequence[SymbolicTensor],
+        masks: Masks,
+        outputs: Sequence[tuple[Shape, str]],
+        arguments: Any = None,
     ) -> None:
+        self.arguments = arguments
         self.layer: Any = layer
         self.inputs = tuple(inputs)
         self.masks = masks
         self.outputs = tuple(SymbolicTensor(shape, dtype, self, index) for index, (shape, dtype) in enumerate(outputs))
         self.index = len(layer.nodes)
         layer.nodes.append(self)
+
+    def __setstate__(self, state: Any) -> None:
+        self.arguments = None  # which was not there before 0.2
+        for name, value in state[1].items():
+            setattr(self, name, value)
 
     @property
     def sources(self) -> tuple[SymbolicTensor, ...]:

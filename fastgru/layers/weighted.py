@@ -11,15 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import initializers
+from fastgru import constraints, initializers, regularizers
 from fastgru.checks import real_numbers
-from fastgru.constraints import Constraint
 from fastgru.layers.variable import Variable
 from fastgru.layers.weight import Weight, capture, publish
-from fastgru.regularizers import Regularizer
 from fastgru.types import Array
 
 __all__ = ["Weighted", "unfilled_weights"]
+
+_SHAPE_FIRST = ("shape", "initializer", "dtype", "trainable", "autocast", "regularizer", "constraint", "aggregation",
+                "overwrite_with_gradient", "name")  # fmt: skip
+_NAME_FIRST = ("name", "shape", "initializer", "regularizer", "constraint", "trainable")
+_HELD = ("name", "dtype", "initializer", "trainable", "regularizer", "constraint")
 
 _filled = ContextVar("filled", default=True)
 _capacity: ContextVar[list[int] | None] = ContextVar("capacity", default=None)
@@ -50,20 +53,57 @@ class Weighted:
     name: str
     dtype: str
     built: bool
+    _building = False  # whether the `build` of a class of one's own runs, which may call those of its bases
     _trainable: bool
     _weights: list[Weight]
+    own_weights: Any  # of this layer, without those inside; `OwnLayer` has them
 
-    def add_weight(
+    def add_weight(self, *arguments: Any, **options: Any) -> Weight:
+        """Create a weight, in the order in which Keras lists them.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            ``()`` where absent.
+        initializer : str, dict or callable, optional
+            "glorot_uniform" where absent, "zeros" for integers.
+        dtype : str, optional
+            The layer's where absent.
+        trainable, autocast : bool
+        regularizer, constraint : optional
+        aggregation, overwrite_with_gradient
+            In Keras's signature; without effect.
+        name : str, optional
+            May also come first, as in Keras 2.
+
+        Raises
+        ------
+        ValueError
+            The layer is built already.
+        """
+        order = _NAME_FIRST if arguments and isinstance(arguments[0], str) else _SHAPE_FIRST
+        named = {**dict(zip(order, arguments, strict=False)), **options}
+        unknown = named.keys() - {*_SHAPE_FIRST}
+        if unknown or len(arguments) > len(order):
+            raise ValueError(
+                f"Layer {self.name!r}, add_weight: unrecognized arguments {sorted(unknown) or arguments!r}."
+            )
+        sizes = named.get("shape")
+        shape = () if sizes is None else (sizes,) if isinstance(sizes, int) else tuple(sizes)
+        return self._new_weight(shape, **{name: named.get(name) for name in _HELD})
+
+    def _new_weight(
         self,
-        name: str,
         shape: tuple[int, ...],
-        initializer: Any = "glorot_uniform",
-        regularizer: Regularizer | None = None,
-        constraint: Constraint | None = None,
-        trainable: bool = True,
+        name: str | None,
+        dtype: Any,
+        initializer: Any,
+        trainable: bool | None,
+        regularizer: Any,
+        constraint: Any,
     ) -> Weight:
-        """Create a weight, in the order in which Keras lists them; ValueError once the layer is built."""
-        if self.built:
+        name = name or (f"variable_{len(self._weights)}" if self._weights else "variable")
+        if self.built and not self._building:
             raise ValueError(f"Layer {self.name!r} is built already and takes no further weight {name!r}.")
         capacity = _capacity.get()
         if capacity is not None:
@@ -72,10 +112,13 @@ class Weighted:
                 raise ValueError(
                     f"Layer {self.name!r}: its weight {name!r} of shape {shape} is larger than what the file holds."
                 )
-        first = initializers.get(initializer if _filled.get() else "zeros")
-        value = np.asarray(first(shape, dtype=self.dtype), order="C")
-        weight = Variable(value, trainable=trainable, name=name)
-        weight.path, weight.regularizer, weight.constraint = f"{self.name}/{name}", regularizer, constraint
+        kind = np.dtype(dtype or self.dtype)
+        usual = "glorot_uniform" if kind.kind == "f" else "zeros"
+        first = initializers.get(initializer or usual if _filled.get() else "zeros")
+        value = np.asarray(first(shape, dtype=kind.name), order="C")
+        weight = Variable(value, trainable=trainable is not False, name=name)
+        weight.path = f"{self.name}/{name}"
+        weight.regularizer, weight.constraint = regularizers.get(regularizer), constraints.get(constraint)
         self._weights.append(weight)
         return weight
 
@@ -97,13 +140,13 @@ class Weighted:
     @property
     def weights(self) -> list[Weight]:
         """All weights in Keras's order, each once."""
-        return _unique(self._weights + [weight for layer in self.sublayers for weight in layer.weights])
+        return _unique([*self.own_weights, *(weight for layer in self.sublayers for weight in layer.weights)])
 
     @property
     def trainable_weights(self) -> list[Weight]:
         if not self.trainable:
             return []
-        trained = [weight for weight in self._weights if weight.trainable]
+        trained = [weight for weight in self.own_weights if weight.trainable]
         return _unique(trained + [weight for layer in self.sublayers for weight in layer.trainable_weights])
 
     @property

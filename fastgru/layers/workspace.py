@@ -81,14 +81,16 @@ class Call:
     regularized : tuple of ndarray
         The outputs of which the layer's own activity regularizer wants to know the gradients.
     output_mask : (B, T) bool ndarray or None, or a tuple of them
-        What a model's `compute_mask` returns: the masks of the layers that its outputs are of.
+        What a model's `outgoing_mask` returns: the masks of the layers that its outputs are of.
     version : Version
         What this call and its children read the weights from.
+    arguments : (tuple, dict) or None
+        As `Node.arguments`, of the node that runs.
     """
 
     __slots__ = (
-        "_buffers", "_children", "differentiate", "input_gradient", "masks", "output_mask", "penalty", "regularized",
-        "saved", "training", "version",
+        "_buffers", "_children", "arguments", "differentiate", "input_gradient", "masks", "output_mask", "penalty",
+        "regularized", "saved", "training", "version",
     )  # fmt: skip
 
     def __init__(self, training: bool = False, differentiate: bool = False) -> None:
@@ -100,6 +102,7 @@ class Call:
         self.penalty = 0.0
         self.regularized: tuple[Array, ...] = ()
         self.output_mask: Any = None
+        self.arguments: Any = None
         self._buffers: dict[tuple[str, str], dict[tuple[int, ...], Array]] = {}
         self._children: dict[int, Call] = {}
         self.version = Version()
@@ -163,6 +166,9 @@ class Workspaces(threading.local):
     """A call for each thread, absent while it is in use; a copy of it starts without, for memory cannot be shared."""
 
     call: Call | None = None
+
+    def __init__(self) -> None:
+        self.recorded: list[Call] = []  # those that a gradient tape is done with
 
     def __reduce__(self) -> tuple[type[Workspaces], tuple[()]]:
         return Workspaces, ()

@@ -27,7 +27,7 @@ def get(identifier: Identifier | None, custom_objects: Mapping[str, Any] | None 
     """
     if isinstance(identifier, Mapping) and isinstance(identifier.get("config"), str):
         identifier = identifier["config"]
-    if inspect.isfunction(identifier) and identifier.__module__.startswith(f"{__package__}."):
+    if inspect.isfunction(identifier) and str(identifier.__module__).startswith(f"{__package__}."):
         identifier = identifier.__name__  # which is the class's in snake case
     loss = registry.resolve(identifier, KIND, custom_objects)
     return loss if loss is None or isinstance(loss, Loss) else FunctionLoss(loss)

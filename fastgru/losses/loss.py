@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import autodiff
+from fastgru.autodiff.tensor import Tensor
 from fastgru.kernels import DTYPES
 from fastgru.naming import snake_case, unique_name
 from fastgru.types import Array
@@ -44,8 +46,8 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 class Loss:
     """Base of all losses.
 
-    A subclass defines ``call(y_true, y_pred)``, the value of each sample; to be trained with, it defines
-    ``with_pullback`` instead.
+    A subclass defines ``call(y_true, y_pred)``, the value of each sample, with `fastgru.ops`, operators or numpy's
+    functions, from which its gradient follows; one with a quicker gradient of its own defines ``with_pullback``.
 
     Parameters
     ----------
@@ -80,11 +82,19 @@ class Loss:
 
         `y_true` and `y_pred` are of one float dtype, and of one shape unless the loss takes class numbers.
         """
+        losses, pull_back = autodiff.with_pullback(lambda predictions: self.call(y_true, predictions), y_pred)
+        values = np.asarray(losses)
 
-        def no_gradient(d_values: Any) -> Array:
-            raise ValueError(f"Loss {self.name!r} has no gradient and cannot be trained with; define with_pullback.")
+        def pull(d_values: Any) -> Array:
+            (gradient,) = pull_back(np.broadcast_to(np.asarray(d_values, values.dtype), values.shape))
+            if gradient is None:
+                raise ValueError(
+                    f"Loss {self.name!r}: does not depend on the predictions by fastgru.ops, operators or numpy's "
+                    "functions, and has no gradient to train with."
+                )
+            return np.asarray(gradient)
 
-        return np.asarray(self.call(y_true, y_pred)), no_gradient
+        return values, pull
 
     def __call__(
         self,
@@ -277,11 +287,12 @@ class SameShapeLoss(Loss):
 
 
 class FunctionLoss(Loss):
-    """A loss made of a function ``(y_true, y_pred) -> values``; it has no gradient."""
+    """A loss made of a function ``(y_true, y_pred) -> values``, or one that returns a number."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(snake_case(getattr(function, "__name__", type(function).__name__)))
         self.function = function
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
-        return np.asarray(self.function(*same_rank(y_true, y_pred)))
+        values = self.function(*same_rank(y_true, y_pred))
+        return values if isinstance(values, Tensor) else np.asarray(values)

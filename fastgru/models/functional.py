@@ -30,6 +30,7 @@ class Step(NamedTuple):
     outputs: tuple[int, ...]
     converts: bool  # what comes in is not of the layer's dtype
     checks: bool  # only the numbers that come in tell whether they go together
+    arguments: Any = None  # as `Node.arguments`
 
 
 @registered("keras.models", "Model")
@@ -146,7 +147,11 @@ class Functional(Model):
         specs: dict[SymbolicTensor, Any] = dict(zip(self.inputs, inputs, strict=True))
         for node in self._nodes:
             if node.inputs:
-                outputs = node.layer.compute_output_spec(*(specs[tensor] for tensor in node.inputs))
+                tensors = [specs[tensor] for tensor in node.inputs]
+                if node.arguments is None:
+                    outputs = node.layer.compute_output_spec(*tensors)
+                else:
+                    outputs = node.layer.spec_of_call(node.arguments, tensors)
                 specs.update(zip(node.outputs, (SymbolicTensor(*spec) for spec in outputs), strict=True))
         return [(specs[tensor].shape, specs[tensor].dtype) for tensor in self.outputs]
 
@@ -185,7 +190,7 @@ class Functional(Model):
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         return [arranged(self.input, iter(inputs))], {}
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Any:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Any:
         return call.output_mask
 
     # --- the two passes -----------------------------------------------------------------------------
@@ -195,13 +200,14 @@ class Functional(Model):
         values: list[Any] = [*inputs, *free]
         masks: list[Array | None] = [*call.masks, *[None] * (len(values) - len(call.masks))]
         total = 0.0
-        for index, (layer, sources, mask_places, outputs, converts, checks) in enumerate(self._steps):
+        for index, (layer, sources, mask_places, outputs, converts, checks, arguments) in enumerate(self._steps):
             arrays = [values[place] for place in sources]
             if converts:
                 arrays = layer.as_inputs(arrays)
             if checks:
                 layer.check_inputs(*arrays)
             child = call.child(index)
+            child.arguments = arguments
             if mask_places is None:
                 child.masks = tuple([masks[place] for place in sources])
             else:
@@ -214,7 +220,7 @@ class Functional(Model):
             if mask_places == ():
                 child = Call()  # the mask that the layer did not see goes on behind it
                 child.masks = (masks[sources[0]],)
-            mask = layer.compute_mask(child, *arrays)
+            mask = layer.outgoing_mask(child, *arrays)
             if isinstance(results, tuple):
                 for place, part in zip(outputs, results, strict=True):
                     values[place] = part
@@ -353,7 +359,7 @@ def _casts_itself(layer: Layer) -> bool:
 
 
 def _is_regularized(layer: Layer) -> bool:
-    return layer.activity_regularizer is not None or any(map(_is_regularized, layer.sublayers))
+    return layer.activity_regularizer is not None or layer.runs_call or any(map(_is_regularized, layer.sublayers))
 
 
 # --- what the passes do ----------------------------------------------------------------------------
@@ -370,6 +376,7 @@ def _planned(node: Node, places: dict[SymbolicTensor, int]) -> Step:
         not isinstance(layer, Operation)
         and (_casts_itself(layer) or any(tensor.dtype != layer.input_dtype for tensor in node.inputs)),
         len(inputs) > 1 and not layer.takes_list,
+        node.arguments,
     )
 
 
@@ -441,7 +448,9 @@ def _cut_off(inputs: Any, outputs: Any) -> tuple[Any, Any]:
         if node.inputs:
             masks = node.masks and tuple(mask and new[mask] for mask in node.masks)
             sources = [new[tensor] for tensor in node.inputs]
-            again = Node(node.layer, sources, masks, [(tensor.shape, tensor.dtype) for tensor in node.outputs])
+            again = Node(
+                node.layer, sources, masks, [(tensor.shape, tensor.dtype) for tensor in node.outputs], node.arguments
+            )
             new.update((old, tensor) for old, tensor in zip(node.outputs, again.outputs, strict=True) if old not in new)
         else:
             new.setdefault(node.outputs[0], node.outputs[0])

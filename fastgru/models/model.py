@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from os import PathLike
 from typing import Any, BinaryIO
 
@@ -11,6 +12,8 @@ import fastgru
 from fastgru import registry
 from fastgru.checks import missing_axis
 from fastgru.layers.layer import Layer
+from fastgru.layers.symbolic import is_symbolic
+from fastgru.layers.tracking import tracked
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
 from fastgru.training.generator_methods import GeneratorTrainer
@@ -22,8 +25,9 @@ Path = str | PathLike[str] | BinaryIO  # or an open file or group of h5py
 class Model(GeneratorTrainer):
     """Base of all models; ``Model(inputs, outputs)`` makes a `Functional`.
 
-    A subclass has `layers`, `output_shapes`, `input_shape`, and the forward and backward pass of a layer, in which it
-    runs its inner layers with ``call.child(index)`` through `run_forward` and `run_backward`.
+    A subclass sets layers as attributes and has a `call`, as a layer of one's own; it takes any inputs. One that is to
+    be as quick as those of the package has `layers`, `output_shapes`, `input_shape`, and the forward and backward pass
+    of a layer, in which it runs its inner layers with ``call.child(index)`` through `run_forward` and `run_backward`.
 
     Parameters
     ----------
@@ -43,8 +47,11 @@ class Model(GeneratorTrainer):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
-            functional = registry.lookup("keras.models", "Functional")  # a subclass, defined on top of this one
-            return super().__new__(functional)
+            # a subclass, defined on top of this one
+            return super().__new__(registry.lookup("keras.models", "Functional"))
+        if cls.is_own and not cls.runs_call and is_symbolic(args[:1] or kwargs.get("inputs")):
+            # as in Keras: a class with a training step of its own, say, of a graph
+            return super().__new__(_graph_class(cls, registry.lookup("keras.models", "Functional")))  # type: ignore[arg-type]
         return super().__new__(cls)
 
     def __init__(
@@ -64,8 +71,8 @@ class Model(GeneratorTrainer):
 
     @property
     def layers(self) -> list[Layer]:
-        """The layers in the order in which they run."""
-        return []
+        """The layers: in the order in which they run, or in which a class of one's own set them as attributes."""
+        return tracked(self, Layer)
 
     @property
     def operations(self) -> list[Layer]:
@@ -149,7 +156,7 @@ class Model(GeneratorTrainer):
     # --- files and configs --------------------------------------------------------------------------
 
     def file_items(self) -> Any:
-        return [("layers", self.layers), *super().file_items()]
+        return super().file_items() if self.runs_call else [("layers", self.layers), ("", self.own_weights)]
 
     def save(self, filepath: Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model: ``.keras`` or legacy ``.h5`` by the ending of the name.
@@ -210,3 +217,11 @@ class Model(GeneratorTrainer):
             For `json.dumps`.
         """
         return json.dumps(self.serialized(), **kwargs)
+
+
+@cache
+def _graph_class(cls: type, functional: type) -> type:
+    """A class of one's own with the graph's methods behind its own."""
+    if issubclass(cls, functional):
+        return cls
+    return type(cls.__name__, (cls, functional), {"__module__": cls.__module__, "__qualname__": cls.__qualname__})

@@ -182,7 +182,7 @@ class Sequential(Model):
             shape = layer.compute_output_shape(shape)
         return shape
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Any:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Any:
         return call.output_mask
 
     if TYPE_CHECKING:  # with one output, as nearly every row of layers has it
@@ -208,7 +208,7 @@ class Sequential(Model):
                 x = layer.as_input(x)
             y, penalty = run_forward(layer, child, x)
             total += penalty
-            mask = layer.compute_mask(child, x)
+            mask = layer.outgoing_mask(child, x)
             x = y
         call.penalty, call.output_mask = total, mask
         return x

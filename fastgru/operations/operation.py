@@ -132,7 +132,7 @@ class Operation(Layer):
         self.dtype = dtype
         return [(shape, dtype)]
 
-    def compute_mask(self, call: Call, *inputs: Array) -> None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> None:
         return None
 
     def forward(self, call: Call, *inputs: Array) -> Array:

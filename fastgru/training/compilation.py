@@ -11,6 +11,7 @@ from fastgru.optimizers import Optimizer
 from fastgru.parameters import Parameters
 from fastgru.training.objective import Objective
 from fastgru.training.step import Step, training_step
+from fastgru.types import Shape
 
 
 class Compiled(Layer):
@@ -36,6 +37,11 @@ class Compiled(Layer):
 
     input_names: Sequence[str] | None = None
     output_names: Sequence[str] | None = None
+    # of a model with a `call`, when it has seen data: how its inputs and outputs are nested, dtypes, shapes of outputs
+    input_structure: Any = None
+    output_structure: Any = None
+    own_dtypes: list[str | None] | None = None
+    own_shapes: list[Shape] | None = None
     run_eagerly, jit_compile, auto_scale_loss, steps_per_execution = False, True, True, 1
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None) -> None:
@@ -57,8 +63,8 @@ class Compiled(Layer):
     def input_shape(self) -> Any:
         """Shape of a batch of inputs, the batch axis first; an AttributeError before the model is built."""
         raise AttributeError(
-            f"{type(self).__name__} {self.name!r} does not define input_shape; a class derived from Model defines it "
-            "and layers, forward and backward, not Keras's call; or draw a graph and use Model(inputs, outputs)."
+            f"{type(self).__name__} {self.name!r} has no input_shape: a model with a call takes inputs of any, and one "
+            "with forward and backward defines it."
         )
 
     def first_layers(self) -> list[list[Layer]]:
@@ -68,7 +74,7 @@ class Compiled(Layer):
     @property
     def input_dtypes(self) -> list[str | None]:
         """The dtype of each input; None for tokens, which may be of any."""
-        return [self.input_dtype]
+        return [self.input_dtype] if self.own_dtypes is None else self.own_dtypes
 
     def compile(
         self,
@@ -108,7 +114,9 @@ class Compiled(Layer):
         """
         steps_per_execution = checks.positive_integer(steps_per_execution, "compile", "steps_per_execution")
         resolved = None if optimizer is None else optimizers.get(optimizer)
-        self._objective = Objective(loss, loss_weights, metrics, weighted_metrics, self.output_names)
+        unseen = self.runs_call and self.output_names is None  # whose outputs the first data show
+        objective = Objective(loss, loss_weights, metrics, weighted_metrics, self._output_names_of(loss, unseen))
+        self._objective = objective
         self.optimizer, self.loss, self.compiled = resolved, loss, True
         self.stop_training = False
         self.run_eagerly, self.auto_scale_loss = run_eagerly, auto_scale_loss
@@ -125,6 +133,18 @@ class Compiled(Layer):
             "steps_per_execution": steps_per_execution,
             "jit_compile": self.jit_compile,
         }
+
+    def compile_objective(self) -> None:
+        """Take what `compile` was called with for the outputs that are now known."""
+        names = ("loss", "loss_weights", "metrics", "weighted_metrics")
+        self._objective = Objective(**{name: self._compile_config[name] for name in names}, names=self.output_names)
+        self._step = None
+
+    def _output_names_of(self, loss: Any, unseen: bool) -> Sequence[str] | None:
+        """The names of the outputs; of those that nobody has seen yet as many as there are losses."""
+        if not unseen or not isinstance(loss, (list, tuple, dict)) or len(loss) < 2:
+            return self.output_names
+        return sorted(loss) if isinstance(loss, dict) else [f"output_{index + 1}" for index in range(len(loss))]
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """Keras 3's ``compile_config``: what `compile` was called with; None before."""

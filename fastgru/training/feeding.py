@@ -24,7 +24,7 @@ from fastgru.data import (
 )
 from fastgru.data.column import Check, ColumnLike
 from fastgru.layers.layer import Layer
-from fastgru.training import unequal
+from fastgru.training import own_model, unequal
 from fastgru.training.compilation import Compiled
 from fastgru.training.readers import computing_readers, warn_of_ids
 from fastgru.training.unequal import UnequalPredictions
@@ -41,6 +41,7 @@ PREDICT_NUMBERS = 1 << 22
 
 def samples(model: Compiled, x: Any, y: Any, weight: Any) -> Samples:
     """The data of a call, looked at once."""
+    own_model.see(model, x)
     names = model._objective.with_loss
     if isinstance(y, (list, tuple)) and len(y) == len(names) < len(model.output_names or ()):
         y = dict(zip(names, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
@@ -49,6 +50,7 @@ def samples(model: Compiled, x: Any, y: Any, weight: Any) -> Samples:
 
 def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Source]:
     """The inputs of a call that needs nothing else, looked at once and in the model's shapes."""
+    own_model.see(model, x)
     names = model.input_names
     text = model.takes_text
     return fitted(model, [data.source(x, "x", text)] if names is None else data.inputs(x, names, text), batch_size)
@@ -56,6 +58,8 @@ def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Sourc
 
 def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -> list[Source]:
     """The inputs in the model's shapes; the model is built on them, where it was not."""
+    if model.runs_call:
+        return list(sources)
     if len(sources) > 1 and unequal.lengths(sources) is not None:
         raise ValueError(
             f"Model {model.name!r}: expected arrays as its {len(sources)} inputs, got nested lists of "

@@ -21,7 +21,7 @@ def training_step(
 ) -> Step:
     """Forward pass, loss, backward pass and update of a batch: the inputs, then the targets, then the weights."""
     optimizer.prepare(parameters.weights)
-    forward, backward, compute_mask = model.forward, model.backward, model.compute_mask
+    forward, backward, outgoing_mask = model.forward, model.backward, model.outgoing_mask
     targets, weights = _targets_and_weights(n_inputs, objective)
     call = Call(training=True, differentiate=True)
     call.input_gradient = False
@@ -36,7 +36,7 @@ def training_step(
         penalty = call.penalty
         if regularized:
             penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
-        masks = compute_mask(call, *inputs)
+        masks = outgoing_mask(call, *inputs)
         gradients = objective.add(batch[targets], predictions, batch[weights], masks, penalty, True)
         parameters.zero_gradients()
         backward(call, *gradients)
@@ -49,7 +49,7 @@ def training_step(
 
 def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: int) -> Step:
     """Forward pass and loss."""
-    forward, compute_mask = model.forward, model.compute_mask
+    forward, outgoing_mask = model.forward, model.outgoing_mask
     targets, weights = _targets_and_weights(n_inputs, objective)
     penalty = sum(regularizer(call.value(weight)) for weight, regularizer in _regularized(model.trainable_weights))
 
@@ -57,7 +57,7 @@ def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: in
         inputs = batch[:n_inputs]
         call.masks = batch[weights.stop :]
         predictions = forward(call, *inputs)
-        masks = compute_mask(call, *inputs)
+        masks = outgoing_mask(call, *inputs)
         objective.add(batch[targets], predictions, batch[weights], masks, penalty + call.penalty)
 
     return step

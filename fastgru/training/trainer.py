@@ -218,10 +218,9 @@ class Trainer(Compiled):
 
     def predict_on_batch(self, x: Any) -> Outputs:
         """Outputs for one batch of inputs, in new arrays."""
-        outputs: Outputs = self(x)
-        return outputs
+        return self._outputs(feeding.one_batch(self, feeding.inputs(self, x)))
 
-    def __call__(self, *inputs: Any, mask: Any = None, training: bool = False) -> Any:
+    def __call__(self, *inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         """Outputs for inputs, in new arrays; or what the model puts out in a graph, drawn of symbolic tensors.
 
         Parameters
@@ -235,19 +234,23 @@ class Trainer(Compiled):
 
         Returns
         -------
-        ndarray, or a list of them where the model has several outputs.
+        Tensor, or a list of them where the model has several outputs.
         """
         if not (inputs and type(inputs[0]) is np.ndarray) and is_symbolic(inputs):
             return super().__call__(*inputs, mask=mask)
         if len(inputs) != 1 and self.input_names is None:
             raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
-        arrays = feeding.one_batch(self, feeding.inputs(self, inputs[0] if len(inputs) == 1 else inputs))
+        structure = inputs[0] if len(inputs) == 1 else inputs
+        arrays = feeding.one_batch(self, feeding.inputs(self, structure))
         feeding.check_batches(self, len(arrays[0]), len(arrays[0]))
+        sources = [structure] if self.input_names is None else self.in_order(structure)
         if mask is None:
-            return self._outputs(arrays, bool(training))
-        masks = mask if len(arrays) > 1 and isinstance(mask, (list, tuple)) else [mask]
-        checked = [None if one is None else self.as_mask(one, x) for one, x in zip(masks, arrays, strict=False)]
-        return self._outputs(arrays, bool(training), tuple(checked))
+            masks = tuple([getattr(x, "_keras_mask", None) for x in sources])
+        else:
+            listed = mask if len(arrays) > 1 and isinstance(mask, (list, tuple)) else [mask]
+            masks = tuple(None if one is None else self.as_mask(one, x) for one, x in zip(listed, arrays, strict=False))
+        outputs = self._new_tensors(sources, arrays, training, masks)
+        return self.as_structure(outputs if isinstance(outputs, list) else [outputs])
 
     def _outputs(
         self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()

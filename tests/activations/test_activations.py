@@ -155,16 +155,20 @@ def test_none_is_linear_and_lists_and_integers_are_taken():
     assert activations.get({"class_name": "function", "config": "relu"}) is activations.relu
 
 
-def test_a_function_runs_forward_and_refuses_to_train():
+def test_a_function_runs_forward_and_back():
     def squared(x):
         return x * x
+
+    def constant(x):
+        return np.ones(1)
 
     activation = activations.get(squared)
     assert activation.name == "squared" and activation.kernel_id is None
     assert activation(np.array([2.0]))[0] == 4
     assert activations.get("squared", custom_objects={"squared": squared}).name == "squared"
-    with pytest.raises(ValueError, match="'squared'"):
-        activation.backward(np.ones(1), np.ones(1), np.ones(1))
+    assert activation.backward(np.ones(1), np.full(1, 9.0), np.full(1, 3.0)).tolist() == [6]
+    with pytest.raises(ValueError, match="'constant': does not depend on its argument"):
+        activations.get(constant).backward(np.ones(1), np.ones(1), np.ones(1))
 
 
 def test_kernel_numbers_are_distinct():

@@ -246,16 +246,12 @@ def test_an_input_that_a_dict_leaves_out_is_told(rng: np.random.Generator) -> No
         model.predict({"a": np.ones((3, 2))})
 
 
-def test_a_model_with_a_keras_call_is_told_what_to_write() -> None:
-    class WithCall(Model):
-        def call(self, x: Any) -> Any:
-            return x
+def test_a_model_without_call_and_forward_is_told_what_to_write() -> None:
+    class Without(Model):
+        pass
 
-    model = WithCall()
-    model.compile("sgd", "mse")
-    for use in (model, model.predict, lambda x: model.fit(x, x, verbose=0)):
-        with pytest.raises(AttributeError, match=r"WithCall .* defines it and layers, forward and backward"):
-            use(np.ones((3, 2)))
+    with pytest.raises(AttributeError, match=r"Without .* has no input_shape: a model with a call takes inputs of any"):
+        Without()(np.ones((3, 2)))
 
 
 def test_data_become_what_the_inputs_and_layers_compute_on(rng: np.random.Generator) -> None:
@@ -275,7 +271,7 @@ def test_masks_go_with_the_tensors_and_out_of_the_model(rng: np.random.Generator
     data = np.array([[1, 2, 0, 0], [3, 0, 4, 5]], dtype=np.int32)
     call = Call()
     outputs = model.forward(call, data)
-    carried, *others = model.compute_mask(call, data)
+    carried, *others = model.outgoing_mask(call, data)
     np.testing.assert_array_equal(carried, data != 0)
     assert others == [None, None]
     state = data[:1, :2]  # what counts of the first row
@@ -354,10 +350,12 @@ def test_model_of_inputs_and_outputs_is_a_functional() -> None:
     assert Model(x, x + 1).input_names == ["x"]
 
     class Own(Model):
-        pass
+        extra = 5
 
-    with pytest.raises(ValueError, match="derive your class from it"):
-        Own(x, x + 1)
+    own = Own(x, x + 1)
+    assert isinstance(own, Own) and isinstance(own, Functional)
+    assert own.extra == 5
+    assert own(np.ones((2, 3))).tolist() == [[2, 2, 2]] * 2
 
 
 # --- what is refused --------------------------------------------------------------------------------

@@ -154,7 +154,7 @@ class SpatialLayer(Layer):
         super().check_inputs(*inputs)
         self.compute_output_shape(inputs[0].shape)
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         return None
 
 

@@ -107,7 +107,7 @@ class Embedding(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.output_dim)
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         mask: Array | None = inputs[0] != 0 if self.mask_zero else None
         return mask
 

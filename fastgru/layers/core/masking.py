@@ -46,9 +46,7 @@ class Masking(Layer):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        # a number as the inputs hold it: 0.1 in float32 equals no 0.1 in float64
-        counts = (x != x.dtype.type(self.mask_value)).any(axis=-1)
-        call.saved["counts"] = counts
+        call.saved["counts"] = self.outgoing_mask(call, x)
         return self._unmasked(call, "y", x)
 
     def _unmasked(self, call: Call, name: str, array: Array) -> Array:
@@ -61,6 +59,7 @@ class Masking(Layer):
         (dy,) = d_outputs
         return None if dy is None else self._unmasked(call, "dx", dy)
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array:
-        counts: Array = call.saved["counts"]
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array:
+        # a number as the inputs hold it: 0.1 in float32 equals no 0.1 in float64
+        counts: Array = (inputs[0] != inputs[0].dtype.type(self.mask_value)).any(axis=-1)
         return counts

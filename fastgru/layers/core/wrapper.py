@@ -101,7 +101,7 @@ class SequenceWrapper(Wrapper):
         sequences: npt.ArrayLike,
         initial_state: Any = None,
         mask: npt.ArrayLike | None = None,
-        training: bool = False,
+        training: bool | None = None,
     ) -> Any:
         """Apply the layer to numpy arrays, building it on first use.
 

@@ -59,7 +59,7 @@ class CategoryEncoding(TokenLayer):
         self.output_mode = mode
 
     def __call__(
-        self, inputs: Any, *more: Any, count_weights: Any = None, mask: Any = None, training: bool = False
+        self, inputs: Any, *more: Any, count_weights: Any = None, mask: Any = None, training: bool | None = None
     ) -> Any:
         """Encode numbers.
 

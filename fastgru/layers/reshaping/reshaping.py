@@ -27,7 +27,7 @@ class Reshaping(Layer):
 
     homogeneous = True
 
-    def compute_mask(self, call: Call, *inputs: Array) -> None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> None:
         return None
 
     def _transposed(self, call: Call, name: str, x: Array, axes: Sequence[int]) -> Array:

@@ -124,7 +124,7 @@ class Bidirectional(SequenceWrapper):
         outputs = (*(merged if self.merge_mode is None else (merged,)), *forward[1], *backward[1])
         return outputs if len(outputs) > 1 else outputs[0]
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Any:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Any:
         mask = call.mask if self.return_sequences else None
         return (mask, mask) if self.merge_mode is None else mask
 

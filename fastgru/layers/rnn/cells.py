@@ -65,7 +65,7 @@ class StepLayer(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Any:
         return tuple((input_shape[0], size) for size in (self.output_size, *self.state_sizes))
 
-    def compute_mask(self, call: Call, *inputs: Array) -> None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> None:
         return None
 
     def check_inputs(self, *inputs: Array) -> None:
@@ -78,7 +78,7 @@ class StepLayer(Layer):
             )
 
     def __call__(  # type: ignore[override]  # Keras's arguments
-        self, inputs: npt.ArrayLike, states: Any, training: bool = False
+        self, inputs: npt.ArrayLike, states: Any, training: bool | None = None
     ) -> tuple[Array, Any]:
         """Make one step with numpy arrays, building the weights on first use.
 
@@ -202,8 +202,7 @@ class StackedRNNCells(StepLayer, Wrapper):
         strangers = [cell for cell in cells if not isinstance(cell, Cell)]
         if strangers or not cells:
             raise ValueError(
-                f"{self._where}: expected one or more of fastgru's cells, got {strangers or cells!r}; "
-                "cells of one's own are not supported."
+                f"{self._where}: expected fastgru's cells, got {strangers or cells!r}; give RNN the list of others."
             )
         self._cells = list(cells)
         self._settle_dtype(kwargs.get("dtype"))

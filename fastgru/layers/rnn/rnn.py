@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgru import tree
 from fastgru.layers.core.wrapper import SequenceWrapper
+from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.cells import Cell, StackedRNNCells, StepLayer, backward_in_row, forward_in_row
+from fastgru.layers.rnn.own_cells import initial_state, output_size, run_cells
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.layers.workspace import Call
+from fastgru.ops import shaping
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["RNN"]
+__all__ = ["RNN", "OwnCellRNN"]
 
 
 @registered("keras.layers")
@@ -30,7 +34,8 @@ class RNN(SequenceLayer, SequenceWrapper):
 
     Parameters
     ----------
-    cell : GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells or a list of cells
+    cell : GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells, a cell of one's own, or a list of cells
+        See `OwnCellRNN` for what a cell of one's own has.
     return_sequences : bool
         Return the last cell's output after every step (B, T, H) instead of the last one (B, H).
     return_state : bool
@@ -58,13 +63,15 @@ class RNN(SequenceLayer, SequenceWrapper):
         zero_output_for_mask: bool = False,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
+        cells = cell if isinstance(cell, (list, tuple)) else [cell]
+        if not all(isinstance(one, StepLayer) for one in cells):
+            own: Any = self
+            own.__class__ = OwnCellRNN  # which runs in Python
+            flags = return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask
+            own.__init__(cell, *flags, **kwargs)
+            return
         super().__init__(**kwargs)
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
-        if not isinstance(self.cell, StepLayer):
-            raise ValueError(
-                f"{self._where}: expected a cell of fastgru or a list of them, got {cell!r}; "
-                "cells of one's own are not supported."
-            )
         self._settle_dtype(kwargs.get("dtype"))
         self._set_options(locals())
 
@@ -127,3 +134,94 @@ class RNN(SequenceLayer, SequenceWrapper):
             )
             for index, cell in enumerate(self.cell.cells)
         ]
+
+
+class OwnCellRNN(RNN):
+    """`RNN` for a cell of one's own, or a list of cells among which one is.
+
+    A cell has `state_size`, one size or a list of them, and ``call(inputs, states)``, which may take ``training`` and
+    returns its output (B, H) and the new states. It may have ``get_initial_state(batch_size)`` and ``output_size``.
+    """
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Unpack[LayerOptions],
+    ) -> None:
+        SequenceWrapper.__init__(self, **kwargs)
+        self.cell = cell
+        self._cells = list(cell) if isinstance(cell, (list, tuple)) else [cell]
+        for one in self._cells:
+            if not callable(getattr(one, "call", None)) or not hasattr(one, "state_size"):
+                raise ValueError(f"{self._where}: expected a cell, or cells, with call and state_size, got {one!r}.")
+        self._set_options(locals())
+        self.supports_masking = True
+
+    @property
+    def sublayers(self) -> list[Layer]:
+        return [cell for cell in self._cells if isinstance(cell, Layer)]
+
+    def file_items(self) -> Any:
+        return [("cell", self.cell if isinstance(self.cell, list) else self._cells[0])]
+
+    def serialized(self, input_shape: Any = None) -> dict[str, Any]:
+        return {**super().serialized(input_shape), "module": "keras.layers", "registered_name": None}
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The sizes of the states, of several cells an entry for each."""
+        sizes = [cell.state_size for cell in self._cells]
+        listed = sizes if len(sizes) > 1 else sizes[0]
+        return list(listed) if isinstance(listed, (list, tuple)) else [listed]
+
+    def build(self, input_shape: Shape) -> None:
+        self._check_batch(input_shape)
+        shape: Shape = (input_shape[0], *input_shape[2:])
+        for cell in self._cells:
+            if isinstance(cell, Layer) and not cell.built and cell.says_build:
+                self._build_inner(cell, shape)
+                cell.built = True
+            shape = (shape[0], output_size(cell))
+        if self.stateful and input_shape[0] is not None:
+            self.states = tree.map_structure(np.asarray, self.get_initial_state(input_shape[0]))
+        self.built = True
+
+    def get_initial_state(self, batch_size: int) -> list[Any]:
+        """The states at the start: those that the cells make, else zeros."""
+        states = [initial_state(cell, batch_size, self.dtype) for cell in self._cells]
+        return states if len(states) > 1 else states[0]
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        batch, steps = input_shape[:2]
+        size = output_size(self._cells[-1])
+        output = (batch, steps, size) if self.return_sequences else (batch, size)
+        states = tree.map_structure(lambda one: (batch, one), self.state_size)
+        return (output, *states) if self.return_state else output
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return tree.flatten(mask)[0] if self.return_sequences else None
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        states = initial_state
+        if states is None:
+            states = self.states if self.states is not None else self.get_initial_state(len(sequences))
+        states = list(states) if isinstance(states, (list, tuple)) else [states]
+        options = self.go_backwards, self.zero_output_for_mask
+        outputs, last, states = run_cells(self._cells, sequences, states, mask, training, *options)
+        if self.stateful:
+            self.states = tree.map_structure(np.array, states)
+        output = shaping.stack(outputs, axis=1) if self.return_sequences else last
+        return (output, *states) if self.return_state else output
+
+    def reset_states(self) -> None:
+        if self.states is not None:
+            self.states = tree.map_structure(np.zeros_like, self.states)
+
+
+OwnCellRNN.__name__ = "RNN"  # in names, summaries and configs

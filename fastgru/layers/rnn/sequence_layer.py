@@ -34,7 +34,7 @@ class SequenceLayer(Layer):
     zero_until_used = False
     states: list[Array] | None = None
 
-    def compute_mask(self, call: Call, *inputs: Array) -> Array | None:
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         return call.mask if self.return_sequences else None
 
     def _check_batch(self, input_shape: Shape) -> None:

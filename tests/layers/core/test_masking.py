@@ -39,7 +39,7 @@ def test_gradients_of_masking(rng):
     call = Call(differentiate=True)
     layer.forward(call, x)
     dy = rng.normal(size=SEQUENCES)
-    np.testing.assert_array_equal(layer.backward(call, dy), dy * layer.compute_mask(call, x)[..., None])
+    np.testing.assert_array_equal(layer.backward(call, dy), dy * layer.outgoing_mask(call, x)[..., None])
 
 
 @pytest.mark.parametrize("make, x, message", [

@@ -1,0 +1,200 @@
+"""What Keras's conventions add to a layer: losses, masks by `compute_mask`, a config of the constructor's arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastgru import registry, tree
+from fastgru.autodiff.tensor import plain
+from fastgru.layers.penalties import regularization
+from fastgru.layers.tracking import tracked, tracked_by_name
+from fastgru.layers.weight import Weight
+from fastgru.layers.workspace import Call
+from fastgru.types import Array
+
+__all__ = ["DTypePolicy", "OwnLayer"]
+
+
+class DTypePolicy:
+    """The dtype of a layer in Keras's form: weights and arithmetic have the same here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = self.compute_dtype = self.variable_dtype = name
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras's config."""
+        return {"name": self.name}
+
+    def __repr__(self) -> str:
+        return f'<DTypePolicy "{self.name}">'
+
+
+class OwnLayer:
+    """Base of `Layer`: what a class of a user's may define or ask for.
+
+    Attributes
+    ----------
+    is_own : bool
+        Whether the class is none of this package.
+    runs_call, says_build, says_shapes, makes_masks : bool
+        Whether it defines `call`, `build`, `compute_output_shape` and `compute_mask`.
+    extends_package : bool
+        Whether its `call` stands on a layer of the package, not on `Layer` itself.
+    """
+
+    is_own: ClassVar[bool] = False
+    runs_call: ClassVar[bool] = False
+    says_build: ClassVar[bool] = False
+    says_shapes = False
+    makes_masks = False
+    extends_package: ClassVar[bool] = False
+
+    name: str
+    dtype: str
+    _losses: Sequence[Any] = ()
+    _weights: list[Weight]
+    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    _supports_masking: bool | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.is_own = not str(cls.__module__).startswith("fastgru.")
+        if cls.is_own and "__init__" in vars(cls):
+            cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
+
+    # --- losses -------------------------------------------------------------------------------------
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a number, or several, to the loss that `fit` makes small; in `call`, for the inputs at hand."""
+        self._losses = [*self._losses, *(entry for entry in tree.flatten(loss) if entry is not None)]
+
+    @property
+    def losses_of_call(self) -> list[Any]:
+        """What the last eager call added to the loss, here and in the layers inside."""
+        inner = [loss for layer in self._inside() for loss in layer.losses_of_call] if type(self).runs_call else []
+        return [*self._losses, *inner]
+
+    @property
+    def losses(self) -> list[Any]:
+        """What the last call added to the loss, and what the regularizers of the trained weights add."""
+        weights: Sequence[Weight] = self.trainable_weights  # type: ignore[attr-defined]
+        regularized = [(weight.regularizer, weight) for weight in weights if weight.regularizer is not None]
+        return [*self.losses_of_call, *(regularization(regularizer, weight) for regularizer, weight in regularized)]
+
+    def clear_losses(self) -> None:
+        """Forget what the last call added to the loss."""
+        self._losses = []
+        for layer in self._inside():
+            layer.clear_losses()
+
+    def _inside(self) -> Sequence[Any]:
+        return self.sublayers  # type: ignore[attr-defined]
+
+    # --- masks --------------------------------------------------------------------------------------
+
+    @property
+    def supports_masking(self) -> bool:
+        """Whether the layer passes masks on."""
+        if self._supports_masking is None:
+            return not type(self).runs_call or self.makes_masks or self.extends_package
+        return self._supports_masking
+
+    @supports_masking.setter
+    def supports_masking(self, value: bool) -> None:
+        self._supports_masking = bool(value)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The mask of the outputs for inputs and their mask."""
+        if type(self).runs_call:
+            layer = self.of_package() if self.extends_package else None  # type: ignore[attr-defined]
+            return previous_mask if layer is None else layer.compute_mask(inputs, previous_mask)
+        call = Call()
+        leaves = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        masks = previous_mask if isinstance(previous_mask, (list, tuple)) else [previous_mask]
+        call.masks = tuple(None if one is None else np.asarray(plain(one), bool) for one in masks)
+        return self.outgoing_mask(call, *(np.asarray(plain(x)) for x in leaves))  # type: ignore[attr-defined]
+
+    def mask_of_own(self, call: Call, *inputs: Array) -> Any:
+        """The mask of the outputs as a class of a user's says it, with Keras's arguments or with those of `forward`."""
+        if "call" in inspect.signature(self.compute_mask).parameters:
+            return self.compute_mask(call, *inputs)
+        several = len(inputs) > 1
+        mask = self.compute_mask(list(inputs) if several else inputs[0], list(call.masks) if several else call.mask)
+        return None if mask is None else np.asarray(plain(mask), bool)
+
+    # --- weights and layers -------------------------------------------------------------------------
+
+    @property
+    def own_weights(self) -> list[Weight]:
+        """The weights of the layer itself: those that it added, and variables that are its attributes."""
+        if not type(self).is_own:
+            return self._weights
+        return list({id(one): one for one in (*self._weights, *tracked(self, Weight))}.values())
+
+    def tracked_items(self, kind: type) -> list[tuple[str, Any]]:
+        """For each attribute of a class of a user's the layers in it, in the order of Keras's files."""
+        if not type(self).is_own:
+            return []
+        entries = tracked_by_name(self, kind)
+        return [
+            (name, entries[name] if isinstance(vars(self)[name], (list, tuple, dict)) else entries[name][0])
+            for name in sorted(entries)
+        ]
+
+    @property
+    def variables(self) -> list[Weight]:
+        return self.weights  # type: ignore[attr-defined]
+
+    @property
+    def trainable_variables(self) -> list[Weight]:
+        return self.trainable_weights  # type: ignore[attr-defined]
+
+    @property
+    def non_trainable_variables(self) -> list[Weight]:
+        return self.non_trainable_weights  # type: ignore[attr-defined]
+
+    # --- dtypes and configs -------------------------------------------------------------------------
+
+    @property
+    def compute_dtype(self) -> str:
+        return self.dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        return self.dtype
+
+    @property
+    def dtype_policy(self) -> DTypePolicy:
+        return DTypePolicy(self.dtype)
+
+    def config_of_arguments(self) -> dict[str, Any]:
+        """The arguments of a constructor of a user's, for a config that its class does not write."""
+        if self._init_arguments is None or "get_config" in _methods_of_users(type(self)):
+            return {}
+        args, kwargs = self._init_arguments
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
+        named = {**{key: value for key, value in bound.items() if key != "kwargs"}, **bound.get("kwargs", {})}
+        named = {key: value for key, value in list(named.items())[1:] if key not in ("dtype", "activity_regularizer")}
+        return {key: registry.serialize(value) for key, value in named.items()}
+
+
+def _remembering(init: Any) -> Any:
+    """A constructor that keeps its arguments, for the config."""
+
+    @wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self._init_arguments is None:  # that of a base comes later
+            self._init_arguments = args, kwargs
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
+def _methods_of_users(cls: Any) -> set[str]:
+    """The names of all that classes of a user's define, from a class up to the package."""
+    return {name for base in cls.__mro__ if getattr(base, "is_own", False) for name in vars(base)}
