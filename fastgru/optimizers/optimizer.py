@@ -240,7 +240,8 @@ class Optimizer(OptimizerStep):
                 weight.gradient += gradient
         if self.loss_scale_factor:
             parameters.gradients /= self.loss_scale_factor
-        self._step(parameters, {weight for weight, one in zip(weights, gradients, strict=True) if one is not None})
+        present = {weight for weight, one in zip(weights, gradients, strict=True) if one is not None}
+        self._step(parameters, present if len(present) < len(parameters.weights) else None)
 
     def _weights_for(self, trainable_variables: Iterable[Weight] | None) -> list[Weight]:
         """The weights that are named, for which the optimizer is built if it is not, else all."""
