@@ -177,7 +177,7 @@ def predict(
                     hook(done, None)
                 first = outputs.count
             predictions = model.forward(call, *inputs)
-            masks = model.compute_mask(call, *inputs) if call.masks else None
+            masks = model.outgoing_mask(call, *inputs) if call.masks else None
             outputs.add(predictions if isinstance(predictions, tuple) else (predictions,), masks)
             done += 1
             if perf_counter() >= bar.due:

@@ -16,10 +16,10 @@ from small_training import F, N, T, half, inputs, small
 
 from fastgru import atomic, callbacks, metrics, optimizers, random, utils
 from fastgru.callbacks import BackupAndRestore
-from fastgru.data import PyDataset
 from fastgru.layers import GRU, LSTM, RNN, BatchNormalization, Bidirectional, Dense, Dropout, GRUCell, Input
 from fastgru.models import Functional, Sequential
 from fastgru.training.checkpoints import Folder
+from fastgru.utils import PyDataset
 
 
 class Killed(Exception):
