@@ -172,8 +172,8 @@ class Optimizer(OptimizerStep):
         rate = self._learning_rate
         if isinstance(rate, LearningRateSchedule) and not callable(value):
             raise TypeError(
-                f"{type(self).__name__}: the schedule {type(rate).__name__} sets its learning rate; assign another "
-                "schedule, or make the optimizer with a float."
+                f"{type(self).__name__}: This optimizer was created with a `LearningRateSchedule`: the schedule "
+                f"{type(rate).__name__} sets its learning rate; assign another, or make the optimizer with a float."
             )
         new = self._rate_source(value)
         if isinstance(rate, OptimizerVariable) and isinstance(new, OptimizerVariable):
