@@ -111,7 +111,7 @@ class Indexed(BatchStream):
     kind = "the PyDataset"
 
     def __init__(self, dataset: Any, shuffle: bool = False) -> None:
-        self._dataset, self._shuffle = dataset, shuffle
+        self._dataset, self.is_shuffled = dataset, shuffle
         self.workers: int = getattr(dataset, "workers", 1)
         self.use_multiprocessing: bool = getattr(dataset, "use_multiprocessing", False)
         self.ahead = getattr(dataset, "max_queue_size", AHEAD)
@@ -124,7 +124,7 @@ class Indexed(BatchStream):
     def new_pass(self) -> Iterator[Any]:
         if self.steps is None:
             return count()
-        return iter(random.stream().permutation(self.steps).tolist() if self._shuffle else range(self.steps))
+        return iter(random.stream().permutation(self.steps).tolist() if self.is_shuffled else range(self.steps))
 
     def batch(self, item: int) -> Any:
         return arrays(self._dataset[item])

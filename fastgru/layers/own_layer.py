@@ -12,7 +12,7 @@ import numpy as np
 from fastgru import registry, tree
 from fastgru.autodiff.tensor import plain
 from fastgru.layers.penalties import regularization
-from fastgru.layers.tracking import tracked, tracked_by_name
+from fastgru.layers.tracking import file_order, only, tracked, tracked_by_name
 from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
@@ -60,6 +60,7 @@ class OwnLayer:
     _weights: list[Weight]
     _init_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     _supports_masking: bool | None = None
+    _first_shape: Any = None  # of the first eager call of a class with a `call`, the batch axis free
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -140,11 +141,7 @@ class OwnLayer:
         """For each attribute of a class of a user's the layers in it, in the order of Keras's files."""
         if not type(self).is_own:
             return []
-        entries = tracked_by_name(self, kind)
-        return [
-            (name, entries[name] if isinstance(vars(self)[name], (list, tuple, dict)) else entries[name][0])
-            for name in sorted(entries)
-        ]
+        return [(name, only(vars(self)[name], kind)) for name in sorted(tracked_by_name(self, kind), key=file_order)]
 
     @property
     def variables(self) -> list[Weight]:

@@ -193,7 +193,8 @@ def arranged(structure: Any, leaves: Iterator[Any]) -> Any:
         filled = {key: arranged(structure[key], leaves) for key in sorted(structure)}
         return {key: filled[key] for key in structure}
     if isinstance(structure, (list, tuple)):
-        return type(structure)([arranged(entry, leaves) for entry in structure])
+        entries = [arranged(entry, leaves) for entry in structure]
+        return type(structure)(*entries) if hasattr(structure, "_fields") else type(structure)(entries)
     return next(leaves)
 
 

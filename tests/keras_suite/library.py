@@ -89,7 +89,7 @@ def resolve(path: str, name: str) -> Any:
     room = path.partition(".")[0]
     if room in NOT_INSTALLED:
         return Absent(full)
-    for public in PUBLIC.get(room, (room, "")):
+    for public in (path, *PUBLIC.get(room, (room, ""))):
         home = importlib.import_module(f"fastgru.{public}".rstrip(".")) if is_ours(public) else None
         value = getattr(home, name, None)
         if value is not None and not (isinstance(value, ModuleType) and is_keras_module(full)):
