@@ -8,6 +8,7 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,8 +24,10 @@ KINDS = {
 }
 
 
-def write(path: Path, data: bytes | memoryview) -> None:
+def write(path: Path, data: bytes | memoryview | Iterable[bytes]) -> None:
     """Replace the file `path` by `data`: whoever looks sees the old file or the new one, also after a crash.
+
+    Data may come in blocks, from an iterator whose errors leave the file as it was.
 
     The bytes go to a temporary file in the same folder first, which is removed if anything fails; what a killed process
     left there is removed by the next write into the folder. Of a symbolic link the file that it leads to is replaced,
@@ -67,12 +70,12 @@ def _mode(target: Path) -> int | None:
     return stat.S_IMODE(mode)
 
 
-def _replace(target: Path, data: bytes | memoryview, mode: int | None) -> None:
+def _replace(target: Path, data: bytes | memoryview | Iterable[bytes], mode: int | None) -> None:
     file = _temporary_file(target.parent)
     temporary = Path(file.name)
     try:
         with file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, (bytes, memoryview)) else data)
             file.flush()
             os.fsync(file.fileno())
             if mode is not None:

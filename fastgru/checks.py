@@ -138,6 +138,14 @@ def not_supported(where: str, **arguments: Any) -> None:
 # --- arrays -----------------------------------------------------------------------------------------------------------
 
 
+def missing_axis(shape: Sequence[int | None], expected: Sequence[int | None]) -> str:
+    """The end of an error about a shape: what to do where the batch axis is all that is missing."""
+    fits = len(shape) == len(expected) - 1 and all(
+        known in (None, size) for size, known in zip(shape, expected[1:], strict=True)
+    )
+    return "; add a batch axis: x[None]" if fits else ""
+
+
 def real_numbers(values: Any, where: str) -> Array:
     """`values` as an array of real numbers; a ValueError that begins with `where` for anything else.
 

@@ -112,7 +112,12 @@ NAMES: dict[str, dict[str, str]] = {
         "run_forward": "fastgru.layers.penalties",
         "unfilled_weights": "fastgru.layers.weighted",
     },
-    "fastgru.layers.preprocessing": {"UnitNormalization": "fastgru.layers.normalization.unit_normalization"},
+    "fastgru.layers.preprocessing": {
+        "Affine": "fastgru.layers.preprocessing.affine",
+        "Normalization": "fastgru.layers.preprocessing.normalization",
+        "Rescaling": "fastgru.layers.preprocessing.rescaling",
+        "UnitNormalization": "fastgru.layers.normalization.unit_normalization",
+    },
 }
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "deserialize_layer",
     "deserialize_nested",
     "function_form",
+    "is_known",
     "known",
     "lookup",
     "object_form",
@@ -86,16 +87,22 @@ def lookup(kind: str, name: str, custom_objects: Mapping[str, Any] | None = None
         return custom[name]
     cls = _class(kind, name)
     if cls is None:
-        _imported(kind, name)
-        cls = _class(kind, name)
-    if cls is None:
         choices = (_aliases if name.islower() else _classes).get(kind, {})
         raise ValueError(f"{kind}: {name!r} is not known to fastgru; {suggestion(name, choices)}")
     return cls
 
 
-def _class(kind: str, name: str) -> type | None:
-    return _classes.get(kind, {}).get(name) or _aliases.get(kind, {}).get(name)
+def is_known(kind: str, name: str) -> bool:
+    """Whether a Keras module has a class of that name or alias."""
+    return _class(kind, name) is not None
+
+
+def _class(kind: str, name: str, imports: bool = True) -> type | None:
+    cls = _classes.get(kind, {}).get(name) or _aliases.get(kind, {}).get(name)
+    if cls is None and imports:
+        _imported(kind, name)
+        return _class(kind, name, imports=False)
+    return cls
 
 
 def resolve(identifier: Any, kind: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -136,7 +143,8 @@ def serialize(obj: Any) -> Any:
     if isinstance(obj, Mapping):
         return {key: serialize(entry) for key, entry in obj.items()}
     if isinstance(obj, type):
-        return function_form(obj)
+        # which Keras cannot write where it is one of its own; its name in snake case is what an object of it is called
+        return snake_case(obj.__name__) if obj in _modules else function_form(obj)
     if hasattr(obj, "serialized"):
         return obj.serialized()
     if isinstance(obj, bytes):

@@ -491,7 +491,7 @@ def test_a_quick_run_of_all_jobs_writes_its_results(tmp_path: Path) -> None:
     content = json.loads(Path(files["json"]).read_text())
     assert content["threads"] == 1
     assert {"cpu", "date", "commit", "python"} <= content.keys()
-    assert list(content["jobs"]) == ["train", "small", "predict", "latency", "cold", "scale", "memory"]
+    assert list(content["jobs"]) == ["train", "small", "predict", "latency", "cold", "scale", "memory", "examples"]
     for job in content["jobs"].values():
         assert job["results"]
         for result in job["results"]:

@@ -27,7 +27,7 @@ FLOORS = [
     {"training"},
     {"models"},
     {"saving"},
-    {"datasets", "utils", "cli", "__init__", "__main__"},
+    {"datasets", "preprocessing", "utils", "cli", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 Imports = dict[str, list[tuple[int, str]]]  # of each module: line and name of every module that it imports

@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING
 
 from fastgru.data.batches import Batch, Batches, batch_size_of
-from fastgru.data.column import Column, without_nan
+from fastgru.data.column import Column, finite
 from fastgru.data.entries import Names, entries, labels
+from fastgru.data.padding import PaddedColumn, StepsColumn, TrimmedColumn, by_length
 from fastgru.data.py_dataset import PyDataset
 from fastgru.data.samples import Samples, class_weighted, inputs, samples, split, unpack
-from fastgru.data.source import Source, Stored, fitted, shapes, source, whole
+from fastgru.data.sequences import Sequences
+from fastgru.data.source import Evenly, Source, Stored, fitted, shapes, source, whole
 from fastgru.data.stream import Stream
 from fastgru.data.streams import BatchStream, Indexed, stream_of, unpacked
 from fastgru.moved import attributes
@@ -17,16 +19,23 @@ __all__ = [
     "BatchStream",
     "Batches",
     "Column",
+    "Evenly",
     "Indexed",
     "Names",
+    "PaddedColumn",
     "PyDataset",
     "Samples",
+    "Sequences",
     "Source",
+    "StepsColumn",
     "Stored",
     "Stream",
+    "TrimmedColumn",
     "batch_size_of",
+    "by_length",
     "class_weighted",
     "entries",
+    "finite",
     "fitted",
     "inputs",
     "labels",
@@ -38,7 +47,6 @@ __all__ = [
     "unpack",
     "unpacked",
     "whole",
-    "without_nan",
 ]
 
 if not TYPE_CHECKING:  # which would take every name for one of this module

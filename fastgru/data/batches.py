@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastgru import random, threads
-from fastgru.data.column import Column
+from fastgru.data.column import ColumnLike
+from fastgru.data.padding import by_length, drawn_by_length
 from fastgru.types import Array
 
 Batch = tuple[Any, ...]  # an array, or None, for each column
@@ -36,12 +37,15 @@ class Batches:
 
     Parameters
     ----------
-    columns : sequence of Column or None
+    columns : sequence of Column, or of what else has its methods, or None
         A None stays None in every batch.
     batch_size : int, optional
     shuffle : bool or "batch"
         Draw a new order for every pass; "batch" only within each batch. Batches are then gathered into memory that the
         next one overwrites.
+    lengths : (N,) int ndarray, optional
+        Of sequences of which those in a batch are to be about as long: from the shortest to the longest where they are
+        not shuffled.
     steps : int, optional
         Batches an epoch. The next epoch goes on where the last one stopped; where the data run out before, the epoch
         ends with a warning. One pass over the data where absent.
@@ -49,12 +53,13 @@ class Batches:
 
     def __init__(
         self,
-        columns: Sequence[Column | None],
+        columns: Sequence[ColumnLike | None],
         batch_size: int | None = None,
-        shuffle: bool | str = False,
+        shuffle: bool | str | None = False,
         steps: int | None = None,
+        lengths: Array | None = None,
     ) -> None:
-        self._columns = columns
+        self._columns, self._lengths = columns, lengths
         self.count = next(len(column) for column in columns if column is not None)
         self.batch_size = batch_size_of(batch_size, self.count, steps)
         self._shuffle = shuffle
@@ -113,7 +118,7 @@ class Batches:
     def _new_pass(self, first: int = 0) -> Iterator[Batch]:
         """A pass over the data from one of its batches on; its order is drawn at once."""
         starts = range(first * self.batch_size, self.count, self.batch_size)
-        if not self._shuffle:
+        if not self._shuffle and self._lengths is None:
             return self._in_order(starts)
         self._drawn_from = random.stream().bit_generator.state
         return self._drawn(starts, self._order())
@@ -131,6 +136,8 @@ class Batches:
 
     def _order(self) -> Array:
         draw = random.stream().permutation
+        if self._lengths is not None:
+            return drawn_by_length(self._lengths, self.batch_size) if self._shuffle else by_length(self._lengths)
         if self._shuffle != "batch":
             return draw(self.count)
         starts = range(0, self.count, self.batch_size)

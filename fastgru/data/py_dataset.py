@@ -8,7 +8,7 @@ from typing import Any
 
 from fastgru import checks
 
-__all__ = ["PyDataset"]
+__all__ = ["PyDataset", "Sequence"]
 
 
 class PyDataset:
@@ -57,3 +57,6 @@ class PyDataset:
 
     def on_epoch_end(self) -> None:
         """Called when all batches of an epoch are done: the place to draw a new order."""
+
+
+Sequence = PyDataset  # its name in Keras 1 and 2

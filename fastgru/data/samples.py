@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgru.data.column import without_nan
+from fastgru.data.column import finite
 from fastgru.data.entries import Names, entries, labels
+from fastgru.data.sequences import Sequences
 from fastgru.data.source import Rows, Source, Stored, is_array, source
 from fastgru.types import Array
 
@@ -32,21 +33,26 @@ class Samples(NamedTuple):
         return Samples(tuple(x), tuple(y), tuple(weight))  # type: ignore[arg-type]
 
 
-def _listed(values: Any, names: Names, argument: str, port: str) -> list[Source | None]:
-    """The source of each input or output; None for an output without."""
+def _listed(values: Any, names: Names, argument: str, port: str, text: bool = False) -> list[Source | None]:
+    """The source of each input or output; None for an output without. With `text` strings go, too."""
     pairs = zip(entries(values, names, argument, port), labels(argument, names, port), strict=True)
-    return [None if value is None and port == "output" else source(value, label) for value, label in pairs]
+    return [None if value is None and port == "output" else source(value, label, text) for value, label in pairs]
 
 
-def inputs(x: Any, names: Names) -> list[Source]:
-    """The sources of the inputs, of equally many samples."""
-    sources: Any = _listed(x, names, "x", "input")
+def inputs(x: Any, names: Names, text: bool = False) -> list[Source]:
+    """The sources of the inputs, of equally many samples; with `text` strings go, too."""
+    sources: Any = _listed(x, names, "x", "input", text)
     _check_lengths(zip(labels("x", names, "input"), sources, strict=True))
     return sources
 
 
 def samples(
-    x: Any, y: Any = None, weight: Any = None, input_names: Names = None, output_names: Names = None
+    x: Any,
+    y: Any = None,
+    weight: Any = None,
+    input_names: Names = None,
+    output_names: Names = None,
+    text: bool = False,
 ) -> Samples:
     """The sources of a data set: real numbers, equally many samples.
 
@@ -57,6 +63,8 @@ def samples(
         outputs.
     input_names, output_names : sequence of str, optional
         Absent for a model that does not name its only input and output.
+    text : bool
+        Whether inputs may be strings.
     """
     if output_names is not None and len(output_names) > 1 and is_array(weight):
         _check_samplewise(weight)
@@ -68,7 +76,7 @@ def samples(
         (y, output_names, "y", "output"),
         (weight, output_names, "sample_weight", "output"),
     ):
-        sources = _listed(values, names, argument, port)
+        sources = _listed(values, names, argument, port, text and port == "input")
         labelled.extend(zip(labels(argument, names, port), sources, strict=True))
         parts.append(tuple(sources))
     _check_lengths(labelled)
@@ -110,8 +118,16 @@ def split(whole: Samples, fraction: float) -> tuple[Samples, Samples]:
     return whole.rows(slice(at)), whole.rows(slice(at, None))
 
 
-def class_weighted(unweighted: Samples, class_weight: Mapping[int, float]) -> Samples:
-    """The samples, each weighted by its class (1 for a class without an entry)."""
+def class_weighted(unweighted: Samples, class_weight: Mapping[int, float], classes: int | None = None) -> Samples:
+    """The samples, each weighted by its class (1 for a class without an entry).
+
+    Parameters
+    ----------
+    unweighted : Samples
+    class_weight : dict
+    classes : int, optional
+        How many there are, where that is known; the dict must name no others.
+    """
     outputs = len(unweighted.y)
     if outputs > 1:
         raise ValueError(f"class_weight: expected a model with one output, got {outputs}; give sample_weight.")
@@ -120,10 +136,14 @@ def class_weighted(unweighted: Samples, class_weight: Mapping[int, float]) -> Sa
     y = unweighted.y[0]
     if y is None:
         raise ValueError("class_weight: needs the labels y.")
-    if y.ndim > 2:
+    if isinstance(y, Sequences) or y.ndim > 2:
         raise ValueError(f"class_weight: expected one label per sample, got y of shape {y.shape}.")
     if not isinstance(class_weight, Mapping):
         raise ValueError(f"class_weight: expected a dict from class to weight, got {class_weight!r}.")
+    for label in class_weight:
+        if not isinstance(label, (int, np.integer)) or not 0 <= label < (classes or math.inf):
+            known = f"0 to {classes - 1}" if classes else "whole numbers from 0"
+            raise ValueError(f"class_weight: expected the classes {known} as keys, got {label!r}.")
     weights = Stored(_ClassWeights(y, class_weight)) if isinstance(y, Stored) else _weights_of(y, class_weight)
     return unweighted._replace(weight=(weights,))
 
@@ -146,7 +166,7 @@ class _ClassWeights:
 
 def _weights_of(y: Array, class_weight: Mapping[int, float]) -> Array:
     """The weight of each sample: that of its label, a number or the largest of a row."""
-    without_nan("y")(y)
+    finite("y")(y, slice(0, len(y)))
     if y.ndim > 1:
         y = y[..., 0] if y.shape[-1] == 1 else y.argmax(-1)
     classes, places = np.unique(np.round(y).astype(np.int64), return_inverse=True)
@@ -154,6 +174,7 @@ def _weights_of(y: Array, class_weight: Mapping[int, float]) -> Array:
         weights = [float(class_weight.get(int(label), 1.0)) for label in classes]
     except (TypeError, ValueError):
         raise ValueError(f"class_weight: expected a dict from class to weight, got {class_weight!r}.") from None
-    if np.isnan(weights).any():
-        raise ValueError(f"class_weight: expected numbers, got NaN in {class_weight!r}.")
+    if not np.isfinite(weights).all():
+        what = "NaN" if np.isnan(weights).any() else "infinity"
+        raise ValueError(f"class_weight: expected numbers, got {what} in {class_weight!r}.")
     return np.array(weights)[places]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
 from fastgru import kernels
-from fastgru.checks import real_numbers
+from fastgru.checks import missing_axis, real_numbers
+from fastgru.data.sequences import Sequences, sequences_of
 from fastgru.types import Array, Shape
 
 Rows = slice | Array  # of a data set: a slice with both ends, or increasing indices
@@ -79,7 +81,9 @@ def _same(rows: Rows, others: Rows) -> bool:
     return rows is others or (both_drawn and np.array_equal(rows, others))  # type: ignore[arg-type]
 
 
-Source = Array | Stored
+Evenly = Array | Stored  # rows of one shape
+Source = Evenly | Sequences
+TEXTS = "OUST"  # the kinds of numpy's dtypes that hold strings
 
 
 def is_readable(values: Any) -> TypeGuard[Readable]:
@@ -127,29 +131,72 @@ def _is_rows(value: Any) -> bool:
     return isinstance(value, np.ndarray) or is_readable(value)
 
 
-def source(values: Any, name: str) -> Source:
+def source(values: Any, name: str, text: bool = False) -> Source:
     """Real numbers, with at least one sample, as a batch can be taken from them; ValueError otherwise.
 
-    Nothing is read from a file. A list of one array stands for that array, as in Keras.
+    Nothing is read from a file. A list of one array stands for that array, as in Keras; one of sequences of unequal
+    length, or an array of such objects, for those. With `text` strings go, too, as an array of objects.
     """
     rows: Source
     if type(values) is np.ndarray:  # first, as every small prediction comes this way
-        rows = values
+        rows = values if values.dtype.kind != "O" else _real_numbers(values, name)
     elif isinstance(values, (list, tuple)) and len(values) == 1 and _is_rows(values[0]):
-        return source(values[0], name)
+        return source(values[0], name, text)
     elif is_readable(values):
         rows = Stored(values)
     else:
-        rows = real_numbers(in_memory(values), name)
-    if rows.dtype.kind not in "fiub":
+        values_in_memory = in_memory(values)
+        holds_text = text and _holds_text(values_in_memory)
+        rows = _texts(values_in_memory) if holds_text else _real_numbers(values_in_memory, name)
+    if text and rows.dtype.kind in TEXTS:
+        rows = rows.astype(object, copy=False) if isinstance(rows, np.ndarray) else rows
+    elif rows.dtype.kind not in "fiub":
         raise ValueError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {rows.dtype}.")
     if not rows.shape or 0 in rows.shape:
         raise ValueError(f"{name}: expected an array with at least one sample, got shape {rows.shape}.")
     return rows
 
 
+def _real_numbers(values: Any, name: str) -> Array | Sequences:
+    """Real numbers, or sequences of them, in memory; a ValueError for anything but an array of something else."""
+    is_array_of_objects = isinstance(values, np.ndarray) and values.dtype.kind == "O" and values.ndim == 1
+    if is_array_of_objects and (sequences := sequences_of(values, name)) is not None:
+        return sequences
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        return real_numbers(values, name)
+    except ValueError as error:
+        if isinstance(values, (list, tuple)) and (sequences := sequences_of(values, name)) is not None:
+            return sequences
+        if hasattr(values, "__getitem__") and not isinstance(values, (Sequence, Mapping)):
+            makers = "or what makes batches of it, as a DataLoader or a PyDataset does"
+            raise ValueError(f"{str(error).removesuffix('.')}, {makers}.") from None
+        raise
+
+
+def _holds_text(values: Any) -> bool:
+    first = values
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    return isinstance(first, (str, bytes)) or getattr(getattr(first, "dtype", None), "kind", "") in TEXTS
+
+
+def _texts(values: Any) -> Array:
+    return np.array(values, dtype=object) if isinstance(values, (list, tuple)) else np.asarray(values)
+
+
+def check_kind(rows: Source, dtype: Any) -> None:
+    """ValueError where strings come to an input that takes numbers."""
+    if dtype is not None and rows.dtype.kind in TEXTS and np.dtype(dtype).kind in "fiub":
+        raise ValueError(f"Expected real numbers for an input of dtype {dtype}, got strings.")
+
+
 def whole(rows: Source, dtype: Any = None) -> Array:
     """All rows in memory, as kernels read them."""
+    if isinstance(rows, Sequences):
+        raise ValueError("x: expected an array, got nested lists of unequal lengths; give those to fit or predict.")
+    check_kind(rows, dtype)
     return kernels.contiguous(rows.read(slice(0, len(rows))) if isinstance(rows, Stored) else rows, dtype)
 
 
@@ -163,7 +210,9 @@ def fitted(rows: Source, shape: Shape, where: str, *names: str) -> Source:
     elif rows.ndim == len(shape) + 1 and rows.shape[-1] == 1:
         rows = rows.reshape(*rows.shape[:-1])
     if rows.ndim != len(shape) or shape[-1] not in (None, rows.shape[-1]):
-        raise ValueError(f"{where.format(*names)}: expected input of shape {shape}, got {rows.shape}.")
+        remedy = missing_axis(rows.shape, shape)
+        got = f"{'nested lists of unequal lengths, padded ' * isinstance(rows, Sequences)}{rows.shape}{remedy}"
+        raise ValueError(f"{where.format(*names)}: expected input of shape {shape}, got {got}.")
     return rows
 
 

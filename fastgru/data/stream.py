@@ -29,9 +29,16 @@ class Stream:
     steps : int, optional
         Batches an epoch. The next epoch goes on where the last one stopped; where the batches run out before, the epoch
         ends with a warning. One pass where absent.
+
+    Attributes
+    ----------
+    first
+        The first batch, as it came.
+    count : None
+        Nobody knows the number of samples.
     """
 
-    count: int | None = None  # samples, which nobody knows
+    count: int | None = None
 
     def __init__(self, source: BatchStream, bound: Callable[[Any], Batch], steps: int | None = None) -> None:
         self._source, self._bound, self._steps = source, bound, steps
@@ -42,8 +49,9 @@ class Stream:
         item = next(self._items, _END)
         if item is _END:
             raise ValueError(f"x: expected batches, but {source.kind} gave none.")
-        self._first: list[Any] = [source.batch(item)]  # made ahead of its epoch
-        self._fitted(self._first[0], 0)
+        self.first = source.batch(item)
+        self._ready: list[Any] = [self.first]  # made ahead of its epoch
+        self._fitted(self.first, 0)
         self._epochs = self._taken = self._in_pass = 0  # whole epochs; batches of all passes, of this one
         self._begun_at: int | None = None  # batch at which another process left the epoch
 
@@ -54,7 +62,7 @@ class Stream:
 
     def restart(self) -> None:
         """Let the next epoch start with a new pass."""
-        if not self._first:
+        if not self._ready:
             self._items = iter(())
 
     def epoch(self) -> Generator[Batch, None, None]:
@@ -62,11 +70,11 @@ class Stream:
         source, step = self._source, self._begun_at or 0
         if self._begun_at is not None:
             self._begun_at = None
-        elif not self._first:
+        elif not self._ready:
             source.begin_epoch()
             self._go_on()
-        while self._first:
-            yield self._fitted(self._first.pop(), step)
+        while self._ready:
+            yield self._fitted(self._ready.pop(), step)
             step += 1
         rest = islice(self._items, None if self._steps is None else self._steps - step)
         with closing(source.batches(rest)) as batches:
@@ -107,7 +115,7 @@ class Stream:
         elif first or self._steps is not None or not position["taken"]:
             self._draw_again(position)
         if position["taken"]:
-            self._first = []
+            self._ready = []
             self._begun_at = first or None
         self._epochs, self._passed = epochs, position["passed"]
         self._taken, self._in_pass = position["taken"], position["in_pass"]
@@ -125,7 +133,7 @@ class Stream:
         self._items = islice(self._new_pass(), position["in_pass"], None)
         bits.state = now
         if not position["taken"]:
-            self._first = [self._source.batch(next(self._items))]
+            self._ready = [self._source.batch(next(self._items))]
 
     def _new_pass(self) -> Iterator[Any]:
         self._drawn_from, self._in_pass = random.stream().bit_generator.state, 0

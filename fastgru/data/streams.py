@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import count
 from numbers import Number
 from typing import Any
@@ -129,6 +128,9 @@ class Indexed(BatchStream):
         return arrays(self._dataset[item])
 
     def batches(self, items: Iterator[Any]) -> Generator[Any, None, None]:
+        # deferred: few have workers, and these modules take longer to load than a model
+        from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
         if self.use_multiprocessing and self.workers:
             processes = ProcessPoolExecutor(self.workers, initializer=_inherit, initargs=(self,))
             return in_parallel(processes, _batch_of_inherited, items, self.ahead)

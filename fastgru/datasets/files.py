@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.datasets import digits, mnist
+from fastgru.utils.downloads import UnavailableError
 
 Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
@@ -50,7 +51,7 @@ def _mnist_or_digits(scale: float | None) -> Data:
         if file is None:
             file, how = mnist.download(seconds=_FETCH_SECONDS), "downloaded to"
         return _named("mnist", mnist.load_data(), scale, f"MNIST, {how} {file}")
-    except mnist.UnavailableError as error:
+    except UnavailableError as error:
         reason = f"MNIST cannot be downloaded ({error.reason})"
     except (OSError, ValueError) as error:
         reason = str(error).rstrip(".")

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
-import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from fastgru import atomic
+from fastgru.datasets import cache
 from fastgru.types import Array
+from fastgru.utils import downloads
 
 __all__ = ["cache_file", "download", "find", "load_data"]
 
-URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+URL = cache.ORIGIN + "mnist.npz"
 SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 _SHAPES = {"x_train": (60000, 28, 28), "y_train": (60000,), "x_test": (10000, 28, 28), "y_test": (10000,)}
-_CONNECT_SECONDS = 5.0
-_READ_SECONDS = 10.0
-_BYTES_AT_ONCE = 1 << 16
-
-
-class UnavailableError(OSError):
-    """MNIST is not at hand and cannot be downloaded.
-
-    Attributes
-    ----------
-    reason : str
-        What stood in the way; the whole message adds where to put the file.
-    """
-
-    def __init__(self, target: Path, error: Exception) -> None:
-        cause = getattr(error, "reason", error)  # urllib wraps what the system said
-        self.reason = getattr(cause, "strerror", None) or str(cause)
-        if folder := os.environ.get("FASTGRU_DATA"):
-            self.reason += f"; FASTGRU_DATA={folder} holds no mnist.npz"
-        super().__init__(
-            f"MNIST cannot be downloaded ({self.reason}): put {URL} at {target}, "
-            "or as mnist.npz into a folder that FASTGRU_DATA names."
-        )
 
 
 def load_data(path: str = "mnist.npz") -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -71,18 +44,12 @@ def load_data(path: str = "mnist.npz") -> tuple[tuple[Array, Array], tuple[Array
 
 def find(path: str = "mnist.npz") -> Path | None:
     """Where MNIST is at hand without a download, or None."""
-    candidates = [cache_file(path)]
-    if text := os.environ.get("FASTGRU_DATA"):
-        place = Path(text).expanduser()
-        candidates += [place / "mnist.npz", place]
-    return next((file for file in candidates if file.is_file()), None)
+    return cache.find(path, "mnist.npz", "mnist.load_data")
 
 
 def cache_file(path: str = "mnist.npz") -> Path:
     """Where Keras keeps the file."""
-    if Path(path).name != path:
-        raise ValueError(f"mnist.load_data: path is a file name inside Keras's cache, without folders, got {path!r}.")
-    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets" / path
+    return cache.cache_file(path, "mnist.load_data")
 
 
 def download(path: str = "mnist.npz", seconds: float | None = None) -> Path:
@@ -99,59 +66,9 @@ def download(path: str = "mnist.npz", seconds: float | None = None) -> Path:
     -------
     Path of the file, which is complete: it gets its name after its sha256 was checked.
     """
-    # deferred: these take longer to import than all the rest that reading the file needs
-    from http.client import HTTPException
-
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
     target = cache_file(path)
-    deadline = time.monotonic() + (float("inf") if seconds is None else seconds)
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    data = bytearray()
-    try:
-        with _open(min(_CONNECT_SECONDS, deadline - time.monotonic())) as response, progress:
-            task = progress.add_task("MNIST", total=int(response.headers.get("Content-Length") or 0) or None)
-            # read1 returns with what one read of the socket brought, so the deadline is looked at in time
-            while block := response.read1(_BYTES_AT_ONCE):
-                data += block
-                progress.advance(task, len(block))
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not complete after {seconds:g} s")
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != SHA256:
-            raise OSError(f"{len(data):,} bytes arrived with sha256 {digest[:12]}..., expected {SHA256[:12]}...")
-        atomic.write(target, memoryview(data))
-    except (OSError, HTTPException) as error:
-        raise UnavailableError(target, error) from None
+    downloads.download(URL, target, "MNIST", SHA256, seconds=seconds, file_name="mnist.npz")
     return target
-
-
-def _open(seconds: float) -> Any:
-    """The opened download; TimeoutError after so many seconds, looking up the host's name included.
-
-    The name is looked up by the operating system, which knows no timeout: it is left behind in a thread of its own.
-    """
-    import urllib.request
-
-    result: list[Any] = []
-
-    def connect() -> None:
-        try:
-            result.append(urllib.request.urlopen(URL, timeout=_READ_SECONDS))
-        except Exception as error:
-            result.append(error)
-
-    thread = threading.Thread(target=connect, name="fastgru-mnist", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not result:
-        raise TimeoutError(f"no connection within {seconds:g} s")
-    if isinstance(result[0], Exception):
-        raise result[0]
-    return result[0]
 
 
 def _read(file: Path) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

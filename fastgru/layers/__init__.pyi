@@ -60,8 +60,14 @@ from fastgru.layers.pooling import MaxPool1D as MaxPool1D
 from fastgru.layers.pooling import MaxPool2D as MaxPool2D
 from fastgru.layers.pooling import MaxPooling1D as MaxPooling1D
 from fastgru.layers.pooling import MaxPooling2D as MaxPooling2D
-from fastgru.layers.preprocessing import Normalization as Normalization
-from fastgru.layers.preprocessing import Rescaling as Rescaling
+from fastgru.layers.preprocessing.category_encoding import CategoryEncoding as CategoryEncoding
+from fastgru.layers.preprocessing.discretization import Discretization as Discretization
+from fastgru.layers.preprocessing.hashing import Hashing as Hashing
+from fastgru.layers.preprocessing.integer_lookup import IntegerLookup as IntegerLookup
+from fastgru.layers.preprocessing.normalization import Normalization as Normalization
+from fastgru.layers.preprocessing.rescaling import Rescaling as Rescaling
+from fastgru.layers.preprocessing.string_lookup import StringLookup as StringLookup
+from fastgru.layers.preprocessing.text_vectorization import TextVectorization as TextVectorization
 from fastgru.layers.regularization.activity_regularization import ActivityRegularization as ActivityRegularization
 from fastgru.layers.regularization.dropout import Dropout as Dropout
 from fastgru.layers.regularization.noise import AlphaDropout as AlphaDropout

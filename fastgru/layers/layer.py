@@ -85,6 +85,9 @@ class Layer(Optioned, OwnLayer, Weighted):
 
     takes_list = False
     takes_tokens = False  # whether inputs are whole numbers that stand for something: they stay of the dtype they have
+    takes_no_nan = True  # whether NaN in what comes in can only be an oversight
+    takes_text = False  # whether inputs may be strings
+    couples_rows = False  # whether what a row gives depends on the rows beside it, outside of training, too
     stateful = False  # whether the layer itself goes on from the state that the last batch left
     input_rank = 3  # axes of a batch of inputs, where a layer takes several numbers of them the usual one
     # `fastgru convert` multiplies the weights before an old hard_sigmoid, where these say that it comes to the same

@@ -13,6 +13,7 @@ from fastgru.autodiff.operators import Symbolic
 from fastgru.types import Shape
 
 __all__ = [
+    "TEXT",
     "Drawn",
     "Masks",
     "Node",
@@ -25,6 +26,7 @@ __all__ = [
     "stand_ins",
 ]
 
+TEXT = "string"  # Keras's name of the dtype of texts
 _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number: long enough for every window
 
 Masks = tuple["SymbolicTensor | None", ...] | None
@@ -196,7 +198,7 @@ def stand_ins(tensors: Sequence[SymbolicTensor]) -> list[npt.NDArray[Any]]:
     sizes = {0: 1, **fixed}
     return [
         np.broadcast_to(
-            np.zeros((), tensor.dtype),
+            np.zeros((), object if tensor.dtype == TEXT else tensor.dtype),
             [sizes.get(axis, _ANY_SIZE) if size is None else size for axis, size in enumerate(tensor.shape)],
         )
         for tensor in tensors

@@ -181,7 +181,11 @@ class SparseCategoricalCrossentropy(Loss):
                 f"got {labels.shape}."
             )
         self._refuse_nan(labels)
-        return labels.astype(np.int64, copy=False), predictions
+        classes = labels.astype(np.int64, copy=False)
+        if classes is not labels and (classes != labels).any():
+            wrong = labels[classes != labels].flat[0]
+            raise ValueError(f"Loss {self.name!r}: expected whole numbers as labels, got {wrong}.")
+        return classes, predictions
 
     def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
         labels, predictions = self._as_pair(y_true, np.broadcast_to(np.float32(0), y_pred_shape))

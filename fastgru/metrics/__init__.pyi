@@ -50,6 +50,7 @@ from fastgru.metrics.f_score import FBetaScore as FBetaScore
 from fastgru.metrics.hinges import CategoricalHinge as CategoricalHinge
 from fastgru.metrics.hinges import Hinge as Hinge
 from fastgru.metrics.hinges import SquaredHinge as SquaredHinge
+from fastgru.metrics.identifiers import check as check
 from fastgru.metrics.identifiers import deserialize as deserialize
 from fastgru.metrics.identifiers import get as get
 from fastgru.metrics.identifiers import resolve as resolve

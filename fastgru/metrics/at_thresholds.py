@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import checks
+from fastgru.autodiff import Tensor
 from fastgru.metrics.confusion import ConfusionMetric
 from fastgru.metrics.counts import even_thresholds, quotient
 from fastgru.metrics.metric import KIND
 from fastgru.metrics.reductions import float_dtype
-from fastgru.metrics.variable import Result, as_result
+from fastgru.metrics.variable import as_result
 from fastgru.registry import registered
 from fastgru.types import Array
 
@@ -56,7 +57,7 @@ class _BestRate(ConfusionMetric):
         """The rate that has to be good enough, and that which is to be as high as possible."""
         raise NotImplementedError
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The best rate; 0 where the other is good enough at no threshold."""
         other, rate = self._rates()
         return as_result(np.max(rate, where=other >= self.value, initial=0.0), float_dtype(self.dtype))

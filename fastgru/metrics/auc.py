@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import activations, checks
+from fastgru.autodiff import Tensor
 from fastgru.kernels import EPSILON
 from fastgru.losses.loss import as_float
 from fastgru.metrics.confusion import ConfusionMetric
 from fastgru.metrics.counts import even_thresholds, quotient, thresholds_in_range
 from fastgru.metrics.metric import KIND
 from fastgru.metrics.reductions import float_dtype
-from fastgru.metrics.variable import Result, as_result
+from fastgru.metrics.variable import as_result
 from fastgru.registry import registered
 from fastgru.types import Array
 
@@ -148,7 +149,7 @@ class AUC(ConfusionMetric):
 
     update_state.__doc__ = ConfusionMetric.update_state.__doc__
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The area, of several labels their mean."""
         if not self._built:
             raise ValueError(f"Metric {self.name!r}: has no result before the first update_state.")

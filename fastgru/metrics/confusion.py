@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import checks
+from fastgru.autodiff import Tensor
 from fastgru.losses.loss import same_shape
 from fastgru.metrics.counts import BELOW_ALL, Counts, Thresholds, only_top_k, quotient, thresholds_in_range
 from fastgru.metrics.metric import KIND, Metric
 from fastgru.metrics.reductions import float_dtype
-from fastgru.metrics.variable import Result, Variable, as_result
+from fastgru.metrics.variable import Variable, as_result
 from fastgru.metrics.weights import broadcast_weights
 from fastgru.registry import registered
 from fastgru.types import Array
@@ -109,7 +110,7 @@ class ConfusionMetric(Metric):
         weights = None if sample_weight is None else broadcast_weights(sample_weight, targets.shape, where)
         return targets, predictions, weights
 
-    def _result(self, values: Array) -> Result:
+    def _result(self, values: Array) -> Tensor:
         """One value for each threshold, or the only one."""
         return as_result(values[0] if len(self._thresholds) == 1 else values, float_dtype(self.dtype))
 
@@ -131,7 +132,7 @@ class _Count(ConfusionMetric):
 
     update_state.__doc__ = ConfusionMetric.update_state.__doc__
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The count, or one for each threshold."""
         return self._result(self.accumulator.value)
 
@@ -195,7 +196,7 @@ class _PartOfPositives(ConfusionMetric):
         self.init_thresholds = thresholds
         self._add_counts()
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The quotient, or one for each threshold; 0 where there is nothing to divide by."""
         hits, others = (getattr(self, name).value for name in self.counted)
         return self._result(quotient(hits, hits + others))

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import checks
+from fastgru.autodiff import Tensor
 from fastgru.kernels import EPSILON
 from fastgru.metrics.metric import KIND, Metric
 from fastgru.metrics.reductions import float_dtype
-from fastgru.metrics.variable import Result, as_result
+from fastgru.metrics.variable import as_result
 from fastgru.metrics.weights import broadcast_weights, check_rows
 from fastgru.registry import registered
 from fastgru.types import Array
@@ -94,7 +95,7 @@ class FBetaScore(Metric):
         self.false_negatives.assign_add(total(~positive * targets))
         self.intermediate_weights.assign_add(total(targets))
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The score, or one for each class."""
         if not self._built:
             raise ValueError(f"Metric {self.name!r}: has no result before the first update_state.")

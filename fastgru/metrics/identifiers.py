@@ -7,8 +7,9 @@ from typing import Any, overload
 
 from fastgru import losses, registry
 from fastgru.losses import Loss
+from fastgru.losses.loss import KIND as LOSSES
 from fastgru.metrics.metric import KIND, Metric
-from fastgru.metrics.reductions import MeanMetricWrapper, function
+from fastgru.metrics.reductions import MeanMetricWrapper, function, known_function
 from fastgru.naming import snake_case
 from fastgru.registry import Identifier
 
@@ -26,6 +27,8 @@ def get(
 ) -> Metric | Callable[..., Any] | None:
     """The metric for a Keras name, config or class; a metric or a function ``(y_true, y_pred)`` itself; None for None.
 
+    A name that is of a function alone, as Keras writes it into .h5 files, gives that function.
+
     Raises
     ------
     ValueError
@@ -33,7 +36,15 @@ def get(
     """
     if isinstance(identifier, Mapping):
         return deserialize(identifier, custom_objects)
-    return registry.resolve(identifier, KIND, custom_objects)
+    return registry.resolve(_of_function(identifier, custom_objects) or identifier, KIND, custom_objects)
+
+
+def _of_function(identifier: Any, custom_objects: Mapping[str, Any] | None = None) -> Callable[..., Any] | None:
+    """The function that a name means which is of no class and of no object of the user's."""
+    if not isinstance(identifier, str) or identifier in (custom_objects or {}):
+        return None
+    fn = known_function(identifier)
+    return fn if fn is not None and not registry.is_known(KIND, identifier) else None
 
 
 def serialize(metric: Metric | Callable[..., Any]) -> dict[str, Any]:
@@ -45,13 +56,15 @@ def serialize(metric: Metric | Callable[..., Any]) -> dict[str, Any]:
 def deserialize(
     config: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Metric | Callable[..., Any]:
-    """The metric or the function that `serialize` described, or of that name; ValueError for one that is not known."""
+    """What `serialize` described, or the metric or function of that name; ValueError for one that is not known."""
     if isinstance(config, str):
         return get(config, custom_objects)
     inner = config.get("config")
     if isinstance(inner, str):  # a function
         return function(config, custom_objects)
-    if isinstance(inner, Mapping) and isinstance(inner.get("fn"), Mapping):
+    if config.get("module") == LOSSES:
+        return losses.get(config, custom_objects)
+    if isinstance(inner, Mapping) and isinstance(inner.get("fn"), (str, Mapping)):
         config = {**config, "config": {**inner, "fn": function(inner["fn"], custom_objects)}}
     return registry.deserialize(config, KIND, custom_objects)
 
@@ -59,7 +72,8 @@ def deserialize(
 def check(identifier: Any) -> None:
     """ValueError for what is no identifier of a metric; nothing is made, and so no automatic name is used up."""
     if isinstance(identifier, str):
-        registry.lookup(KIND, identifier)
+        if _of_function(identifier) is None:
+            registry.lookup(KIND, identifier)
     elif not isinstance(identifier, type) or not issubclass(identifier, Metric):
         get(identifier)
 

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import checks
+from fastgru.autodiff import Tensor
 from fastgru.kernels import EPSILON
 from fastgru.metrics.metric import KIND, Metric
-from fastgru.metrics.variable import Result, as_result
+from fastgru.metrics.variable import as_result
 from fastgru.metrics.weights import broadcast_weights
 from fastgru.registry import registered
 
@@ -97,7 +98,7 @@ class IoU(Metric):
             )
         return np.trunc(weights) if whole else weights
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The mean; float32, as in Keras."""
         matrix = self.total_cm.value
         hits = np.diag(matrix)[self.target_class_ids]

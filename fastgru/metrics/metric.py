@@ -48,6 +48,23 @@ class Metric:
     ------
     ValueError
         For another dtype, as "bfloat16".
+
+    Examples
+    --------
+    How many predictions are near their labels::
+
+        class Near(fastgru.metrics.Metric):
+            direction = "up"
+
+            def __init__(self, name="near", dtype=None):
+                super().__init__(dtype, name)
+                self.near = self.add_variable((), name="near")
+
+            def update_state(self, y_true, y_pred, sample_weight=None):
+                self.near.assign_add(np.sum(np.abs(y_true - y_pred) < 0.1))
+
+            def result(self):
+                return self.near.value
     """
 
     direction: str | None = None
@@ -90,6 +107,13 @@ class Metric:
         """`update_state`, then `result`."""
         self.update_state(*args, **kwargs)
         return self.result()
+
+    def logged(self) -> Any:
+        """The result for the logs: numbers as floats, also in a dict, and arrays without what makes them tensors."""
+        result = self.result()
+        if isinstance(result, Mapping):
+            return {name: _number(value) for name, value in result.items()}
+        return _number(result)
 
     # --- variables ----------------------------------------------------------------------------------
 
@@ -193,17 +217,21 @@ class Metric:
 def _checked_dtype(dtype: npt.DTypeLike | None, where: str) -> str:
     """A dtype by its name; a ValueError for one that numpy has not, and for what are no real numbers."""
     try:
-        name = np.dtype(_PYTHON_DTYPES.get(str(dtype), dtype) if dtype is not None else "float32")
-    except TypeError:
-        name = None
-    if name is None or name.kind not in "fiub":
+        known = np.dtype(_PYTHON_DTYPES.get(str(dtype), dtype) if dtype is not None else "float32")
+    except (TypeError, ValueError):
+        known = None
+    if known is None or known.kind not in "fiub":
         raise ValueError(f"{where}: dtype must be a real number type of numpy, as 'float32', got {dtype!r}.")
-    return str(name)
+    return str(known)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def _inside(value: Any) -> Iterator[Any]:
     """The variables and metrics in a value, and in the lists and dicts that it consists of."""
-    if isinstance(value, (Variable, Weight, Metric)):
+    if isinstance(value, (Weight, Metric)):
         yield value
     elif isinstance(value, (list, tuple)):
         for entry in value:

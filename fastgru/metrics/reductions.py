@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import losses, metrics, registry
+from fastgru.autodiff import Tensor
 from fastgru.losses import same_rank
 from fastgru.metrics.metric import KIND, Metric
-from fastgru.metrics.variable import Result, as_result
+from fastgru.metrics.variable import as_result
 from fastgru.object_registration import custom_function, custom_objects_in_force
 from fastgru.registry import registered
 from fastgru.types import Array
@@ -23,7 +24,7 @@ from fastgru.types import Array
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "logged"]
+__all__ = ["Mean", "MeanMetricWrapper", "Sum", "float_dtype", "function", "known_function"]
 
 Function = Callable[..., Any]
 
@@ -43,7 +44,7 @@ class Sum(Metric):
             array, _ = _weighted(array, sample_weight, np.sum, self.name)
         self.total.assign_add(array.sum(dtype="float64"))
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The sum of all batches since the last reset, in the metric's dtype."""
         return as_result(self.total, self.dtype)
 
@@ -79,17 +80,21 @@ class Mean(Metric):
             total = float(np.add.reduce(array, axis=None))
             if array.ndim > 1:
                 total /= max(1, math.prod(array.shape[1:]))
-        self.total.assign_add(total)
-        self.count.assign_add(count)
+        self.total.accumulate(total)
+        self.count.accumulate(count)
 
     @property
     def mean(self) -> float:
         """The result in full precision."""
-        return float(self.total.value / self.count.value) if self.count else 0.0
+        return float(self.total.value / self.count.value) if self.count.value else 0.0
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The mean of all batches since the last reset, in the metric's dtype if that is one of floats."""
         return as_result(self.mean, float_dtype(self.dtype))
+
+    def logged(self) -> Any:
+        """A mean in full precision, as the logs had it before results were of a dtype."""
+        return self.mean if type(self).result is Mean.result else super().logged()
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         super().__setstate__(state)
@@ -97,18 +102,6 @@ class Mean(Metric):
             self._add_sums()
             self.total.assign(state["total"])
             self.count.assign(state["count"])
-
-
-def logged(metric: Metric) -> Any:
-    """A metric's result for the logs: numbers as floats, and a mean in full precision."""
-    result = metric.mean if isinstance(metric, Mean) and type(metric).result is Mean.result else metric.result()
-    if isinstance(result, Mapping):
-        return {name: _number(value) for name, value in result.items()}
-    return _number(result)
-
-
-def _number(value: Any) -> Any:
-    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def float_dtype(dtype: str) -> str:
@@ -136,14 +129,21 @@ def _weighted(values: Array, sample_weight: npt.ArrayLike, reduce: Function, nam
     return values * weights, weights
 
 
-def function(form: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Function:
-    """The function that a JSON form names: a user's, or one of fastgru's metrics and losses."""
-    name = str(form.get("config"))
-    own = (getattr(package, name) for package in (metrics, losses) if name in package.__all__)
-    fn = custom_function(name, custom_objects_in_force(custom_objects)) or next(own, None)
-    if fn is None or isinstance(fn, type):
+def function(form: str | Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Function:
+    """The function of a name, or of a JSON form that names it: a user's, or one of fastgru's metrics and losses."""
+    name = str(form.get("config") if isinstance(form, Mapping) else form)
+    fn = custom_function(name, custom_objects_in_force(custom_objects)) or known_function(name)
+    if fn is None:
         raise ValueError(f"{KIND}: the function {name!r} is not known to fastgru; hand it over in custom_objects.")
     return fn
+
+
+def known_function(name: str) -> Function | None:
+    """The function of that name of fastgru's metrics or losses, which takes labels and predictions."""
+    own = (getattr(package, name) for package in (metrics, losses) if name in package.__all__)
+    fn = next(own, None)
+    takes = getattr(getattr(fn, "__code__", None), "co_varnames", ())[:2]
+    return fn if takes == ("y_true", "y_pred") else None
 
 
 @registered(KIND)
@@ -166,7 +166,8 @@ class MeanMetricWrapper(Mean):
         super().__init__(name, dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
-        if self.direction is None and getattr(losses, getattr(fn, "__name__", ""), None) is fn:
+        is_loss = isinstance(fn, losses.Loss) or getattr(losses, getattr(fn, "__name__", ""), None) is fn
+        if self.direction is None and is_loss:
             self.direction = "down"
 
     def update_state(  # type: ignore[override]
@@ -184,7 +185,7 @@ class MeanMetricWrapper(Mean):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The metric that `get_config` described; its function is one of fastgru's or a registered one."""
-        if isinstance(config.get("fn"), Mapping):
+        if isinstance(config.get("fn"), (str, Mapping)):
             config = {**config, "fn": function(config["fn"])}
         return cls(**config)
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import checks, losses
+from fastgru.autodiff import Tensor
 from fastgru.losses.loss import as_float, same_shape
 from fastgru.metrics.metric import KIND, Metric
 from fastgru.metrics.reductions import Mean, MeanMetricWrapper, float_dtype
-from fastgru.metrics.variable import Result, as_result
+from fastgru.metrics.variable import as_result
 from fastgru.metrics.weights import broadcast_weights, check_rows
 from fastgru.registry import registered
 from fastgru.types import Array
@@ -87,7 +88,7 @@ class RootMeanSquaredError(Mean):
         targets, predictions = same_shape(np.asarray(y_true, predictions.dtype), predictions, f"Metric {self.name!r}")
         super().update_state(np.square(predictions - targets), sample_weight)
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         return as_result(math.sqrt(self.mean), float_dtype(self.dtype))
 
 
@@ -168,7 +169,7 @@ class R2Score(Metric):
         self.count.assign_add(weights.sum(axis=0))
         self.num_samples.assign_add(targets.size)
 
-    def result(self) -> Result:
+    def result(self) -> Tensor:
         """The score, or one for each output."""
         if not self._built:
             raise ValueError(f"Metric {self.name!r}: has no result before the first update_state.")
@@ -183,9 +184,10 @@ class R2Score(Metric):
         return as_result(self._adjusted(score), float_dtype(self.dtype))
 
     def _adjusted(self, score: Array) -> Array:
-        free = float(self.num_samples) - self.num_regressors - 1
+        count = float(self.num_samples.value)
+        free = count - self.num_regressors - 1
         if self.num_regressors and free > 0:
-            return 1 - (1 - score) * (float(self.num_samples) - 1) / free
+            return 1 - (1 - score) * (count - 1) / free
         if self.num_regressors:
             why = "would divide by 0" if free == 0 else "needs more numbers than regressors"
             warnings.warn(f"Metric {self.name!r}: the adjusted score {why}; this is the plain one.", stacklevel=3)

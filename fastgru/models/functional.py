@@ -12,7 +12,7 @@ from fastgru import kernels
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
-from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
+from fastgru.layers.symbolic import TEXT, Node, SymbolicTensor, arranged, flattened
 from fastgru.layers.workspace import Call
 from fastgru.models.graph_config import Drawing, MakeLayer, call_form
 from fastgru.models.model import Model
@@ -73,6 +73,7 @@ class Functional(Model):
         self.inputs: list[SymbolicTensor] = flattened(inputs)
         self.outputs: list[SymbolicTensor] = flattened(outputs)
         self.takes_list = len(self.inputs) > 1
+        self.takes_text = any(tensor.dtype == TEXT for tensor in self.inputs)
         self.input_names: list[str] = _names(inputs)
         self.output_names: list[str] = _names(outputs)
         self.dtype = next((tensor.dtype for tensor in self.outputs if tensor.dtype == "float64"), "float32")
@@ -116,6 +117,9 @@ class Functional(Model):
         return len(self._operations) == len(before) and all(
             [source.node for source in node.sources] == [last] for node, last in zip(nodes, before, strict=False)
         )
+
+    def first_layers(self) -> list[list[Layer]]:
+        return _first_layers(self._steps, len(self.inputs))
 
     def connections(self, layer: Layer) -> list[str]:
         """What the layer is called on, in Keras's words: layer[its application][its output]."""
@@ -161,11 +165,11 @@ class Functional(Model):
 
     @property
     def input_dtype(self) -> str | None:
-        return self.inputs[0].dtype
+        return self.input_dtypes[0]
 
     @property
     def input_dtypes(self) -> list[str | None]:
-        return [tensor.dtype for tensor in self.inputs]
+        return [None if tensor.dtype == TEXT else tensor.dtype for tensor in self.inputs]
 
     def as_inputs(self, arrays: Sequence[npt.ArrayLike]) -> list[Array]:
         return [kernels.contiguous(array, dtype) for array, dtype in zip(arrays, self.input_dtypes, strict=True)]
@@ -374,6 +378,18 @@ def _planned(node: Node, places: dict[SymbolicTensor, int]) -> Step:
         len(inputs) > 1 and not layer.takes_list,
         node.arguments,
     )
+
+
+def _first_layers(steps: Sequence[Step], count: int) -> list[list[Layer]]:
+    """For each of the inputs the layers that read it without a mask of its own."""
+    layers: list[list[Layer]] = [[] for _ in range(count)]
+    for step in steps:
+        layer, masks = step.layer, step.masks or (None,) * len(step.inputs)
+        firsts = layer.first_layers() if isinstance(layer, Model) else [[layer]] * len(step.inputs)
+        for place, mask, first in zip(step.inputs, masks, firsts, strict=False):
+            if place < count and mask is None:
+                layers[place] += first
+    return layers
 
 
 # --- the order of the layers ----------------------------------------------------------------------------

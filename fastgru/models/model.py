@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import fastgru
 from fastgru import registry
+from fastgru.checks import missing_axis
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.layers.tracking import tracked
@@ -96,7 +97,8 @@ class Model(GeneratorTrainer):
                 raise ValueError(f"Model {self.name!r}: the input is empty, its shape is {x.shape}.")
             sizes = zip(shape[1:], x.shape[1:], strict=False)
             if x.ndim != len(shape) or any(known not in (None, size) for known, size in sizes):
-                raise ValueError(f"Model {self.name!r}: expected input of shape {shape}, got {x.shape}.")
+                remedy = missing_axis(x.shape, shape)
+                raise ValueError(f"Model {self.name!r}: expected input of shape {shape}, got {x.shape}{remedy}.")
 
     # --- looking inside -----------------------------------------------------------------------------
 

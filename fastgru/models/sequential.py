@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
-from fastgru.layers.symbolic import SymbolicTensor, flattened
+from fastgru.layers.symbolic import TEXT, SymbolicTensor, flattened
 from fastgru.layers.workspace import Call
 from fastgru.models.model import Model
 from fastgru.registry import deserialize_layer, registered
@@ -36,6 +36,7 @@ class Sequential(Model):
         self._stack: list[Layer] = []
         # the tensor before each layer and the one after the last, in a graph of their own; none before it is built
         self._tensors: list[Any] = []
+        self._casting: set[Layer] = set()  # the layers whose input comes of another dtype than theirs
         for layer in layers or ():
             self._append(layer)
         self._build_if_known()
@@ -87,11 +88,11 @@ class Sequential(Model):
             self._input = layer
             return
         if not self._stack:
-            self.dtype = layer.dtype
+            self.dtype, self.takes_text = layer.dtype, layer.takes_text
         if not self._stack and self._input is None:
             shape = layer.batch_shape or getattr(layer, "input_shape", None)
             if shape is not None:
-                self._input = InputLayer(batch_shape=shape, dtype=layer.dtype)
+                self._input = InputLayer(batch_shape=shape, dtype=TEXT if layer.takes_text else layer.dtype)
         self._stack.append(layer)
 
     def _build_if_known(self) -> None:
@@ -120,14 +121,20 @@ class Sequential(Model):
         dtypes = sorted({layer.dtype for layer in self._stack})
         if len(dtypes) > 1:
             raise ValueError(f"Model {self.name!r}: the layers must have one dtype, got {' and '.join(dtypes)}.")
-        self._input = self._input or InputLayer(batch_shape=shape, dtype=self.dtype)
+        self._input = self._input or InputLayer(batch_shape=shape, dtype=TEXT if self.takes_text else self.dtype)
         tensors = self._tensors or [self._input.output]
         for layer in self._stack[len(tensors) - 1 :]:
             if not isinstance(tensors[-1], SymbolicTensor):
                 raise ValueError(f"Layer {layer.name!r}: the layer before it has several outputs, not one.")
             tensors = [*tensors, layer(tensors[-1])]
         self._tensors = tensors
+        pairs = zip(tensors[1:], self._stack[1:], strict=False)
+        self._casting = {layer for tensor, layer in pairs if layer.input_dtype not in (None, tensor.dtype)}
         self.built = True
+
+    def first_layers(self) -> list[list[Layer]]:
+        first = self._stack[0] if self._stack else self
+        return first.first_layers() if isinstance(first, Model) and first is not self else [[first]]
 
     def _known(self, index: int, what: str) -> Any:
         if not self._tensors:
@@ -197,6 +204,8 @@ class Sequential(Model):
         for index, layer in enumerate(self._stack):
             child = call.child(index)
             child.mask = mask
+            if layer in self._casting:  # behind one that puts out whole numbers
+                x = layer.as_input(x)
             y, penalty = run_forward(layer, child, x)
             total += penalty
             mask = layer.outgoing_mask(child, x)

@@ -114,6 +114,7 @@ class Operation(Layer):
     """
 
     takes_list = True
+    takes_no_nan = False
     module = f"{OPERATIONS}.numpy"
     op: ClassVar[Callable[..., Any]]
     called_with: ClassVar[tuple[str, ...]] = ()

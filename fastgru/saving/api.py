@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import fastgru
@@ -96,6 +97,7 @@ def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
             f"{stored.file}: the model has {len(model.weights)} weights, the file fills {len(matched)}."
         )
     matching.assign(matched)
+    matching.restore(model, stored, builder.entries)
 
 
 def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:
@@ -137,6 +139,7 @@ def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by
         state = None
         if model.optimizer is not None and not stored.by_layer:
             state = matching.read_optimizer(model.optimizer, stored.optimizer_arrays())
+        matching.restore(model, replace(stored, assets={}))  # a vocabulary is no weight
         matching.assign(matched)
         if state is not None:
             model.optimizer.set_variables(state)
@@ -180,6 +183,8 @@ def save_model(
         raise ValueError(f"save_model: expected save_format to be 'keras' or 'h5', got {save_format!r}.")
     of_stream = ".keras" if save_format in (None, "keras") else ".h5"
     ending = endpoints.ending(filepath, (".keras", ".h5", ".hdf5"), overwrite, of_stream)
+    if ending != ".keras":
+        _check_all_in_config(model, endpoints.name_of(filepath))
     if not model.built:
         notice(f"Model {model.name!r} is saved before it is built and holds no weights yet.")
     spec = model.serialized()
@@ -220,6 +225,16 @@ def save_weights(model: Any, filepath: FileLike, overwrite: bool = True) -> None
         file.attrs[WRITER] = fastgru.__version__
 
     endpoints.write(filepath, hdf5.image(fill))
+
+
+def _check_all_in_config(model: Any, file: str) -> None:
+    """ValueError where a layer has what a legacy file has no place for."""
+    for _, layer in weights_h5.owners(model):
+        if layer.stored_files() or layer.stored_arrays():  # type: ignore[attr-defined]
+            raise ValueError(
+                f"Cannot save to {file}: the vocabulary of layer {layer.name!r} has no place in a legacy HDF5 file; "
+                "save as .keras, or make the layer with vocabulary=[...]."
+            )
 
 
 def _check_built(model: Any) -> None:

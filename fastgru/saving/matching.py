@@ -11,9 +11,9 @@ import numpy as np
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight, publish
 from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
-from fastgru.saving.formats.weights_h5 import places
+from fastgru.saving.formats.weights_h5 import owners, places
 from fastgru.saving.legacy import weights as legacy_weights
-from fastgru.saving.report import ModelFileError, Report, notice
+from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import Array, Entry, StoredArray, StoredModel
 
 Pair = tuple[Weight, StoredArray]
@@ -157,6 +157,21 @@ def assign(matched: Sequence[Pair]) -> None:
     publish(
         {weight: np.require(value, requirements=["C", "O"]) for (weight, _), value in zip(matched, values, strict=True)}
     )
+
+
+def restore(model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entry]] | None = None) -> None:
+    """Give layers what a file keeps of them beside weights: files, and arrays with names."""
+    for path, layer in owners(model, stored, entries):
+        with reading(stored.file, path):
+            files = {
+                name.removeprefix(f"{path}/"): read()
+                for name, read in stored.assets.items()
+                if name.rpartition("/")[0] == path
+            }
+            named = stored.named_arrays.get(path, {})
+            arrays = {name: array.read(np.float64) for name, array in named.items()}
+            if files or arrays:
+                layer.restore(files, arrays)  # type: ignore[attr-defined]
 
 
 def read_optimizer(optimizer: Any, arrays: Sequence[StoredArray]) -> list[Array] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -102,6 +102,10 @@ class StoredModel:
         In which file and where in it the owners stand, for error messages.
     model_arrays : list
         Arrays of a legacy model itself, of which fastgru's have none.
+    named_arrays : dict
+        By their owner those that are no weights and have names: of a vocabulary, how much a token weighs.
+    assets : dict
+        By their path the files beside the arrays, to be read: vocabularies.
     """
 
     file: str
@@ -117,6 +121,8 @@ class StoredModel:
     weights_file: str = ""
     place: str = ""
     model_arrays: list[StoredArray] = field(default_factory=list)
+    named_arrays: dict[str, dict[str, StoredArray]] = field(default_factory=dict)
+    assets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
 
     @property
     def layer_arrays(self) -> dict[str, list[StoredArray]]:

@@ -67,6 +67,10 @@ class Compiled(Layer):
             "with forward and backward defines it."
         )
 
+    def first_layers(self) -> list[list[Layer]]:
+        """For each input the layers that read it first, those inside of models one by one."""
+        return [[self]]
+
     @property
     def input_dtypes(self) -> list[str | None]:
         """The dtype of each input; None for tokens, which may be of any."""

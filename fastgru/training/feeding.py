@@ -8,10 +8,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fastgru import checks, data
-from fastgru.data import Batch, Batches, BatchStream, Column, Indexed, Samples, Source, Stream
+from fastgru.data import (
+    Batch,
+    Batches,
+    BatchStream,
+    Column,
+    Indexed,
+    PaddedColumn,
+    Samples,
+    Sequences,
+    Source,
+    StepsColumn,
+    Stream,
+    TrimmedColumn,
+)
+from fastgru.data.column import Check, ColumnLike
 from fastgru.layers.layer import Layer
-from fastgru.training import own_model
+from fastgru.training import own_model, unequal
 from fastgru.training.compilation import Compiled
+from fastgru.training.readers import computing_readers, warn_of_ids
+from fastgru.training.unequal import UnequalPredictions
 from fastgru.types import Array
 
 Dataset = Samples | BatchStream  # what a call is handed
@@ -29,25 +45,31 @@ def samples(model: Compiled, x: Any, y: Any, weight: Any) -> Samples:
     names = model._objective.with_loss
     if isinstance(y, (list, tuple)) and len(y) == len(names) < len(model.output_names or ()):
         y = dict(zip(names, y, strict=True))  # as Keras takes them, without those of the outputs that have no loss
-    return data.samples(x, y, weight, model.input_names, model.output_names)
+    return data.samples(x, y, weight, model.input_names, model.output_names, model.takes_text)
 
 
 def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Source]:
     """The inputs of a call that needs nothing else, looked at once and in the model's shapes."""
     own_model.see(model, x)
     names = model.input_names
-    return fitted(model, [data.source(x, "x")] if names is None else data.inputs(x, names), batch_size)
+    text = model.takes_text
+    return fitted(model, [data.source(x, "x", text)] if names is None else data.inputs(x, names, text), batch_size)
 
 
 def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -> list[Source]:
     """The inputs in the model's shapes; the model is built on them, where it was not."""
     if model.runs_call:
         return list(sources)
+    if len(sources) > 1 and unequal.lengths(sources) is not None:
+        raise ValueError(
+            f"Model {model.name!r}: expected arrays as its {len(sources)} inputs, got nested lists of "
+            "unequal lengths, which go into models with one input."
+        )
     if model.input_names is None:
         (x,) = sources
         if not model.built:
             rows = min(batch_size or len(x), len(x)) if is_stateful(model) else None
-            model.build((rows, *x.shape[1:]))
+            model.build((rows, *((None, *x.shape[2:]) if isinstance(x, Sequences) else x.shape[1:])))
         return [data.fitted(x, model.input_shape, "Model {!r}", model.name)]
     described = zip(sources, model.input_names, data.shapes(model.input_shape), strict=True)
     return [data.fitted(x, shape, "Model {!r}, input {!r}", model.name, name) for x, name, shape in described]
@@ -60,9 +82,23 @@ def one_batch(model: Compiled, sources: Sequence[Source]) -> list[Array]:
     return [data.whole(x, dtype) for x, dtype in zip(sources, model.input_dtypes, strict=True)]
 
 
-def columns(model: Compiled, sources: Sequence[Source]) -> list[Column]:
+def columns(model: Compiled, sources: Sequence[Source]) -> list[ColumnLike]:
     """The inputs as batches are made of them."""
-    return [Column(x, dtype) for x, dtype in zip(sources, model.input_dtypes, strict=True)]
+    return [_column(x, dtype) for x, dtype in zip(sources, model.input_dtypes, strict=True)]
+
+
+def _column(x: Source, dtype: Any, *checks: Check) -> ColumnLike:
+    return PaddedColumn(x, dtype, *checks) if isinstance(x, Sequences) else Column(x, dtype, *checks)
+
+
+def checked_columns(model: Compiled, sources: Sequence[Source]) -> list[ColumnLike]:
+    """The same, where a layer of ours computes with an input with the check for NaN and infinity."""
+    described = zip(
+        sources, model.input_dtypes, computing_readers(model), data.labels("x", model.input_names, "input"), strict=True
+    )
+    return [
+        _column(x, dtype, *([] if reader is None else [data.finite(label)])) for x, dtype, reader, label in described
+    ]
 
 
 def dataset(model: Compiled, x: Any, y: Any = None, weight: Any = None, shuffle: Any = False) -> Dataset:
@@ -103,16 +139,20 @@ def batches(
     where: str,
     dataset: Dataset,
     batch_size: int | None = None,
-    shuffle: bool | str = False,
+    shuffle: bool | str | None = None,
     steps: int | None = None,
     class_weight: Mapping[int, float] | None = None,
 ) -> Feed:
-    """Batches of inputs, then targets, then weights."""
+    """Batches of inputs, then targets, then weights; `shuffle` is None where their order does not matter."""
     if not model.compiled:
         raise ValueError(f"{where}: the model is not compiled; call compile(optimizer, loss) first.")
     if isinstance(dataset, Samples):
         size = data.batch_size_of(batch_size, dataset.size, steps)
-        cut = Batches(_columns_of_samples(model, where, dataset, size, class_weight), batch_size, shuffle, steps)
+        columns = _columns_of_samples(model, where, dataset, size, class_weight)
+        # where the order is free, sequences of unequal length come by it
+        lengths = unequal.lengths(dataset.x) if shuffle is True or (shuffle is None and steps is None) else None
+        cut = Batches(columns, batch_size, shuffle, steps, lengths)
+        _check_readers(model, dataset.x)
         check_batches(model, cut.count, cut.batch_size)
         return cut
 
@@ -122,7 +162,23 @@ def batches(
         check_batches(model, whole.size, whole.size)
         return _single(columns, whole.size)
 
-    return Stream(dataset, bound, _steps(dataset, batch_size, steps))
+    stream = Stream(dataset, bound, _steps(dataset, batch_size, steps))
+    _check_readers(model, samples(model, *data.unpacked(stream.first, where)).x)
+    return stream
+
+
+def _check_readers(model: Compiled, x: Sequence[Source]) -> None:
+    """Warn of ids that go into a layer for features; a ValueError for sequences that the model cannot take."""
+    warn_of_ids(model, x)
+    if unequal.lengths(x) is not None:
+        _check_unequal(model, *fitted(model, x, None))
+
+
+def _check_unequal(model: Compiled, x: Source) -> None:
+    if is_stateful(model):
+        raise ValueError(f"Model {model.name!r} is stateful and takes no nested lists of unequal lengths.")
+    assert isinstance(x, Sequences)
+    unequal.check_model(model, x)
 
 
 def validation_batches(
@@ -139,11 +195,27 @@ def input_batches(model: Compiled, stream: BatchStream, batch_size: int | None, 
 
     def bound(batch: Any) -> Batch:
         sources = inputs(model, data.unpacked(batch, "predict")[0])
+        if unequal.lengths(sources) is not None:
+            raise ValueError("predict: expected arrays, got nested lists of unequal lengths; predict all in one list.")
         count = len(sources[0])
         check_batches(model, count, count)
         return _single(columns(model, sources), count)
 
     return Stream(stream, bound, _steps(stream, batch_size, steps))
+
+
+def unequal_batches(
+    model: Compiled, x: Sequences, batch_size: int | None, steps: int | None, is_watched: bool
+) -> tuple[Batches, UnequalPredictions]:
+    """Batches of sequences of unequal length, from the shortest to the longest, and what puts their outputs back."""
+    _check_unequal(model, x)
+    size = data.batch_size_of(batch_size, len(x), steps)
+    if steps is not None:
+        x = x[: steps * size]
+    elif not is_watched:
+        size = max(size, prediction_rows(model, [x]))
+    columns: list[ColumnLike] = [PaddedColumn(x, model.input_dtypes[0]), StepsColumn(x.lengths)]
+    return Batches(columns, size, lengths=x.lengths), UnequalPredictions(data.by_length(x.lengths), x.lengths)
 
 
 def _steps(stream: BatchStream, batch_size: int | None, steps: int | None) -> int | None:
@@ -155,27 +227,35 @@ def _steps(stream: BatchStream, batch_size: int | None, steps: int | None) -> in
     return None if steps is None else checks.positive_integer(steps, "steps", "steps")
 
 
-def _single(columns: Sequence[Column | None], count: int) -> Batch:
+def _single(columns: Sequence[ColumnLike | None], count: int) -> Batch:
     """A batch of all rows."""
     return tuple([None if column is None else column.rows(slice(0, count)) for column in columns])
 
 
 def _columns_of_samples(
     model: Compiled, where: str, dataset: Samples, batch_size: int, class_weight: Mapping[int, float] | None
-) -> list[Column | None]:
-    """Inputs, then targets, then weights, as the model takes them."""
-    if class_weight is not None:
-        dataset = data.class_weighted(dataset, class_weight)
+) -> list[ColumnLike | None]:
+    """Inputs, then targets, then weights, as the model takes them; then masks, of sequences of unequal length."""
     sources = fitted(model, dataset.x, batch_size)
     shapes = [x.shape for x in sources]
     output_shapes = data.shapes(model.compute_output_shape(shapes if len(shapes) > 1 else shapes[0]))
-    targets = model._objective.bind(where, dataset.y, output_shapes, model.dtype)
+    if class_weight is not None:
+        dataset = data.class_weighted(dataset, class_weight, model._objective.classes(output_shapes))
+    x = sources[0]
+    (y, weight), are_steps = unequal.padded(dataset, x)
+    targets = model._objective.bind(where, y, output_shapes, model.dtype)
     labels = data.labels("sample_weight", model.output_names, "output")
     weights = [
-        None if weight is None else Column(weight, model.dtype, data.without_nan(label))
-        for weight, label in zip(dataset.weight, labels, strict=True)
+        None if part is None else Column(part, model.dtype, data.finite(label))
+        for part, label in zip(weight, labels, strict=True)
     ]
-    return [*columns(model, sources), *targets, *weights]
+    columns: list[ColumnLike | None] = [*checked_columns(model, sources), *targets, *weights]
+    if not isinstance(x, Sequences):
+        return columns
+    for place, is_steps in enumerate(are_steps, 1):
+        if is_steps and (column := columns[place]) is not None:
+            columns[place] = TrimmedColumn(column, x.lengths)
+    return [*columns, StepsColumn(x.lengths)]
 
 
 def check_batches(model: Compiled, count: int, size: int) -> None:
@@ -210,10 +290,16 @@ def prediction_rows(model: Layer, inputs: Iterable[Source]) -> int:
     if any(getattr(layer, "moves_rows", False) for layer in getattr(model, "operations", ())):
         return 0
     widest = max((weight.shape[-1] for weight in model.weights if weight.shape), default=1)
+    if _couples_rows(model):
+        return 0
     # the last axis is one of features, or of tokens that get features of their own
     last = None if _takes_tokens(model) else -1
     numbers = max(max(math.prod(x.shape[1:last]) * widest, math.prod(x.shape[1:])) for x in inputs)
     return min(PREDICT_ROWS, PREDICT_NUMBERS // numbers)
+
+
+def _couples_rows(layer: Layer) -> bool:
+    return layer.couples_rows or any(map(_couples_rows, layer.sublayers))
 
 
 def _takes_tokens(layer: Layer) -> bool:

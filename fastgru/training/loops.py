@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from time import perf_counter
+from typing import Any
 
 from fastgru import config, threads
 from fastgru.layers.workspace import Call
@@ -17,7 +18,6 @@ from fastgru.training.objective import Objective
 from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
 from fastgru.training.step import Step, evaluation_step
-from fastgru.types import Array
 
 
 def train(
@@ -158,22 +158,27 @@ def _call(hooks: list[Hook], batch: int, objective: Objective) -> None:
             hook(batch, logs)
 
 
-def predict(model: Compiled, batches: Feed, hooks: Hooks, bar: Progress) -> list[Array]:
+def predict(
+    model: Compiled, batches: Feed, hooks: Hooks, bar: Progress, outputs: Predictions | None = None
+) -> list[Any]:
     """The outputs for all batches of inputs, until the model's `stop_predicting` is set."""
     before_batch, after_batch = hooks.written("on_predict_batch_begin"), hooks.written("on_predict_batch_end")
-    outputs, each, done = Predictions(batches.count), model.steps_per_execution, 0
+    outputs = outputs or Predictions(batches.count)
+    each, n_inputs, done = model.steps_per_execution, model._n_inputs, 0
     first = 0  # sample since the last hook
     workspace = _workspace(model, "stop_predicting", hooks, "on_predict_begin")
     blas = threads.one_blas_thread(not config.multiplies_with_tiles())
     with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
         bar.begin("Predict", batches.steps)
-        for inputs in epoch:
+        for batch in epoch:
+            inputs, call.masks = batch[:n_inputs], batch[n_inputs:]
             if done % each == 0:
                 for hook in before_batch:
                     hook(done, None)
                 first = outputs.count
             predictions = model.forward(call, *inputs)
-            outputs.add(predictions if isinstance(predictions, tuple) else (predictions,))
+            masks = model.compute_mask(call, *inputs) if call.masks else None
+            outputs.add(predictions if isinstance(predictions, tuple) else (predictions,), masks)
             done += 1
             if perf_counter() >= bar.due:
                 bar.show(done, outputs.count, {})
@@ -188,4 +193,4 @@ def predict(model: Compiled, batches: Feed, hooks: Hooks, bar: Progress) -> list
         bar.trained(done, outputs.count, {})
         hooks.call("on_predict_end", None)
         bar.end({})
-    return outputs.since(0)
+    return outputs.whole()

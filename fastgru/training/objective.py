@@ -7,18 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru import data, losses, metrics
-from fastgru.data import Column, Names, Source
+from fastgru.data import Column, Evenly, Names
 from fastgru.losses import Loss
-from fastgru.metrics import MeanMetricWrapper, Metric
-from fastgru.metrics.identifiers import check
-from fastgru.metrics.reductions import logged
 from fastgru.training.compile_metrics import CompileMetrics, LossMean
 from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from fastgru.metrics import Metric
 
 # names that stand for a different class depending on the shapes of targets and predictions
 _BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
@@ -84,9 +84,9 @@ class OutputLoss:
         """Take a batch into the metrics; as in Keras, a mask is a weight of 0 or 1 to those that are means."""
         weighted = mask if weight is None else mask * weight.reshape(len(weight), -1)
         for metric in self.metrics:
-            metric.update_state(y, prediction, *([mask] if isinstance(metric, MeanMetricWrapper) else []))
+            metric.update_state(y, prediction, *([mask] if isinstance(metric, metrics.MeanMetricWrapper) else []))
         for metric in self.weighted_metrics:
-            metric.update_state(y, prediction, weighted if isinstance(metric, MeanMetricWrapper) else weight)
+            metric.update_state(y, prediction, weighted if isinstance(metric, metrics.MeanMetricWrapper) else weight)
 
 
 Goal = OutputLoss  # its name in those pickles
@@ -155,6 +155,11 @@ class Objective:
         """Names of those of several outputs that have a loss."""
         return [name for name, output in zip(self._names or (), self._outputs, strict=False) if output.loss is not None]
 
+    def classes(self, shapes: Sequence[Any]) -> int | None:
+        """How many classes the first output tells apart; None where it may be any number."""
+        units = shapes[0][-1]
+        return units if units > 1 else 2 if isinstance(self._outputs[0].loss, losses.BinaryCrossentropy) else None
+
     @property
     def metrics(self) -> list[Metric]:
         """The metrics of all outputs, those that take sample weights last; empty until `bind`."""
@@ -162,7 +167,7 @@ class Objective:
         return plain + [metric for output in self._outputs for metric in output.weighted_metrics]
 
     def bind(
-        self, where: str, targets: Sequence[Source | None], shapes: Sequence[Any], dtype: str
+        self, where: str, targets: Sequence[Evenly | None], shapes: Sequence[Any], dtype: str
     ) -> list[Column | None]:
         """Settle what depends on shapes, on the first data that fit; returns the targets as `add` reads them.
 
@@ -188,7 +193,7 @@ class Objective:
         self._bound = True  # after data that fit
         return columns
 
-    def _settle(self, targets: Sequence[Source | None], shapes: Sequence[Any]) -> None:
+    def _settle(self, targets: Sequence[Evenly | None], shapes: Sequence[Any]) -> None:
         for output, y, shape in zip(self._outputs, targets, shapes, strict=True):
             if y is not None:
                 output.settle(y.shape, shape)
@@ -343,7 +348,7 @@ class Objective:
     def _metric_results(self) -> dict[str, Any]:
         logs: dict[str, Any] = {}
         for name, metric in self._named.items():
-            result = logged(metric)
+            result = metric.logged()
             logs.update(result if isinstance(result, dict) else {name: result})
         return logs
 
@@ -406,7 +411,7 @@ def _metric_names(value: Any, argument: str, names: Names) -> list[list[Any]]:
     by_output = [[] if part is None else list(_flat(part)) for part in parts]
     for entry in (entry for part in by_output for entry in part):
         if not _depends_on_shapes(entry):
-            check(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
+            metrics.check(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
     return by_output
 
 
@@ -417,13 +422,13 @@ def _depends_on_shapes(entry: Any) -> bool:
 # --- what a batch brings ----------------------------------------------------------------------------
 
 
-def _target_column(output: OutputLoss, y: Source, output_shape: Any, dtype: str, label: str) -> Column:
+def _target_column(output: OutputLoss, y: Evenly, output_shape: Any, dtype: str, label: str) -> Column:
     """Targets as the loss takes them."""
     # whole numbers that name classes stay whole; everything else is compared with the outputs
     names_classes = y.dtype.kind in "iu" and output_shape[-1] > 1 and y.shape != tuple(output_shape)
-    checks = [data.without_nan(label)]
+    checks = [data.finite(label)]
     if output.loss is not None:
-        checks.append(lambda rows: output.loss.check(rows, (len(rows), *output_shape[1:])))
+        checks.append(lambda rows, _: output.loss.check(rows, (len(rows), *output_shape[1:])))
     return Column(y, np.int64 if names_classes else dtype, *checks)
 
 

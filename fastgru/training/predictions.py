@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +28,8 @@ class Predictions:
         self._size, self._arrays = size, []  # type: ignore[var-annotated]
         self.count = 0
 
-    def add(self, parts: Sequence[Array]) -> None:
-        """Copy the outputs for a batch."""
+    def add(self, parts: Sequence[Array], masks: Any = None) -> None:
+        """Copy the outputs for a batch; `masks`, of sequences of unequal length, say which have steps."""
         start, stop = self.count, self.count + len(parts[0])
         if not self._arrays:
             self._arrays = [np.empty((self._size or stop, *part.shape[1:]), part.dtype) for part in parts]
@@ -43,9 +44,13 @@ class Predictions:
             array[start:stop] = part
         self.count = stop
 
-    def since(self, first: int) -> list[Array]:
+    def since(self, first: int) -> list[Any]:
         """The outputs from a sample on."""
         return [array[first : self.count] for array in self._arrays]
+
+    def whole(self) -> list[Any]:
+        """All outputs."""
+        return self.since(0)
 
 
 def _grown(array: Array, count: int, size: int) -> Array:

@@ -30,6 +30,7 @@ def training_step(
 
     def step(batch: Batch) -> None:
         inputs = batch[:n_inputs]
+        call.masks = batch[weights.stop :]
         parameters.gather()  # a callback may have trained another model that shares a layer
         predictions = forward(call, *inputs)
         penalty = call.penalty
@@ -54,6 +55,7 @@ def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: in
 
     def step(batch: Batch) -> None:
         inputs = batch[:n_inputs]
+        call.masks = batch[weights.stop :]
         predictions = forward(call, *inputs)
         masks = outgoing_mask(call, *inputs)
         objective.add(batch[targets], predictions, batch[weights], masks, penalty + call.penalty)
@@ -62,9 +64,9 @@ def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: in
 
 
 def _targets_and_weights(n_inputs: int, objective: Objective) -> tuple[slice, slice]:
-    """Where in a batch the targets and the weights are."""
+    """Where in a batch the targets and the weights are; behind them are masks of the inputs, where there are any."""
     last = n_inputs + objective.n_outputs
-    return slice(n_inputs, last), slice(last, None)
+    return slice(n_inputs, last), slice(last, last + objective.n_outputs)
 
 
 def _regularized(weights: Iterable[Weight]) -> list[tuple[Weight, Regularizer]]:

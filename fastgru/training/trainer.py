@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgru import checks, config, data, threads
 from fastgru.callbacks import History
-from fastgru.data import Batches
+from fastgru.data import Batches, Sequences
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding, loops
 from fastgru.training.boundary import Position
@@ -180,7 +180,7 @@ class Trainer(Compiled):
 
         Parameters
         ----------
-        x : array_like, a list or dict of them by input, or a stream of batches
+        x : array_like, a list or dict of them by input, a list of sequences of unequal length, or a stream of batches
             Of the batches of a stream only the inputs are read.
         batch_size : int, optional
             32 where absent. Larger batches are taken inside where nothing but the rounding can tell the difference.
@@ -199,6 +199,10 @@ class Trainer(Compiled):
             hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": stream_batches.steps})
             return self.as_structure(loops.predict(self, stream_batches, hooks, progress(verbose, lasting=False)))
         inputs = feeding.inputs(self, x, batch_size)
+        if isinstance(inputs[0], Sequences):
+            batches, outputs = feeding.unequal_batches(self, inputs[0], batch_size, steps, callbacks is not None)
+            hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
+            return self.as_structure(loops.predict(self, batches, hooks, progress(verbose, lasting=False), outputs))
         count = len(inputs[0])
         size = data.batch_size_of(batch_size, count, steps)
         count = count if steps is None else min(count, steps * size)

@@ -95,16 +95,24 @@ def test_whoever_stops_in_the_middle_leaves_no_thread(ahead: Any) -> None:
     assert threads() == 0
 
 
+def seconds_of(run: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
 def test_work_is_done_while_others_work() -> None:
     def slow() -> Iterator[int]:
         for item in range(20):
             time.sleep(0.01)
             yield item
 
-    ratios = []
-    for _ in range(5):  # other processes may have the machine meanwhile
-        started = time.perf_counter()
-        for _ in prefetched(slow(), 2):
+    def consumed(items: Any) -> None:
+        for _ in items:
             time.sleep(0.01)
-        ratios.append((time.perf_counter() - started) / 0.2)
-    assert min(ratios) < 1.5
+
+    def ratio() -> float:
+        alone = max(seconds_of(lambda: list(slow())), seconds_of(lambda: consumed(range(20))))
+        return seconds_of(lambda: consumed(prefetched(slow(), 2))) / alone
+
+    assert any(ratio() < 1.5 for _ in range(10))  # other processes may have the machine meanwhile

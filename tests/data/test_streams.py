@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru.data import PyDataset, Stream, stream_of, unpacked
+import fastgru
+from fastgru.data import Stream, stream_of, unpacked
+from fastgru.data.source import source
 from fastgru.data.streams import Generated, Indexed, Iterated, arrays
+from fastgru.utils import PyDataset
 
 
 class Numbers(PyDataset):
@@ -103,6 +106,10 @@ def test_a_stream_is_known_by_what_it_can_do(x: Any, kind: type, steps: int | No
 @pytest.mark.parametrize("x", [np.ones(3), [np.ones(3)], (np.ones(3),), {"a": np.ones(3)}, [[1, 2]], range(3), "a", 3])
 def test_data_are_no_stream(x: Any) -> None:
     assert stream_of(x) is None
+
+
+def test_the_old_name_leads_to_the_class() -> None:
+    assert fastgru.utils.Sequence is PyDataset
 
 
 def test_a_pass_has_every_batch_once() -> None:
@@ -242,6 +249,18 @@ def test_tensors_and_frames_become_arrays(form: Any) -> None:
     assert [part.tolist() for part in batch[1]] == [[3.5], [4.5]]
     assert batch[0]["a"].dtype == batch[1][0].dtype == np.float64
     assert batch[2] is None
+
+
+@pytest.mark.parametrize("form", [Tensor, Capsule, Frame, lambda values: Frame(values, object)])
+def test_tensors_and_frames_are_data_of_a_call(form: Any) -> None:
+    rows = source(form([[1.5, 2.0], [2.5, 3.0]]), "x")
+    assert isinstance(rows, np.ndarray) and rows.dtype == np.float64
+    np.testing.assert_array_equal(rows, [[1.5, 2.0], [2.5, 3.0]])
+
+
+def test_a_frame_with_words_is_told_as_what_it_is() -> None:
+    with pytest.raises(ValueError, match="x: expected real numbers, got Frame of dtype object"):
+        source(Frame([[1.5, "a"]], object), "x")
 
 
 def test_lists_of_numbers_stay_lists() -> None:

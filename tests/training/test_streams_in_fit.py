@@ -14,9 +14,9 @@ from small_training import F, N, T, half, inputs, labels, small
 
 import fastgru
 from fastgru.callbacks import Callback
-from fastgru.data import PyDataset
 from fastgru.layers import GRU, Concatenate, Dense, Input
 from fastgru.models import Model, Sequential
+from fastgru.utils import PyDataset
 
 SIZE = 8
 
@@ -379,19 +379,17 @@ def test_batches_are_made_while_the_model_works(rng: np.random.Generator) -> Non
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
             time.sleep(seconds)
 
-    model, ratios = small(), []
-    for _ in range(5):  # other processes may have the machine meanwhile
-        taken = []
-        for data, callbacks in (
-            (Slow([batch] * 40), [Busy()]),
-            (Slow([batch] * 40), []),
-            (InMemory([batch] * 40), [Busy()]),
-        ):
-            started = time.perf_counter()
-            model.fit(data, verbose=0, callbacks=callbacks)
-            taken.append(time.perf_counter() - started)
-        ratios.append(taken[0] / max(taken[1:]))
-    assert min(ratios) < 1.5
+    def seconds_of(data: Any, *callbacks: Any) -> float:
+        started = time.perf_counter()
+        model.fit(data, verbose=0, callbacks=callbacks)
+        return time.perf_counter() - started
+
+    def ratio() -> float:
+        alone = max(seconds_of(Slow([batch] * 40)), seconds_of(InMemory([batch] * 40), Busy()))
+        return seconds_of(Slow([batch] * 40), Busy()) / alone
+
+    model = small()
+    assert any(ratio() < 1.5 for _ in range(10))  # other processes may have the machine meanwhile
 
 
 # --- arguments --------------------------------------------------------------------------------------

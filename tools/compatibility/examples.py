@@ -48,7 +48,25 @@ EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], .
     **dict.fromkeys(("Subtract", "Attention"), (dict, (SEQUENCE, SEQUENCE))),
     "AdditiveAttention": (dict, (SEQUENCE, SEQUENCE)),
     "Dot": (lambda: {"axes": 2}, (SEQUENCE, SEQUENCE)),
+    "CategoryEncoding": (lambda: {"num_tokens": 9}, (VECTOR,)),
+    "Discretization": (lambda: {"bin_boundaries": [-0.5, 0.0, 1.0]}, (VECTOR,)),
+    "Hashing": (lambda: {"num_bins": 7}, (VECTOR,)),
+    "IntegerLookup": (lambda: {"vocabulary": [1, 2, 5]}, (VECTOR,)),
+    "StringLookup": (lambda: {"vocabulary": ["the", "cat"]}, (VECTOR,)),
+    "TextVectorization": (lambda: {"vocabulary": ["the", "cat"], "output_sequence_length": 4}, ((1,),)),
 }  # fmt: skip
+# the dtype of what goes into layers of tokens
+TOKENS = {
+    "CategoryEncoding": "int32",
+    "Embedding": "int32",
+    "Hashing": "int64",
+    "IntegerLookup": "int64",
+    "StringLookup": "string",
+    "TextVectorization": "string",
+}
+WORDS = ["the", "cat", "sat", "The cat!", ""]
+# layers that Keras itself runs with TensorFlow alone; there they are compared in the tests of the layers
+ON_TENSORFLOW = {"Hashing", "IntegerLookup", "StringLookup", "TextVectorization"}
 # layers that stand in another one
 CELLS: dict[str, Callable[[], Any]] = {
     "GRUCell": lambda: GRUCell(3),
@@ -80,9 +98,12 @@ def example(name: str) -> tuple[Any, list[np.ndarray]]:
         inputs = [Input(shape, name=f"x{number}") for number, shape in enumerate(shapes)]
         model = Functional(inputs, registry.lookup("keras.layers", name)(**options())(inputs))
     else:
-        model = Sequential([Input(shapes[0]), registry.lookup("keras.layers", name)(**options())])
-    if name == "Embedding":
-        x = [rng.integers(0, 9, size=(3, *VECTOR)).astype("int32")]
+        dtype = None if name == "Embedding" else TOKENS.get(name)
+        model = Sequential([Input(shapes[0], dtype=dtype), registry.lookup("keras.layers", name)(**options())])
+    if name in TOKENS:
+        size = (3, *shapes[0])
+        is_text = TOKENS[name] == "string"
+        x = [rng.choice(WORDS, size) if is_text else rng.integers(0, 9, size=size).astype(TOKENS[name])]
     model.set_weights([rng.uniform(0.1, 1, weight.shape) for weight in model.weights])
     return model, x
 

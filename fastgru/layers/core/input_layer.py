@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.layers.layer import Layer
-from fastgru.layers.symbolic import Node, SymbolicTensor
+from fastgru.layers.symbolic import TEXT, Node, SymbolicTensor
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
@@ -54,7 +54,7 @@ class InputLayer(Layer):
         whole = _axes(batch_shape, "batch_shape") if shape is None else (batch_size, *_axes(shape, "shape"))
         super().__init__(name=name, batch_shape=whole)
         try:
-            self.dtype = "float32" if dtype is None else np.dtype(dtype).name
+            self.dtype = TEXT if dtype == TEXT else "float32" if dtype is None else np.dtype(dtype).name
         except TypeError:
             raise ValueError(f"Input: expected dtype to be the name of a numpy dtype, got {dtype!r}.") from None
         self.built = True
@@ -99,7 +99,7 @@ def Input(
     batch_size : int, optional
         Fixed number of samples, for stateful layers.
     dtype : str, optional
-        Of the data; float32 where absent.
+        Of the data; float32 where absent, "string" for texts.
     batch_shape : tuple, optional
         Shape with the batch axis first, instead of `shape` and `batch_size`.
     name : str, optional

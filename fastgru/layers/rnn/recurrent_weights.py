@@ -104,7 +104,8 @@ class RecurrentWeights(SequenceLayer, Seeded):
         features = self.kernel.shape[0] if self.built else None
         if len(shape) != 3 or (features is not None and shape[2] != features):
             expected = f"(batch, timesteps, {'features' if features is None else features})"
-            raise ValueError(f"{self._where}: expected input of shape {expected}, got {tuple(shape)}.")
+            remedy = checks.missing_axis(shape, (None, None, features))
+            raise ValueError(f"{self._where}: expected input of shape {expected}, got {tuple(shape)}{remedy}.")
 
     def check_inputs(self, *inputs: Array) -> None:
         x, states = inputs[0], inputs[1:]

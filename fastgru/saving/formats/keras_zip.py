@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from fastgru.saving.report import ModelFileError, reading
 from fastgru.saving.stored import KERAS_3, WRITER, StoredModel, short_version, writer
 
 CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
+ASSETS = "assets/"  # before the paths of layers whose vocabularies stand in files of their own
 
 
 @contextmanager
@@ -27,7 +30,8 @@ def stored_model(file: str, source: Path | bytes) -> Iterator[StoredModel]:
         with reading(file):
             if isinstance(source, Path) and source.is_dir():
                 path = source
-                sizes = {entry.name: entry.lstat().st_size for entry in path.iterdir()}
+                files = [*path.iterdir(), *_inside(path / ASSETS)]
+                sizes = {entry.relative_to(path).as_posix(): entry.lstat().st_size for entry in files}
                 names, size = set(sizes), sum(sizes.values())
 
                 def member(name: str) -> bytes:
@@ -55,11 +59,14 @@ def _of_members(file: str, names: set[str], member: Callable[[str], bytes], size
             parts.append(member(name))
     config, metadata, weights = parts
     place = f"{file}/{weights_name}"
+    assets = {name.removeprefix(ASSETS): partial(member, name) for name in names if name.startswith(ASSETS)}
     if weights_name == ARRAYS:
-        yield _with_config(file, config, metadata, weights_h5.stored_weights(place, npz.arrays(place, weights)))
+        arrays = weights_h5.stored_weights(place, npz.arrays(place, weights))
+        yield _with_config(file, config, metadata, replace(arrays, assets=assets))
         return
     with hdf5.opened(place, weights, size) as root:
-        yield _with_config(file, config, metadata, weights_h5.stored_weights(place, root.arrays()))
+        arrays = weights_h5.stored_weights(place, root.arrays())
+        yield _with_config(file, config, metadata, replace(arrays, assets=assets))
 
 
 def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: StoredModel) -> StoredModel:
@@ -79,6 +86,13 @@ def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: S
         config=config,
         training=training,
     )
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The files in a folder and in those inside, without following links."""
+    if folder.is_symlink():
+        return []
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
 
 
 def _in_folder(folder: Path, name: str) -> bytes:
@@ -104,4 +118,7 @@ def image(model: Any, config: Mapping[str, Any], training: Mapping[str, Any] | N
         archive.writestr(METADATA, json.dumps(metadata))
         archive.writestr(CONFIG, json.dumps({**config, "compile_config": training}))
         archive.writestr(WEIGHTS, weights)
+        for path, layer in weights_h5.owners(model):
+            for name, content in layer.stored_files().items():  # type: ignore[attr-defined]
+                archive.writestr(f"{ASSETS}{path}/{name}", content)
     return buffer.getvalue()

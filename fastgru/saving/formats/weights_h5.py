@@ -40,12 +40,15 @@ def stored_weights(
         Which fastgru wrote it, if one did.
     """
     by_owner: dict[str, dict[int, StoredArray]] = {}
+    named: dict[str, dict[str, StoredArray]] = {}
     for names, array in arrays:
         # Windows wrote whole paths with backslashes as the name of one group
         path = "/".join(names).replace("\\", "/").split("/")
         path = ["layers" if name == OLD_LAYERS else name for name in path]
         if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal() and len(path[-1]) < 10:
             by_owner.setdefault("/".join(path[:-2]), {})[int(path[-1])] = array
+        elif len(path) > 1 and path[-2] == "vars":
+            named.setdefault("/".join(path[:-2]), {})[path[-1]] = array
     ordered = {owner: [array for _, array in sorted(numbered.items())] for owner, numbered in by_owner.items()}
     return StoredModel(
         file=file,
@@ -54,7 +57,17 @@ def stored_weights(
         arrays=ordered,
         optimizer_arrays=lambda: ordered.get(OPTIMIZER, []),
         weights_file=file,
+        named_arrays=named,
     )
+
+
+def owners(
+    model: Layer, stored: StoredModel | None = None, entries: Mapping[int, Sequence[Entry]] | None = None
+) -> Iterator[tuple[str, Layer]]:
+    """Each layer that has files or arrays beside its weights (`TokenLayer`), with its path as of `places`."""
+    for path, layer, _ in _places(model, "", _groups(stored.arrays if stored else ()), set(), entries or {}):
+        if hasattr(layer, "restore"):
+            yield path, layer
 
 
 def places(
@@ -70,11 +83,17 @@ def places(
     entries : mapping, optional
         For a model, by its `id`, how the file lists its layers.
     """
+    # of a layer without weights there is nothing to place
+    yield from (place for place in _places(model, "", _groups(stored), set(), entries or {}) if place[2])
+
+
+def _groups(stored: Iterable[str]) -> set[str]:
+    """The groups on the way to each of these paths, and they themselves."""
     groups: set[str] = set()
     for path in stored:
         parts = path.split("/")
         groups.update("/".join(parts[:end]) for end in range(1, len(parts) + 1))
-    yield from _places(model, "", groups, set(), entries or {})
+    return groups
 
 
 def _places(
@@ -89,9 +108,8 @@ def _places(
             yield from _places(item, inner, groups, visited, entries)
             continue
         weights = [entry for entry in item if isinstance(entry, Weight)]
-        if weights:
-            # within one owner trainable weights come first
-            yield inner, layer, sorted(weights, key=lambda weight: not weight.trainable)
+        # within one owner trainable weights come first
+        yield inner, layer, sorted(weights, key=lambda weight: not weight.trainable)
         listed: Sequence[Entry] = [
             (snake_case(type(entry).__name__), "", entry) for entry in item if isinstance(entry, Layer)
         ]
@@ -145,6 +163,10 @@ def write(file: h5py.Group, model: Layer, optimizer: Any) -> None:
         group.attrs["name"] = layer.name
         for index, weight in enumerate(weights):
             group[str(index)] = weight.value
+    for path, owner in owners(model):
+        for name, array in owner.stored_arrays().items():  # type: ignore[attr-defined]
+            *inner, last = name.split("/")
+            file.require_group("/".join([path, *inner, "vars"]))[last] = array
     if optimizer is not None:
         _write_optimizer(file, OPTIMIZER, optimizer)
 

@@ -40,7 +40,7 @@ def opened(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
         names = archive.namelist()
         if len(names) > MAX_MEMBERS:
             raise ValueError(f"holds {len(names)} members; at most {MAX_MEMBERS} are accepted")
-        strange = next((name for name in names if _leads_out(name)), None)
+        strange = next((name for name in names if leads_out(name)), None)
         if strange is not None:
             raise ValueError(f"holds a member {strange[:80]!r}, whose path is absolute or leads out of the archive")
         with archive:
@@ -69,6 +69,7 @@ def content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     return data
 
 
-def _leads_out(name: str) -> bool:
+def leads_out(name: str) -> bool:
+    """Whether a member's name is a path that is absolute or goes up."""
     parts = {*PurePosixPath(name).parts, *PureWindowsPath(name).parts}
     return ".." in parts or PurePosixPath(name).is_absolute() or bool(PureWindowsPath(name).anchor)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.data import Samples, Source, Stored
+from fastgru.data import PaddedColumn, Samples, Sequences, Source, Stored
 from fastgru.layers.layer import Layer
 from fastgru.training.compilation import Compiled
 
@@ -148,5 +148,8 @@ def _described(data: Any) -> Any:
 def _rows(source: Source) -> str:
     """A digest of some of the rows, from the first to the last."""
     places = np.unique(np.linspace(0, len(source) - 1, ROWS).astype(int))
-    rows = source.read(places) if isinstance(source, Stored) else source[places]
+    if isinstance(source, Sequences):
+        rows = PaddedColumn(source).gathered(places)
+    else:
+        rows = source.read(places) if isinstance(source, Stored) else source[places]
     return hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest()[:16]

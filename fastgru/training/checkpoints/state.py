@@ -63,7 +63,7 @@ class RunState:
             "position": packed(vars(self._position), arrays),
             "stopped": model.stop_training,
             "weights": [packed(weight, arrays) for weight in model.weights],
-            "optimizer": packed([variable.numpy() for variable in model.optimizer.variables], arrays),
+            "optimizer": packed([np.array(variable) for variable in model.optimizer.variables], arrays),
             "layers": [_packed_layer(layer, arrays) for layer in layers_of(model)],
             "random": packed(_random_state(), arrays),
             "data": [None if feed is None else packed(feed.position, arrays) for feed in self._feeds],

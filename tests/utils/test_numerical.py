@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random as python_random
-
 import numpy as np
 import pytest
 
-from fastgru import random, utils
-from fastgru.naming import unique_name
+from fastgru import utils
 
 
 @pytest.mark.parametrize(
@@ -52,23 +49,15 @@ def test_to_categorical_refuses(x: object, num_classes: int | None, error: type[
         utils.to_categorical(x, num_classes)
 
 
-def test_set_random_seed_seeds_python_numpy_and_fastgru() -> None:
-    def drawn() -> tuple[float, float, float]:
-        utils.set_random_seed(7)
-        return python_random.random(), np.random.rand(), random.stream().random()  # noqa: NPY002
-
-    assert drawn() == drawn()
-
-
-@pytest.mark.parametrize("seed", ["7", 1.5, None, -1, 2**32, True])
-def test_set_random_seed_refuses_what_is_no_seed(seed: object) -> None:
-    before = random.stream()
-    with pytest.raises(ValueError, match="whole number from 0"):
-        utils.set_random_seed(seed)  # type: ignore[arg-type]
-    assert random.stream() is before
+@pytest.mark.parametrize("order", [1, 2, np.inf])
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.keras
+def test_normalize_is_keras_own(keras, rng, axis: int, order: float) -> None:
+    x = rng.normal(size=(3, 4, 5))
+    x[1] = 0
+    np.testing.assert_allclose(utils.normalize(x, axis, order), keras.utils.normalize(x, axis, order), rtol=1e-12)
 
 
-def test_clear_session_lets_names_start_anew() -> None:
-    assert [unique_name("GRU"), unique_name("GRU")] == ["gru", "gru_1"]
-    utils.clear_session()
-    assert unique_name("GRU") == "gru"
+def test_normalize_takes_the_first_axis_too(rng) -> None:
+    x = rng.normal(size=(3, 4))
+    np.testing.assert_allclose(np.linalg.norm(utils.normalize(x, axis=0), axis=0), 1)

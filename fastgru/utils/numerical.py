@@ -1,16 +1,13 @@
-"""What a Keras user finds in `keras.utils`."""
+"""Labels as rows of zeros and a one, and vectors of length one."""
 
 from __future__ import annotations
-
-import random as python_random
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import random
-from fastgru.naming import forget_names
+from fastgru.types import Array
 
-__all__ = ["clear_session", "set_random_seed", "to_categorical"]
+__all__ = ["normalize", "to_categorical"]
 
 
 def to_categorical(x: npt.ArrayLike, num_classes: int | None = None) -> npt.NDArray[np.float64]:
@@ -52,25 +49,21 @@ def to_categorical(x: npt.ArrayLike, num_classes: int | None = None) -> npt.NDAr
     return result
 
 
-def set_random_seed(seed: int) -> None:
-    """Seed Python's `random`, numpy's global generator and fastgru's own stream.
+def normalize(x: npt.ArrayLike, axis: int = -1, order: int | float = 2) -> Array:
+    """Divide by the norm along an axis; where that is 0, the zeros stay.
 
-    Raises
-    ------
-    ValueError
-        `seed` is not a whole number from 0 to 2**32 - 1 (what numpy's global generator takes).
+    Parameters
+    ----------
+    x : array_like
+    axis : int
+        Along which the norm is taken.
+    order : int or float
+        Of the norm: 2 is the Euclidean one, `numpy.inf` the largest absolute value.
+
+    Returns
+    -------
+    ndarray of the shape of `x`
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise ValueError(f"set_random_seed: expected a whole number from 0 to 2**32 - 1, got {seed!r}.")
-    python_random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - user code may draw from numpy's global generator
-    random.seed_stream(seed)
-
-
-def clear_session(free_memory: bool = True) -> None:
-    """Let automatic layer names start anew; fastgru keeps no other global state (`free_memory` is Keras's)."""
-    forget_names()
-
-
-def __dir__() -> list[str]:
-    return __all__
+    array = np.atleast_1d(np.asarray(x))
+    norm = np.linalg.norm(array, order, axis, keepdims=True)
+    return array / np.where(norm == 0, 1, norm)
