@@ -15,6 +15,7 @@ from fastgru.types import Shape
 __all__ = [
     "TEXT",
     "Drawn",
+    "KerasTensor",
     "Masks",
     "Node",
     "Place",
@@ -101,6 +102,9 @@ class SymbolicTensor(Symbolic):
 
     def __repr__(self) -> str:
         return f"<SymbolicTensor {self.name} shape={self.shape} dtype={self.dtype}>"
+
+
+KerasTensor = SymbolicTensor  # Keras's name
 
 
 class Place:
