@@ -174,6 +174,14 @@ class Operation(Layer):
             return type(self).op(*args, **kwargs)
         return type(self).op(**dict(zip(self.called_with, args, strict=False)), **settings)
 
+    @property
+    def moves_rows(self) -> bool:
+        """Whether samples of a batch may mix or come to stand along another axis, so that its size tells."""
+        if type(self) is operation("Transpose"):
+            return self.settings["axes"] is None or self.settings["axes"][0] != 0
+        axes = self.settings.get("axis", -1)
+        return axes is None or 0 in np.atleast_1d(axes)
+
     # --- the layer ----------------------------------------------------------------------------------
 
     def check_inputs(self, *inputs: Array) -> None:

@@ -69,7 +69,7 @@ def _tried(model: Compiled, x: Sequences, rows: list[Any]) -> list[Array]:
     call = model._acquired_call(masks=(StepsColumn(x.lengths).gathered(indices),))
     try:
         outputs = model.forward(call, batch)
-        parts, masks = _tuples(outputs, model.compute_mask(call, batch))
+        parts, masks = _tuples(outputs, model.outgoing_mask(call, batch))
         length = x.lengths[rows[0]]
         return [
             np.array(part[0] if mask is None else part[0, :length]) for part, mask in zip(parts, masks, strict=True)
