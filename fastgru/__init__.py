@@ -13,6 +13,7 @@ from fastgru import moved
 if TYPE_CHECKING:
     from fastgru import (
         activations,
+        backend,
         callbacks,
         config,
         constraints,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         ops,
         optimizers,
         preprocessing,
+        random,
         regularizers,
         saving,
         threads,
@@ -45,12 +47,14 @@ __version__ = "0.1.0"
 __all__ = [
     "GradientTape",
     "Input",
+    "KerasTensor",
     "Layer",
     "Model",
     "Sequential",
     "Variable",
     "__version__",
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",
@@ -67,6 +71,7 @@ __all__ = [
     "ops",
     "optimizers",
     "preprocessing",
+    "random",
     "regularizers",
     "saving",
     "set_num_threads",
@@ -79,6 +84,7 @@ __all__ = [
 # where the names that are no modules live
 _HOMES = {
     "GradientTape": "autodiff",
+    "KerasTensor": "layers.symbolic",
     "Variable": "layers.variable",
     "custom_gradient": "autodiff",
     "Input": "layers",
@@ -94,7 +100,7 @@ moved.install()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and name != "sampling":  # which `random` opens
         raise AttributeError(f"module 'fastgru' has no attribute {name!r}")
     home = _HOMES.get(name)
     module = importlib.import_module(f"fastgru.{home or name}")
