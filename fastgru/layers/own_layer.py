@@ -46,7 +46,7 @@ class OwnLayer:
     _losses: Sequence[Any] = ()
     _weights: list[Weight]
     _init_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-    _supports_masking: bool | None = None
+    _supports_masking: bool | None = None  # of a class or a layer; None: as its methods say
     _first_shape: Any = None  # of the first eager call of a class with a `call`, the batch axis free
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -96,8 +96,9 @@ class OwnLayer:
     def supports_masking(self, value: bool) -> None:
         self._supports_masking = bool(value)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """The mask of the outputs for inputs and their mask."""
+    def compute_mask(self, inputs: Any, mask: Any = None, previous_mask: Any = None) -> Any:
+        """The mask of the outputs for inputs and their mask, which has either name in Keras's layers."""
+        previous_mask = mask if previous_mask is None else previous_mask
         if type(self).runs_call:
             layer = self.of_package() if self.extends_package else None  # type: ignore[attr-defined]
             return previous_mask if layer is None else layer.compute_mask(inputs, previous_mask)

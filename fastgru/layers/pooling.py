@@ -294,6 +294,7 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
     """The mean of the steps of (B, T, C) that the mask leaves; arguments as in `GlobalPooling`."""
 
     rank = 1
+    _supports_masking = True
 
     def _used(self, call: Call) -> Array | None:
         return None if call.mask is None else np.expand_dims(call.mask, 3 - self._axes[0])

@@ -130,6 +130,7 @@ class SpatialLayer(Layer):
     """
 
     rank: int
+    _supports_masking = False
 
     data_format: str = options.data_format()
 

@@ -86,6 +86,7 @@ class Embedding(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
+        self.supports_masking = self.mask_zero
         not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
         if weights is not None:
             self.build()

@@ -26,6 +26,7 @@ class Reshaping(Layer):
     """What they share. `compute_output_shape` refuses a shape that does not fit, and `forward` asks it."""
 
     homogeneous = True
+    _supports_masking = False
 
     def outgoing_mask(self, call: Call, *inputs: Array) -> None:
         return None
