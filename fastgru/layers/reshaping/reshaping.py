@@ -126,7 +126,9 @@ class Reshape(Reshaping):
 def _dims(value: Any, where: str, name: str) -> tuple[int, ...]:
     axes = tuple(value)
     if sorted(axes) != list(range(1, len(axes) + 1)):
-        raise ValueError(f"{where}: {name} must hold each of 1, 2, ... once, got {value!r}.")
+        raise ValueError(
+            f"{where}: Invalid permutation argument `{name}`: {name} must hold each of 1, 2, ... once, got {value!r}."
+        )
     return axes
 
 
