@@ -102,8 +102,8 @@ def rate(value: Any, where: str, name: str) -> Any:
     """A number from 0 to 1, as it is."""
     if not _is_number(value) or not 0 <= value <= 1:
         raise ValueError(
-            f"{where}: Invalid value received for argument `{name}`. Expected a float value between 0 and 1. {name} must "
-            f"lie in [0, 1], got {value!r}."
+            f"{where}: Invalid value received for argument `{name}`. Expected a float value between 0 and 1. "
+            f"{name} must lie in [0, 1], got {value!r}."
         )
     return value
 

@@ -241,13 +241,14 @@ class VarianceScaling(RandomInitializer):
             distribution = "truncated_normal"
         if scale <= 0:
             raise ValueError(
-                f"{type(self).__name__}: Argument `scale` must be positive float. Received: scale={scale}; expected a scale "
-                "greater than 0."
+                f"{type(self).__name__}: Argument `scale` must be positive float. Received: scale={scale}; expected a "
+                "scale greater than 0."
             )
         for name, value, choices in (("mode", mode, _MODES), ("distribution", distribution, _DISTRIBUTIONS)):
             if value not in choices:
                 raise ValueError(
-                    f"{type(self).__name__}: Invalid `{name}` argument: expected one of {', '.join(choices)}, got {value!r}."
+                    f"{type(self).__name__}: Invalid `{name}` argument: expected one of {', '.join(choices)}, "
+                    f"got {value!r}."
                 )
         self.scale = scale
         self.mode = mode

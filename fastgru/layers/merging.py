@@ -173,6 +173,7 @@ class Subtract(ElementwiseMerge):
     """The first input minus the second."""
 
     inputs_allowed = 2
+    says_inputs = " (the layer should be called on exactly 2 inputs)"
 
     def _merge(self, call: Call, y: Array, inputs: Sequence[Array], masks: Sequence[Array | None]) -> None:
         np.subtract(inputs[0], inputs[1], out=y)
@@ -284,8 +285,8 @@ class Concatenate(Merge):
                 sizes.append(None if None in along else sum(size for size in along if size is not None))
             elif len(fixed) > 1:
                 self._refuse(
-                    f"shapes that are equal but along axis {self.axis} (it requires inputs with matching shapes except for "
-                    "the concatenation axis)",
+                    f"shapes that are equal but along axis {self.axis} (it requires inputs with matching shapes "
+                    "except for the concatenation axis)",
                     shapes,
                 )
             else:

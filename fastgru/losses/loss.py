@@ -68,8 +68,8 @@ class Loss:
         if reduction not in REDUCTIONS:
             choices = ", ".join(map(repr, REDUCTIONS))
             raise ValueError(
-                f"{type(self).__name__}: Invalid value for argument `reduction`: expected one of {choices} as reduction, "
-                f"got {reduction!r}."
+                f"{type(self).__name__}: Invalid value for argument `reduction`: expected one of {choices} as "
+                f"reduction, got {reduction!r}."
             )
         self.name = name or unique_name(type(self).__name__)
         self.reduction = reduction
@@ -286,8 +286,8 @@ def same_shape(y_true: Array, y_pred: Array, where: str) -> tuple[Array, Array]:
     targets, predictions = same_rank(y_true, y_pred)
     if targets.shape != predictions.shape:
         raise ValueError(
-            f"{where}: labels and predictions must have the same shape: expected labels of the shape of the predictions, "
-            f"{predictions.shape}, got {targets.shape}."
+            f"{where}: labels and predictions must have the same shape: expected labels of the shape of the "
+            f"predictions, {predictions.shape}, got {targets.shape}."
         )
     return targets, predictions
 

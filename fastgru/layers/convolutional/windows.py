@@ -172,7 +172,7 @@ class WindowLayer(SpatialLayer):
         if any(count is not None and count < 1 for count in counts):
             raise ValueError(
                 f"{self._where}: a window covers {self.windows.spans} cells, but the input of shape {tuple(shape)} has "
-                f"only {sizes}; use padding='same' or longer input."
+                f"only {sizes}; use padding='same' or longer input. Computed output size would be zero or negative."
             )
         return counts
 

@@ -57,7 +57,8 @@ class InputLayer(Layer):
             )
         if batch_shape is None and shape is None:
             raise ValueError(
-                "Input: You must pass a `shape` argument. Give either shape (and batch_size, if it is fixed) or batch_shape."
+                "Input: You must pass a `shape` argument. Give either shape (and batch_size, if it is fixed) or "
+                "batch_shape."
             )
         whole = _axes(batch_shape, "batch_shape") if shape is None else (batch_size, *_axes(shape, "shape"))
         super().__init__(name=name, batch_shape=whole)
