@@ -51,7 +51,8 @@ def integers(value: Any, count: int, where: str, name: str, least: int = 1) -> t
     if len(values) == count and all(map(_is_integer, values)) and min(values) < least == 1:
         raise ValueError(
             f"{where}, {name}: Invalid value for argument `{name}`. Expected a strictly positive value. Received "
-            f"{name}={value!r}."
+            f"{name}={value!r}. It should be a positive integer: expected an integer or {count} of them, each at least "
+            f"{least}, got {value!r}."
         )
     if len(values) != count or not all(_is_integer(one) and one >= least for one in values):
         raise ValueError(
@@ -134,11 +135,6 @@ def either(value: Any, first: str, second: str, where: str, name: str) -> str:
     if value not in (first, second):
         raise ValueError(f"{where}: {name} must be {first!r} or {second!r}, got {value!r}.")
     return str(value)
-
-
-def data_format(value: Any, where: str, name: str) -> str:
-    """Where the channels are; None is Keras's default."""
-    return either("channels_last" if value is None else value, "channels_last", "channels_first", where, name)
 
 
 def not_supported(where: str, **arguments: Any) -> None:

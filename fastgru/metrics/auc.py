@@ -90,8 +90,8 @@ class AUC(ConfusionMetric):
         if thresholds is None:
             if checks.integer(num_thresholds, "AUC", "num_thresholds") < 2:
                 raise ValueError(
-                    f"AUC: Argument `num_thresholds` must be an integer > 1: num_thresholds must be an integer above 1, "
-                    f"got {num_thresholds}."
+                    f"AUC: Argument `num_thresholds` must be an integer > 1: num_thresholds must be an integer above "
+                    f"1, got {num_thresholds}."
                 )
             inner = even_thresholds(num_thresholds)[1:-1]
         else:

@@ -104,6 +104,12 @@ class PerAxis(Option):
     """A number for each spatial axis of the layer; one stands for all."""
 
     def of(self, layer: Any, name: str, value: Any) -> tuple[int, ...]:
+        if isinstance(value, (list, tuple)) and len(value) == layer.rank and 0 in value:
+            raise ValueError(
+                f"{layer._where}, {name}: The `{name}` argument must be a tuple of {layer.rank} integers. Received "
+                f"{name}={tuple(value)}, including values {{0}} that do not satisfy `value > 0`; expected an integer "
+                f"or {layer.rank} of them, each at least 1, got {value!r}."
+            )
         return integers(value, layer.rank, layer._where, name)
 
 

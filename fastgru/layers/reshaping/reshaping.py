@@ -77,8 +77,16 @@ class Flatten(Reshaping):
 
 def _target_shape(value: Any, where: str, name: str) -> tuple[int, ...]:
     sizes = tuple(value)
-    if not all(isinstance(size, checks.INTEGERS) and size >= -1 for size in sizes) or sizes.count(-1) > 1:
-        raise ValueError(f"{where}: {name} must have sizes of at least 0 and at most one -1, got {value!r}.")
+    if not all(isinstance(size, checks.INTEGERS) and size >= -1 for size in sizes):
+        raise ValueError(
+            f"{where}: {name} must have sizes of at least 0 and at most one -1: each a non-negative integer or -1. "
+            f"Received: {name}={value!r}"
+        )
+    if sizes.count(-1) > 1:
+        raise ValueError(
+            f"{where}: {name} must have sizes of at least 0 and at most one -1: at most one unknown dimension. "
+            f"Received: {name}={value!r}"
+        )
     return sizes
 
 
