@@ -17,6 +17,7 @@ from fastgru.layers.convolutional.depthwise import DepthwiseConv2D as DepthwiseC
 from fastgru.layers.convolutional.depthwise import SeparableConv1D as SeparableConv1D
 from fastgru.layers.convolutional.depthwise import SeparableConv2D as SeparableConv2D
 from fastgru.layers.core.dense import Dense as Dense
+from fastgru.layers.core.einsum_dense import EinsumDense as EinsumDense
 from fastgru.layers.core.embedding import Embedding as Embedding
 from fastgru.layers.core.identity import Identity as Identity
 from fastgru.layers.core.input_layer import Input as Input
