@@ -9,7 +9,16 @@ from typing import NoReturn
 from fastgru import kernels
 from fastgru.naming import suggestion
 
-__all__ = ["enable_unsafe_deserialization", "epsilon", "get_products", "multiplies_with_tiles", "set_products"]
+__all__ = [
+    "disable_flash_attention",
+    "enable_flash_attention",
+    "enable_unsafe_deserialization",
+    "epsilon",
+    "get_products",
+    "is_flash_attention_enabled",
+    "multiplies_with_tiles",
+    "set_products",
+]
 
 PRODUCTS = ("auto", "tiles", "blas")
 _products: str | None = None
@@ -50,6 +59,28 @@ def multiplies_with_tiles() -> bool:
 def epsilon() -> float:
     """Keras's `keras.config.epsilon()`: what it adds, or clips to, where it would divide by 0 or take its logarithm."""
     return kernels.EPSILON
+
+
+def is_flash_attention_enabled() -> bool:
+    """False: flash attention is a way of graphics cards to compute attention."""
+    return False
+
+
+def disable_flash_attention() -> None:
+    """For Keras's sake: it is never enabled."""
+
+
+def enable_flash_attention() -> NoReturn:
+    """Refused.
+
+    Raises
+    ------
+    ValueError
+    """
+    raise ValueError(
+        "enable_flash_attention is not supported by fastgru: it is a way of graphics cards to compute attention; leave "
+        "it out, the results are the same."
+    )
 
 
 def enable_unsafe_deserialization() -> NoReturn:

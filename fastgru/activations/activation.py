@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels
-from fastgru.autodiff.recording import is_recorded, record, recorders
-from fastgru.autodiff.tensor import tensor
+from fastgru.autodiff.recording import record
+from fastgru.autodiff.tensor import Tensor, tensor
 from fastgru.types import Array
 
 __all__ = ["KNOWN", "Activation"]
@@ -55,10 +55,13 @@ class Activation:
         self.__dict__.update({name: value for name, value in state.items() if name != "kernel_id"})
 
     def __call__(self, x: npt.ArrayLike, *args: Any, **options: Any) -> Array:
-        """The activation of `x`, in the dtype of `x` (integers become float32); a tape records it."""
+        """The activation of `x`, in the dtype of `x` (integers become float32).
+
+        That of a tensor is a tensor, which a tape records.
+        """
         array = _as_float(x)
         y = np.asarray(self.function(array, *args, **options), dtype=array.dtype)
-        if not (recorders() and is_recorded((x,))):
+        if not isinstance(x, Tensor):
             return y
         output = tensor(y)
         record((output,), (x,), (lambda d: self.derivative(d, y, array, *args, **options),))

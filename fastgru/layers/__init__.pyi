@@ -41,6 +41,7 @@ from fastgru.layers.merging import maximum as maximum
 from fastgru.layers.merging import minimum as minimum
 from fastgru.layers.merging import multiply as multiply
 from fastgru.layers.merging import subtract as subtract
+from fastgru.layers.multi_head_attention import MultiHeadAttention as MultiHeadAttention
 from fastgru.layers.normalization.batch_normalization import BatchNormalization as BatchNormalization
 from fastgru.layers.normalization.group_normalization import GroupNormalization as GroupNormalization
 from fastgru.layers.normalization.layer_normalization import LayerNormalization as LayerNormalization

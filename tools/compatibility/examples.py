@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], .
     **dict.fromkeys(("Subtract", "Attention"), (dict, (SEQUENCE, SEQUENCE))),
     "AdditiveAttention": (dict, (SEQUENCE, SEQUENCE)),
     "Dot": (lambda: {"axes": 2}, (SEQUENCE, SEQUENCE)),
+    "MultiHeadAttention": (lambda: {"num_heads": 2, "key_dim": 3}, (SEQUENCE, SEQUENCE)),
     "CategoryEncoding": (lambda: {"num_tokens": 9}, (VECTOR,)),
     "Discretization": (lambda: {"bin_boundaries": [-0.5, 0.0, 1.0]}, (VECTOR,)),
     "Hashing": (lambda: {"num_bins": 7}, (VECTOR,)),
