@@ -13,10 +13,12 @@ from fastgru import moved
 if TYPE_CHECKING:
     from fastgru import (
         activations,
+        backend,
         callbacks,
         config,
         constraints,
         datasets,
+        dtype_policies,
         initializers,
         kernels,
         layers,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         ops,
         optimizers,
         preprocessing,
+        random,
         regularizers,
         saving,
         threads,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
         utils,
     )
     from fastgru.autodiff import GradientTape, custom_gradient
+    from fastgru.dtype_policies import DTypePolicy
     from fastgru.kernels import show_config
     from fastgru.layers import Input, Layer
     from fastgru.layers.variable import Variable
@@ -43,19 +47,23 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DTypePolicy",
     "GradientTape",
     "Input",
+    "KerasTensor",
     "Layer",
     "Model",
     "Sequential",
     "Variable",
     "__version__",
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",
     "custom_gradient",
     "datasets",
+    "dtype_policies",
     "get_num_threads",
     "initializers",
     "kernels",
@@ -67,6 +75,7 @@ __all__ = [
     "ops",
     "optimizers",
     "preprocessing",
+    "random",
     "regularizers",
     "saving",
     "set_num_threads",
@@ -78,7 +87,9 @@ __all__ = [
 
 # where the names that are no modules live
 _HOMES = {
+    "DTypePolicy": "dtype_policies",
     "GradientTape": "autodiff",
+    "KerasTensor": "layers.symbolic",
     "Variable": "layers.variable",
     "custom_gradient": "autodiff",
     "Input": "layers",
@@ -94,7 +105,7 @@ moved.install()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in __all__ and name != "sampling":  # which `random` opens
         raise AttributeError(f"module 'fastgru' has no attribute {name!r}")
     home = _HOMES.get(name)
     module = importlib.import_module(f"fastgru.{home or name}")

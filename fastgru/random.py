@@ -1,10 +1,19 @@
-"""The random numbers of the package: one stream, seeded by `fastgru.utils.set_random_seed`."""
+"""The random numbers of the package: one stream, seeded by `fastgru.utils.set_random_seed`, and Keras's functions."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-__all__ = ["generator", "seed_stream", "stream"]
+import fastgru
+
+# they stand on the ops, which stand on this module, and are reached through the package's lazy door
+_OF_KERAS = [
+    *("SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint", "shuffle"),
+    *("truncated_normal", "uniform"),
+]
+__all__ = [*_OF_KERAS, "generator", "seed_stream", "stream"]
 
 _stream = np.random.default_rng()
 
@@ -23,3 +32,13 @@ def stream() -> np.random.Generator:
 def generator(seed: int | None) -> np.random.Generator:
     """A generator of its own for a seed, the package's stream for None."""
     return _stream if seed is None else np.random.default_rng(seed)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_KERAS:
+        return getattr(fastgru.sampling, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

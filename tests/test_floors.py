@@ -16,18 +16,30 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "object_registration", "registry", "serialization", "lazy", "moved", "text", "tree"},
+    {
+        "types",
+        "checks",
+        "dtype_policies",
+        "naming",
+        "object_registration",
+        "registry",
+        "serialization",
+        "lazy",
+        "moved",
+        "text",
+        "tree",
+    },
     {"random", "threads", "kernels", "config", "atomic"},
     {"autodiff"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"ops"},
     {"layers", "parameters"},
-    {"operations"},
+    {"operations", "sampling"},
     {"losses", "metrics", "optimizers", "callbacks", "data"},
     {"training"},
     {"models"},
     {"saving"},
-    {"datasets", "preprocessing", "utils", "cli", "__init__", "__main__"},
+    {"datasets", "preprocessing", "utils", "cli", "backend", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 Imports = dict[str, list[tuple[int, str]]]  # of each module: line and name of every module that it imports

@@ -59,7 +59,7 @@ _signature = cache(_Signature)
 
 def install(cls: Any) -> None:
     """Give a class that defines `call` the methods that run it, but for those that it defines itself."""
-    cls.runs_call = True
+    cls.runs_call = cls.couples_rows = True  # what it does with rows, nobody knows
     for name, method in vars(_Running).items():
         if callable(method) and name not in vars(cls) and not (name == "compute_output_shape" and cls.says_shapes):
             setattr(cls, name, method)

@@ -11,27 +11,14 @@ import numpy as np
 
 from fastgru import registry, tree
 from fastgru.autodiff.tensor import plain
+from fastgru.dtype_policies import DTypePolicy
 from fastgru.layers.penalties import regularization
 from fastgru.layers.tracking import file_order, only, tracked, tracked_by_name
 from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
-__all__ = ["DTypePolicy", "OwnLayer"]
-
-
-class DTypePolicy:
-    """The dtype of a layer in Keras's form: weights and arithmetic have the same here."""
-
-    def __init__(self, name: str) -> None:
-        self.name = self.compute_dtype = self.variable_dtype = name
-
-    def get_config(self) -> dict[str, Any]:
-        """Keras's config."""
-        return {"name": self.name}
-
-    def __repr__(self) -> str:
-        return f'<DTypePolicy "{self.name}">'
+__all__ = ["OwnLayer"]
 
 
 class OwnLayer:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 import fastgru
+from fastgru.autodiff.operators import Symbolic
 from fastgru.types import Shape
 
 __all__ = [
     "TEXT",
     "Drawn",
+    "KerasTensor",
     "Masks",
     "Node",
     "Place",
@@ -31,17 +33,6 @@ _ANY_SIZE = 4096  # for an axis of free length, where a check asks for a number:
 Masks = tuple["SymbolicTensor | None", ...] | None
 
 
-def _operator(name: str, swapped: bool = False) -> Callable[..., Any]:
-    """A method that draws an operation."""
-
-    def draw(self: SymbolicTensor, *other: Any) -> Any:
-        # through the package's lazy door: operations are layers, which stand on this module
-        operation = fastgru.operations.operation(name)()
-        return operation(*other, self) if swapped else operation(self, *other)
-
-    return draw
-
-
 class Drawn(Protocol):
     """What a graph knows of a layer."""
 
@@ -49,7 +40,7 @@ class Drawn(Protocol):
     nodes: list[Node]
 
 
-class SymbolicTensor:
+class SymbolicTensor(Symbolic):
     """What a layer puts out in a graph; Keras calls it KerasTensor.
 
     ``+ - * / **``, comparisons and slices of it draw the operation of that name.
@@ -68,7 +59,20 @@ class SymbolicTensor:
     __slots__ = ("dtype", "index", "node", "shape")
     __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor
 
-    def __init__(self, shape: Shape, dtype: str, node: Node | None = None, index: int = 0) -> None:
+    sparse = ragged = False
+
+    def __init__(
+        self,
+        shape: Shape,
+        dtype: str = "float32",
+        node: Node | None = None,
+        index: int = 0,
+        *,
+        sparse: bool = False,
+        ragged: bool = False,
+    ) -> None:
+        if sparse or ragged:
+            raise ValueError("KerasTensor: sparse and ragged tensors are not supported by fastgru.")
         self.shape = shape
         self.dtype = dtype
         self.node: Node = node  # type: ignore[assignment]  # None for a mere shape, on which nobody draws
@@ -88,18 +92,13 @@ class SymbolicTensor:
     def ndim(self) -> int:
         return len(self.shape)
 
-    __add__, __radd__ = _operator("Add"), _operator("Add", swapped=True)
-    __sub__, __rsub__ = _operator("Subtract"), _operator("Subtract", swapped=True)
-    __mul__, __rmul__ = _operator("Multiply"), _operator("Multiply", swapped=True)
-    __truediv__, __rtruediv__ = _operator("TrueDivide"), _operator("TrueDivide", swapped=True)
-    __pow__, __rpow__ = _operator("Power"), _operator("Power", swapped=True)
-    __neg__, __abs__ = _operator("Negative"), _operator("Absolute")
-    __ne__ = _operator("NotEqual")  # == is identity, as in Keras: tensors are keys
-    __lt__, __le__, __gt__, __ge__ = map(_operator, ("Less", "LessEqual", "Greater", "GreaterEqual"))
-    __and__, __rand__ = _operator("LogicalAnd"), _operator("LogicalAnd", swapped=True)
-    __or__, __ror__ = _operator("LogicalOr"), _operator("LogicalOr", swapped=True)
-    __invert__ = _operator("LogicalNot")
-    __getitem__ = _operator("GetItem")
+    def draw(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        # through the package's lazy door: operations are layers, which stand on this module
+        return fastgru.operations.operation.draw(name, arguments, options)
+
+    def __ne__(self, other: Any) -> Any:  # == is identity, as in Keras: tensors are keys
+        return self.draw("not_equal", (self, other), {})
+
     __hash__ = object.__hash__
 
     def serialized(self) -> dict[str, Any]:
@@ -116,6 +115,9 @@ class SymbolicTensor:
 
     def __repr__(self) -> str:
         return f"<SymbolicTensor {self.name} shape={self.shape} dtype={self.dtype}>"
+
+
+KerasTensor = SymbolicTensor  # Keras's name
 
 
 class Place:

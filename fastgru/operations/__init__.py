@@ -1,10 +1,23 @@
-"""Keras's operations on the tensors of a graph."""
+"""Keras's operations on the tensors of a graph; their classes are made when they are asked for."""
 
-from fastgru.operations import conversions, elementwise, reductions, shapes  # noqa: F401  # each registers its operations
-from fastgru.operations.operation import operation
+from typing import Any
 
-__all__ = ["operation"]
+from fastgru import registry
+from fastgru.operations.names import OP_OF_CLASS
+
+__all__ = sorted(OP_OF_CLASS)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in OP_OF_CLASS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from fastgru.operations.operation import operation
+
+    return operation(name)
 
 
 def __dir__() -> list[str]:
     return __all__
+
+
+registry.offer(registry.OPERATIONS, __name__)

@@ -1,4 +1,4 @@
-"""Keras 3's operations, which stand between the layers of a graph: arithmetic, comparisons, slices, sums.
+"""Keras 3's operations, which stand between the layers of a graph: an op of `fastgru.ops` on symbolic tensors.
 
 They have no weights and carry no mask. Each is drawn once, by its call, which also gives it its constants: the 2 of
 ``x * 2``, the slices of ``x[:, -1]``.
@@ -6,28 +6,90 @@ They have no weights and carry no mask. Each is drawn once, by its call, which a
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import ops, tree
+from fastgru.autodiff.recording import nobody_records
+from fastgru.autodiff.tape import with_pullback
+from fastgru.autodiff.tensor import plain
 from fastgru.layers.layer import Layer
-from fastgru.layers.symbolic import SymbolicTensor
+from fastgru.layers.symbolic import Node, Place, SymbolicTensor
 from fastgru.layers.workspace import Call
 from fastgru.moved import attributes
-from fastgru.registry import OPERATIONS, lookup
+from fastgru.naming import suggestion
+from fastgru.operations.names import CALLED_WITH, OP_OF_CLASS, SAME, module_of
+from fastgru.registry import OPERATIONS, registered
 from fastgru.types import Array, Shape
 
-__all__ = ["Gradient", "Operation", "broadcast_size", "no_gradient", "operation"]
+__all__ = ["Operation", "draw", "operation"]
 
-# the gradient of an argument, from that of the output, the output, and all arguments
-Gradient = Callable[..., Array]
+_FREE = (24, 48)  # lengths of a free axis in two runs that tell it from others
 
 
+@cache
 def operation(name: str) -> Any:
-    """The class of an operation."""
-    return lookup(OPERATIONS, name)
+    """The class of an operation; ValueError with the nearest name for one that is not known."""
+    if name not in OP_OF_CLASS:
+        raise ValueError(f"{OPERATIONS}: {name!r} is not known to fastgru; {suggestion(name, OP_OF_CLASS)}")
+    op_name = OP_OF_CLASS[name]
+    op = getattr(ops, op_name)
+    parameters = inspect.signature(op).parameters
+    called = CALLED_WITH.get(op_name) or tuple(parameters)[: op.arrays if op.arrays >= 0 else 0]
+    options = {
+        key: parameter.default
+        for key, parameter in parameters.items()
+        if key not in called and parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    module = f"{OPERATIONS}.{module_of(op_name)}"
+    members = {"op": staticmethod(op), "called_with": called, "options": options, "module": module, "listed": op.listed}
+    return registered(OPERATIONS)(type(name, (Operation,), members))
+
+
+@cache
+def _class_of(op_name: str) -> Any:
+    op_name = SAME.get(op_name, op_name)
+    name = next((one for one, other in OP_OF_CLASS.items() if other == op_name), None)
+    if name is None:
+        raise TypeError(f"ops.{op_name}: takes arrays, and no symbolic tensors; call it in a layer's call or a Lambda.")
+    return operation(name)
+
+
+def draw(op_name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """What an op puts out for symbolic tensors among its arguments: the outputs of a new operation."""
+    cls = _class_of(op_name)
+    if op_name == "get_item":  # in a file a list is a tuple
+        args = [args[0], _with_arrays(args[1])]
+    signature = inspect.signature(getattr(ops, op_name))
+    settings: dict[str, Any] = {}
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    in_order = True  # whether all arguments of the call so far came, so that the next may come by its position
+    given = signature.bind(*args, **kwargs).arguments
+    for key, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            positional.extend(given.get(key, ()))
+        elif key not in given:
+            in_order = in_order and key in cls.options
+        elif key in cls.options and not any(isinstance(leaf, SymbolicTensor) for leaf in tree.flatten(given[key])):
+            settings[key] = given[key]
+        elif in_order and key not in cls.options:
+            positional.append(given[key])
+        else:
+            named[key] = given[key]
+    return cls(**settings)(*positional, **named)
+
+
+def _with_arrays(key: Any) -> Any:
+    """What stands between brackets, with arrays in the place of lists of places."""
+    if isinstance(key, tuple):
+        return tuple(map(_with_arrays, key))
+    return np.asarray(key) if isinstance(key, list) else key
 
 
 def _unfilled(name: str) -> Operation:
@@ -37,28 +99,40 @@ def _unfilled(name: str) -> Operation:
 
 
 class Operation(Layer):
-    """Base of the operations.
+    """Base of the operations; `operation` makes the class of each.
 
-    A subclass has `compute`, `gradients`, and in `options` what Keras keeps in its config, with the defaults; the
-    values are in `settings`.
+    Attributes
+    ----------
+    op : callable
+        Of `fastgru.ops`.
+    called_with : tuple of str
+        The arguments of it that stand in a call; none for an op of any number of arrays.
+    options : dict
+        Those of its arguments that Keras keeps in its config, with their defaults; the values are in `settings`.
+    listed : bool
+        Whether its tensors come as one list.
     """
 
     takes_list = True
     takes_no_nan = False
     module = f"{OPERATIONS}.numpy"
+    op: ClassVar[Callable[..., Any]]
+    called_with: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[dict[str, Any]] = {}
-    listed: ClassVar[bool] = False  # its tensors come as one list
+    listed: ClassVar[bool] = False
+    _arguments: Any = None  # by position and by name, with a `Place` for each tensor; None in pickles before 0.2
+    _structure: Any = None  # of several outputs
 
     def __init__(self, *arguments: Any, name: str | None = None, **options: Any) -> None:
         named = {**dict(zip(self.options, arguments, strict=False)), **options}
         super().__init__(name=name, **{key: value for key, value in named.items() if key not in self.options})
+        defaults = {key: value for key, value in self.options.items() if value is not inspect.Parameter.empty}
         self.settings: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in {**self.options, **named}.items()
+            key: tuple(value) if isinstance(value, list) else value for key, value in {**defaults, **named}.items()
         }
-        self._constants: dict[int, Any] = {}
 
     def __reduce__(self) -> Any:
-        # many of the classes are made of a table, and no module has their names
+        # the classes are made of a table, and no module has their names
         return _unfilled, (type(self).__name__,), self.__getstate__()
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
@@ -67,109 +141,123 @@ class Operation(Layer):
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Draw the operation: its tensors and constants in the order of Keras's call."""
-        operands = [*arguments, *named.values()]
-        if self.listed:
-            operands = list(operands[0])
-        tensors = [one for one in operands if isinstance(one, SymbolicTensor)]
+        if isinstance(self, operation("GetItem")) and isinstance(arguments[-1], list):
+            arguments = (arguments[0], tuple(arguments[-1]))
+        leaves = tree.flatten([arguments, named])
+        tensors = [leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)]
         if self.nodes or not tensors:
             raise ValueError(f"Operation {self.name!r}: expected to be called once, and on symbolic tensors.")
-        self._constants = {place: one for place, one in enumerate(operands) if not isinstance(one, SymbolicTensor)}
-        return super().__call__(tensors)
-
-    def arguments(self, inputs: Sequence[Any]) -> list[Any]:
-        """Tensors and constants in the order of Keras's call."""
-        tensors = iter(inputs)
-        count = len(inputs) + len(self._constants)
-        return [self._constants[place] if place in self._constants else next(tensors) for place in range(count)]
+        places = iter(map(Place, range(len(tensors))))
+        marked = [next(places) if isinstance(leaf, SymbolicTensor) else leaf for leaf in leaves]
+        self._arguments = tree.pack_sequence_as([arguments, named], marked)
+        outputs = Node(self, tensors, None, self.compute_output_spec(*tensors)).outputs
+        return outputs[0] if self._structure is None else tree.pack_sequence_as(self._structure, list(outputs))
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        return ([list(inputs)] if self.listed else self.arguments(inputs)), {}
+        if self._arguments is None:  # as an older release kept them
+            constants: dict[int, Any] = vars(self)["_constants"]
+            tensors = iter(inputs)
+            count = len(inputs) + len(constants)
+            operands = [constants[place] if place in constants else next(tensors) for place in range(count)]
+            return ([operands] if self.listed else operands), {}
+        leaves = [inputs[leaf.index] if isinstance(leaf, Place) else leaf for leaf in tree.flatten(self._arguments)]
+        args, kwargs = tree.pack_sequence_as(self._arguments, leaves)
+        return list(args), kwargs
 
-    # --- what a subclass writes -------------------------------------------------------------------
+    def _applied(self, *inputs: Any) -> Any:
+        args, kwargs = self.call_arguments(inputs)
+        settings = {**self.settings, **kwargs}
+        if not self.called_with:  # einsum has its subscripts before the arrays
+            subscripts = [settings.pop("subscripts")] if "subscripts" in settings else []
+            return type(self).op(*subscripts, *args, **settings)
+        if len(args) > len(self.called_with):  # of an older release, which had the bounds of clip in the call
+            return type(self).op(*args, **kwargs)
+        return type(self).op(**dict(zip(self.called_with, args, strict=False)), **settings)
 
-    def compute(self, *arguments: Any) -> Array:
-        """The output, perhaps as a view of an argument."""
-        raise NotImplementedError
-
-    def gradients(self, d_y: Array, y: Array, *arguments: Any) -> Sequence[Array | None]:
-        """Those of the arguments, perhaps as views or of another dtype; None for one that has none."""
-        raise NotImplementedError
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        """That of the output: here, of a view, from two sizes for what is free."""
-        shapes_of_y = []
-        for free in (24, 48):
-            sizes = [[free if size is None else size for size in shape] for shape in shapes]
-            shapes_of_y.append(
-                self.compute(*self.arguments([np.broadcast_to(np.zeros(()), size) for size in sizes])).shape
-            )
-        return tuple(one if one == other else None for one, other in zip(*shapes_of_y, strict=True))
-
-    def output_dtype(self, *dtypes: str) -> np.dtype[Any]:
-        """That of the output as numpy has it: here, of a view."""
-        return np.result_type(*dtypes)
+    @property
+    def moves_rows(self) -> bool:
+        """Whether samples of a batch may mix or come to stand along another axis, so that its size tells."""
+        if type(self) is operation("Transpose"):
+            return self.settings["axes"] is None or self.settings["axes"][0] != 0
+        axes = self.settings.get("axis", -1)
+        return axes is None or 0 in np.atleast_1d(axes)
 
     # --- the layer ----------------------------------------------------------------------------------
 
     def check_inputs(self, *inputs: Array) -> None:
-        """`compute_output_shape` refuses what does not fit."""
+        """What does not fit, the op refuses."""
 
     def as_input(self, x: npt.ArrayLike) -> Array:
         return np.asarray(x)
 
-    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
-        try:
-            return self.output_shape(*(tuple(shape) for shape in input_shape))
-        except (ValueError, IndexError, TypeError) as error:
-            shapes = ", ".join(str(tuple(shape)) for shape in input_shape)
-            raise ValueError(f"Operation {self.name!r}: does not fit inputs of shapes {shapes}: {error}.") from None
+    def compute_output_shape(self, input_shape: Sequence[Shape]) -> Any:
+        shapes = [shape for shape, _ in self.compute_output_spec(*(SymbolicTensor(tuple(one)) for one in input_shape))]
+        return tuple(shapes) if len(shapes) > 1 else shapes[0]
 
     def compute_output_spec(self, *inputs: SymbolicTensor) -> list[tuple[Shape, str]]:
-        shape = self.compute_output_shape([tensor.shape for tensor in inputs])
-        dtype = self.output_dtype(*(tensor.dtype for tensor in inputs)).name
-        if dtype == "float64" and all(tensor.dtype != "float64" for tensor in inputs):
-            dtype = "float32"  # numpy makes more of integers than Keras does
-        self.dtype = dtype
-        return [(shape, dtype)]
+        runs = []
+        try:
+            for free in _FREE:
+                with nobody_records(), np.errstate(all="ignore"):
+                    runs.append(self._applied(*_stand_ins(inputs, free)))
+        except (ValueError, IndexError, TypeError) as error:
+            shapes = ", ".join(str(tuple(tensor.shape)) for tensor in inputs)
+            raise ValueError(f"Operation {self.name!r}: does not fit inputs of shapes {shapes}: {error}") from None
+        self._structure = runs[0] if tree.is_nested(runs[0]) else None
+        pairs = list(zip(*map(tree.flatten, runs), strict=True))
+        self.dtype = pairs[0][0].dtype.name
+        return [
+            (tuple(size if size == other else None for size, other in zip(a.shape, b.shape, strict=True)), a.dtype.name)
+            for a, b in pairs
+        ]
 
     def outgoing_mask(self, call: Call, *inputs: Array) -> None:
         return None
 
-    def forward(self, call: Call, *inputs: Array) -> Array:
-        y = self.compute(*self.arguments(inputs))
-        if y.dtype.name != self.dtype or not y.flags.c_contiguous:
-            converted = call.buffer("y", y.shape, self.dtype)
-            np.copyto(converted, y, casting="same_kind")
-            y = converted
-        call.saved["inputs"], call.saved["y"] = inputs, y
-        return y
+    def forward(self, call: Call, *inputs: Array) -> Any:
+        if call.differentiate:
+            outputs, call.saved["pull"] = with_pullback(self._applied, *inputs)
+        else:
+            with nobody_records():
+                outputs = self._applied(*inputs)
+        call.saved["inputs"] = inputs
+        parts = tuple(np.ascontiguousarray(plain(y)) for y in tree.flatten(outputs))
+        return parts if len(parts) > 1 else parts[0]
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
-        (d_y,) = d_outputs
-        inputs = call.saved["inputs"]
-        if d_y is None:
-            return (None,) * len(inputs)
-        gradients = self.gradients(d_y, call.saved["y"], *self.arguments(inputs))
-        of_inputs = (gradient for place, gradient in enumerate(gradients) if place not in self._constants)
+        gradients = call.saved["pull"](*d_outputs)
         return tuple(
             None if gradient is None else np.ascontiguousarray(gradient, x.dtype)
-            for gradient, x in zip(of_inputs, inputs, strict=True)
+            for gradient, x in zip(gradients, call.saved["inputs"], strict=True)
         )
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, **self.settings}
 
-
-def broadcast_size(sizes: Sequence[int | None]) -> int | None:
-    """The size of an axis that arrays of these sizes share after broadcasting."""
-    fixed = {size for size in sizes if size not in (1, None)}
-    if len(fixed) > 1:
-        raise ValueError(f"axes of the sizes {sorted(size for size in fixed if size)} do not go together")
-    return fixed.pop() if fixed else None if None in sizes else 1
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The operation that `get_config` described, arrays among its options as files have them."""
+        return cls(**{key: _array_of_file(value) for key, value in config.items()})
 
 
-def no_gradient(d: Array, *_: Any) -> Array:
-    return np.zeros_like(d)
+def _array_of_file(value: Any) -> Any:
+    if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
+        return np.asarray(value["config"]["value"], value["config"]["dtype"])
+    return value
+
+
+def _stand_ins(tensors: Sequence[SymbolicTensor], free: int) -> list[Array]:
+    """Arrays of the tensors' shapes; a free axis has the length that another tensor of as many axes knows."""
+    arrays = []
+    for tensor in tensors:
+        others = [other.shape for other in tensors if len(other.shape) == len(tensor.shape)]
+        fixed = [{shape[axis] for shape in others} - {None, 1} for axis in range(len(tensor.shape))]
+        sizes = [
+            size if size is not None else fixed[axis].pop() if fixed[axis] else free
+            for axis, size in enumerate(tensor.shape)
+        ]
+        arrays.append(np.zeros(sizes, tensor.dtype))  # type: ignore[arg-type]
+    return arrays
 
 
 __getattr__ = attributes(__name__)

@@ -9,7 +9,7 @@ import numpy as np
 from fastgru.autodiff.operators import Symbolic, Watchable
 from fastgru.autodiff.tensor import Tensor, plain, tensor
 from fastgru.ops import shaping
-from fastgru.ops.op import as_dtype, common_dtype, floating, primitive, values
+from fastgru.ops.op import as_dtype, common_dtype, composite, floating, primitive, values
 from fastgru.types import Array
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
 # --- conversions ------------------------------------------------------------------------------------------------------
 
 
+@composite()
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
     """`x` as a tensor; lists become float32, int32 or bool where no dtype is named.
 
@@ -54,11 +55,11 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     for name, value in (("sparse", sparse), ("ragged", ragged)):
         if value:
             raise ValueError(f"convert_to_tensor: {name}={value!r} is not supported by fastgru; tensors are dense.")
-    if isinstance(x, (list, tuple)) and any(isinstance(one, (Tensor, Watchable, Symbolic)) for one in x):
+    if isinstance(x, (list, tuple)) and any(isinstance(one, (Tensor, Watchable)) for one in x):
         x = shaping.stack(list(x))
     if dtype is not None:
         return shaping.cast(x, dtype)
-    return x if isinstance(x, Symbolic) else shaping.as_tensor(x)
+    return shaping.as_tensor(x)
 
 
 def array(x: Any, dtype: Any = None) -> Any:

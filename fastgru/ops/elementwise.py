@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.ops.op import elementwise_op, primitive, promoted
+from fastgru.ops.op import composite, elementwise_op, primitive, promoted
 from fastgru.types import Array
 
 __all__ = [
@@ -344,6 +344,7 @@ heaviside = elementwise_op(
 )
 
 
+@composite()
 def round(x: Any, decimals: int = 0) -> Any:
     """`x` rounded to so many decimals, halves to the even number."""
     return _round(x, decimals)

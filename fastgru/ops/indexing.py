@@ -203,7 +203,7 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> tuple[Any, Any]:
     )
 
 
-@composite
+@composite(arrays=3)
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """For each number the choice of the first condition that is true there."""
     result = default
@@ -305,7 +305,7 @@ def sorted_along(x: Any, axis: int = -1) -> tuple[Any, Any]:
     return np.take_along_axis(x, order, axis), (pull,)
 
 
-@composite
+@composite()
 def extract_sequences(x: Any, sequence_length: int, sequence_stride: int) -> Any:
     """The windows of `sequence_length` numbers along the last axis, one every `sequence_stride`."""
     x = shaping.as_tensor(x)

@@ -90,7 +90,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> tuple[Any, Any]:
     return np.tensordot(a, b, (first, second)), (by_first, by_second)
 
 
-@composite
+@composite(arrays=2)
 def dot(x1: Any, x2: Any) -> Any:
     """numpy's dot: the sum of products along the last axis of `x1` and the last but one of `x2`."""
     x1, x2 = shaping.as_tensor(x1), shaping.as_tensor(x2)
@@ -101,26 +101,26 @@ def dot(x1: Any, x2: Any) -> Any:
     return matmul(x1, x2)
 
 
-@composite
+@composite(arrays=2)
 def inner(x1: Any, x2: Any) -> Any:
     """The sums of products along the last axes."""
     x1, x2 = shaping.as_tensor(x1), shaping.as_tensor(x2)
     return x1 * x2 if x1.ndim == 0 or x2.ndim == 0 else tensordot(x1, x2, ([-1], [-1]))
 
 
-@composite
+@composite(arrays=2)
 def outer(x1: Any, x2: Any) -> Any:
     """The products of each number of `x1` with each of `x2`."""
     return shaping.reshape(shaping.ravel(x1), (-1, 1)) * shaping.ravel(x2)
 
 
-@composite
+@composite(arrays=2)
 def vdot(x1: Any, x2: Any) -> Any:
     """The sum of the products of all numbers."""
     return tensordot(shaping.ravel(x1), shaping.ravel(x2), 1)
 
 
-@composite
+@composite(arrays=2)
 def kron(x1: Any, x2: Any) -> Any:
     """The Kronecker product."""
     x1, x2 = shaping.as_tensor(x1), shaping.as_tensor(x2)
@@ -131,7 +131,7 @@ def kron(x1: Any, x2: Any) -> Any:
     return shaping.reshape(first * second, [one * other for one, other in zip(*shapes, strict=True)])
 
 
-@composite
+@composite(arrays=2)
 def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """The cross products of vectors of three numbers along an axis."""
     if axis is not None:
@@ -166,7 +166,7 @@ def _letters(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[s
     return terms, right.replace("...", dots)
 
 
-@composite
+@composite(arrays=-1)
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     """Sums of products as Einstein writes them: ``einsum("bij,bjk->bik", x, y)``.
 

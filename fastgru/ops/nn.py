@@ -26,7 +26,7 @@ __all__ = [
 # --- normalisations ---------------------------------------------------------------------------------------------------
 
 
-@composite
+@composite()
 def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
     """Mean and variance along axes."""
     if synchronized:
@@ -43,7 +43,7 @@ def _along(x: Any, shape: tuple[int, ...], axes: Any) -> Any:
     return shaping.reshape(x, [size if axis in axes else 1 for axis, size in enumerate(shape)])
 
 
-@composite
+@composite()
 def batch_normalization(
     x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3
 ) -> Any:
@@ -56,7 +56,7 @@ def batch_normalization(
     return y if offset is None else y + _along(offset, x.shape, axis)
 
 
-@composite
+@composite(arrays=3)
 def layer_normalization(
     x: Any, gamma: Any = None, beta: Any = None, axis: Any = -1, epsilon: float | None = None, **kwargs: Any
 ) -> Any:
@@ -73,7 +73,7 @@ def layer_normalization(
     return y if beta is None else y + _along(beta, x.shape, axis)
 
 
-@composite
+@composite(arrays=2)
 def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
     """``x / sqrt(mean(x ** 2) + epsilon) * scale``, with the mean along the axes."""
     x = shaping.as_tensor(x, floating)
@@ -82,7 +82,7 @@ def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float 
     return y if scale is None else y * _along(scale, x.shape, axis)
 
 
-@composite
+@composite()
 def normalize(x: Any, axis: Any = -1, order: Any = 2, epsilon: float | None = None) -> Any:
     """`x` divided by its norm along an axis, which is at least epsilon."""
     if not isinstance(order, int) or order < 1:
@@ -102,7 +102,7 @@ def _probabilities(x: Any) -> Any:
     return elementwise.clip(x, kernels.EPSILON, 1 - kernels.EPSILON)
 
 
-@composite
+@composite(arrays=2)
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """``-t log p - (1 - t) log(1 - p)`` of each number, with p the output or (`from_logits`) its sigmoid."""
     target, output = shaping.as_tensor(target, floating), shaping.as_tensor(output, floating)
@@ -113,7 +113,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     return -(target * elementwise.log(p) + (1 - target) * elementwise.log(1 - p))
 
 
-@composite
+@composite(arrays=2)
 def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     """``-sum(t log p)`` along an axis, with p the output divided by its sum or (`from_logits`) its softmax."""
     target, output = shaping.as_tensor(target, floating), shaping.as_tensor(output, floating)
@@ -121,7 +121,7 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     return -reductions.sum(target * _log_probabilities(output, from_logits, axis), axis)
 
 
-@composite
+@composite(arrays=2)
 def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     """``-log p[target]`` along an axis, with p the output divided by its sum or (`from_logits`) its softmax."""
     target, output = shaping.as_tensor(target), shaping.as_tensor(output, floating)
@@ -150,7 +150,7 @@ def _same_shape(name: str, target: Any, output: Any) -> None:
 # --- attention --------------------------------------------------------------------------------------------------------
 
 
-@composite
+@composite(arrays=6)
 def dot_product_attention(
     query: Any,
     key: Any,

@@ -146,12 +146,10 @@ def primitive(arrays: int = 1, listed: bool = False) -> Callable[[Callable[_P, t
         def op(*args: _P.args, **kwargs: _P.kwargs) -> Any:
             arguments: Any = args
             options: dict[str, Any] = kwargs
-            if arrays > len(args) and options:
-                # arrays that came by name
-                taken = [name for name in names[len(args) :] if name in options]
-                if taken == names[len(args) : len(args) + len(taken)]:
-                    arguments = (*args, *(options[name] for name in taken))
-                    options = {name: value for name, value in options.items() if name not in taken}
+            if options and len(args) < arrays:  # arrays may come by name
+                named = [name for name in names[len(args) :] if name in options]
+                arguments = (*args, *(options[name] for name in named))
+                options = {name: value for name, value in options.items() if name not in named}
             symbol = _symbolic((*arguments, *options.values()))
             if symbol is not None:
                 return symbol.draw(op.__name__, args, kwargs)
@@ -166,21 +164,30 @@ def primitive(arrays: int = 1, listed: bool = False) -> Callable[[Callable[_P, t
                 record(outputs, tuple(inputs), pull)
             return outputs if isinstance(y, tuple) else list(outputs) if isinstance(y, list) else outputs[0]
 
-        return op
+        return _described(op, arrays, listed)
 
     return decorate
 
 
-def composite(function: Callable[_P, Any]) -> Callable[_P, Any]:
-    """Decorator of an op that is made of others, from which its gradient follows."""
+def composite(arrays: int = 1, listed: bool = False) -> Callable[[Callable[_P, Any]], Callable[_P, Any]]:
+    """Decorator of an op that is made of others, from which its gradient follows; the parameters are `primitive`'s."""
 
-    @functools.wraps(function)
-    def op(*args: _P.args, **kwargs: _P.kwargs) -> Any:
-        symbol = _symbolic((*args, *kwargs.values()))
-        if symbol is not None:
-            return symbol.draw(op.__name__, args, kwargs)
-        return function(*args, **kwargs)
+    def decorate(function: Callable[_P, Any]) -> Callable[_P, Any]:
+        @functools.wraps(function)
+        def op(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+            symbol = _symbolic((*args, *kwargs.values()))
+            if symbol is not None:
+                return symbol.draw(op.__name__, args, kwargs)
+            return function(*args, **kwargs)
 
+        return _described(op, arrays, listed)
+
+    return decorate
+
+
+def _described(op: Any, arrays: int, listed: bool) -> Any:
+    """An op that says how many of its arguments are arrays, and whether they come as a list."""
+    op.arrays, op.listed = arrays, listed
     return op
 
 
@@ -251,6 +258,7 @@ def elementwise_op(
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = doc
+    _described(op, len(inspect.signature(op).parameters), False)
     op.__module__ = sys._getframe(1).f_globals["__name__"]  # where it is defined: pickles and help() ask
     return op
 

@@ -80,14 +80,14 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     return y, (lambda d: spread(d * part),)
 
 
-@composite
+@composite()
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The variance along an axis, several, or all."""
     x = shaping.as_tensor(x, floating)
     return mean(elementwise.square(x - mean(x, axis, keepdims=True)), axis, keepdims)
 
 
-@composite
+@composite()
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The standard deviation along an axis, several, or all."""
     return elementwise.sqrt(var(x, axis, keepdims))
@@ -121,17 +121,19 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
     return _extreme(np.min, x, axis, keepdims, initial)
 
 
+@composite()
 def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """`max`."""
     return max(x, axis, keepdims)
 
 
+@composite()
 def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """`min`."""
     return min(x, axis, keepdims)
 
 
-@composite
+@composite()
 def ptp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest minus the smallest number along an axis."""
     return max(x, axis, keepdims) - min(x, axis, keepdims)
@@ -204,7 +206,7 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Any, An
     return y, (lambda d: d.reshape(shape) * (e / np.where(total == 0, 1, total)),)
 
 
-@composite
+@composite()
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
     """The mean along an axis with weights, which may be a vector for one axis."""
     if weights is None:
@@ -251,7 +253,7 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> tuple[Any, An
     return np.cumprod(x, axis, x.dtype), (pull,)
 
 
-@composite
+@composite()
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     """The differences of neighbours along an axis, taken `n` times."""
     a = shaping.as_tensor(a)
@@ -262,7 +264,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     return a
 
 
-@composite
+@composite()
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """The norm of vectors along one axis, or of matrices along two.
 
@@ -294,7 +296,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     return elementwise.power(sum(elementwise.power(size, ord), axes, keepdims), 1 / ord)
 
 
-@composite
+@composite(arrays=2)
 def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False) -> Any:
     """The q-th quantiles (q from 0 to 1) along an axis, several, or all.
 
@@ -326,13 +328,13 @@ def quantile(x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims:
     return shaping.reshape(y, (*q.shape, *shape))
 
 
-@composite
+@composite()
 def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The median along an axis, several, or all."""
     return quantile(x, 0.5, axis, keepdims=keepdims)
 
 
-@composite
+@composite()
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     """The integral along an axis by the trapezoidal rule, of numbers at `x`, or `dx` apart."""
     y = shaping.as_tensor(y, floating)
@@ -351,14 +353,14 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
 # --- without what is not a number -------------------------------------------------------------------------------------
 
 
-@composite
+@composite()
 def nansum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The sum of the numbers that are not NaN."""
     x = shaping.as_tensor(x)
     return sum(indexing.where(np.isnan(values(x)), 0, x), axis, keepdims)
 
 
-@composite
+@composite()
 def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The mean of the numbers that are not NaN."""
     x = shaping.as_tensor(x, floating)
@@ -366,14 +368,14 @@ def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return nansum(x, axis, keepdims) / counts.sum(_axis(axis), keepdims=keepdims).astype(x.dtype)
 
 
-@composite
+@composite()
 def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The largest of the numbers that are not NaN."""
     x = shaping.as_tensor(x)
     return max(indexing.where(np.isnan(values(x)), -np.inf, x), axis, keepdims)
 
 
-@composite
+@composite()
 def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The smallest of the numbers that are not NaN."""
     x = shaping.as_tensor(x)

@@ -163,11 +163,13 @@ def flip(x: Any, axis: Any = None) -> tuple[Any, Any]:
     return np.flip(x, axis), (lambda d: np.flip(d, axis),)
 
 
+@composite()
 def fliplr(x: Any) -> Any:
     """The columns from last to first."""
     return flip(x, 1)
 
 
+@composite()
 def flipud(x: Any) -> Any:
     """The rows from last to first."""
     return flip(x, 0)
@@ -212,7 +214,7 @@ def stack(x: Any, axis: int = 0) -> tuple[Any, Any]:
     return np.stack(_common(x), axis), lambda d: np.moveaxis(d, axis, 0)
 
 
-@composite
+@composite(arrays=2)
 def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
     """`x2` behind `x1` along an axis, or both in a row."""
     if axis is None:
@@ -230,20 +232,20 @@ def _at_least(x: Any, rank: int) -> Any:
     return reshape(x, shapes.get(x.ndim, x.shape))
 
 
-@composite
+@composite(listed=True)
 def hstack(xs: Any) -> Any:
     """Arrays beside each other: along the second axis, vectors along their only one."""
     arrays = [_at_least(x, 1) for x in xs]
     return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1)
 
 
-@composite
+@composite(listed=True)
 def vstack(xs: Any) -> Any:
     """Arrays below each other: along the first axis, vectors as rows."""
     return concatenate([_at_least(x, 2) for x in xs], 0)
 
 
-@composite
+@composite(listed=True)
 def dstack(xs: Any) -> Any:
     """Arrays behind each other along the third axis."""
     return concatenate([_at_least(x, 3) for x in xs], 2)
@@ -271,16 +273,19 @@ def _parts(function: Callable[..., Any], x: Any, where: Any, axis: int) -> tuple
     return parts, pull
 
 
+@composite()
 def hsplit(x: Any, indices_or_sections: Any) -> Any:
     """`split` along the second axis."""
     return split(x, indices_or_sections, 1)
 
 
+@composite()
 def vsplit(x: Any, indices_or_sections: Any) -> Any:
     """`split` along the first axis."""
     return split(x, indices_or_sections, 0)
 
 
+@composite()
 def dsplit(x: Any, indices_or_sections: Any) -> Any:
     """`split` along the third axis."""
     return split(x, indices_or_sections, 2)
@@ -301,7 +306,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> tuple[Any, Any]:
     return parts, pull
 
 
-@composite
+@composite(arrays=-1)
 def meshgrid(*x: Any, indexing: str = "xy") -> Any:
     """For vectors of coordinates their grids, each of the shape of the grid."""
     if indexing not in ("xy", "ij"):
@@ -414,6 +419,7 @@ def diag(x: Any, k: int = 0) -> tuple[Any, Any]:
     return np.diag(x, k), (pull,)
 
 
+@composite()
 def diagflat(x: Any, k: int = 0) -> Any:
     """The matrix with the numbers of `x` as its k-th diagonal."""
     return diag(ravel(x), k)
@@ -434,7 +440,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> tuple[A
     return np.diagonal(x, offset, axis1, axis2), (pull,)
 
 
-@composite
+@composite()
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum of the diagonal of the matrices along two axes."""
     return _summed_last(diagonal(x, offset, axis1, axis2))

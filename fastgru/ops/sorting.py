@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-@composite
+@composite()
 def sort(x: Any, axis: int | None = -1) -> Any:
     """The numbers in rising order along an axis, or of all in a row."""
     return indexing.sorted_along(shaping.ravel(x), 0) if axis is None else indexing.sorted_along(x, axis)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from fastgru import activations, constraints, initializers, registry, regularizers
+from fastgru import activations, constraints, initializers, operations, registry, regularizers
 from fastgru.layers.core.masking import Masking
 from fastgru.layers.layer import Layer
 from fastgru.layers.weighted import unfilled_weights
@@ -315,7 +315,7 @@ def _shape_in_file(reference: Reference, behind: Config, stored: StoredModel) ->
 
 def _is_operation(form: Config) -> bool:
     """Whether a form is that of an operation: legacy files leave out its module, and it has no options of a layer."""
-    if form["class_name"] not in registry.known(OPERATIONS):
+    if form["class_name"] not in operations.__all__:
         return False
     module = form.get("module")
     return module.startswith(OPERATIONS) if isinstance(module, str) else "trainable" not in form["config"]

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastgru import checks, losses, metrics, optimizers, registry
+from fastgru.data import Batch
 from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
 from fastgru.optimizers import Optimizer
 from fastgru.parameters import Parameters
 from fastgru.training.objective import Objective
-from fastgru.training.step import Step, training_step
+from fastgru.training.step import Step, evaluation_step, training_step
 from fastgru.types import Shape
 
 
@@ -116,6 +118,7 @@ class Compiled(Layer):
         resolved = None if optimizer is None else optimizers.get(optimizer)
         unseen = self.runs_call and self.output_names is None  # whose outputs the first data show
         objective = Objective(loss, loss_weights, metrics, weighted_metrics, self._output_names_of(loss, unseen))
+        objective.needs_targets = not self.has_own_steps
         self._objective = objective
         self.optimizer, self.loss, self.compiled = resolved, loss, True
         self.stop_training = False
@@ -138,6 +141,7 @@ class Compiled(Layer):
         """Take what `compile` was called with for the outputs that are now known."""
         names = ("loss", "loss_weights", "metrics", "weighted_metrics")
         self._objective = Objective(**{name: self._compile_config[name] for name in names}, names=self.output_names)
+        self._objective.needs_targets = not self.has_own_steps
         self._step = None
 
     def _output_names_of(self, loss: Any, unseen: bool) -> Sequence[str] | None:
@@ -187,6 +191,28 @@ class Compiled(Layer):
         if self._step is None:
             self._step = training_step(self, self._objective, self._parameters, self.optimizer, self._n_inputs)
         return self._step
+
+    def _evaluation_step(self, call: Call) -> Step:
+        """What an evaluation does with one batch."""
+        return evaluation_step(self, self._objective, call, self._n_inputs)
+
+    def _predictions(self, call: Call, inputs: Batch) -> Any:
+        """The outputs for one batch, which live in the call's memory."""
+        return self.forward(call, *inputs)
+
+    def as_predicted(self, outputs: Sequence[Any]) -> Any:
+        """What `predict` returns of the outputs in a row."""
+        return self.as_structure(outputs)
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether the shapes of inputs are what a `call` or a step of one's own takes."""
+        return self.runs_call
+
+    @property
+    def has_own_steps(self) -> bool:
+        """Whether steps in Python replace those of this package, and say themselves which targets they need."""
+        return False
 
     @property
     def _n_inputs(self) -> int:

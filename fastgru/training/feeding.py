@@ -58,7 +58,7 @@ def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Sourc
 
 def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -> list[Source]:
     """The inputs in the model's shapes; the model is built on them, where it was not."""
-    if model.runs_call:
+    if model.takes_any:
         return list(sources)
     if len(sources) > 1 and unequal.lengths(sources) is not None:
         raise ValueError(

@@ -17,7 +17,7 @@ from fastgru.training.interrupts import held_back
 from fastgru.training.objective import Objective
 from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
-from fastgru.training.step import Step, evaluation_step
+from fastgru.training.step import Step
 
 
 def train(
@@ -86,7 +86,7 @@ def evaluate(
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
     with _workspace(model, "stop_evaluating", hooks, "on_test_begin") as call:
         batches.restart()
-        step = evaluation_step(model, model._objective, call, model._n_inputs)
+        step = model._evaluation_step(call)
         logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating", between)
         hooks.call("on_test_end", logs)
     return logs
@@ -176,7 +176,7 @@ def predict(
                 for hook in before_batch:
                     hook(done, None)
                 first = outputs.count
-            predictions = model.forward(call, *inputs)
+            predictions = model._predictions(call, inputs)
             masks = model.outgoing_mask(call, *inputs) if call.masks else None
             outputs.add(predictions if isinstance(predictions, tuple) else (predictions,), masks)
             done += 1
@@ -184,12 +184,12 @@ def predict(
                 bar.show(done, outputs.count, {})
             if done % each == 0:
                 for hook in after_batch:
-                    hook(done - 1, {"outputs": model.as_structure(outputs.since(first))})
+                    hook(done - 1, {"outputs": model.as_predicted(outputs.since(first))})
             if model.stop_predicting:
                 break
         if done % each:
             for hook in after_batch:
-                hook(done + each - done % each - 1, {"outputs": model.as_structure(outputs.since(first))})
+                hook(done + each - done % each - 1, {"outputs": model.as_predicted(outputs.since(first))})
         bar.trained(done, outputs.count, {})
         hooks.call("on_predict_end", None)
         bar.end({})

@@ -111,6 +111,10 @@ class Objective:
     """
 
     _running = False
+    needs_targets = True  # whether targets have to be there for all that has a loss or metrics
+    # of steps of one's own: what the last one said, and the weight of the losses that were tracked
+    _logs: Mapping[str, Any] | None = None
+    _tracked = 0.0
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any, names: Names = None) -> None:
         self._names = names if names is not None and len(names) > 1 else None
@@ -141,6 +145,11 @@ class Objective:
         return {name: value for name, value in self.__dict__.items() if name != "_running"}  # a copy runs for itself
 
     __setstate__ = _set_state
+
+    @property
+    def outputs(self) -> list[OutputLoss]:
+        """Loss and metrics of each output."""
+        return self._outputs
 
     @property
     def n_outputs(self) -> int:
@@ -179,13 +188,15 @@ class Objective:
         if len(shapes) != len(self._outputs):
             raise ValueError(f"fit and evaluate: expected a model with one output, got {len(shapes)}.")
         for name, output, y in zip(self._names or ("",), self._outputs, targets, strict=True):
-            if y is None and not output.idle:
+            if y is None and not output.idle and self.needs_targets:
                 of = f"the targets of the output {name!r}" if name else "the targets y"
                 raise ValueError(f"{where}: needs {of}.")
         if not self._bound:
             self._settle(targets, shapes)
         columns = [
-            None if y is None or output.idle else _target_column(output, y, shape, dtype, label)
+            None
+            if y is None or (output.idle and self.needs_targets)
+            else _target_column(output, y, shape, dtype, label)
             for output, y, shape, label in zip(
                 self._outputs, targets, shapes, data.labels("y", self._names, "output"), strict=True
             )
@@ -215,12 +226,12 @@ class Objective:
         """What Keras lists as a model's metrics: the loss, all metrics as one, the losses of several outputs."""
 
         def mean(output: OutputLoss | None = None) -> float:
-            return (self._total if output is None else output.total) / (self.count or 1)
+            return (self._total if output is None else output.total) / (self._tracked or self.count or 1)
 
-        several = [LossMean(name, partial(mean, output), self.reset) for name, output in self._reported]
+        several = [LossMean(name, partial(mean, output), self.reset, self.track) for name, output in self._reported]
         has_metrics = any(any(output.metric_names) for output in self._outputs)
-        own = [CompileMetrics(lambda: self.metrics, self._metric_results)] if has_metrics else []
-        return [LossMean("loss", mean, self.reset), *own, *several]
+        own = [CompileMetrics(lambda: self.metrics, self._metric_results, self.update_metrics)] if has_metrics else []
+        return [LossMean("loss", mean, self.reset, self.track), *own, *several]
 
     @contextmanager
     def run(self, is_begun: bool = False) -> Iterator[None]:
@@ -248,7 +259,7 @@ class Objective:
     @property
     def is_finite(self) -> bool:
         """Whether the loss of every batch since the last `reset` was a number."""
-        return math.isfinite(self._total)
+        return math.isfinite(self._total if self._logs is None else self._logs.get("loss", 0.0))
 
     @property
     def sums(self) -> tuple[float, ...]:
@@ -276,7 +287,7 @@ class Objective:
 
     def reset(self) -> None:
         """Forget all batches."""
-        self._total, self.count = 0.0, 0
+        self._total, self._tracked, self.count, self._logs = 0.0, 0.0, 0, None
         for output in self._outputs:
             output.total = 0.0
         for metric in self._named.values():
@@ -333,11 +344,39 @@ class Objective:
         self.count += count
         return gradients
 
+    # --- for steps of one's own -----------------------------------------------------------------------
+
+    def track(self, loss: float, weight: float = 1) -> None:
+        """Take the loss of a batch into the mean of all."""
+        self._total += loss * weight
+        self._tracked += weight
+
+    def update_metrics(self, predictions: Sequence[Any], targets: Sequence[Any], weights: Sequence[Any]) -> None:
+        """Take a batch into the metrics."""
+        if not self._bound:
+            self._settle(targets, [prediction.shape for prediction in predictions])
+            self._bound = True
+        for output, prediction, y, weight in zip(self._outputs, predictions, targets, weights, strict=True):
+            for metric in output.metrics:
+                metric.update_state(y, prediction)
+            for metric in output.weighted_metrics:
+                metric.update_state(y, prediction, weight)
+
+    def take_logs(self, logs: Mapping[str, Any], count: int) -> None:
+        """Keep what a step of one's own says of the batches so far, `count` samples more than before."""
+        self._logs = logs
+        self.count += count
+        self.names = [*(name for name in logs if name == "loss"), *(name for name in logs if name != "loss")]
+
+    # --- numbers --------------------------------------------------------------------------------------
+
     def results(self) -> dict[str, Any]:
         """Losses, averaged over the samples seen, and metrics, by name, in alphabetical order as in Keras's logs.
 
         A metric may have several numbers: an array stays one, and of a dict each entry is a number of its own name.
         """
+        if self._logs is not None:
+            return dict(sorted(self._logs.items()))
         count = self.count or 1
         logs = self._metric_results()
         logs["loss"] = self._total / count

@@ -18,7 +18,7 @@ _ROWS = 2  # of the first data, on which a model that is not built runs
 
 def see(model: Any, x: Any) -> None:
     """Take over how the inputs of a model of one's own are nested, one, a list or a dict by name, and run it once."""
-    if not model.runs_call:
+    if not model.takes_any:
         return
     if isinstance(x, dict):
         names: list[str] | None = sorted(x)
@@ -31,7 +31,7 @@ def see(model: Any, x: Any) -> None:
     model.input_names, model.input_structure = names, structure
     sources = [data.source(x, "x")] if names is None else data.inputs(x, names)
     model.own_dtypes = [model.dtype if source.dtype.kind == "f" else None for source in sources]
-    if model.output_structure is None:
+    if model.output_structure is None and model.runs_call:
         _run(model, sources, model.own_dtypes)
 
 

@@ -14,14 +14,14 @@ from fastgru.data import Batches, Sequences
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding, loops
 from fastgru.training.boundary import Position
-from fastgru.training.compilation import Compiled
 from fastgru.training.hooks import Hooks
+from fastgru.training.own_steps import OwnSteps
 from fastgru.training.progress import Progress, progress
 from fastgru.training.resuming import checkpoints
 from fastgru.types import Array, Outputs
 
 
-class Trainer(Compiled):
+class Trainer(OwnSteps):
     """A layer that is compiled, trained and evaluated as a Keras model is.
 
     Attributes
@@ -197,28 +197,28 @@ class Trainer(Compiled):
         if (stream := data.stream_of(x)) is not None:
             stream_batches = feeding.input_batches(self, stream, batch_size, steps)
             hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": stream_batches.steps})
-            return self.as_structure(loops.predict(self, stream_batches, hooks, progress(verbose, lasting=False)))
+            return self.as_predicted(loops.predict(self, stream_batches, hooks, progress(verbose, lasting=False)))
         inputs = feeding.inputs(self, x, batch_size)
         if isinstance(inputs[0], Sequences):
             batches, outputs = feeding.unequal_batches(self, inputs[0], batch_size, steps, callbacks is not None)
             hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
-            return self.as_structure(loops.predict(self, batches, hooks, progress(verbose, lasting=False), outputs))
+            return self.as_predicted(loops.predict(self, batches, hooks, progress(verbose, lasting=False), outputs))
         count = len(inputs[0])
         size = data.batch_size_of(batch_size, count, steps)
         count = count if steps is None else min(count, steps * size)
         feeding.check_batches(self, count, size)
         if callbacks is None and steps is None and count <= size and verbose in ("auto", 0):
-            return self._outputs(feeding.one_batch(self, inputs))  # that nobody watches
+            return self._one_prediction(feeding.one_batch(self, inputs))  # that nobody watches
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": -(-count // size)})
         is_watched = hooks.written("on_predict_batch_begin") or hooks.written("on_predict_batch_end")
         if not (is_watched or feeding.is_stateful(self)):
             size = max(size, feeding.prediction_rows(self, inputs))
         batches = Batches(feeding.columns(self, [x[:count] for x in inputs]), size)
-        return self.as_structure(loops.predict(self, batches, hooks, progress(verbose, lasting=False)))
+        return self.as_predicted(loops.predict(self, batches, hooks, progress(verbose, lasting=False)))
 
     def predict_on_batch(self, x: Any) -> Outputs:
         """Outputs for one batch of inputs, in new arrays."""
-        return self._outputs(feeding.one_batch(self, feeding.inputs(self, x)))
+        return self._one_prediction(feeding.one_batch(self, feeding.inputs(self, x)))
 
     def __call__(self, *inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         """Outputs for inputs, in new arrays; or what the model puts out in a graph, drawn of symbolic tensors.
@@ -251,6 +251,9 @@ class Trainer(Compiled):
             masks = tuple(None if one is None else self.as_mask(one, x) for one, x in zip(listed, arrays, strict=False))
         outputs = self._new_tensors(sources, arrays, training, masks)
         return self.as_structure(outputs if isinstance(outputs, list) else [outputs])
+
+    def _one_prediction(self, arrays: Sequence[Array]) -> Outputs:
+        return self._predicted_by_step(arrays) if self._is_own("predict_step") else self._outputs(arrays)
 
     def _outputs(
         self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()

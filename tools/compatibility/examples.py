@@ -16,7 +16,7 @@ SEQUENCE, IMAGE, VECTOR = (6, 4), (6, 6, 2), (5,)
 # options of each layer, and the shapes of its inputs without the batch; a sequence and no options where absent
 EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], ...]]] = {
     "Activation": (lambda: {"activation": "gelu"}, (SEQUENCE,)),
-    "Lambda": (lambda: {"function": activations.relu}, (SEQUENCE,)),
+    "Lambda": (lambda: {"function": activations.tanh}, (SEQUENCE,)),
     "LeakyReLU": (lambda: {"negative_slope": 0.2}, (SEQUENCE,)),
     "Dropout": (lambda: {"rate": 0.5}, (SEQUENCE,)),
     **dict.fromkeys(("SpatialDropout1D", "AlphaDropout"), (lambda: {"rate": 0.5}, (SEQUENCE,))),

@@ -1,0 +1,228 @@
+"""Steps of training in Python: what `train_step`, `test_step`, `predict_step` and `compute_loss` of one's own replace.
+
+A model that overrides none of them never comes here: its steps are those of `fastgru.training.step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fastgru import tree
+from fastgru.autodiff.recording import record
+from fastgru.autodiff.tape import GradientTape
+from fastgru.autodiff.tensor import plain, tensor
+from fastgru.data import Batch
+from fastgru.layers.layer import Layer
+from fastgru.layers.workspace import Call
+from fastgru.ops.op import values
+from fastgru.training.compilation import Compiled
+from fastgru.training.step import Step
+from fastgru.types import Array
+
+__all__ = ["OwnSteps"]
+
+
+class OwnSteps(Compiled):
+    """The steps of `fit`, `evaluate` and `predict` as Keras has them, for a class to override.
+
+    `data` is ``(x, y, sample_weight)`` as far as these are there: tensors, nested as `fit` got them.
+    """
+
+    _predicted: Any = None  # how the outputs of a `predict_step` are nested
+
+    # --- what a class may override ------------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One update on a batch; returns the numbers for the logs by name."""
+        x, y, sample_weight = _unpacked(data)
+        with GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+        weights = self.trainable_weights
+        assert self.optimizer is not None
+        self.optimizer.apply(tape.gradient(self.optimizer.scale_loss(loss), weights), weights)
+        self._objective.track(float(loss), _rows(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Loss and metrics of a batch; returns the numbers for the logs by name."""
+        x, y, sample_weight = _unpacked(data)
+        y_pred = self(x, training=False)
+        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        self._objective.track(float(loss), _rows(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for a batch."""
+        return self(_unpacked(data)[0], training=False)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss of a batch: what `compile` asked for, and what layers and regularizers add.
+
+        Returns
+        -------
+        Tensor
+            A number, from which a gradient comes back to the predictions and weights.
+
+        Raises
+        ------
+        ValueError
+            There is neither.
+        """
+        own = list(self.losses)
+        parts = list(zip(tree.flatten(y_pred), tree.flatten(y), _weights_of(y_pred, sample_weight), strict=True))
+        objective = self._objective
+        total: Any = None
+        if objective.has_loss:
+            for output, (prediction, target, weight) in zip(objective.outputs, parts, strict=True):
+                if output.loss is None:
+                    continue
+                mask = getattr(prediction, "_keras_mask", None)
+                numbers = np.asarray(plain(values(prediction)))
+                value, gradient = output.loss.value_and_gradient(plain(values(target)), numbers, plain(weight), mask)
+                loss = tensor(np.asarray(output.factor * value, numbers.dtype))
+                record((loss,), (prediction,), (partial(np.multiply, gradient * output.factor),))
+                total = loss if total is None else total + loss
+        for loss in own:
+            total = loss if total is None else total + loss
+        if total is None:
+            raise ValueError(
+                f"Model {self.name!r}: no loss to compute; give compile a loss, or add one with add_loss in call."
+            )
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Take a batch into the metrics of `compile`; returns the numbers for the logs by name."""
+        self._objective.update_metrics(
+            [plain(values(one)) for one in tree.flatten(y_pred)],
+            [None if one is None else np.asarray(plain(values(one))) for one in tree.flatten(y)],
+            [plain(weight) for weight in _weights_of(y_pred, sample_weight)],
+        )
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The values of all metrics by name."""
+        return _flat_logs({metric.name: metric.result() for metric in self.metrics})
+
+    # --- for the loops ------------------------------------------------------------------------------
+
+    @property
+    def has_own_steps(self) -> bool:
+        """Whether a step of training or evaluation is one's own."""
+        return any(map(self._is_own, ("train_step", "test_step", "compute_loss", "compute_metrics")))
+
+    @property
+    def takes_any(self) -> bool:
+        own_steps = self.has_own_steps or self._is_own("predict_step")
+        return self.runs_call or (own_steps and type(self).forward is Layer.forward)
+
+    def _is_own(self, method: str) -> bool:
+        return getattr(type(self), method) is not getattr(OwnSteps, method)
+
+    def _training_step(self) -> Step:
+        if not any(map(self._is_own, ("train_step", "compute_loss", "compute_metrics"))):
+            return super()._training_step()
+        if self.optimizer is None:
+            raise ValueError("fit: training needs an optimizer; call compile(optimizer) first.")
+        return self._own_step(self.train_step)
+
+    def _evaluation_step(self, call: Call) -> Step:
+        if not any(map(self._is_own, ("test_step", "compute_loss", "compute_metrics"))):
+            return super()._evaluation_step(call)
+        return self._own_step(self.test_step)
+
+    def _predictions(self, call: Call, inputs: Batch) -> Any:
+        if not self._is_own("predict_step"):
+            return super()._predictions(call, inputs)
+        outputs = self.predict_step((self._as_data(inputs),))
+        self._predicted = tree.map_structure(lambda _: None, outputs)
+        parts = tuple(np.asarray(plain(values(y))) for y in tree.flatten(outputs))
+        return parts if len(parts) > 1 else parts[0]
+
+    def as_predicted(self, outputs: Sequence[Any]) -> Any:
+        if not self._is_own("predict_step"):
+            return super().as_predicted(outputs)
+        return tree.pack_sequence_as(self._predicted, list(outputs))
+
+    def _predicted_by_step(self, arrays: Sequence[Array]) -> Any:
+        """What a `predict_step` of one's own makes of one batch, in new arrays."""
+        outputs = self.predict_step((self._as_data(tuple(arrays)),))
+        return tree.map_structure(lambda y: np.array(plain(values(y))), outputs)
+
+    def _own_step(self, method: Callable[[Any], Any]) -> Step:
+        """A step that hands a batch to a method in Keras's form, and keeps what it returns as the logs."""
+        objective, n_inputs = self._objective, self._n_inputs
+        last = n_inputs + objective.n_outputs
+
+        def step(batch: Batch) -> None:
+            if objective.count == 0:
+                for metric in self.metrics:
+                    metric.reset_state()
+            x = self._as_data(batch[:n_inputs])
+            targets, weights = batch[n_inputs:last], batch[last : last + objective.n_outputs]
+            data = [x, *(self._as_targets(part) for part in (targets, weights))]
+            while len(data) > 1 and all(one is None for one in tree.flatten(data[-1])):
+                data.pop()
+            logs = method(tuple(data))
+            if not isinstance(logs, Mapping):
+                name = getattr(method, "__name__", "step")
+                raise ValueError(f"Model {self.name!r}, {name}: expected a dict of numbers by name, got {logs!r}.")
+            objective.take_logs(_flat_logs(logs), len(batch[0]))
+
+        return step
+
+    def _as_data(self, inputs: Batch) -> Any:
+        """The inputs of a batch as tensors, nested as `fit` got them."""
+        tensors = [tensor(x) for x in inputs]
+        if self.input_structure is not None:
+            leaves = [tensors[place.index] for place in tree.flatten(self.input_structure)]
+            return tree.pack_sequence_as(self.input_structure, leaves)
+        args, _ = self.call_arguments(tensors)
+        return args[0]
+
+    def _as_targets(self, parts: Batch) -> Any:
+        tensors = [None if part is None else tensor(part) for part in parts]
+        return self.as_structure(tensors) if len(tensors) > 1 else tensors[0]
+
+
+def _unpacked(data: Any) -> tuple[Any, Any, Any]:
+    """Inputs, targets and weights; None for what is not there."""
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    x, y, sample_weight = (*data, None, None)[:3]
+    return x, y, sample_weight
+
+
+def _rows(x: Any) -> int:
+    return len(tree.flatten(x)[0])
+
+
+def _weights_of(y_pred: Any, sample_weight: Any) -> list[Any]:
+    """A weight for each output: one that comes alone is for all."""
+    count, weights = len(tree.flatten(y_pred)), tree.flatten(sample_weight)
+    return weights if len(weights) == count else weights * count
+
+
+def _flat_logs(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers by name; those of a metric with several stand under their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():
+        if isinstance(value, Mapping):
+            flat.update(_flat_logs(value))
+        else:
+            number = np.asarray(plain(values(value)))
+            flat[name] = float(number) if number.ndim == 0 else number
+    return flat
