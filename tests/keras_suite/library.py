@@ -125,6 +125,7 @@ SERVICES: dict[str, Any] = {
     "backend.backend": lambda: "fastgru",
     "backend.common.global_state.clear_session": lambda free_memory=False: fastgru.utils.clear_session(),
     "backend.get_keras_mask": lambda x: getattr(x, "_keras_mask", None),
+    "backend.set_keras_mask": lambda x, mask: setattr(x, "_keras_mask", mask),
     "backend.SUPPORTS_SPARSE_TENSORS": False,
     "backend.SUPPORTS_RAGGED_TENSORS": False,
     "utils.traceback_utils.is_traceback_filtering_enabled": lambda: False,

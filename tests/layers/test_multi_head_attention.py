@@ -18,7 +18,13 @@ IMAGE, OTHER_IMAGE = (2, 3, 4, 5), (2, 3, 2, 5)
 CASES = {
     "two": ({}, [QUERY, VALUE], {}, {}),
     "three": ({}, [QUERY, VALUE, KEY], {}, {}),
-    "sizes": ({"value_dim": 4, "output_shape": (3, 2), "use_bias": False}, [QUERY, VALUE, KEY], {}, {}),
+    # without dropout, Keras on JAX takes values of the keys' size alone
+    "sizes": (
+        {"value_dim": 4, "output_shape": (3, 2), "use_bias": False, "dropout": 0.3},
+        [QUERY, VALUE, KEY],
+        {},
+        {},
+    ),
     "gate": ({"use_gate": True, "output_shape": 3}, [QUERY, VALUE], {}, {}),
     "causal": ({}, [QUERY, VALUE], {}, {"use_causal_mask": True}),
     "window": ({"sliding_window": 2}, [QUERY, VALUE], {"value_mask": (3, 6)}, {"use_causal_mask": True}),
