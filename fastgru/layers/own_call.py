@@ -140,8 +140,7 @@ def _masked(layer: Any, first: Any, outputs: Any, mask: Any) -> Any:
         )
         return outputs
     masks, ys = layer.compute_mask(first, mask), tree.flatten(outputs)
-    listed = list(masks) if isinstance(masks, (list, tuple)) and len(masks) == len(ys) else [masks] * len(ys)
-    for y, one in zip(ys, listed, strict=True):
+    for y, one in zip(ys, masks if isinstance(masks, (list, tuple)) else [masks], strict=False):
         if isinstance(y, Tensor) and one is not None:
             y._keras_mask = plain(one)
     return outputs

@@ -171,6 +171,15 @@ class Node:
         for name, value in state[1].items():
             setattr(self, name, value)
 
+    def call_arguments(self, inputs: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The arguments, by position and by name, with which Keras's layer is called for these inputs."""
+        if self.arguments is None:
+            args, kwargs = self.layer.call_arguments(inputs)
+            return args, dict(kwargs)
+        leaves = [inputs[leaf.index] if isinstance(leaf, Place) else leaf for leaf in flattened(self.arguments)]
+        args, kwargs = arranged(self.arguments, iter(leaves))
+        return args, kwargs
+
     @property
     def sources(self) -> tuple[SymbolicTensor, ...]:
         """All the tensors that it needs: inputs, then masks."""
