@@ -156,7 +156,10 @@ class Model(GeneratorTrainer):
     # --- files and configs --------------------------------------------------------------------------
 
     def file_items(self) -> Any:
-        return super().file_items() if self.runs_call else [("layers", self.layers), ("", self.own_weights)]
+        if not self.is_own or type(self).layers is not Model.layers:
+            return [("layers", self.layers), ("", self.own_weights)]
+        # Keras goes through the attributes by name, its list of all layers among them, and takes each layer once
+        return sorted([*super().file_items(), ("layers", self.layers)], key=lambda item: item[0])
 
     def save(self, filepath: Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model: ``.keras`` or legacy ``.h5`` by the ending of the name.
