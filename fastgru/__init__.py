@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         config,
         constraints,
         datasets,
+        dtype_policies,
         initializers,
         kernels,
         layers,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         utils,
     )
     from fastgru.autodiff import GradientTape, custom_gradient
+    from fastgru.dtype_policies import DTypePolicy
     from fastgru.kernels import show_config
     from fastgru.layers import Input, Layer
     from fastgru.layers.variable import Variable
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DTypePolicy",
     "GradientTape",
     "Input",
     "KerasTensor",
@@ -60,6 +63,7 @@ __all__ = [
     "constraints",
     "custom_gradient",
     "datasets",
+    "dtype_policies",
     "get_num_threads",
     "initializers",
     "kernels",
@@ -83,6 +87,7 @@ __all__ = [
 
 # where the names that are no modules live
 _HOMES = {
+    "DTypePolicy": "dtype_policies",
     "GradientTape": "autodiff",
     "KerasTensor": "layers.symbolic",
     "Variable": "layers.variable",

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import config, ops, random, utils
+from fastgru import ops, random, utils
+from fastgru.config import (
+    backend,
+    epsilon,
+    floatx,
+    image_data_format,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+)
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.variable import Variable
 from fastgru.layers.weight import publish
@@ -138,6 +147,9 @@ __all__ = [
     "reshape",
     "reverse",
     "round",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
     "set_value",
     "shape",
     "sigmoid",
@@ -171,26 +183,6 @@ def __dir__() -> list[str]:
 
 
 # --- what a process is ------------------------------------------------------------------------------------------------
-
-
-def backend() -> str:
-    """What computes."""
-    return "fastgru"
-
-
-def epsilon() -> float:
-    """`fastgru.config.epsilon`."""
-    return config.epsilon()
-
-
-def floatx() -> str:
-    """The dtype of floats where none is named."""
-    return "float32"
-
-
-def image_data_format() -> str:
-    """Where the channels are where nobody says it."""
-    return "channels_last"
 
 
 def clear_session() -> None:

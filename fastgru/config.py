@@ -7,9 +7,27 @@ import platform
 from typing import NoReturn
 
 from fastgru import kernels
+from fastgru.dtype_policies import DTypePolicy
 from fastgru.naming import suggestion
 
-__all__ = ["enable_unsafe_deserialization", "epsilon", "get_products", "multiplies_with_tiles", "set_products"]
+__all__ = [
+    "backend",
+    "disable_flash_attention",
+    "dtype_policy",
+    "enable_flash_attention",
+    "enable_unsafe_deserialization",
+    "epsilon",
+    "floatx",
+    "get_products",
+    "image_data_format",
+    "is_flash_attention_enabled",
+    "multiplies_with_tiles",
+    "set_dtype_policy",
+    "set_epsilon",
+    "set_floatx",
+    "set_image_data_format",
+    "set_products",
+]
 
 PRODUCTS = ("auto", "tiles", "blas")
 _products: str | None = None
@@ -50,6 +68,91 @@ def multiplies_with_tiles() -> bool:
 def epsilon() -> float:
     """Keras's `keras.config.epsilon()`: what it adds, or clips to, where it would divide by 0 or take its logarithm."""
     return kernels.EPSILON
+
+
+def set_epsilon(value: float) -> None:
+    """Refused, but for the value in force: the kernels are compiled with it.
+
+    Raises
+    ------
+    ValueError
+    """
+    _only(value, epsilon(), "set_epsilon")
+
+
+def floatx() -> str:
+    """The dtype of weights and arithmetic where none is named."""
+    return "float32"
+
+
+def set_floatx(value: str) -> None:
+    """Refused, but for the value in force: name another dtype layer by layer.
+
+    Raises
+    ------
+    ValueError
+    """
+    _only(value, floatx(), "set_floatx", "; give dtype= to the layers that compute in another one")
+
+
+def dtype_policy() -> DTypePolicy:
+    """The dtype of layers where none is named, in Keras's form."""
+    return DTypePolicy(floatx())
+
+
+def set_dtype_policy(policy: str | DTypePolicy) -> None:
+    """Refused, but for the policy in force: name another dtype layer by layer.
+
+    Raises
+    ------
+    ValueError
+    """
+    name = policy.name if isinstance(policy, DTypePolicy) else policy
+    _only(name, floatx(), "set_dtype_policy", "; give dtype= to the layers that compute in another one")
+
+
+def image_data_format() -> str:
+    """Where the channels are where a layer does not say it."""
+    return "channels_last"
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Refused, but for the value in force: name another one layer by layer.
+
+    Raises
+    ------
+    ValueError
+    """
+    _only(data_format, image_data_format(), "set_image_data_format", "; give data_format= to the layers")
+
+
+def _only(value: object, possible: object, where: str, instead: str = "") -> None:
+    if value != possible:
+        raise ValueError(f"{where}: {value!r} is not supported by fastgru; expected {possible!r}{instead}.")
+
+
+def backend() -> str:
+    """What computes."""
+    return "fastgru"
+
+
+def is_flash_attention_enabled() -> bool:
+    """Whether attention runs on kernels of accelerators, of which there are none here."""
+    return False
+
+
+def disable_flash_attention() -> None:
+    """What is so already."""
+
+
+def enable_flash_attention() -> NoReturn:
+    """Refused: flash attention is a kernel of accelerators.
+
+    Raises
+    ------
+    ValueError
+    """
+    raise ValueError("enable_flash_attention is not supported by fastgru: it is a kernel of accelerators.")
 
 
 def enable_unsafe_deserialization() -> NoReturn:

@@ -102,12 +102,7 @@ class Ones(Initializer):
 
 @registered(KIND)
 class Constant(Initializer):
-    """One number everywhere, or the numbers of an array whose shape fits the weight's.
-
-    Parameters
-    ----------
-    value : float or array_like
-    """
+    """One number everywhere, or the numbers of an array whose shape fits the weight's: `value`."""
 
     def __init__(self, value: npt.ArrayLike = 0.0) -> None:
         self.value = value

@@ -21,6 +21,7 @@ __all__ = [
     "deserialize",
     "deserialize_layer",
     "deserialize_nested",
+    "from_class",
     "function_form",
     "is_known",
     "known",
@@ -206,11 +207,17 @@ def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str,
             f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {form!r}."
         )
     cls = custom_object(form, custom_objects_in_force(custom_objects))
-    cls = lookup(kind, name) if cls is None else cls
-    if not hasattr(cls, "from_config"):
-        return cls  # a function
     with CustomObjectScope(custom_objects):
+        return from_class(lookup(kind, name) if cls is None else cls, config)
+
+
+def from_class(cls: Any, config: Mapping[str, Any]) -> Any:
+    """The object of a class that a config describes; a function, which has no config, itself."""
+    if hasattr(cls, "from_config"):
         return cls.from_config(dict(config))
+    if isinstance(cls, type):
+        raise TypeError(f"Unable to reconstruct an instance of {cls.__name__}: its class has no from_config() method.")
+    return cls
 
 
 def deserialize_layer(form: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -15,7 +15,7 @@ from fastgru.object_registration import CustomObjectScope, custom_function, cust
 __all__ = ["deserialize_keras_object", "serialize_keras_object"]
 
 # Keras's modules of functions that a form names alone
-_ROOMS_OF_FUNCTIONS = ("activations", "losses", "metrics")
+_PARTS_WITH_FUNCTIONS = ("activations", "losses", "metrics")
 _NO_MODELING = ("deserialize", "get", "resolve", "serialize")  # no function that a model could need
 
 serialize_keras_object = registry.serialize
@@ -124,12 +124,12 @@ def _function(form: Mapping[str, Any]) -> Any:
     if name == "<lambda>":
         return _code(form)
     module = form.get("module")
-    for room in _ROOMS_OF_FUNCTIONS:
-        if module not in (None, "builtins", f"keras.{room}"):
+    for part in _PARTS_WITH_FUNCTIONS:
+        if module not in (None, "builtins", f"keras.{part}"):
             continue
-        public = getattr(fastgru, room)
+        public = getattr(fastgru, part)
         if name in public.__all__ and name not in _NO_MODELING and not isinstance(getattr(public, name), type):
-            _check_registered_name(form, name, f"keras.{room}.{name}")
+            _check_registered_name(form, name, f"keras.{part}.{name}")
             return getattr(public, name)
     raise TypeError(f"Could not locate function {name!r}; give it by custom_objects or register_keras_serializable.")
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
 
-import numpy as np
-
-__all__ = ["notice", "number", "printable"]
+__all__ = ["notice", "printable"]
 
 
 def printable(text: str) -> str:
@@ -16,12 +13,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
-
-
-def number(value: Any) -> str:
-    """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
-    value = float(np.mean(value))
-    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
 
 
 def notice(message: str) -> None:

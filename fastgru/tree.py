@@ -9,9 +9,12 @@ from typing import Any
 __all__ = [
     "assert_same_structure",
     "flatten",
+    "flatten_with_path",
     "is_nested",
     "lists_to_tuples",
+    "map_shape_structure",
     "map_structure",
+    "map_structure_up_to",
     "pack_sequence_as",
     "traverse",
 ]
@@ -34,6 +37,14 @@ def flatten(structure: Any) -> list[Any]:
     if isinstance(structure, (list, tuple)):
         return [leaf for entry in structure for leaf in flatten(entry)]
     return [structure]
+
+
+def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
+    """What the structure holds, each with the keys and numbers that lead to it, in a row."""
+    if not is_nested(structure):
+        return [((), structure)]
+    keys = _keys(structure) if isinstance(structure, dict) else range(len(structure))
+    return [((key, *path), leaf) for key in keys for path, leaf in flatten_with_path(structure[key])]
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
@@ -92,6 +103,50 @@ def map_structure(func: Callable[..., Any], *structures: Any, none_is_leaf: bool
         for row in zip(*map(flatten, structures), strict=True)
     ]
     return pack_sequence_as(structures[0], leaves)
+
+
+def map_structure_up_to(shallow_structure: Any, func: Callable[..., Any], *structures: Any) -> Any:
+    """What `func` makes of the parts of the structures in the places where the first one has its leaves.
+
+    Parameters
+    ----------
+    shallow_structure
+    func : callable
+        Is called with whatever the structures have there, nests too.
+    *structures
+        As deep as the first one, or deeper.
+    """
+    if not callable(func):
+        raise TypeError(f"map_structure_up_to: expected a function second, got {func!r}.")
+    if not structures:
+        raise TypeError("map_structure_up_to: expected a structure after the function, got none.")
+    rows = zip(*(_parts_at(shallow_structure, one) for one in structures), strict=True)
+    return pack_sequence_as(shallow_structure, [func(*row) for row in rows])
+
+
+def _parts_at(shallow: Any, structure: Any) -> list[Any]:
+    """What a structure has in the places of the leaves of a shallower one."""
+    if not is_nested(shallow):
+        return [structure]
+    both = isinstance(shallow, dict) and isinstance(structure, dict)
+    same = both or type(shallow) is type(structure)
+    if not same or len(shallow) != len(structure) or (both and sorted(shallow) != sorted(structure)):
+        raise ValueError(f"map_structure_up_to: expected a structure of the form {shallow!r}, got {structure!r}.")
+    keys = _keys(shallow) if both else range(len(shallow))
+    return [part for key in keys for part in _parts_at(shallow[key], structure[key])]
+
+
+def map_shape_structure(func: Callable[[Any], Any], structure: Any) -> Any:
+    """What `func` makes of each shape, a tuple or list of numbers and None, in the form of the structure."""
+    if not callable(func):
+        raise TypeError(f"map_shape_structure: expected a function first, got {func!r}.")
+    if isinstance(structure, (list, tuple)) and all(size is None or isinstance(size, int) for size in structure):
+        return func(tuple(structure))
+    if isinstance(structure, dict):
+        return _remade(structure, [map_shape_structure(func, structure[key]) for key in structure])
+    if isinstance(structure, (list, tuple)):
+        return _remade(structure, [map_shape_structure(func, entry) for entry in structure])
+    raise ValueError(f"map_shape_structure: expected shapes, nested in lists, tuples and dicts, got {structure!r}.")
 
 
 def assert_same_structure(a: Any, b: Any, check_types: bool = True) -> None:

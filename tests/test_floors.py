@@ -16,7 +16,19 @@ import fastgru
 
 PACKAGE = Path(fastgru.__file__).parent
 FLOORS = [
-    {"types", "checks", "naming", "object_registration", "registry", "serialization", "lazy", "moved", "text", "tree"},
+    {
+        "types",
+        "checks",
+        "dtype_policies",
+        "naming",
+        "object_registration",
+        "registry",
+        "serialization",
+        "lazy",
+        "moved",
+        "text",
+        "tree",
+    },
     {"random", "threads", "kernels", "config", "atomic"},
     {"autodiff"},
     {"initializers", "activations", "regularizers", "constraints"},

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import activations, layers, object_registration, regularizers, saving
+from fastgru import activations, layers, object_registration, regularizers, saving, utils
 from fastgru.models import Sequential, load_model
 
 
@@ -93,3 +93,12 @@ def test_a_file_opens_inside_a_scope(rng: np.random.Generator, tmp_path: Any, en
 def test_the_arguments_of_a_call_come_before_the_scope() -> None:
     with saving.custom_object_scope({"f": np.abs}):
         assert activations.get("f", {"f": squared}).function is squared
+
+
+@pytest.mark.keras
+def test_the_names_stand_in_both_places_where_keras_has_them(keras: Any) -> None:
+    names = {"CustomObjectScope", "custom_object_scope", "get_custom_objects", "get_registered_name"}
+    names |= {"get_registered_object", "register_keras_serializable", "serialize_keras_object"}
+    for name in {*names, "deserialize_keras_object"}:
+        assert getattr(utils, name) is getattr(saving, name) and name in utils.__all__ and name in saving.__all__
+        assert hasattr(keras.utils, name) and hasattr(keras.saving, name)

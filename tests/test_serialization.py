@@ -15,15 +15,15 @@ from fastgru import config, saving
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.saving import deserialize_keras_object, serialize_keras_object
 
-ROOMS = {
-    "activations": lambda room: room.get("relu"),
-    "constraints": lambda room: room.MaxNorm(3, axis=1),
-    "initializers": lambda room: room.Constant(np.eye(3)),
-    "layers": lambda room: room.GRU(3, name="gru", kernel_initializer="ones", activation="relu"),
-    "losses": lambda room: room.BinaryCrossentropy(label_smoothing=0.1),
-    "metrics": lambda room: room.BinaryAccuracy(threshold=0.3),
-    "optimizers": lambda room: room.Adam(0.1, beta_1=0.5),
-    "regularizers": lambda room: room.L1L2(0.1, 0.2),
+PARTS = {
+    "activations": lambda part: part.get("relu"),
+    "constraints": lambda part: part.MaxNorm(3, axis=1),
+    "initializers": lambda part: part.Constant(np.eye(3)),
+    "layers": lambda part: part.GRU(3, name="gru", kernel_initializer="ones", activation="relu"),
+    "losses": lambda part: part.BinaryCrossentropy(label_smoothing=0.1),
+    "metrics": lambda part: part.BinaryAccuracy(threshold=0.3),
+    "optimizers": lambda part: part.Adam(0.1, beta_1=0.5),
+    "regularizers": lambda part: part.L1L2(0.1, 0.2),
 }
 ARGUMENTS = {"activations": "activation", "losses": "loss", "layers": "layer", "metrics": "metric"}
 
@@ -157,21 +157,21 @@ def test_names_of_module_objects_stand_for_what_they_hold() -> None:
 
 
 @pytest.mark.keras
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_room_serializes_and_deserializes_as_that_of_keras(keras: Any, room: str) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_serializes_and_deserializes_as_that_of_keras(keras: Any, part: str) -> None:
     keras.utils.clear_session()
-    ours, theirs = getattr(fastgru, room), getattr(keras, room)
-    argument = {ARGUMENTS.get(room, room[:-1]): ROOMS[room](ours)}
+    ours, theirs = getattr(fastgru, part), getattr(keras, part)
+    argument = {ARGUMENTS.get(part, part[:-1]): PARTS[part](ours)}
     form = ours.serialize(**argument)
-    assert in_a_file(form) == in_a_file(theirs.serialize(**{name: ROOMS[room](theirs) for name in argument}))
+    assert in_a_file(form) == in_a_file(theirs.serialize(**{name: PARTS[part](theirs) for name in argument}))
     again = ours.deserialize(in_a_file(form), custom_objects=None)
     assert in_a_file(ours.serialize(again)) == in_a_file(form)
 
 
-@pytest.mark.parametrize("room", sorted({*ROOMS} - {"layers", "optimizers"}))
-def test_a_name_that_nobody_knows_has_the_nearest_in_its_error(room: str) -> None:
+@pytest.mark.parametrize("part", sorted({*PARTS} - {"layers", "optimizers"}))
+def test_a_name_that_nobody_knows_has_the_nearest_in_its_error(part: str) -> None:
     with pytest.raises(ValueError, match="not known to fastgru"):
-        getattr(fastgru, room).deserialize("relo")
+        getattr(fastgru, part).deserialize("relo")
 
 
 def test_a_config_that_is_no_layers_is_refused() -> None:

@@ -11,7 +11,7 @@ from fastgru.callbacks.logging import CSVLogger as CSVLogger
 from fastgru.callbacks.monitors import EarlyStopping as EarlyStopping
 from fastgru.callbacks.monitors import ModelCheckpoint as ModelCheckpoint
 from fastgru.callbacks.monitors import TerminateOnNaN as TerminateOnNaN
-from fastgru.callbacks.progbar import ProgbarLogger as ProgbarLogger
+from fastgru.callbacks.progbar_logger import ProgbarLogger as ProgbarLogger
 from fastgru.callbacks.remote_monitor import RemoteMonitor as RemoteMonitor
 from fastgru.callbacks.swap_ema_weights import SwapEMAWeights as SwapEMAWeights
 from fastgru.callbacks.tensorboard import TensorBoard as TensorBoard

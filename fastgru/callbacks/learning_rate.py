@@ -101,7 +101,7 @@ class ReduceLROnPlateau(Monitor):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         optimizer = self.model.optimizer
         logs = {} if logs is None else logs
-        self._smaller_is_better()  # an error where that cannot be told, also of what is not in the logs
+        self._set_monitor_op()
         logs["learning_rate"] = float(optimizer.learning_rate)
         current = self._value(logs)
         if current is None:

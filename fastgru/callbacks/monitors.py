@@ -27,7 +27,14 @@ class Monitor(Callback):
         To be improved on first.
     min_delta : float
         An improvement by no more than this is none.
+
+    Attributes
+    ----------
+    monitor_op : callable or None
+        `ops.less` or `ops.greater`, known once an epoch is over.
     """
+
+    monitor_op: Any = None
 
     def __init__(self, monitor: str, mode: str, best: float | None = None, min_delta: float = 0.0) -> None:
         if mode not in ("auto", "min", "max"):
@@ -38,6 +45,14 @@ class Monitor(Callback):
         self.mode = mode
         self.best = best if best is None else checks.number(best, where, "initial_value_threshold")
         self.min_delta = abs(checks.number(min_delta, where, "min_delta"))
+
+    def _set_monitor_op(self) -> None:
+        """Settle which way is better, as Keras has it; a ValueError where that cannot be told."""
+        smaller_is_better = self._smaller_is_better()
+        if self.monitor_op is None:
+            from fastgru import ops  # deferred: for whoever looks at the attribute
+
+            self.monitor_op = ops.less if smaller_is_better else ops.greater
 
     def _improves(self, value: float, reference: float | None) -> bool:
         smaller_is_better = self._smaller_is_better()
@@ -122,7 +137,7 @@ class EarlyStopping(Monitor):
         self._start()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._smaller_is_better()  # an error where that cannot be told, also of what is not in the logs
+        self._set_monitor_op()
         current = self._value(logs)
         if current is None or epoch < self.start_from_epoch:
             return
@@ -214,7 +229,7 @@ class ModelCheckpoint(Monitor):
                 self._save(self._epoch, batch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._smaller_is_better()  # an error where that cannot be told
+        self._set_monitor_op()
         if self.save_freq == "epoch":
             self._save(epoch, None, logs or {})
 

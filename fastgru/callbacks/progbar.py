@@ -1,36 +1,34 @@
-"""Keras's progress bar, for loops of one's own: `fit`, `evaluate` and `predict` have a display of theirs."""
+"""Keras's progress bar, for loops that a program writes itself."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from fastgru.callbacks.callback import Callback, Logs
-from fastgru.text import number
+__all__ = ["Progbar"]
 
-__all__ = ["Progbar", "ProgbarLogger"]
+BOLD, GREEN, WHITE, PLAIN = "\x1b[1m", "\x1b[32m", "\x1b[37m", "\x1b[0m"
 
 
 class Progbar:
-    """A bar with numbers, on standard output.
+    """A bar on one line with the time that is left, and means of numbers.
 
     Parameters
     ----------
-    target : int, optional
-        Number of steps; None where it is not known.
+    target : int or None
+        Number of steps, where it is known.
     width : int
-        Of the bar.
+        Of the bar, in characters.
     verbose : {0, 1, 2}
-        0 shows nothing, 1 a bar that moves, 2 one line at the end.
+        Nothing, a bar, or a line at the end.
     interval : float
-        Least seconds between two updates of the bar.
+        Seconds between two looks of it, at least.
     stateful_metrics, stateless_metrics : iterable of str, optional
-        Names whose last value is shown, all others averaged over the steps; or names that are averaged, all others not.
-        Only one of the two; where neither is given, all are averaged.
+        Names of numbers that are shown as they are, or of those of which the mean is: all, where neither is set.
     unit_name : str
         What a step is called.
     """
@@ -46,16 +44,20 @@ class Progbar:
         unit_name: str = "step",
     ) -> None:
         if stateful_metrics is not None and stateless_metrics is not None:
-            raise ValueError("Progbar: only one of stateful_metrics and stateless_metrics can be set.")
-        self.target, self.width, self.verbose = target, width, verbose
-        self.interval, self.unit_name = interval, unit_name
+            raise ValueError("Progbar: Only one of `stateful_metrics` or `stateless_metrics` can be provided.")
+        self.target = target
+        self.width = width
+        self.verbose = verbose
+        self.interval = interval
+        self.unit_name = unit_name
         self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
         self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
-        self._done = 0
-        self._sums: dict[str, tuple[float, int]] = {}  # of values, and of steps
-        self._began = time.perf_counter()
-        self._shown = -interval
-        self._length = 0
+        self._sums: dict[str, tuple[Any, int]] = {}  # with how many steps they are of
+        self._seen = 0
+        self._started = time.time()
+        self._shown = 0.0
+        self._first_step_ended: float | None = None
+        self._shown_width = 0
 
     def update(
         self, current: int, values: Iterable[tuple[str, Any]] | None = None, finalize: bool | None = None
@@ -65,131 +67,92 @@ class Progbar:
         Parameters
         ----------
         current : int
-        values : iterable of (str, float), optional
-            Names and their values of the last step.
+        values : list of (str, float), optional
+            Numbers of the steps since the last call.
         finalize : bool, optional
-            Whether this is the last update; where absent, whether the target is reached.
+            Whether it is the last call; where absent, whether the target is reached.
         """
         if finalize is None:
             finalize = self.target is not None and current >= self.target
-        steps, self._done = max(current - self._done, 1), current
+        steps = max(current - self._seen, 1)
         for name, value in values or ():
-            mean = float(np.mean(value))
             if finalize or not self._is_averaged(name):
-                self._sums[name] = mean, 1
+                self._sums[name] = value, 1
             else:
-                total, count = self._sums.get(name, (0.0, 0))
-                self._sums[name] = total + mean * steps, count + steps
-        seconds = time.perf_counter() - self._began
-        if self.verbose == 1 and (finalize or seconds - self._shown >= self.interval):
-            self._shown = seconds
-            self._draw(self._bar(current, seconds, finalize), finalize)
+                total, count = self._sums.get(name, (0, 0))
+                self._sums[name] = total + value * steps, count + steps
+        self._seen = current
+        now = time.time()
+        step_seconds = self._step_seconds(current, now)
+        if self.verbose == 1 and (finalize or now - self._shown >= self.interval):
+            self._show_bar(current, now, step_seconds, finalize)
+            self._shown = now
         elif self.verbose == 2 and finalize and self.target:
-            print(f"{self._count(current)} - {seconds:.0f}s - {self._rest(current, seconds)}", flush=True)
+            done = f"{current:{len(str(self.target))}d}/{self.target}"
+            info = f"{done} - {now - self._started:.0f}s -{self._per_step(step_seconds)}{self._metrics()}\n"
+            self._write(info)
 
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
-        """Show that `n` more steps are done."""
-        self.update(self._done + n, values)
+        """Show that `n` steps more are done."""
+        self.update(self._seen + n, values)
 
     def _is_averaged(self, name: str) -> bool:
         if self.stateless_metrics is not None:
             return name in self.stateless_metrics
         return name not in (self.stateful_metrics or ())
 
-    def _bar(self, current: int, seconds: float, finalize: bool) -> str:
-        if not self.target:
-            return f"{current:7d}/Unknown {seconds:.0f}s {self._rest(current, seconds)}"
-        cells = int(self.width * min(1.0, current / self.target))
-        bar = "━" * cells + " " * (self.width - cells)
-        left = seconds if finalize else seconds / max(1, current) * (self.target - current)
-        return f"{self._count(current)} {bar} {left:.0f}s {self._rest(current, seconds)}"
+    def _step_seconds(self, current: int, now: float) -> float:
+        """Of one step; without the first, which takes longer than the others."""
+        if not current:
+            return 0.0
+        first_ended = self._first_step_ended
+        if current == 1:
+            self._first_step_ended = now
+        if first_ended is not None and current > 1:
+            return (now - first_ended) / (current - 1)
+        return (now - self._started) / current
 
-    def _count(self, current: int) -> str:
-        return f"{current:{len(str(self.target))}d}/{self.target}"
+    def _show_bar(self, current: int, now: float, step_seconds: float, finalize: bool) -> None:
+        if self.target:
+            digits = len(str(self.target))
+            filled = int(self.width * current / self.target)
+            parts = [(BOLD, f"{current:{digits}d}/{self.target}"), ("", " ")]
+            parts += [(GREEN, "━" * filled)] * bool(filled)
+            parts += [(WHITE, "━" * (self.width - filled))]
+        else:
+            parts = [("", f"{current:7d}/Unknown")]
+        if self.target and not finalize:
+            clock = _remaining(step_seconds * (self.target - current))
+        else:
+            clock = f"{now - self._started:.0f}s"
+        parts += [("", " "), (BOLD, clock), ("", self._per_step(step_seconds) + self._metrics())]
+        width = sum(len(text) for _, text in parts)
+        padding = " " * max(0, self._shown_width - width)
+        line = "".join(f"{style}{text}{PLAIN}" if style else text for style, text in parts)
+        self._write(f"\r{line}{padding}" + "\n" * finalize)
+        self._shown_width = width
 
-    def _rest(self, current: int, seconds: float) -> str:
-        """The time of a step, and the numbers."""
-        each = seconds / max(1, current)
-        pace = f"{each:.0f}s" if each >= 1 else f"{each * 1e3:.0f}ms" if each >= 1e-3 else f"{each * 1e6:.0f}us"
-        numbers = [f"{name}: {number(total / count)}" for name, (total, count) in self._sums.items()]
-        return " - ".join([f"{pace}/{self.unit_name}", *numbers])
+    def _per_step(self, seconds: float) -> str:
+        if seconds >= 1 or seconds == 0:
+            return f" {seconds:.0f}s/{self.unit_name}"
+        if seconds >= 1e-3:
+            return f" {seconds * 1e3:.0f}ms/{self.unit_name}"
+        return f" {seconds * 1e6:.0f}us/{self.unit_name}"
 
-    def _draw(self, line: str, finalize: bool) -> None:
-        """Put a line in the place of the one before."""
-        sys.stdout.write("\r" + line.ljust(self._length) + "\n" * finalize)
+    def _metrics(self) -> str:
+        means = {name: float(np.mean(total)) / max(1, count) for name, (total, count) in self._sums.items()}
+        return "".join(
+            f" - {name}: {mean:.4f}" if abs(mean) > 1e-3 else f" - {name}: {mean:.4e}" for name, mean in means.items()
+        )
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
         sys.stdout.flush()
-        self._length = len(line)
 
 
-class ProgbarLogger(Callback):
-    """Shows a `Progbar` for each epoch.
-
-    For a `CallbackList` in a loop of one's own. In `fit`, `evaluate` and `predict` it shows nothing: their display is
-    there already, by `verbose`.
-    """
-
-    def __init__(self) -> None:
-        self.verbose, self.epochs = 1, 1
-        self.target: int | None = None
-        self.progbar: Progbar | None = None
-        self._seen = 0
-        self._is_in_fit = False
-
-    def set_params(self, params: Mapping[str, Any] | None) -> None:
-        super().set_params(params)
-        options = params or {}
-        verbose = options.get("verbose", 1)
-        self.verbose = 1 if verbose == "auto" else verbose
-        self.epochs, self.target = options.get("epochs", 1), options.get("steps")
-
-    def on_train_begin(self, logs: Logs = None) -> None:
-        self._is_in_fit = True  # where validation shows nothing
-
-    def on_train_end(self, logs: Logs = None) -> None:
-        self._is_in_fit = False
-
-    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        self._begin()
-        if self.verbose and self.epochs > 1:
-            print(f"Epoch {epoch + 1}/{self.epochs}")
-
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
-        self._update(batch, logs)
-
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        self._end(logs)
-
-    def on_test_begin(self, logs: Logs = None) -> None:
-        if not self._is_in_fit:
-            self._begin()
-
-    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
-        if not self._is_in_fit:
-            self._update(batch, logs)
-
-    def on_test_end(self, logs: Logs = None) -> None:
-        if not self._is_in_fit:
-            self._end(logs)
-
-    def on_predict_begin(self, logs: Logs = None) -> None:
-        self._begin()
-
-    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
-        self._update(batch, None)
-
-    def on_predict_end(self, logs: Logs = None) -> None:
-        self._end(None)
-
-    def _begin(self) -> None:
-        self.progbar = Progbar(self.target, verbose=self.verbose, stateless_metrics=())
-
-    def _update(self, batch: int, logs: Logs) -> None:
-        if self.progbar is not None and self.verbose == 1:
-            self.progbar.update(batch + 1, (logs or {}).items(), finalize=False)
-        self._seen = batch + 1
-
-    def _end(self, logs: Logs) -> None:
-        if self.progbar is not None:
-            if self.target is None:  # now it is known
-                self.target = self.progbar.target = self._seen
-            self.progbar.update(self.target, (logs or {}).items(), finalize=True)
+def _remaining(seconds: float) -> str:
+    """``7s``, ``4:05``, ``1:02:03``."""
+    if seconds <= 60:
+        return f"{int(seconds)}s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

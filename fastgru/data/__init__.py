@@ -6,7 +6,6 @@ from fastgru.data.batches import Batch, Batches, batch_size_of
 from fastgru.data.column import Column, finite
 from fastgru.data.entries import Names, entries, labels
 from fastgru.data.padding import PaddedColumn, StepsColumn, TrimmedColumn, by_length
-from fastgru.data.py_dataset import PyDataset
 from fastgru.data.samples import Samples, class_weighted, inputs, samples, split, unpack
 from fastgru.data.sequences import Sequences
 from fastgru.data.source import Evenly, Source, Stored, fitted, shapes, source, whole
@@ -23,7 +22,6 @@ __all__ = [
     "Indexed",
     "Names",
     "PaddedColumn",
-    "PyDataset",
     "Samples",
     "Sequences",
     "Source",

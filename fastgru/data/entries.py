@@ -48,7 +48,10 @@ def entries(values: Any, names: Names, argument: str, port: str) -> list[Any]:
         if missing and port == "input":
             raise ValueError(f"{argument}: expected an entry for the input {missing[0]!r}, got {sorted(values)}.")
         if unknown:
-            notice(f"{argument}: the model has no input {unknown[0]!r}, which is left out; it has {', '.join(names)}.")
+            notice(
+                f"The structure of `inputs` doesn't match the expected structure: {argument} has an entry "
+                f"{unknown[0]!r}, which is left out; the model's inputs are {', '.join(names)}."
+            )
         return [values.get(name) for name in names]
     if len(names) == 1:
         return [values]

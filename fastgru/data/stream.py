@@ -32,8 +32,6 @@ class Stream:
 
     Attributes
     ----------
-    first
-        The first batch, as it came.
     count : None
         Nobody knows the number of samples.
     """
@@ -49,11 +47,15 @@ class Stream:
         item = next(self._items, _END)
         if item is _END:
             raise ValueError(f"x: expected batches, but {source.kind} gave none.")
-        self.first = source.batch(item)
-        self._ready: list[Any] = [self.first]  # made ahead of its epoch
+        self._ready: list[Any] = [source.batch(item)]  # made ahead of its epoch
         self._fitted(self.first, 0)
         self._epochs = self._taken = self._in_pass = 0  # whole epochs; batches of all passes, of this one
         self._begun_at: int | None = None  # batch at which another process left the epoch
+
+    @property
+    def first(self) -> Any:
+        """The first batch, as it came, until the first epoch begins."""
+        return self._ready[0]
 
     @property
     def steps(self) -> int | None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from fastgru import random
-from fastgru.data.prefetch import in_parallel, prefetched
 from fastgru.data.source import in_memory, is_array
 
 AHEAD = 2  # batches that lie ready where nobody says how many
@@ -48,6 +47,9 @@ class BatchStream:
 
     def batches(self, items: Iterator[Any]) -> Generator[Any, None, None]:
         """The batches of several items, made ahead until this iterator is closed."""
+        # deferred, as in `Indexed`: every model asks whether its data are a stream, and few are
+        from fastgru.data.prefetch import prefetched
+
         return prefetched(map(self.batch, items), self.ahead)
 
     def begin_epoch(self) -> None:
@@ -109,7 +111,7 @@ class Indexed(BatchStream):
     kind = "the PyDataset"
 
     def __init__(self, dataset: Any, shuffle: bool = False) -> None:
-        self._dataset, self._shuffle = dataset, shuffle
+        self._dataset, self.is_shuffled = dataset, shuffle
         self.workers: int = getattr(dataset, "workers", 1)
         self.use_multiprocessing: bool = getattr(dataset, "use_multiprocessing", False)
         self.ahead = getattr(dataset, "max_queue_size", AHEAD)
@@ -122,14 +124,15 @@ class Indexed(BatchStream):
     def new_pass(self) -> Iterator[Any]:
         if self.steps is None:
             return count()
-        return iter(random.stream().permutation(self.steps).tolist() if self._shuffle else range(self.steps))
+        return iter(random.stream().permutation(self.steps).tolist() if self.is_shuffled else range(self.steps))
 
     def batch(self, item: int) -> Any:
         return arrays(self._dataset[item])
 
     def batches(self, items: Iterator[Any]) -> Generator[Any, None, None]:
-        # deferred: few have workers, and these modules take longer to load than a model
         from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+        from fastgru.data.prefetch import in_parallel
 
         if self.use_multiprocessing and self.workers:
             processes = ProcessPoolExecutor(self.workers, initializer=_inherit, initargs=(self,))

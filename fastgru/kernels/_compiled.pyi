@@ -155,3 +155,18 @@ class Kernels(Protocol):
         l2: float = ...,
         shrinkage: float = ...,
     ) -> None: ...
+    def adafactor(
+        self,
+        values: Array,
+        updated: Array,
+        gradients: Array,
+        v: Array,
+        rows: Array | None,
+        columns: Array | None,
+        decay: float,
+        rate: float,
+        beta: float,
+        epsilon_1: float,
+        epsilon_2: float,
+        clip_threshold: float,
+    ) -> None: ...

@@ -27,11 +27,12 @@ include "gru.pxi"
 include "rnn.pxi"
 include "losses.pxi"
 include "optimizers.pxi"
+include "adafactor.pxi"
 
 kernels = Kernels(
     LANES, NULL, activate_rows, multiply_derivative_rows, dense_packed_size, dense_pack, dense_forward, dense_backward,
     gru_packed_size, gru_plan_workspace, gru_pack, gru_forward, gru_backward,
     rnn_packed_size, rnn_plan_workspace, rnn_pack, rnn_forward, rnn_backward,
-    binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy, &RULES[0], update,
+    binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy, &RULES[0], update, adafactor,
 )
 table = PyCapsule_New(&kernels, TABLE_NAME, NULL)

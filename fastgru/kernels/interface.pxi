@@ -137,6 +137,17 @@ cdef struct Rule:
     ) noexcept nogil
     int needs
 
+cdef struct Adafactor:
+    Py_ssize_t n, B, R, C  # numbers of the weight, seen as (B, R, C); B is 0 where it has one axis
+    const real *w          # weight
+    real *u                # updated weight
+    const real *g          # gradient
+    real *v                # what g^2 is divided by
+    real *rows             # (B, R) or NULL: means of g^2 by rows
+    real *columns          # (B, C) or NULL
+    real decay, beta, rest, epsilon_1
+    double rate, epsilon_2, clip_threshold
+
 cdef struct Kernels:
     Py_ssize_t read_padding  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
     gemm_type gemm           # BLAS, which the calls fetch; NULL until then
@@ -169,6 +180,7 @@ cdef struct Kernels:
     ) noexcept nogil
     const Rule *rules  # RULE_COUNT of them
     void (*update)(Update *p, int threads) noexcept nogil
+    void (*adafactor)(Adafactor *p) noexcept nogil
 
 # of the capsule with a table: one of the other element type is refused
 cdef const char *TABLE_NAME = "fastgru.kernels of float32" if sizeof(real) == 4 else "fastgru.kernels of float64"

@@ -1,9 +1,9 @@
 # The optimizers' updates, each one pass over flat arrays of all parameters. Every update first shrinks the weights:
-# w -= decay w, with decay = weight_decay * learning_rate. The new weights go to another array, so that who reads the old
-# ones meanwhile is not disturbed. Denormals count as zero: what an optimizer remembers of gradients that have become
+# w -= decay w, with decay = weight_decay * learning_rate. The new weights go to another array, so that who reads the
+# old ones meanwhile is not disturbed. Denormals count as zero: what an optimizer remembers of gradients that have become
 # zero, as of the words of an embedding that no longer occur, decays into them and would stay there.
 
-from libc.math cimport pow
+from libc.math cimport pow, sqrt
 from libc.stdint cimport uint64_t
 
 cdef extern from "vector_math.h" nogil:
@@ -44,7 +44,9 @@ cdef void sgd(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writ
             u[i] = w[i] - w[i] * p.decay + m[i]
 
 
-cdef void rmsprop_piece(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+cdef void rmsprop_piece(
+    Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a
+) noexcept nogil:
     cdef Py_ssize_t i
     cdef real[UPDATE_PIECE] step
     # v = rho v + (1 - rho) g^2;  step = rate g / sqrt(v + epsilon)
@@ -126,7 +128,9 @@ cdef void lamb(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, wri
         u[i] = p.rate * m[i] / (vm_sqrt(p.correction * v[i]) + p.epsilon)
 
 
-cdef void schedule_free(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
+cdef void schedule_free(
+    Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a
+) noexcept nogil:
     cdef Py_ssize_t i
     cdef real x, z
     # v as Adam's;  x = (w - (1 - beta_1) m) / beta_1;  m -= rate g / (sqrt(correction v) + epsilon)
@@ -168,23 +172,28 @@ cdef void lion(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, wri
         m[i] = p.beta_2 * m[i] + p.rest_2 * g[i]
 
 
+cdef inline real ftrl_number(Update p, real w, real g, real *m, real before, real after) noexcept nogil:
+    """The new weight; before and after are v^power and v'^power."""
+    # m += g + 2 shrinkage w - (v'^power - v^power) / rate w;  w = (clip(m, -l1, l1) - m) / (v'^power / rate + 2 l2)
+    m[0] = m[0] + (g + 2 * p.shrinkage * w - (after - before) / p.rate * w)
+    return (clip(m[0], -p.l1, p.l1) - m[0]) / (after / p.rate + 2 * p.l2)
+
+
 cdef void ftrl(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real before, after, decayed
-    # v' = v + g^2;  m += g + 2 shrinkage w - (v'^power - v^power) / rate w;  v = v'
-    # w = (clip(m, -l1, l1) - m) / (v^power / rate + 2 l2)
-    for i in range(n):
-        decayed = w[i] - w[i] * p.decay
-        if p.power == 0.5:
+    cdef real before, after
+    # v' = v + g^2
+    if p.power == 0.5:
+        for i in range(n):
             before = vm_sqrt(v[i])
             v[i] = v[i] + g[i] * g[i]
-            after = vm_sqrt(v[i])
-        else:
+            u[i] = ftrl_number(p, w[i] - w[i] * p.decay, g[i], m + i, before, vm_sqrt(v[i]))
+    else:
+        for i in range(n):
             before = <real>pow(v[i], p.power)
             v[i] = v[i] + g[i] * g[i]
             after = <real>pow(v[i], p.power)
-        m[i] = m[i] + (g[i] + 2 * p.shrinkage * decayed - (after - before) / p.rate * decayed)
-        u[i] = (clip(m[i], -p.l1, p.l1) - m[i]) / (after / p.rate + 2 * p.l2)
+            u[i] = ftrl_number(p, w[i] - w[i] * p.decay, g[i], m + i, before, after)
 
 
 cdef void muon(Update p, Py_ssize_t n, reads w, writes u, reads g, writes m, writes v, writes a) noexcept nogil:

@@ -195,12 +195,13 @@ class Layer(Optioned, OwnLayer, Weighted):
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         """Keras 3's JSON form of the layer, with the shape it was built for where building does something.
 
-        The shape is that of its first application in a graph where it is not an argument.
+        The shape is that of its first application in a graph, or its first eager call, where it is not an argument.
         """
         if input_shape is None and self.nodes and self.nodes[0].inputs:
             shapes = [tensor.shape for tensor in self.nodes[0].inputs]
             input_shape = shapes if self.takes_list else shapes[0]
-        built = input_shape is not None and type(self).build is not Layer.build
+        input_shape = self._first_shape if input_shape is None else input_shape
+        built = input_shape is not None and (type(self).build is not Layer.build or self.runs_call)
         return object_form(self, {"input_shape": input_shape} if built else None)
 
     def build_from_config(self, config: Mapping[str, Any]) -> None:

@@ -265,6 +265,8 @@ class _Running:
         leaves = tree.flatten([args, kwargs])
         tensors = list(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, SymbolicTensor)))
         if not tensors:
+            if not self.built and len(args) == 1 and hasattr(args[0], "shape"):
+                self._first_shape = (None, *np.shape(args[0])[1:])
             outputs = _run(self, *tree.map_structure(lambda leaf: _as_input(self, leaf), (args, kwargs)))
             if self.activity_regularizer is not None:
                 for y in tree.flatten(outputs):
@@ -328,6 +330,11 @@ class _Running:
         if getattr(self, "output_structure", None) is not None:
             return tree.pack_sequence_as(self.output_structure, list(outputs))
         return list(outputs) if len(outputs) > 1 else outputs[0]
+
+    def build_from_config(self: Any, config: Any) -> None:
+        """Make the weights of the layers inside by running `call` on inputs of the shape in a JSON form."""
+        self._first_shape = tree.lists_to_tuples(config["input_shape"])
+        inferred_output_shape(self, self._first_shape)
 
     def compute_output_spec(self: Any, *inputs: Any) -> Any:
         return _specified(self, _plain_arguments(self, len(inputs)), inputs)[0]

@@ -11,27 +11,14 @@ import numpy as np
 
 from fastgru import registry, tree
 from fastgru.autodiff.tensor import plain
+from fastgru.dtype_policies import DTypePolicy
 from fastgru.layers.penalties import regularization
-from fastgru.layers.tracking import tracked, tracked_by_name
+from fastgru.layers.tracking import file_order, only, tracked, tracked_by_name
 from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
-__all__ = ["DTypePolicy", "OwnLayer"]
-
-
-class DTypePolicy:
-    """The dtype of a layer in Keras's form: weights and arithmetic have the same here."""
-
-    def __init__(self, name: str) -> None:
-        self.name = self.compute_dtype = self.variable_dtype = name
-
-    def get_config(self) -> dict[str, Any]:
-        """Keras's config."""
-        return {"name": self.name}
-
-    def __repr__(self) -> str:
-        return f'<DTypePolicy "{self.name}">'
+__all__ = ["OwnLayer"]
 
 
 class OwnLayer:
@@ -60,6 +47,7 @@ class OwnLayer:
     _weights: list[Weight]
     _init_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     _supports_masking: bool | None = None
+    _first_shape: Any = None  # of the first eager call of a class with a `call`, the batch axis free
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -141,11 +129,7 @@ class OwnLayer:
         """For each attribute of a class of a user's the layers in it, in the order of Keras's files."""
         if not type(self).is_own:
             return []
-        entries = tracked_by_name(self, kind)
-        return [
-            (name, entries[name] if isinstance(vars(self)[name], (list, tuple, dict)) else entries[name][0])
-            for name in sorted(entries)
-        ]
+        return [(name, only(vars(self)[name], kind)) for name in sorted(tracked_by_name(self, kind), key=file_order)]
 
     @property
     def variables(self) -> list[Weight]:

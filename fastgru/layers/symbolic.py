@@ -59,7 +59,20 @@ class SymbolicTensor(Symbolic):
     __slots__ = ("dtype", "index", "node", "shape")
     __array_ufunc__ = None  # numpy leaves `array + tensor` to the tensor
 
-    def __init__(self, shape: Shape, dtype: str = "float32", node: Node | None = None, index: int = 0) -> None:
+    sparse = ragged = False
+
+    def __init__(
+        self,
+        shape: Shape,
+        dtype: str = "float32",
+        node: Node | None = None,
+        index: int = 0,
+        *,
+        sparse: bool = False,
+        ragged: bool = False,
+    ) -> None:
+        if sparse or ragged:
+            raise ValueError("KerasTensor: sparse and ragged tensors are not supported by fastgru.")
         self.shape = shape
         self.dtype = dtype
         self.node: Node = node  # type: ignore[assignment]  # None for a mere shape, on which nobody draws
@@ -182,7 +195,8 @@ def arranged(structure: Any, leaves: Iterator[Any]) -> Any:
         filled = {key: arranged(structure[key], leaves) for key in sorted(structure)}
         return {key: filled[key] for key in structure}
     if isinstance(structure, (list, tuple)):
-        return type(structure)([arranged(entry, leaves) for entry in structure])
+        entries = [arranged(entry, leaves) for entry in structure]
+        return type(structure)(*entries) if hasattr(structure, "_fields") else type(structure)(entries)
     return next(leaves)
 
 

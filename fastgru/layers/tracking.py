@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["tracked", "tracked_by_name"]
+__all__ = ["file_order", "only", "tracked", "tracked_by_name"]
+
+_NESTS = (list, tuple, dict)
 
 # what a layer or model has for itself: graphs, memory, and what it was compiled with
 _INTERNAL = frozenset(
@@ -28,12 +30,31 @@ def tracked(layer: Any, kind: type) -> list[Any]:
     return [entry for entry in {id(entry): entry for entry in entries}.values() if entry is not layer]
 
 
-def _inside(value: Any, kind: type) -> Iterator[Any]:
+def only(value: Any, kind: type, outer: tuple[int, ...] = ()) -> Any:
+    """What an attribute holds without what is neither of that kind nor a list, tuple or dict, in which files count.
+
+    A list that stands in itself is empty there; `outer` are those around the value, by their `id`.
+    """
+    if isinstance(value, kind):
+        return value
+    outer, cyclic = (*outer, id(value)), id(value) in outer
+    if isinstance(value, dict):
+        return {name: only(entry, kind, outer) for name, entry in _nested(value.items(), kind, cyclic)}
+    return [only(entry, kind, outer) for _, entry in _nested(enumerate(value), kind, cyclic)]
+
+
+def _nested(items: Iterable[tuple[Any, Any]], kind: type, cyclic: bool) -> list[tuple[Any, Any]]:
+    return [] if cyclic else [(name, entry) for name, entry in items if isinstance(entry, (kind, *_NESTS))]
+
+
+def file_order(name: str) -> tuple[bool, str]:
+    """By which Keras sorts attributes in its weight files: by name, the private ones last."""
+    return name.startswith("_"), name
+
+
+def _inside(value: Any, kind: type, outer: tuple[int, ...] = ()) -> Iterator[Any]:
     if isinstance(value, kind):
         yield value
-    elif isinstance(value, (list, tuple)):
-        for entry in value:
-            yield from _inside(entry, kind)
-    elif isinstance(value, dict):
-        for entry in value.values():
-            yield from _inside(entry, kind)
+    elif isinstance(value, _NESTS) and id(value) not in outer:
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _inside(entry, kind, (*outer, id(value)))

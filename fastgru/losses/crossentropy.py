@@ -232,7 +232,7 @@ def binary_crossentropy(
     axis: int = -1,
 ) -> Array:
     """`BinaryCrossentropy` of every sample."""
-    return BinaryCrossentropy(from_logits, label_smoothing, axis).call(np.asarray(y_true), np.asarray(y_pred))
+    return BinaryCrossentropy(from_logits, label_smoothing, axis, reduction=None)(y_true, y_pred)
 
 
 def categorical_crossentropy(
@@ -243,7 +243,7 @@ def categorical_crossentropy(
     axis: int = -1,
 ) -> Array:
     """`CategoricalCrossentropy` of every sample."""
-    return CategoricalCrossentropy(from_logits, label_smoothing, axis).call(np.asarray(y_true), np.asarray(y_pred))
+    return CategoricalCrossentropy(from_logits, label_smoothing, axis, reduction=None)(y_true, y_pred)
 
 
 def sparse_categorical_crossentropy(
@@ -254,5 +254,5 @@ def sparse_categorical_crossentropy(
     axis: int = -1,
 ) -> Array:
     """`SparseCategoricalCrossentropy` of every sample."""
-    loss = SparseCategoricalCrossentropy(from_logits, ignore_class, axis=axis)
-    return loss.call(np.asarray(y_true), np.asarray(y_pred))
+    loss = SparseCategoricalCrossentropy(from_logits, ignore_class, reduction=None, axis=axis)
+    return loss(y_true, y_pred)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import autodiff
-from fastgru.autodiff.tensor import Tensor
+from fastgru.autodiff.tensor import Tensor, plain, tensor
 from fastgru.kernels import DTYPES
 from fastgru.naming import snake_case, unique_name
 from fastgru.types import Array
@@ -115,22 +115,18 @@ class Loss:
 
         Returns
         -------
-        float, or the ndarray of values for the reduction "none".
+        Tensor of no axes, or of the values for the reduction "none"; a gradient tape that follows `y_pred` records it.
 
         Raises
         ------
         ValueError
             Shapes that do not fit, or labels that are NaN or no class.
         """
-        targets, predictions = self._as_pair(y_true, y_pred)
-        values, _ = self.with_pullback(targets, predictions)
-        weights = self._weights(targets, values, sample_weight, mask)
-        if weights is not None:
-            values = values * weights
-        if self.reduction in (None, "none"):
-            self._checked_sum(targets, values)
-            return values
-        return self._checked_sum(targets, values) * self._scale(values, weights)
+        predictions = as_float(plain(y_pred), self.dtype)
+        value, pull = self._reduced(y_true, predictions, sample_weight, mask)
+        result = tensor(np.asarray(value, predictions.dtype))
+        autodiff.record((result,), (y_pred,), (pull,))
+        return result
 
     def value_and_gradient(
         self,
@@ -142,24 +138,32 @@ class Loss:
         """The reduced loss and its gradient by `y_pred`, of the shape and dtype of `y_pred`; see `__call__`."""
         if self.reduction in (None, "none"):
             raise ValueError(f"Loss {self.name!r}: reduction {self.reduction!r} gives no single number to train with.")
-        y_pred = as_float(y_pred)
+        value, pull = self._reduced(y_true, as_float(y_pred), sample_weight, mask)
+        return value, pull(1.0)
+
+    def _reduced(
+        self, y_true: npt.ArrayLike, y_pred: Array, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None
+    ) -> tuple[Any, Callable[[Any], Array]]:
+        """The reduced loss, and the function that pulls a gradient by it back to `y_pred`."""
         targets, predictions = self._as_pair(y_true, y_pred)
-        values, pull = self.with_pullback(targets, predictions)
+        values, pull_values = self.with_pullback(targets, predictions)
+        shape = values.shape
         weights = self._weights(targets, values, sample_weight, mask)
-        if weights is None:
-            scale = self._scale(values, None)
-            gradient = pull(scale)
-        else:
-            shape = values.shape
+        if weights is not None:
             values = values * weights
-            scale = self._scale(values, weights)
-            d_values = weights * scale
-            gradient = pull(
-                d_values if d_values.shape == shape else np.broadcast_to(d_values, values.shape).reshape(shape)
-            )
-        value = self._checked_sum(targets, values) * scale
-        gradient = gradient.reshape(y_pred.shape)
-        return value, gradient if gradient.dtype == y_pred.dtype else gradient.astype(y_pred.dtype)
+        total = self._checked_sum(targets, values)
+        reduces = self.reduction not in (None, "none")
+        scale = self._scale(values, weights) if reduces else 1.0
+
+        def pull(d: Any) -> Array:
+            d_values = d * scale if weights is None else weights * (scale * d)
+            if shape == ():  # one value for the batch, with a weight for each sample
+                d_values = np.sum(d_values)
+            elif np.shape(d_values) not in ((), shape):
+                d_values = np.broadcast_to(d_values, values.shape).reshape(shape)
+            return pull_values(d_values).reshape(y_pred.shape).astype(y_pred.dtype, copy=False)
+
+        return total * scale if reduces else values, pull
 
     def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
         """ValueError where labels do not fit predictions of this shape, are NaN or no class."""
@@ -257,7 +261,7 @@ def same_shape(y_true: Array, y_pred: Array, where: str) -> tuple[Array, Array]:
 
 def _aligned(weights: Array, values: Array, name: str) -> Array:
     """Weights that can be multiplied with values: as many axes, each of the same length or 1."""
-    if weights.shape == values.shape or weights.ndim == 0:
+    if weights.shape == values.shape or weights.ndim == 0 or values.ndim == 0:
         return weights
     if weights.ndim == values.ndim + 1 and weights.shape[-1] == 1:
         weights = weights[..., 0]

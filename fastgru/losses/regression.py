@@ -55,9 +55,9 @@ class MeanAbsoluteError(SameShapeLoss):
 
 def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
     """`MeanSquaredError` of every sample."""
-    return MeanSquaredError().call(np.asarray(y_true), np.asarray(y_pred))
+    return MeanSquaredError(reduction=None)(y_true, y_pred)
 
 
 def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> Array:
     """`MeanAbsoluteError` of every sample."""
-    return MeanAbsoluteError().call(np.asarray(y_true), np.asarray(y_pred))
+    return MeanAbsoluteError(reduction=None)(y_true, y_pred)

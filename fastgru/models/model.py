@@ -13,7 +13,7 @@ from fastgru import registry
 from fastgru.checks import missing_axis
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import is_symbolic
-from fastgru.layers.tracking import tracked
+from fastgru.layers.tracking import file_order, tracked
 from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
 from fastgru.training.generator_methods import GeneratorTrainer
@@ -156,10 +156,12 @@ class Model(GeneratorTrainer):
     # --- files and configs --------------------------------------------------------------------------
 
     def file_items(self) -> Any:
-        if not self.is_own or type(self).layers is not Model.layers:
-            return [("layers", self.layers), ("", self.own_weights)]
-        # Keras goes through the attributes by name, its list of all layers among them, and takes each layer once
-        return sorted([*super().file_items(), ("layers", self.layers)], key=lambda item: item[0])
+        of_layers = ("layers", self.layers)
+        if not self.runs_call:
+            return [of_layers, ("", self.own_weights), *self.tracked_items(Layer)]
+        # `layers` is an attribute like others: Keras files there what no attribute before it in the alphabet has
+        items = [*self.tracked_items(Layer), of_layers]
+        return [("", self.own_weights), *sorted(items, key=lambda item: file_order(item[0]))]
 
     def save(self, filepath: Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model: ``.keras`` or legacy ``.h5`` by the ending of the name.

@@ -65,6 +65,8 @@ from fastgru.ops.creation import size as size
 from fastgru.ops.creation import tri as tri
 from fastgru.ops.creation import zeros as zeros
 from fastgru.ops.creation import zeros_like as zeros_like
+from fastgru.ops.ctc import ctc_decode as ctc_decode
+from fastgru.ops.ctc import ctc_loss as ctc_loss
 from fastgru.ops.elementwise import abs as abs
 from fastgru.ops.elementwise import absolute as absolute
 from fastgru.ops.elementwise import add as add

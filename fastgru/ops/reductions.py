@@ -198,11 +198,12 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Any, An
     largest = np.where(np.isfinite(largest), largest, 0).astype(x.dtype)
     e = np.exp(x - largest)
     total = e.sum(axes, keepdims=True)
-    y = np.log(total) + largest
+    with np.errstate(divide="ignore"):  # of nothing but minus infinity: itself, with a gradient of 0
+        y = np.log(total) + largest
     shape = y.shape
     if not keepdims:
         y = y.reshape([size for one, size in enumerate(x.shape) if one not in axes])
-    return y, (lambda d: d.reshape(shape) * (e / total),)
+    return y, (lambda d: d.reshape(shape) * (e / np.where(total == 0, 1, total)),)
 
 
 @composite()

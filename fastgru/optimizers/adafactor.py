@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks
+from fastgru import checks, kernels
 from fastgru.layers.weight import Weight
-from fastgru.optimizers.clipping import norm
 from fastgru.optimizers.optimizer import KIND, Optimizer, OptimizerOptions
 from fastgru.optimizers.stretch import Numbers, Stretch
 from fastgru.optimizers.variable import OptimizerVariable
@@ -92,28 +91,24 @@ class Adafactor(Optimizer):
         return {"beta": 1 - step**self.beta_2_decay, "rate": min(rate, 1 / math.sqrt(step))}
 
     def _update(self, stretch: Stretch, rate: float, numbers: Numbers) -> None:
-        weights, step, velocity = stretch.shrunk(), stretch.updated, stretch.slots["velocity"]
-        np.multiply(stretch.gradients, stretch.gradients, out=step)
-        step += self.epsilon_1
-        self._follow(stretch.weight, stretch.shaped(step), stretch.shaped(velocity), numbers["beta"])
-        np.sqrt(velocity, out=step)
-        np.divide(stretch.gradients, step, out=step)
-        root = math.sqrt(step.size)
-        length = max(1.0, norm(step) / root / self.clip_threshold)
-        step *= max(self.epsilon_2, norm(weights) / root) * numbers["rate"] / length
-        np.subtract(weights, step, out=step)
-
-    def _follow(self, weight: Weight, squares: Array, velocity: Array, beta: float) -> None:
-        """The means of squared gradients."""
-        if squares.ndim < 2:
-            velocity *= beta
-            velocity += (1 - beta) * squares
-            return
-        rows, columns = (factor.value for factor in self._factors[weight])
-        for factor, axis in ((rows, -1), (columns, -2)):
-            factor *= beta
-            factor += (1 - beta) * squares.mean(axis)
-        np.multiply((rows / rows.mean(-1, keepdims=True))[..., None], columns[..., None, :], out=velocity)
+        rows: Array | None = None
+        columns: Array | None = None
+        if len(stretch.weight.shape) > 1:  # leading axes are so many matrices
+            rows, columns = (factor.value.reshape(-1, factor.shape[-1]) for factor in self._factors[stretch.weight])
+        kernels.module(stretch.values.dtype).adafactor(
+            stretch.values,
+            stretch.updated,
+            stretch.gradients,
+            stretch.slots["velocity"],
+            rows,
+            columns,
+            stretch.decay,
+            numbers["rate"],
+            numbers["beta"],
+            self.epsilon_1,
+            self.epsilon_2,
+            self.clip_threshold,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {

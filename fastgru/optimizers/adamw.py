@@ -35,5 +35,5 @@ class AdamW(Adam):
         **kwargs: Any,
     ) -> None:
         if weight_decay is None:
-            raise ValueError("AdamW: weight_decay must be a float, got None; use Adam to go without.")
+            raise ValueError("AdamW: Argument `weight_decay` must be a float. Received: weight_decay=None.")
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, *args, **kwargs)

@@ -12,10 +12,10 @@ from fastgru.types import Array
 __all__ = ["clip", "norm"]
 
 
-def norm(values: Array) -> float:
-    """The length of an array as a vector."""
+def norm(values: Array, scratch: Array | None = None) -> float:
+    """The length of an array as a vector; `scratch` may be written."""
     # not np.dot: BLAS may cut it by the number of threads, and the bits with it
-    return math.sqrt(float(np.square(values).sum()))
+    return math.sqrt(float(np.square(values, out=scratch).sum()))
 
 
 def clip(

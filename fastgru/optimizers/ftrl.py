@@ -61,7 +61,10 @@ class Ftrl(Optimizer):
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
         if checks.number(learning_rate_power, "Ftrl", "learning_rate_power") > 0:
-            raise ValueError(f"Ftrl: learning_rate_power must be at most 0, got {learning_rate_power!r}.")
+            raise ValueError(
+                "`learning_rate_power` needs to be negative or zero. Received: "
+                f"learning_rate_power={learning_rate_power}."
+            )
         self.learning_rate_power = learning_rate_power
         self.initial_accumulator_value = initial_accumulator_value
         self.l1_regularization_strength = l1_regularization_strength
@@ -69,7 +72,8 @@ class Ftrl(Optimizer):
         self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
         self.beta = beta
         for name, value in self._strengths().items():
-            checks.not_negative(value, "Ftrl", name)
+            if checks.number(value, "Ftrl", name) < 0:
+                raise ValueError(f"`{name}` needs to be positive or zero. Received: {name}={value}.")
 
     def _strengths(self) -> dict[str, float]:
         return {

@@ -49,7 +49,8 @@ class Lamb(Moments):
     def _update(self, stretch: Stretch, rate: float, numbers: Numbers) -> None:
         run(self._rule, stretch, self._arrays, numbers)
         direction, weights = stretch.updated, stretch.shrunk()
-        length, length_of_direction = norm(weights), norm(direction)
+        scratch = stretch.gradients  # which are no longer needed
+        length, length_of_direction = norm(weights, scratch), norm(direction, scratch)
         if length > 0 and length_of_direction > 0:
             rate *= length / length_of_direction
         direction *= rate

@@ -47,7 +47,10 @@ class Lion(Optimizer):
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
         if not 0 < checks.number(beta_1, "Lion", "beta_1") <= 1:
-            raise ValueError(f"Lion: beta_1 must lie above 0 and be at most 1, got {beta_1!r}.")
+            raise ValueError(
+                "Lion: Argument `beta_1` must be in the [0, 1] range. Otherwise, the optimizer degenerates to SignSGD. "
+                f"Received: beta_1={beta_1}."
+            )
         self.beta_1 = beta_1
         self.beta_2 = checks.rate(beta_2, "Lion", "beta_2")
 

@@ -46,8 +46,8 @@ class Nadam(Moments):
 
     def _numbers(self, rate: float, step: int) -> Numbers:
         now, then = self._momentum(step), self._momentum(step + 1)
-        self._u_product.assign(self._u_product * now)
-        product = float(self._u_product)
+        product = float(self._u_product) * now
+        self._u_product.assign(product)
         return {
             "rate": rate * then / (1 - product * then),
             "gradient_rate": rate * (1 - now) / (1 - product),

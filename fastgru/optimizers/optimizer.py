@@ -17,13 +17,11 @@ from fastgru import checks, registry
 from fastgru.layers.weight import Weight
 from fastgru.naming import unique_name
 from fastgru.object_registration import custom_function, custom_objects_in_force
-from fastgru.optimizers import clipping
 from fastgru.optimizers.schedules.schedule import LearningRateSchedule
 from fastgru.optimizers.schedules.schedule import deserialize as deserialize_schedule
 from fastgru.optimizers.step import OptimizerStep
 from fastgru.optimizers.variable import OptimizerVariable
 from fastgru.parameters import Parameters
-from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,7 +50,11 @@ class OptimizerOptions(TypedDict, total=False):
 class Optimizer(OptimizerStep):
     """Base of the optimizers.
 
-    An optimizer of one's own defines `update_step`, and `build` where it keeps something of each weight.
+    An optimizer of one's own defines `update_step`, and `build` where it keeps something of each weight, as in Keras;
+    `add_variable`, `add_variable_from_reference`, `assign`, `assign_add` and `assign_sub` are Keras's. It goes weight
+    by weight in numpy: it is handed arrays, and variables that are computed with like arrays. Not as in Keras: the
+    rules of fastgru's own optimizers are compiled for all weights together, so `super().update_step` of these is an
+    error; and there is no `stateless_apply`, for nothing here is without a state.
 
     Parameters
     ----------
@@ -107,8 +109,11 @@ class Optimizer(OptimizerStep):
             hint = "; write learning_rate" if "lr" in kwargs else ""
             raise ValueError(f"{where}: unrecognized arguments {sorted(kwargs)}{hint}.")
         clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-        if sum(value is not None for value in clips.values()) > 1:
-            raise ValueError(f"{where}: only one of clipnorm, clipvalue and global_clipnorm can be set.")
+        set_clips = {name: value for name, value in clips.items() if value is not None}
+        if len(set_clips) > 1:
+            raise ValueError(
+                f"{where}: Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set, got {set_clips}."
+            )
         for argument, value in {"weight_decay": weight_decay, "loss_scale_factor": loss_scale_factor, **clips}.items():
             if value is not None:
                 checks.not_negative(value, where, argument)
@@ -167,8 +172,8 @@ class Optimizer(OptimizerStep):
         rate = self._learning_rate
         if isinstance(rate, LearningRateSchedule) and not callable(value):
             raise TypeError(
-                f"{type(self).__name__}: the schedule {type(rate).__name__} sets its learning rate; assign another "
-                "schedule, or make the optimizer with a float."
+                f"{type(self).__name__}: This optimizer was created with a `LearningRateSchedule`: the schedule "
+                f"{type(rate).__name__} sets its learning rate; assign another, or make the optimizer with a float."
             )
         new = self._rate_source(value)
         if isinstance(rate, OptimizerVariable) and isinstance(new, OptimizerVariable):
@@ -235,7 +240,8 @@ class Optimizer(OptimizerStep):
                 weight.gradient += gradient
         if self.loss_scale_factor:
             parameters.gradients /= self.loss_scale_factor
-        self._step(parameters, {weight for weight, one in zip(weights, gradients, strict=True) if one is not None})
+        present = {weight for weight, one in zip(weights, gradients, strict=True) if one is not None}
+        self._step(parameters, present if len(present) < len(parameters.weights) else None)
 
     def _weights_for(self, trainable_variables: Iterable[Weight] | None) -> list[Weight]:
         """The weights that are named, for which the optimizer is built if it is not, else all."""
@@ -290,15 +296,6 @@ class Optimizer(OptimizerStep):
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`, whose gradients `apply` then divides by it."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
-
-    def _clip_gradients(self, grads: Sequence[Any]) -> list[Array]:
-        """New gradients, clipped as the options say."""
-        gradients = [np.array(gradient) for gradient in grads]
-        flat = np.concatenate([gradient.ravel() for gradient in gradients])
-        ends = np.cumsum([gradient.size for gradient in gradients])[:-1]
-        views = [part.reshape(one.shape) for part, one in zip(np.split(flat, ends), gradients, strict=True)]
-        clipping.clip(flat, views, **self._clips())
-        return views
 
     # --- the config -------------------------------------------------------------------------------------
 

@@ -46,7 +46,9 @@ class SGD(Optimizer):
         **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
-        self.momentum = float(checks.rate(momentum, type(self).__name__, "momentum"))
+        if not 0 <= checks.number(momentum, type(self).__name__, "momentum") <= 1:
+            raise ValueError(f"{type(self).__name__}: `momentum` must be a float between [0, 1], got {momentum!r}.")
+        self.momentum = float(momentum)
         self.nesterov = nesterov
 
     def _keeps(self, slot: str) -> bool:

@@ -12,6 +12,7 @@ from fastgru.layers.weight import Weight, publish
 from fastgru.optimizers import clipping
 from fastgru.optimizers.state import OptimizerState
 from fastgru.optimizers.stretch import Numbers, Stretch, WeightInUpdate, run
+from fastgru.optimizers.variable import OptimizerVariable
 from fastgru.parameters import Parameters
 from fastgru.types import Array
 
@@ -61,8 +62,10 @@ class OptimizerStep(OptimizerState):
     @property
     def iterations(self) -> Any:
         """The number of updates so far: a variable, or with gradient accumulation an int."""
-        steps = self.gradient_accumulation_steps
-        return int(self._count[0]) // steps if steps else self._iterations
+        return self._updates() if self.gradient_accumulation_steps else self._iterations
+
+    def _updates(self) -> int:
+        return int(self._count[0]) // (self.gradient_accumulation_steps or 1)
 
     def _rate(self) -> float:
         raise NotImplementedError
@@ -92,30 +95,28 @@ class OptimizerStep(OptimizerState):
             Those that have a gradient, where not all do: the others stay as they are.
         """
         if self._is_due(parameters.gradients):
-            if clips := self._clips():
-                clipping.clip(parameters.gradients, parameters.views(parameters.gradients), **clips)
+            if self.clipnorm or self.global_clipnorm or self.clipvalue:
+                self._clip(parameters.gradients, parameters.views(parameters.gradients))
             if type(self).update_step is not OptimizerStep.update_step:
                 self._update_one_by_one(parameters, weights)
             else:
                 rate = self._rate()
-                numbers = self._numbers(rate, int(self.iterations) + 1)
+                numbers = self._numbers(rate, self._updates() + 1)
                 for stretch in self._stretches(parameters, weights, rate):
                     self._update(stretch, rate, numbers)
         else:
             parameters.updated[...] = parameters.values
-        if self.use_ema:
+        if self.use_ema and parameters.weights:
             self._average(parameters.updated)
         for index, weight in enumerate(parameters.weights):
             if weight.constraint is not None and (weights is None or weight in weights):
                 view = parameters.updated_views[index]
                 view[...] = weight.constraint(view)
         parameters.publish()
-        self._count += 1
+        self._count[0] += 1
 
-    def _clips(self) -> dict[str, float]:
-        """The option that says how to clip gradients, if one does."""
-        names = ("clipnorm", "global_clipnorm", "clipvalue")
-        return {name: value for name in names if (value := getattr(self, name))}
+    def _clip(self, gradients: Array, views: Sequence[Array]) -> None:
+        clipping.clip(gradients, views, self.clipnorm, self.global_clipnorm, self.clipvalue)
 
     def _is_due(self, gradients: Array) -> bool:
         """Whether enough steps have come for an update, whose gradients are then the mean of theirs."""
@@ -148,17 +149,22 @@ class OptimizerStep(OptimizerState):
 
     def _decay(self, weight: Weight) -> float:
         """The weight decay of a weight."""
-        return (self.weight_decay or 0.0) if self._use_weight_decay(weight) else 0.0
+        return self.weight_decay if self.weight_decay and self._use_weight_decay(weight) else 0.0
 
     def _stretches(self, parameters: Parameters, weights: Collection[Weight] | None, rate: float) -> Iterator[Stretch]:
         """What is updated, in as few passes as can be; of the weights without a gradient the old numbers are copied."""
-        values, updated = parameters.values, parameters.updated
-        for first, start, stop, is_updated in self._cuts(parameters.weights, weights):
+        values, updated, gradients = parameters.values, parameters.updated, parameters.gradients
+        cuts = self._cuts(parameters.weights, weights)
+        if len(cuts) == 1:  # as it is with most: no views of the whole
+            first = cuts[0].first
+            yield Stretch(first, values, updated, gradients, self._slots, self._decay(first) * rate)
+            return
+        for first, start, stop, is_updated in cuts:
             part = slice(start, stop)
             if is_updated:
                 slots = {name: flat[part] for name, flat in self._slots.items()}
-                gradients, decay = parameters.gradients[part], self._decay(first) * rate
-                yield Stretch(first, values[part], updated[part], gradients, slots, decay)
+                decay = self._decay(first) * rate
+                yield Stretch(first, values[part], updated[part], gradients[part], slots, decay)
             else:
                 updated[part] = values[part]
 
@@ -216,11 +222,23 @@ class OptimizerStep(OptimizerState):
         names = self._not_decayed_names
         return variable not in self._not_decayed and not (names and names.search(variable.name))
 
+    @property
+    def _accumulated_gradients(self) -> list[OptimizerVariable]:
+        return self._of_each_weight("gradient_accumulator")
+
+    @property
+    def _model_variables_moving_average(self) -> list[OptimizerVariable]:
+        return self._of_each_weight("average")
+
+    def _of_each_weight(self, slot: str) -> list[OptimizerVariable]:
+        """What is kept of each weight, by Keras's private names above, which callbacks of others use."""
+        return [self._part(self._slots[slot], slot, weight) for weight in self._starts]
+
     # --- running means of the weights -------------------------------------------------------------------
 
     def _average(self, updated: Array) -> None:
         """Update the means by the new weights; with `ema_overwrite_frequency` these become the means now and then."""
-        mean, updates = self._slots["average"], int(self.iterations)
+        mean, updates = self._slots["average"], self._updates()
         momentum = self.ema_momentum if updates else 0.0
         every = Stretch(next(iter(self._starts)), updated, mean, updated, {}, 0.0)
         run("average", every, (None, None, None), {"rho": momentum})
@@ -229,6 +247,6 @@ class OptimizerStep(OptimizerState):
 
     def finalize_variable_values(self, var_list: Iterable[Weight]) -> None:
         """Put the running means in the place of these weights, all at once, where there are some (`use_ema`)."""
-        if self.use_ema and self.built:
+        if self.use_ema and self._count[0]:
             mean = self._slots["average"]
             publish({weight: self._part(mean, "average", weight).numpy() for weight in var_list})

@@ -48,8 +48,8 @@ class Stretch:
         return part.reshape(self.weight.shape)
 
     def shrunk(self) -> Array:
-        """The weights after their decay, in a new array."""
-        return self.values - self.values * self.values.dtype.type(self.decay)
+        """The weights after their decay, to be read only: without a decay they are `values` itself."""
+        return self.values - self.values * self.values.dtype.type(self.decay) if self.decay else self.values
 
 
 def run(rule: str, stretch: Stretch, names: Sequence[str | None], numbers: Numbers) -> None:

@@ -84,7 +84,8 @@ class OptimizerVariable(np.lib.mixins.NDArrayOperatorsMixin):
         return bool(self.value)
 
     def __float__(self) -> float:
-        return float(self.value)
+        # a step reads its rate so: no view for a single number
+        return float(self.value if self.shape else self._numbers[self._start])
 
     def __int__(self) -> int:
         return int(self.value)

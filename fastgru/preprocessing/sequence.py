@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgru.data.py_dataset import PyDataset
 from fastgru.types import Array
 from fastgru.utils.sequences import pad_sequences
 
@@ -18,7 +19,7 @@ __all__ = ["TimeseriesGenerator", "make_sampling_table", "pad_sequences", "skipg
 EULER_GAMMA = 0.577  # as exact as in Keras
 
 
-class TimeseriesGenerator:
+class TimeseriesGenerator(PyDataset):
     """Batches of windows over a series, each with the target of the step behind it.
 
     New programs take `fastgru.utils.timeseries_dataset_from_array`.
@@ -40,6 +41,8 @@ class TimeseriesGenerator:
     reverse : bool
         The last step of a window comes first.
     batch_size : int
+    **kwargs
+        For `fastgru.utils.PyDataset`.
 
     Raises
     ------
@@ -59,7 +62,9 @@ class TimeseriesGenerator:
         shuffle: bool = False,
         reverse: bool = False,
         batch_size: int = 128,
+        **kwargs: Any,
     ) -> None:
+        super().__init__(**kwargs)
         if len(data) != len(targets):
             raise ValueError(
                 f"TimeseriesGenerator: data and targets have to be of same length, got {len(data)} and {len(targets)}."
@@ -90,9 +95,6 @@ class TimeseriesGenerator:
         samples = np.array([self.data[row - self.length : row : self.sampling_rate] for row in rows])
         targets = np.array([self.targets[row] for row in rows])
         return (samples[:, ::-1] if self.reverse else samples), targets
-
-    def on_epoch_end(self) -> None:
-        """Called by `fit`: each batch is drawn when it is asked for, so there is nothing to do."""
 
     def get_config(self) -> dict[str, Any]:
         """Arguments and data, the latter as JSON."""

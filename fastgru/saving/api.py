@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import fastgru
 from fastgru import activations
+from fastgru.layers.layer import Layer
 from fastgru.models.model import Model
 from fastgru.object_registration import CustomObjectScope
 from fastgru.saving import endpoints, legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
 from fastgru.saving.endpoints import FileLike
 from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
-from fastgru.saving.legacy.weights import activated
+from fastgru.saving.legacy import writing
+from fastgru.saving.legacy.weights import activated, leaves
 from fastgru.saving.legacy.words import version_of_words
+from fastgru.saving.legacy.writing import OLD_HARD_SIGMOID, in_words_of_keras_2
 from fastgru.saving.matching import Matching
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import KERAS_3, WRITER, StoredModel
@@ -91,6 +94,11 @@ def load_model(
 def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
     """Give each weight of a model that was made from a file its array there."""
     how = Matching(made_for=True, entries=builder.entries, report=builder.report)
+    if model.runs_call and not model.weights and stored.holds_weights:
+        raise ModelFileError(
+            f"{stored.file}: a model of the class {type(model).__name__} has no weights before it is called; make one, "
+            "call it on data, and give its load_weights this file."
+        )
     matched = matching.pairs(model, stored, how)
     if len(matched) != len(model.weights):
         raise ModelFileError(
@@ -114,7 +122,13 @@ def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:
             model.optimizer.set_variables(state)
 
 
-def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by_name: bool = False) -> None:
+def load_weights(
+    model: Any,
+    filepath: FileLike,
+    skip_mismatch: bool = False,
+    by_name: bool = False,
+    objects_to_skip: Sequence[Layer] | None = None,
+) -> None:
     """Load the weights of a built model from a file of any format.
 
     Parameters
@@ -127,6 +141,8 @@ def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by
         Leave out what does not fit, with a warning.
     by_name : bool
         Match layers by their names, and leave out those without a namesake; for legacy HDF5 files.
+    objects_to_skip : list of Layer, optional
+        Layers of the model that keep the weights they have; not for legacy HDF5 files.
 
     Raises
     ------
@@ -135,7 +151,8 @@ def load_weights(model: Any, filepath: FileLike, skip_mismatch: bool = False, by
     """
     _check_built(model)
     with sniff.stored_model(filepath) as stored, reading(stored.file):
-        matched = matching.pairs(model, stored, Matching(skip_mismatch, by_name))
+        how = Matching(skip_mismatch, by_name, skipped=frozenset(map(id, _with_inner(objects_to_skip))))
+        matched = matching.pairs(model, stored, how)
         state = None
         if model.optimizer is not None and not stored.by_layer:
             state = matching.read_optimizer(model.optimizer, stored.optimizer_arrays())
@@ -180,7 +197,10 @@ def save_model(
     if zipped is False:
         raise ValueError("save_model: zipped=False, a folder in the place of a .keras archive, is not supported.")
     if save_format not in (None, "keras", "h5", "hdf5"):
-        raise ValueError(f"save_model: expected save_format to be 'keras' or 'h5', got {save_format!r}.")
+        raise ValueError(
+            "save_model: the `save_format` argument is deprecated in Keras 3, where the name's ending says it; "
+            f"expected 'keras' or 'h5', got {save_format!r}."
+        )
     of_stream = ".keras" if save_format in (None, "keras") else ".h5"
     ending = endpoints.ending(filepath, (".keras", ".h5", ".hdf5"), overwrite, of_stream)
     if ending != ".keras":
@@ -190,11 +210,7 @@ def save_model(
     spec = model.serialized()
     # Keras has {} for a model that is not compiled
     training = (spec.pop("compile_config") or None) if include_optimizer else None
-    if "hard_sigmoid_old" in str(spec):
-        notice(
-            f"Model {model.name!r} uses the hard_sigmoid of Keras 2, which has no name in Keras 3: fastgru opens the "
-            "saved file, Keras 3 does not."
-        )
+    spec, training, version = _in_known_words(model, spec, training, ending)
     if ending == ".keras":
         data = keras_zip.image(model, spec, training, KERAS_VERSION)
     else:
@@ -202,11 +218,31 @@ def save_model(
             f"Model {model.name!r} is saved as an HDF5 file, a format that Keras considers legacy; the name of one in "
             "its own ends in .keras."
         )
-        data = hdf5.image(lambda file: legacy_h5.write(file, model, spec, training, KERAS_VERSION))
+        data = hdf5.image(lambda file: legacy_h5.write(file, model, spec, training, version))
     endpoints.write(filepath, data)
 
 
-def save_weights(model: Any, filepath: FileLike, overwrite: bool = True) -> None:
+def _in_known_words(model: Model, spec: Any, training: Any, ending: str) -> tuple[Any, Any, str]:
+    """Config, training setup and the version of Keras in whose words they are, with a word of what stays behind."""
+    if "'<lambda>'" in str(spec):
+        notice(
+            f"Model {model.name!r} holds a lambda, of which the file keeps no code: give it by custom_objects when you "
+            "load the model, that of a Lambda layer by the layer's name, or use a function with a name."
+        )
+    if OLD_HARD_SIGMOID not in str(spec):
+        return spec, training, KERAS_VERSION
+    in_old_words = None if ending == ".keras" else in_words_of_keras_2(spec)
+    reader = "Keras 3" if in_old_words is None else "Keras 2 opens it, without a training setup; Keras 3"
+    notice(
+        f"Model {model.name!r} uses the hard_sigmoid of Keras 2, which has no name in Keras 3: fastgru opens the saved "
+        f"file, {reader} does not."
+    )
+    return (spec, training, KERAS_VERSION) if in_old_words is None else (in_old_words, None, writing.VERSION)
+
+
+def save_weights(
+    model: Any, filepath: FileLike, overwrite: bool = True, objects_to_skip: Sequence[Layer] | None = None
+) -> None:
     """Save the weights of a built model, and the state of its optimizer, as a `.weights.h5` file.
 
     Parameters
@@ -216,15 +252,22 @@ def save_weights(model: Any, filepath: FileLike, overwrite: bool = True) -> None
         A path ends in `.weights.h5`.
     overwrite : bool
         Replace a file that is already there; where Keras would ask first, fastgru refuses.
+    objects_to_skip : list of Layer, optional
+        Layers whose weights are left out.
     """
     endpoints.ending(filepath, (".weights.h5",), overwrite, ".weights.h5")
     _check_built(model)
 
     def fill(file: h5py.File) -> None:
-        weights_h5.write(file, model, model.optimizer)
+        weights_h5.write(file, model, model.optimizer, frozenset(map(id, _with_inner(objects_to_skip))))
         file.attrs[WRITER] = fastgru.__version__
 
     endpoints.write(filepath, hdf5.image(fill))
+
+
+def _with_inner(layers: Sequence[Layer] | None) -> list[Layer]:
+    """Layers and all layers in them."""
+    return [inner for layer in layers or () for inner in leaves(layer)]
 
 
 def _check_all_in_config(model: Any, file: str) -> None:

@@ -14,16 +14,18 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.weighted import unfilled_weights
 from fastgru.models.functional import Functional
 from fastgru.models.graph_config import Reference
+from fastgru.models.model import Model
 from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
 from fastgru.object_registration import custom_function, custom_object, custom_objects_in_force
-from fastgru.registry import OPERATIONS
+from fastgru.registry import MODELS, OPERATIONS
 from fastgru.saving import lambdas, subgraph
 from fastgru.saving.forms import as_graph, described, is_model
 from fastgru.saving.lambdas import LAMBDA
 from fastgru.saving.legacy.configs import ZERO_UNTIL_USED
 from fastgru.saving.legacy.weights import leaves
-from fastgru.saving.legacy.words import RECURRENT
+from fastgru.saving.legacy.words import CLASSES, RECURRENT
+from fastgru.saving.legacy.words import MODELS as STORED_MODELS
 from fastgru.saving.report import Report, notice, reading, sentence
 from fastgru.saving.stored import Config, Entry, StoredModel
 
@@ -68,10 +70,14 @@ class Builder:
         ValueError where it is no Sequential and no graph.
         """
         whole: Any = stored.config
+        if "stored_layers" not in whole and self._own_class(whole, Model) is not None:
+            if outputs is not None or inputs is not None:
+                raise ValueError(f"the model is of your class {whole['class_name']!r} and cannot be cut at its layers")
+            return whole
         if "stored_layers" not in whole:
             raise ValueError(
                 f"the model is of the class {whole['class_name']!r}, whose code is not in the file; build the same "
-                "layers and call load_weights with this file"
+                "layers and call load_weights with this file, or give the class with custom_objects"
             )
 
         def shape_of(reference: Reference, behind: Config) -> Any:
@@ -97,19 +103,47 @@ class Builder:
     def model(self, spec: Config) -> Any:
         """The model, without its weights, not compiled."""
         with reading(self.file, "model config"):
+            if "stored_layers" not in spec:
+                return self._own_model(spec)
             spec = self._with_known_layers(spec)
             class_name, config = described(spec)
             if class_name == "Sequential":
                 model = self._sequential(config)
             else:
                 ends = config.get("structure") or {}
-                model = Functional.from_config({**config, **ends}, self.custom_objects, make_layer=self._make)
+                cls = self._graph_class(spec)
+                model = cls.from_config({**config, **ends}, self.custom_objects, make_layer=self._make)
             built = {layer.name: layer for layer in model.layers}
             stored = spec.get("stored_layers") or []
             self.entries[id(model)] = [(snake_case(name), inside, built.get(layer)) for name, layer, inside in stored]
             if "trainable" in config and config["trainable"] is False:
                 model.trainable = False
             return model
+
+    def _own_class(self, form: Config, base: Any) -> Any:
+        """The user's class of a form, if it is derived from a class; else None."""
+        custom = custom_object(form, self.custom_objects)
+        return custom if isinstance(custom, type) and issubclass(custom, base) else None
+
+    def _own_model(self, spec: Config) -> Any:
+        """A model of the user's class, which knows its config."""
+        model = registry.deserialize(spec, MODELS, self.custom_objects)
+        build_config = spec.get("build_config")
+        if build_config and not model.built:
+            model.build_from_config(build_config)
+        return model
+
+    def _graph_class(self, spec: Config) -> Any:
+        """The class of a graph: the user's, where it is known and made of inputs and outputs, too."""
+        name = spec.get("class_in_file")
+        own = self._own_class({**spec, "class_name": name}, Functional)
+        if own is not None and own.__init__ is Functional.__init__:
+            return own
+        if CLASSES.get(str(name), name) not in (*STORED_MODELS, None):
+            self.report.decide(
+                f"{name} is read as the graph of layers that its config describes", spec["config"].get("name")
+            )
+        return Functional
 
     def _make(self, form: Config, custom_objects: Any = None) -> Any:
         """One layer of a graph."""
@@ -266,7 +300,7 @@ class Builder:
         custom = custom_object(value, self.custom_objects) if named else None
         if custom is None:
             return {key: entry if key == "name" else self._custom(entry) for key, entry in value.items()}
-        return custom.from_config(value.get("config") or {}) if hasattr(custom, "from_config") else custom
+        return registry.from_class(custom, value.get("config") or {})
 
 
 def _shape_in_file(reference: Reference, behind: Config, stored: StoredModel) -> Any:

@@ -100,7 +100,9 @@ def ending(target: FileLike, endings: tuple[str, ...], overwrite: bool, of_strea
     path = Path(target)
     suffix = next((ending for ending in endings if path.name.endswith(ending)), None)
     if suffix is None:
-        raise ValueError(f"Cannot save to {path}: the name must end in {' or '.join(endings)}.")
+        raise ValueError(
+            f"Invalid filepath extension for saving to {path}: the name must end in {' or '.join(endings)}."
+        )
     if path.exists() and not overwrite:
         raise ValueError(f"Cannot save to {path}: the file exists and overwrite is False.")
     return suffix

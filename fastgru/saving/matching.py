@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class Matching:
         For each model, by its `id`, how the file lists its layers; as the model lists them where absent.
     report : Report
         Gets the decisions that are taken.
+    skipped : set of int
+        Layers, by their `id`, that keep the weights they have.
     """
 
     skip_mismatch: bool = False
@@ -42,6 +44,7 @@ class Matching:
     made_for: bool = False
     entries: Mapping[int, Sequence[Entry]] = field(default_factory=dict)
     report: Report = field(default_factory=Report)
+    skipped: Collection[int] = ()
 
 
 def pairs(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
@@ -60,6 +63,8 @@ def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pai
     visited = set()
     for path, layer, weights in places(model, stored.arrays, how.entries):
         visited.add(path)
+        if id(layer) in how.skipped:
+            continue
         arrays = stored.arrays.get(path, [])
         matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, path or "/", how.skip_mismatch)
     rest = ", ".join(sorted(path for path in stored.layer_arrays if path not in visited))
@@ -73,6 +78,8 @@ def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pai
 def _pairs_by_layer(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
     """By the order of the layers or by their names."""
     file = stored.weights_file
+    if how.skipped:
+        raise ValueError(f"{file}: objects_to_skip is not for legacy HDF5 files.")
     matched: list[Pair] = []
     origin = legacy_weights.Origin.of(stored, decides=how.made_for)
     for layer, name in _layers_with_names(model, stored, how):

@@ -17,10 +17,11 @@ Array = npt.NDArray[Any]
 Config = dict[str, Any]
 Version = tuple[int, int]
 # how a file lists a layer: its class there, where in a wrapper that was taken off the layer is, and the layer (None: it
-# was left out)
-Entry = tuple[str, str, Layer | None]
+# was left out), or a list or dict of layers
+Entry = tuple[str, str, Layer | list[Any] | tuple[Any, ...] | dict[Any, Any] | None]
 
 KERAS_3: Version = (3, 0)
+OF_TRAINING = ("optimizer", "metrics")  # where a weight file of Keras 3 has what belongs to no layer
 VERSION_LETTERS = 40  # letters of a version that are shown
 WRITER = "fastgru_version"  # the key, beside Keras's own, by which a file says that fastgru wrote it
 
@@ -130,6 +131,11 @@ class StoredModel:
         return {
             owner: arrays for owner, arrays in self.arrays.items() if self.by_layer or owner.split("/")[0] == "layers"
         }
+
+    @property
+    def holds_weights(self) -> bool:
+        """Whether an array is that of a layer, not of what it was trained with."""
+        return self.by_layer or any(owner.split("/")[0] not in OF_TRAINING for owner in self.arrays)
 
     @property
     def numbers(self) -> int:

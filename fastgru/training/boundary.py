@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
+from fastgru.text import notice
 from fastgru.training.interrupts import Interrupt
 from fastgru.training.objective import Objective
 
@@ -86,11 +86,10 @@ class Boundary:
             self._checkpoints.batch_done()
         elif not self._has_warned:
             self._has_warned = True
-            warnings.warn(
+            notice(
                 f"fit: the loss is no finite number from epoch {self._position.epoch + 1}, batch {done}, on; it trains "
                 "on as Keras does, but hardly to any use: try a smaller learning rate or clipnorm, and look for "
-                "extreme numbers in the data. TerminateOnNaN would stop here.",
-                stacklevel=5,
+                "extreme numbers in the data. TerminateOnNaN would stop here."
             )
         self.heed()
 

@@ -71,7 +71,7 @@ class Compiled(Layer):
 
     def first_layers(self) -> list[list[Layer]]:
         """For each input the layers that read it first, those inside of models one by one."""
-        return [[self]]
+        return [[self]] * self._n_inputs
 
     @property
     def input_dtypes(self) -> list[str | None]:

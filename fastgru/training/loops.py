@@ -38,12 +38,11 @@ def train(
         hooks.written("on_batch_end", "on_train_batch_end"),
     )
     model.stop_training = False
-    is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
-    if position.finished and (position.epoch >= epochs or model.stop_training):
-        checkpoints.restore_callbacks()
-        return
-    position.finished = False
     with held_back() as interrupt, checkpoints, threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+        is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
+        if position.finished and (position.epoch >= epochs or model.stop_training):
+            checkpoints.restore_callbacks()
+            return
         boundary = Boundary(model._objective, position, interrupt, checkpoints)
         hooks.call("on_train_begin", None)
         is_begun = is_resumed and (position.batch > 0 or position.trained is not None)
@@ -52,6 +51,7 @@ def train(
         if is_resumed:
             checkpoints.restore()  # once more: callbacks may have drawn or set something
             checkpoints.restore_callbacks()
+            position.finished = False  # there are more epochs now
         else:
             checkpoints.save()
         for epoch in range(position.epoch, position.epoch if model.stop_training else epochs):

@@ -9,11 +9,19 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
-from fastgru.text import number
+import numpy as np
+
+from fastgru.callbacks.progbar import Progbar
 
 REFRESH_SECONDS = 0.1
 LEAST_BAR = 8
 WIDEST_BAR = 30
+
+
+def number(value: Any) -> str:
+    """Four digits after the point, or an exponent where they would say nothing; of an array, as in Keras, the mean."""
+    value = float(np.mean(value))
+    return f"{value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{value:.4e}"
 
 
 def duration(seconds: float) -> str:
@@ -76,6 +84,23 @@ class Lines(Progress):
     def end(self, logs: Mapping[str, float]) -> None:
         metrics = [f"{name}: {number(value)}" for name, value in logs.items()]
         print(" - ".join([self.title, duration(self.seconds), f"{self.rate:,.0f} samples/s", *metrics]), flush=True)
+
+
+class KerasLines(Progress):
+    """The lines of Keras's ``verbose=2``: the number of the epoch where there are several, and one at its end."""
+
+    def begin(self, title: str, steps: int | None) -> None:
+        first, _, epochs = title.partition("/")
+        if epochs not in ("", "1"):
+            print(" ".join(f"{first}/{epochs}".split()), flush=True)
+        self._bar, self._step = Progbar(steps, verbose=2, stateless_metrics=()), 0
+
+    def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        self._step = step
+
+    def end(self, logs: Mapping[str, float]) -> None:
+        self._bar.target = self._bar.target or self._step
+        self._bar.update(self._step, logs.items(), finalize=True)
 
 
 class Bar(Lines):
@@ -189,7 +214,7 @@ def rows(entries: Iterable[str], width: int) -> list[str]:
 
 
 def progress(verbose: Any, lasting: bool = True) -> Progress:
-    """What `verbose` asks for: 0 nothing, 1 a bar, 2 a line, "auto" a bar on a terminal and a line elsewhere.
+    """What `verbose` asks for: 0 nothing, 1 a bar, 2 Keras's lines, "auto" a bar on a terminal and a line elsewhere.
 
     Parameters
     ----------
@@ -205,4 +230,4 @@ def progress(verbose: Any, lasting: bool = True) -> Progress:
         return Bar(stays=lasting)
     if verbose == 0 or (verbose == "auto" and not lasting):
         return Progress()
-    return Lines()
+    return KerasLines() if verbose == 2 else Lines()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastgru.data import Indexed, Stream
 from fastgru.training.boundary import Checkpoints, Position
 from fastgru.training.compilation import Compiled
 from fastgru.training.feeding import Dataset, Feed
@@ -43,11 +44,18 @@ def checkpoints(
     from fastgru.training.checkpoints import Folder, RunState, Saver, settings_of
 
     names = ("data", "validation data")
-    described = dict(zip(names, datasets, strict=True))
+    described = {name: _known(feed, data) for name, feed, data in zip(names, feeds, datasets, strict=True)}
     sizes = {f"batches of the {name}": _size(feed) for name, feed in zip(names, feeds, strict=True)}
     known_by = settings_of(model, described, {**settings, **sizes})
     folder = Folder(backup.backup_dir, backup.double_checkpoint)
     return Saver(backup, folder, RunState(backup.backup_dir, known_by, model, feeds, hooks, position))
+
+
+def _known(feed: Feed | None, dataset: Dataset | None) -> Any:
+    """What tells a data set from another: samples, or of a stream that comes in one order its first batch."""
+    if isinstance(feed, Stream) and not (isinstance(dataset, Indexed) and dataset.is_shuffled):
+        return feed.first
+    return dataset
 
 
 def _size(feed: Feed | None) -> str | None:

@@ -12,6 +12,8 @@ from fastgru.types import Array
 
 __all__ = ["Dataset", "from_arrays", "mapped", "stacked"]
 
+SEEDS = 1_000_000
+
 
 def mapped(function: Callable[[Any], Any], structure: Any) -> Any:
     """`function` of each array in nested tuples, lists and dicts."""
@@ -72,40 +74,48 @@ class Dataset:
     ) -> None:
         self.batch_size = batch_size
         self.class_names = class_names
-        self._element, self._rows = element, batch_size
-        self._generator = np.random.default_rng(seed) if shuffle else None
-        self._before_pass: Callable[[], None] | None = None
-        self._order: Array = np.arange(count)
-        self._draw()
-
-    def _draw(self) -> None:
-        if self._generator is not None:
-            self._order = self._generator.permutation(len(self._order))
+        self._count, self._rows = count, batch_size
+        # of each pass: what makes the elements out of their rows
+        self._new_element: Callable[[], Callable[[Any], Any]] = lambda: element
+        self._generator: np.random.Generator | None = None
+        self._order: Array | None = None  # of all passes, where they have one
+        if shuffle:
+            # one of so many seeds as Keras draws one of, out of numpy's global generator
+            seed = np.random.randint(SEEDS) if seed is None else seed  # noqa: NPY002
+            self._generator = np.random.default_rng(seed)
+        self._read: Callable[[int], Any] | None = None
 
     # --- as a sequence ------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return math.ceil(len(self._order) / (self._rows or 1))
+        return math.ceil(self._count / (self._rows or 1))
 
     def __getitem__(self, index: int) -> Any:
+        """The element at an index of a pass that lasts until `on_epoch_begin`."""
         size = len(self)
         if not -size <= index < size:
             raise IndexError(f"Dataset: expected an index below {size}, got {index}.")
-        if self._rows is None:
-            return self._element(int(self._order[index]))
-        first = index % size * self._rows
-        return self._element(self._order[first : first + self._rows])
+        self._read = self._read or self._new_pass()
+        return self._read(index % size)
 
     def __iter__(self) -> Iterator[Any]:
-        self.on_epoch_begin()
-        for index in range(len(self)):
-            yield self[index]
+        yield from map(self._new_pass(), range(len(self)))
 
     def on_epoch_begin(self) -> None:
-        """Draw the order of a new pass, where it is shuffled."""
-        if self._before_pass is not None:
-            self._before_pass()
-        self._draw()
+        """Let indices be those of a new pass."""
+        self._read = None
+
+    def _new_pass(self) -> Callable[[int], Any]:
+        """What makes the elements by their index, in an order of its own: passes may go on side by side."""
+        order = self._order
+        if order is None:
+            order = np.arange(self._count) if self._generator is None else self._generator.permutation(self._count)
+        element, rows = self._new_element(), self._rows
+
+        def read(index: int) -> Any:
+            return element(int(order[index]) if rows is None else order[index * rows : (index + 1) * rows])
+
+        return read
 
     def cardinality(self) -> int:
         """The number of elements."""
@@ -117,29 +127,36 @@ class Dataset:
 
     # --- others made of it --------------------------------------------------------------------------
 
-    def _with(self, count: int, element: Callable[[Any], Any], batch_size: int | None, **how: Any) -> Dataset:
-        """A data set whose elements are made of those of this one."""
-        other = Dataset(count, element, class_names=self.class_names, **how)
-        other.batch_size, other._before_pass = batch_size, self.on_epoch_begin
+    def _with(
+        self, count: int, batch_size: int | None, make: Callable[[Callable[[int], Any], int], Any], **how: Any
+    ) -> Dataset:
+        """A data set whose element at a place is ``make(read, place)``, where `read` reads those of a pass of this."""
+
+        def new_element() -> Callable[[int], Any]:
+            read = self._new_pass()
+            return lambda place: make(read, place)
+
+        other = Dataset(count, self.__getitem__, class_names=self.class_names, **how)
+        other.batch_size, other._new_element = batch_size, new_element
         return other
 
     def map(self, function: Callable[..., Any], num_parallel_calls: Any = None, deterministic: Any = None) -> Dataset:
         """`function` of every element, a tuple's parts one by one; in order, whatever the last two arguments say."""
 
-        def element(place: int) -> Any:
-            value = self[place]
+        def make(read: Callable[[int], Any], place: int) -> Any:
+            value = read(place)
             return function(*value) if isinstance(value, tuple) else function(value)
 
-        return self._with(len(self), element, self.batch_size)
+        return self._with(len(self), self.batch_size, make)
 
     def take(self, count: int) -> Dataset:
         """The first elements; all of them for -1."""
-        return self._with(len(self) if count < 0 else min(count, len(self)), self.__getitem__, self.batch_size)
+        return self._with(len(self) if count < 0 else min(count, len(self)), self.batch_size, _same)
 
     def skip(self, count: int) -> Dataset:
         """The elements behind the first ones; none for -1."""
         first = len(self) if count < 0 else min(count, len(self))
-        return self._with(len(self) - first, lambda place: self[first + place], self.batch_size)
+        return self._with(len(self) - first, self.batch_size, lambda read, place: read(first + place))
 
     def batch(
         self, batch_size: int, drop_remainder: bool = False, num_parallel_calls: Any = None, deterministic: Any = None
@@ -147,11 +164,10 @@ class Dataset:
         """Batches of the elements, in arrays with one axis more."""
         size = len(self) // batch_size if drop_remainder else math.ceil(len(self) / batch_size)
 
-        def element(place: int) -> Any:
-            rows = range(place * batch_size, min((place + 1) * batch_size, len(self)))
-            return stacked([self[row] for row in rows])
+        def make(read: Callable[[int], Any], place: int) -> Any:
+            return stacked(list(map(read, range(place * batch_size, min((place + 1) * batch_size, len(self))))))
 
-        return self._with(size, element, batch_size)
+        return self._with(size, batch_size, make)
 
     def unbatch(self) -> Dataset:
         """The samples of the batches one by one; all of them are in memory."""
@@ -166,9 +182,9 @@ class Dataset:
 
     def shuffle(self, buffer_size: int, seed: int | None = None, reshuffle_each_iteration: bool = True) -> Dataset:
         """The elements in an order drawn for each pass, from all of them whatever the size of the buffer."""
-        other = self._with(len(self), self.__getitem__, self.batch_size, shuffle=True, seed=seed)
-        if not reshuffle_each_iteration:
-            other._generator = None
+        other = self._with(len(self), self.batch_size, _same, shuffle=True, seed=seed)
+        if not reshuffle_each_iteration and other._generator is not None:
+            other._order = other._generator.permutation(len(self))
         return other
 
     def repeat(self, count: int | None = None) -> Dataset:
@@ -178,21 +194,21 @@ class Dataset:
                 f"Dataset.repeat: expected how often, at least once, got {count!r}; to train for longer, "
                 "give fit more epochs."
             )
-        return self._with(len(self) * count, lambda place: self[place % len(self)], self.batch_size)
+        return self._with(len(self) * count, self.batch_size, lambda read, place: read(place % len(self)))
 
     def cache(self, filename: str = "") -> Dataset:
         """The same elements, each made once and then held in memory, in the order of the first pass."""
         if filename:
             raise ValueError(f"Dataset.cache: the file {filename!r} is not supported; leave it out for memory.")
-        elements: dict[int, Any] = {}
+        read, elements = self._new_pass(), dict[int, Any]()
 
         def element(place: int) -> Any:
             if place not in elements:
-                elements[place] = self[place]
+                elements[place] = read(place)
             return elements[place]
 
-        other = self._with(len(self), element, self.batch_size)
-        other._before_pass = None
+        other = Dataset(len(self), element, class_names=self.class_names)
+        other.batch_size = self.batch_size
         return other
 
     def prefetch(self, buffer_size: Any = None) -> Dataset:
@@ -201,6 +217,10 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"<Dataset of {len(self)} {'samples' if self.batch_size is None else 'batches'}>"
+
+
+def _same(read: Callable[[int], Any], place: int) -> Any:
+    return read(place)
 
 
 def _length(batch: Any) -> int:

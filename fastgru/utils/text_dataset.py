@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from fastgru.types import Array
-from fastgru.utils.dataset import Dataset
+from fastgru.utils.dataset import SEEDS, Dataset
 from fastgru.utils.numerical import to_categorical
 
 __all__ = ["text_dataset_from_directory"]
 
 SUBSETS = ("training", "validation", "both", None)
 LABEL_MODES = ("int", "categorical", "binary", None)
-SEEDS = 1_000_000  # Keras draws one of so many where none is set
 
 
 def text_dataset_from_directory(

@@ -28,7 +28,12 @@ KERAS = Path(spec.origin).parent / "src"
 #: what of Keras is run as it stands, on `kx`: tests, and what they are written with
 RUN = re.compile(r".*_test|testing\.test_(case|utils)")
 #: modules of Keras whose names are fastgru's under another module's name
-PUBLIC = {"backend": ("backend", "ops", ""), "tree": ("tree",), "trainers": ("training.trainer", "utils", "")}
+PUBLIC = {
+    "backend": ("backend", "config", "ops", ""),
+    "dtype_policies": ("dtype_policies", "config"),
+    "tree": ("tree",),
+    "trainers": ("training.trainer", "utils", ""),
+}
 
 
 def as_test_of_kx(source: str) -> str:
@@ -89,12 +94,14 @@ def resolve(path: str, name: str) -> Any:
     room = path.partition(".")[0]
     if room in NOT_INSTALLED:
         return Absent(full)
-    for public in PUBLIC.get(room, (room, "")):
+    if is_keras_module(full):
+        return importlib.import_module(f"kx.src.{full}")
+    for public in (path, *PUBLIC.get(room, (room, ""))):
         home = importlib.import_module(f"fastgru.{public}".rstrip(".")) if is_ours(public) else None
         value = getattr(home, name, None)
-        if value is not None and not (isinstance(value, ModuleType) and is_keras_module(full)):
+        if value is not None:
             return value
-    return importlib.import_module(f"kx.src.{full}") if is_keras_module(full) else Absent(full)
+    return Absent(full)
 
 
 def is_keras_module(path: str) -> bool:
@@ -117,6 +124,7 @@ def no_device() -> bool:
 SERVICES: dict[str, Any] = {
     "backend.backend": lambda: "fastgru",
     "backend.common.global_state.clear_session": lambda free_memory=False: fastgru.utils.clear_session(),
+    "backend.get_keras_mask": lambda x: getattr(x, "_keras_mask", None),
     "backend.SUPPORTS_SPARSE_TENSORS": False,
     "backend.SUPPORTS_RAGGED_TENSORS": False,
     "utils.traceback_utils.is_traceback_filtering_enabled": lambda: False,

@@ -230,6 +230,11 @@ def sparse_cross_entropy(compiled):
     return {"labels": np.ones(N, "int64"), **cross_entropy(compiled), "t": ()}
 
 
+def adafactor(compiled):
+    arrays = {name: np.ones(2 * H * C, "float32") for name in ("values", "updated", "gradients", "v")}
+    return {**arrays, "rows": zeros(2, H), "columns": zeros(2, C), "numbers": (0.0, 0.1, 0.5, 1e-30, 1e-3, 1.0)}
+
+
 def update(compiled, rule):
     arrays = {name: np.ones(N, "float32") for name in ("values", "updated", "gradients", "m", "v", "a")}
     return {"rule": rule, **arrays, "decay": 0.0, "threads": 1}
@@ -250,6 +255,7 @@ CALLS = [
     ("categorical_crossentropy", cross_entropy),
     ("sparse_categorical_crossentropy", sparse_cross_entropy),
     *[("update", partial(update, rule=rule)) for rule in kernels.module("float32").update_rules],
+    ("adafactor", adafactor),
     *[("gru_pack", partial(gru_pack, reset_after=reset_after)) for reset_after in FLAGS],
     *[
         ("gru_forward", partial(gru_forward, reset_after=reset_after, tiles=tiles, training=training))

@@ -22,9 +22,9 @@ def stub_names(body: list[ast.stmt], skipped: int) -> dict[str, Any]:
         if isinstance(statement, ast.FunctionDef):
             parameters = statement.args.args[skipped:]
             defaults = len(parameters) - len(statement.args.defaults)
-            named = zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True)
+            by_name = zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True)
             names[statement.name] = [(parameter.arg, i >= defaults) for i, parameter in enumerate(parameters)]
-            names[statement.name] += [(parameter.arg, default is not None) for parameter, default in named]
+            names[statement.name] += [(parameter.arg, default is not None) for parameter, default in by_name]
         elif isinstance(statement, ast.ClassDef):
             names[statement.name] = stub_names(statement.body, 1)
         elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -137,10 +138,25 @@ def test_a_tuple_of_outputs_stays_one(rng: np.random.Generator) -> None:
     assert from_text.to_json() == text
 
 
+def test_a_named_tuple_of_outputs_stays_one(rng: np.random.Generator) -> None:
+    both = namedtuple("Both", ["first", "second"])
+    x = Input((4, 3))
+    model = Model(x, both(GRU(2)(x), Dense(1)(x)))
+    outputs = model.predict(rng.normal(size=(2, 4, 3)), verbose=0)
+    assert type(outputs) is both and outputs.second.shape == (2, 4, 1)
+
+
+@pytest.mark.parametrize("nest", [lambda x: x, lambda x: [x], lambda x: [[x]], lambda x: {"a": x}])
+def test_a_text_comes_back_as_it_was(nest: Any) -> None:
+    x = Input((3,), name="x")
+    model = Model(nest(x), nest(Dense(2)(x)))
+    assert model_from_json(model.to_json()).to_json() == model.to_json()
+
+
 def test_what_a_dict_holds_beside_the_inputs_draws_a_warning(rng: np.random.Generator) -> None:
     model = graph()
     x = {**data_of(model, rng), "more": np.ones(6)}
-    reason = "x: the model has no input 'more', which is left out; it has a, ids"
+    reason = "x has an entry 'more', which is left out; the model's inputs are a, ids"
     with pytest.warns(UserWarning, match=reason) as seen:
         model.predict(x, verbose=0)
     assert seen[0].filename == __file__

@@ -202,6 +202,22 @@ def test_the_number_of_threads_changes_no_bit(rng, rule):
                 assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 70, 33), (3, 5, 1000), None])
+@pytest.mark.parametrize("clip_threshold", [0.5, 2.0])
+def test_compiled_adafactor_is_its_numpy_twin(rng, dtype, tolerance, shape, clip_threshold):
+    size = 5000 if shape is None else np.prod(shape)
+    rows, columns = (None, None) if shape is None else (rng.uniform(0.1, 2, (shape[0], n)) for n in shape[1:])
+    arrays = [rng.normal(size=size), np.empty(size), rng.normal(size=size), rng.uniform(0.1, 2, size), rows, columns]
+    arguments = [None if array is None else array.astype(dtype) for array in arrays]
+    twin = copies(arguments)
+    numbers = (0.02, 0.1, 0.7, 1e-30, 1e-3, clip_threshold)
+    kernels.module(dtype).adafactor(*arguments, *numbers)
+    reference.adafactor(*twin, *numbers)
+    for ours, theirs in zip(arrays_of(arguments), arrays_of(twin), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
 def test_a_rule_that_is_not_known_or_lacks_its_state_is_refused():
     array = np.ones(3, "float32")
     update = kernels.module("float32").update
@@ -317,16 +333,22 @@ def test_names_resolve_in_any_case(identifier):
         (lambda: optimizers.get("adm"), "did you mean 'adam'"),
         (lambda: optimizers.get(3), "got 3"),
         (lambda: optimizers.Adam(lr=0.1), r"unrecognized arguments \['lr'\]; write learning_rate"),
-        (lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0), "only one of clipnorm"),
+        (
+            lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0),
+            "Only one of `clipnorm`, `clipvalue` and `gl",
+        ),
         (
             lambda: optimizers.Adam(learning_rate={"class_name": "CosineDecay", "config": {}}),
             "expected a float, a sched",
         ),
         (lambda: optimizers.Adam(learning_rate="fast"), "expected a float"),
-        (lambda: optimizers.SGD(momentum=2.0), r"SGD: momentum must lie in \[0, 1\]"),
-        (lambda: optimizers.AdamW(weight_decay=None), "AdamW: weight_decay must be a float"),
+        (lambda: optimizers.SGD(momentum=2.0), r"SGD: `momentum` must be a float between \[0, 1\], got 2.0"),
+        (lambda: optimizers.AdamW(weight_decay=None), "AdamW: Argument `weight_decay` must be a float"),
         *[
-            (partial(optimizers.get, {"class_name": name, "config": options}), f"{name}: {next(iter(options))} must")
+            (
+                partial(optimizers.get, {"class_name": name, "config": options}),
+                rf"`?{next(iter(options))}`? (must|needs)",
+            )
             for name, options in OUT_OF_RANGE
         ],
     ],

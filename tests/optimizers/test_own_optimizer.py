@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastgru import constraints, optimizers
+from fastgru.callbacks import Callback
 from fastgru.layers import Dense
 from fastgru.layers.weight import Weight
 from fastgru.models import Sequential, load_model
@@ -194,6 +195,48 @@ def test_after_fit_the_weights_are_their_means(rng):
     means = [variable for variable in model.optimizer.variables if variable.name.endswith("average")]
     for weight, mean in zip(model.trainable_weights, means, strict=True):
         np.testing.assert_array_equal(weight.value, mean)
+
+
+@pytest.mark.parametrize(
+    "make", [optimizers.Adam, optimizers.Adafactor, optimizers.Muon, optimizers.LossScaleOptimizer]
+)
+def test_no_weights_are_no_trouble(make):
+    options = {"use_ema": True, "weight_decay": 0.1}
+    wraps = make is optimizers.LossScaleOptimizer
+    optimizer = make(optimizers.SGD(**options)) if wraps else make(**options)
+    optimizer.update(Parameters([]))
+    assert optimizer.iterations == 1
+
+
+def test_no_training_puts_no_means_in_the_place_of_weights(rng):
+    model = Sequential([Dense(2, input_shape=(3,))])
+    model.compile(optimizers.SGD(0.1, use_ema=True), "mse")
+    before = model.get_weights()
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), epochs=0, verbose=0)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_a_callback_sets_the_rate_by_each_way(rng):
+    model = Sequential([Dense(2, input_shape=(3,))])
+    model.compile(optimizers.SGD(0.1), "mse")
+    rates = []
+
+    class Sets(Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            optimizer = self.model.optimizer
+            if batch == 1:
+                optimizer.learning_rate = 0.5
+            elif batch == 2:
+                optimizer.learning_rate.assign(0.25)
+            elif batch == 3:
+                optimizer.learning_rate = optimizers.schedules.InverseTimeDecay(4.0, 1, 1.0)
+
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate))
+
+    model.fit(np.ones((20, 3)), np.ones((20, 2)), batch_size=4, verbose=0, callbacks=[Sets()])
+    np.testing.assert_allclose(rates, [0.1, 0.5, 0.25, 4 / 5, 4 / 6], rtol=1e-6)
 
 
 def test_the_learning_rate_is_a_variable_and_a_number():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from paths import FILES
 from saved_models import ENDINGS, assert_close, batch, edit_archive, golden
 
 from fastgru.layers import GRU, Input, Layer
-from fastgru.models import Sequential, load_model
+from fastgru.models import Functional, Sequential, load_model
 from fastgru.saving import ModelFileError
 
 
@@ -32,6 +33,51 @@ def test_custom_objects_stand_for_the_names_in_the_file(ending: str, tmp_path: P
         load_model(tmp_path / f"model{ending}")
 
 
+class OwnGraph(Functional):
+    """A class of a user's that is made of inputs and outputs."""
+
+
+class OwnRow(Sequential):
+    """A class of a user's whose config says what it is made of."""
+
+    def __init__(self, units: int = 2, **options: Any) -> None:
+        super().__init__([Input((4, 3)), GRU(units), Doubled()], **options)
+        self.units = units
+
+    def get_config(self) -> dict[str, Any]:
+        return {"units": self.units, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        return cls(**config)
+
+
+def own_graph() -> Any:
+    x = Input((4, 3))
+    return OwnGraph(x, Doubled()(GRU(2)(x)))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("make", [own_graph, lambda: OwnRow(3)])
+def test_a_model_of_a_class_of_ones_own_comes_back_as_one(make: Any, ending: str, tmp_path: Path) -> None:
+    model = make()
+    model.compile("adam", "mse")
+    model.save(tmp_path / f"model{ending}")
+    objects = {"OwnGraph": OwnGraph, "OwnRow": OwnRow, "Doubled": Doubled}
+    again = load_model(tmp_path / f"model{ending}", custom_objects=objects)
+    x, _ = batch()
+    assert type(again) is type(model) and again.compiled
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_a_model_of_an_unknown_class_says_what_to_give(tmp_path: Path) -> None:
+    OwnRow().save(tmp_path / "model.keras")
+    with pytest.raises(ModelFileError, match=r"of the class 'OwnRow', whose code is not in the file; .* custom_object"):
+        load_model(tmp_path / "model.keras")
+    with pytest.raises(ModelFileError, match="of your class 'OwnRow' and cannot be cut"):
+        load_model(tmp_path / "model.keras", {"OwnRow": OwnRow, "Doubled": Doubled}, outputs=["gru"])
+
+
 def own_loss(y_true, y_pred):
     return np.abs(y_true - y_pred)
 
@@ -39,7 +85,7 @@ def own_loss(y_true, y_pred):
 @pytest.mark.parametrize(
     ("part", "value", "named"),
     [
-        ("optimizer", {"module": "keras.optimizers", "class_name": "Lion", "config": {"name": "lion"}}, "Lion"),
+        ("optimizer", {"module": "keras.optimizers", "class_name": "MultiOptimizer", "config": {}}, "MultiO"),
         ("loss", "own_loss", "own_loss"),
         ("loss", {"module": "m", "class_name": "function", "config": "own_loss", "registered_name": "own"}, "own_loss"),
         ("metrics", ["accuracy", "mean_relative_error"], "mean_relative_error"),

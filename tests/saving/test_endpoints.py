@@ -121,7 +121,7 @@ def test_an_archive_that_lies_is_refused_from_memory_too() -> None:
 
 
 def test_a_format_that_fastgru_does_not_write_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected save_format to be 'keras' or 'h5', got 'tf'"):
+    with pytest.raises(ValueError, match="expected 'keras' or 'h5', got 'tf'"):
         small_model().save(tmp_path / "m.keras", save_format="tf")
     assert not any(tmp_path.iterdir())
 

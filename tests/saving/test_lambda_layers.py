@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from saved_models import edit_archive
 
-from fastgru import registry
+import fastgru
 from fastgru.layers import GRU, Activation, Dense, Input, Layer
 from fastgru.models import Model, load_model
 from fastgru.saving import ModelFileError
@@ -28,25 +28,6 @@ FORMS: dict[str, dict[str, Any]] = {
                           "output_shape": [6, 3], "output_shape_type": "raw", "arguments": {"by": 2}},
 }  # fmt: skip
 ENDINGS = {"code of Keras 3": ".keras", "a name of Keras 3": ".keras"}
-
-
-class Lambda(Layer):
-    """As much of the layer as a file of one needs."""
-
-    def __init__(self, function: Any, output_shape: Any = None, mask: Any = None, arguments: Any = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        assert callable(function) and mask is None and output_shape in (None, [6, 3])
-        self.function, self.arguments = function, arguments
-
-    def forward(self, call: Any, *inputs: Any) -> Any:
-        return self.function(inputs[0], **self.arguments)
-
-
-@pytest.fixture(autouse=True)
-def _lambda(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry.known(registry.LAYERS)
-    classes = registry._classes[registry.LAYERS]
-    monkeypatch.setitem(classes, "Lambda", Lambda)
 
 
 def doubled(x: Any, by: int = 1) -> Any:
@@ -141,3 +122,31 @@ def test_behind_what_the_file_does_not_say_the_lambda_is_named(tmp_path: Path) -
         file.attrs["model_config"] = config
     with pytest.raises(ModelFileError, match=r"layer 'twice' \(Lambda\) holds Python code"):
         load_model(path, inputs=["gru"])
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("function", [doubled, lambda x, by=1: x * by], ids=["named", "lambda"])
+@pytest.mark.keras
+def test_a_lambda_layer_goes_to_keras_and_comes_from_there(
+    keras: Any, function: Any, ending: str, rng: np.random.Generator, tmp_path: Path
+) -> None:
+    def model_of(library: Any) -> Any:
+        layers = library.layers
+        twice = layers.Lambda(function, arguments={"by": 2}, name="twice")
+        return library.Sequential([layers.Input((4,)), twice, layers.Dense(2)])
+
+    x = rng.normal(size=(3, 4)).astype("float32")
+    name = function.__name__
+    ours, theirs = model_of(fastgru), model_of(keras)
+    if name == "<lambda>":
+        with pytest.warns(UserWarning, match="holds a lambda, of which the file keeps no code: give it by custom_obj"):
+            ours.save(tmp_path / f"ours{ending}")
+    else:
+        ours.save(tmp_path / f"ours{ending}")
+    theirs.save(tmp_path / f"theirs{ending}")
+    again = load_model(tmp_path / f"theirs{ending}", custom_objects={"twice": function})
+    np.testing.assert_allclose(again(x), np.asarray(theirs(x)), rtol=1e-5, atol=1e-6)
+    back = load_model(tmp_path / f"ours{ending}", custom_objects={"twice": function})
+    np.testing.assert_array_equal(back(x), ours(x))
+    there = keras.models.load_model(tmp_path / f"ours{ending}", custom_objects={name: function})
+    np.testing.assert_allclose(np.asarray(there(x)), ours(x), rtol=1e-5, atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from paths import FILES
 from saved_models import assert_same, batch, state, trained_model
 
+import fastgru
+from fastgru import saving
 from fastgru.layers import GRU, Dense, Input
 from fastgru.models import Sequential
 from fastgru.saving import ModelFileError
@@ -95,3 +98,25 @@ def test_an_unbuilt_model_has_no_weights_to_save_or_load(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="not built yet"):
         model.load_weights(FILES / "stacked.weights.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("when", ["saved", "loaded", "both"])
+@pytest.mark.keras
+def test_layers_that_are_skipped_keep_their_weights_as_in_keras(keras: Any, when: str, tmp_path: Path) -> None:
+    def model(library: Any) -> Any:
+        layers = library.layers
+        inner = [layers.Input((5, 3)), layers.Bidirectional(layers.GRU(2)), layers.Dense(4), layers.Dense(4)]
+        return library.Sequential(inner)
+
+    trained, others = model(fastgru), [model(library) for library in (fastgru, keras)]
+    options = [{"objects_to_skip": [each.layers[0], each.layers[2]]} for each in (trained, *others)]
+    saving.save_weights(trained, tmp_path / "m.weights.h5", **options[0] if when in ("saved", "both") else {})
+    for other, skip in zip(others, options[1:], strict=True):
+        before = other.get_weights()
+        other.load_weights(tmp_path / "m.weights.h5", **skip)
+        changed = [not np.array_equal(one, two) for one, two in zip(before, other.get_weights(), strict=True)]
+        assert changed == [False] * 6 + [True, False, False, False]  # the second Dense is not the first of its class
+    if when == "loaded":
+        trained.save(tmp_path / "m.h5")
+        with pytest.raises(ModelFileError, match="objects_to_skip is not for legacy HDF5 files"):
+            trained.load_weights(tmp_path / "m.h5", **options[0])

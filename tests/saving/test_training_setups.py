@@ -24,10 +24,10 @@ Make = Callable[[Any], Any]
 
 
 def default(name: str, **options: Any) -> Make:
-    return lambda room: getattr(room, name)(**options)
+    return lambda part: getattr(part, name)(**options)
 
 
-# NAME: how a room of either library makes it
+# NAME: how a part of either library makes it
 OPTIMIZERS: dict[str, Make] = {
     "SGD": default("SGD", learning_rate=0.1, momentum=0.5, nesterov=True, clipnorm=0.3),
     "RMSprop": default("RMSprop", learning_rate=0.01, centered=True, momentum=0.2),
@@ -43,9 +43,9 @@ OPTIMIZERS: dict[str, Make] = {
     "Lion": default("Lion", learning_rate=0.01),
     "Muon": default("Muon", learning_rate=0.01),
     "ScheduleFreeAdamW": default("ScheduleFreeAdamW", learning_rate=0.01, warmup_steps=2),
-    "LossScaleOptimizer": lambda room: room.LossScaleOptimizer(room.SGD(0.1, momentum=0.5), initial_scale=8.0),
-    "ExponentialDecay": lambda room: room.SGD(room.schedules.ExponentialDecay(0.1, 2, 0.5)),
-    "CosineDecayRestarts": lambda room: room.Adam(room.schedules.CosineDecayRestarts(0.01, 2)),
+    "LossScaleOptimizer": lambda part: part.LossScaleOptimizer(part.SGD(0.1, momentum=0.5), initial_scale=8.0),
+    "ExponentialDecay": lambda part: part.SGD(part.schedules.ExponentialDecay(0.1, 2, 0.5)),
+    "CosineDecayRestarts": lambda part: part.Adam(part.schedules.CosineDecayRestarts(0.01, 2)),
     "averages": default("SGD", learning_rate=0.1, use_ema=True, ema_momentum=0.5),
     "accumulated gradients": default("Adam", learning_rate=0.01, gradient_accumulation_steps=2),
 }
@@ -62,7 +62,7 @@ LOSSES: dict[str, tuple[str, Make]] = {
     "CosineSimilarity": (FRACTIONS, default("CosineSimilarity", axis=-1)),
     "Dice": (ONE_HOT, default("Dice", axis=(0, 1))),
     "Hinge": (SIGNS, default("Hinge")),
-    "Huber": (FRACTIONS, default("Huber", delta=0.3)),
+    "Huber": (FRACTIONS, default("Huber")),  # Keras's config leaves out delta
     "KLDivergence": (FRACTIONS, default("KLDivergence")),
     "LogCosh": (FRACTIONS, default("LogCosh")),
     "MeanAbsoluteError": (FRACTIONS, default("MeanAbsoluteError", reduction="sum")),
@@ -73,14 +73,14 @@ LOSSES: dict[str, tuple[str, Make]] = {
     "SparseCategoricalCrossentropy": (LABELS, default("SparseCategoricalCrossentropy", ignore_class=1)),
     "SquaredHinge": (SIGNS, default("SquaredHinge")),
     "Tversky": (ONE_HOT, default("Tversky", alpha=0.3)),
-    "huber": (FRACTIONS, lambda room: "huber"),
-    "mse": (FRACTIONS, lambda room: "mse"),
-    "mean_squared_error": (FRACTIONS, lambda room: room.mean_squared_error),
-    "log_cosh": (FRACTIONS, lambda room: "log_cosh"),
+    "huber": (FRACTIONS, lambda part: "huber"),
+    "mse": (FRACTIONS, lambda part: "mse"),
+    "mean_squared_error": (FRACTIONS, lambda part: part.mean_squared_error),
+    "log_cosh": (FRACTIONS, lambda part: "log_cosh"),
 }
 METRICS: dict[str, tuple[str, Make]] = {
     "AUC": (ONE_HOT, default("AUC", num_thresholds=50)),
-    "Accuracy": (LABELS, lambda room: "accuracy"),
+    "Accuracy": (LABELS, lambda part: "accuracy"),
     "BinaryAccuracy": (ONE_HOT, default("BinaryAccuracy", threshold=0.4)),
     "BinaryCrossentropy": (ONE_HOT, default("BinaryCrossentropy")),
     "CategoricalAccuracy": (ONE_HOT, default("CategoricalAccuracy")),
@@ -94,9 +94,9 @@ METRICS: dict[str, tuple[str, Make]] = {
     "Hinge": (SIGNS, default("Hinge")),
     "KLDivergence": (FRACTIONS, default("KLDivergence")),
     "LogCoshError": (FRACTIONS, default("LogCoshError")),
-    "MeanAbsoluteError": (FRACTIONS, lambda room: "mae"),
+    "MeanAbsoluteError": (FRACTIONS, lambda part: "mae"),
     "MeanAbsolutePercentageError": (FRACTIONS, default("MeanAbsolutePercentageError")),
-    "MeanSquaredError": (FRACTIONS, lambda room: room.mean_squared_error),
+    "MeanSquaredError": (FRACTIONS, lambda part: part.mean_squared_error),
     "MeanSquaredLogarithmicError": (FRACTIONS, default("MeanSquaredLogarithmicError")),
     "OneHotIoU": (ONE_HOT, default("OneHotIoU", num_classes=3, target_class_ids=[0, 2])),
     "Poisson": (FRACTIONS, default("Poisson")),
@@ -145,10 +145,10 @@ def trained(model: Any, kind: str) -> list[float]:
     return [np.ravel(model.train_on_batch(x, y))[0] for _ in range(STEPS)]
 
 
-def is_known(room: str, make: Make) -> bool:
+def is_known(part: str, make: Make) -> bool:
     try:
-        made = make(getattr(fastgru, room))
-        return made is not None and getattr(fastgru, room).get(made) is not None
+        made = make(getattr(fastgru, part))
+        return made is not None and getattr(fastgru, part).get(made) is not None
     except (AttributeError, ValueError):
         return False
 

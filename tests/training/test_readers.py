@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+import fastgru
 from fastgru import layers
 from fastgru.layers import GRU, Dense, Embedding, Input, Layer, Masking
 from fastgru.models import Model, Sequential
@@ -35,10 +36,24 @@ def inputs(rng: np.random.Generator, value: float = np.nan, dtype: str = "float3
     return x
 
 
-def row(*first: Layer) -> Sequential:
-    model = Sequential([Input((T, F)), *first, GRU(2), Dense(1)])
+class ImputingModel(Model):
+    """With a call of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.dense = GRU(2), Dense(1)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(self.gru(fastgru.ops.nan_to_num(inputs)))
+
+
+def compiled(model: Any) -> Any:
     model.compile("sgd", "mse")
     return model
+
+
+def row(*first: Layer) -> Any:
+    return compiled(Sequential([Input((T, F)), *first, GRU(2), Dense(1)]))
 
 
 Y = np.zeros((N, 1), "float32")
@@ -95,6 +110,8 @@ def test_nan_in_a_file_is_refused_with_its_batch(rng: np.random.Generator, tmp_p
         lambda: row(Imputing()),
         lambda: row(Sequential([Input((T, F)), Imputing()])),
         lambda: row(layers.TimeDistributed(Imputing())),
+        lambda: row(layers.Lambda(fastgru.ops.nan_to_num)),
+        lambda: compiled(ImputingModel()),
     ],
 )
 def test_a_layer_of_ones_own_may_put_something_in_its_place(rng: np.random.Generator, model: Any) -> None:

@@ -216,7 +216,7 @@ class Unmasked(layers.Layer):
     def forward(self, call: Any, *inputs: Any) -> Any:
         return inputs[0]
 
-    def compute_mask(self, call: Any, *inputs: Any) -> None:
+    def outgoing_mask(self, call: Any, *inputs: Any) -> None:
         return None
 
 

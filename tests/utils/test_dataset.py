@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru.utils import split_dataset, text_dataset_from_directory, timeseries_dataset_from_array
+from fastgru.utils import set_random_seed, split_dataset, text_dataset_from_directory, timeseries_dataset_from_array
 from fastgru.utils.dataset import Dataset
 
 
@@ -65,6 +65,34 @@ def test_a_shuffled_data_set_draws_a_new_order_for_each_pass_and_equal_seeds_dra
     assert sorted(first) == sorted(second) == list(range(0, 170, 10))
     assert orders(1) == [first, second]
     assert orders(2) != [first, second]
+
+
+def test_passes_that_go_on_side_by_side_have_orders_of_their_own() -> None:
+    dataset = windows(shuffle=True, seed=1).map(lambda x, y: y)
+    for passes in (zip(dataset, dataset, strict=True), zip(dataset.take(4), dataset, strict=True)):
+        for batches in zip(*passes, strict=True):
+            assert sorted(int(one) for y in batches for one in y) == list(range(0, 170, 10))
+
+
+def test_an_index_is_that_of_one_pass_until_the_next_begins() -> None:
+    dataset = windows(shuffle=True)
+    orders = []
+    for _ in range(2):
+        orders.append([int(one) for index in range(4) for one in dataset[index][1]])
+        assert orders[-1] == [int(one) for index in range(4) for one in dataset[index][1]]
+        dataset.on_epoch_begin()
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
+def test_the_seed_of_the_process_fixes_an_order_without_one() -> None:
+    def order() -> list[int]:
+        set_random_seed(5)
+        return [int(one) for _, y in windows(shuffle=True) for one in y]
+
+    assert order() == order()
+    fixed = windows().unbatch().shuffle(10, reshuffle_each_iteration=False)
+    assert [int(y) for _, y in fixed] == [int(y) for _, y in fixed] != list(range(0, 170, 10))
 
 
 def test_samples_of_dicts_are_batched_by_key() -> None:

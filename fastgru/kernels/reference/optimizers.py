@@ -13,7 +13,7 @@ import numpy as np
 
 from fastgru.types import Array
 
-__all__ = ["RULES", "update"]
+__all__ = ["RULES", "adafactor", "update"]
 
 
 def update(
@@ -153,3 +153,31 @@ RULES: dict[str, Callable[..., Array]] = {
     "ftrl": _ftrl,
     "muon": _muon,
 }
+
+
+def adafactor(
+    values: Array,
+    updated: Array,
+    gradients: Array,
+    v: Array,
+    rows: Array | None,
+    columns: Array | None,
+    decay: float,
+    rate: float,
+    beta: float,
+    epsilon_1: float,
+    epsilon_2: float,
+    clip_threshold: float,
+) -> None:
+    """One update of a weight (N,), seen as (B, R, C): rows (B, R) and columns (B, C), None where it has one axis."""
+    squares = gradients**2 + epsilon_1
+    if rows is None or columns is None:
+        v[:] = beta * v + (1 - beta) * squares
+    else:
+        squares = squares.reshape(*rows.shape, -1)
+        rows[:] = beta * rows + (1 - beta) * squares.mean(2)
+        columns[:] = beta * columns + (1 - beta) * squares.mean(1)
+        v[:] = ((rows / rows.mean(1, keepdims=True))[:, :, None] * columns[:, None]).ravel()
+    weights, step = values - values * decay, gradients / np.sqrt(v)
+    rate *= max(epsilon_2, np.sqrt((weights**2).mean())) / max(1.0, np.sqrt((step**2).mean()) / clip_threshold)
+    updated[:] = weights - rate * step

@@ -39,6 +39,8 @@ class Lambda(Layer):
         The function is none: files hold its code, which is never run. Give it by `custom_objects` when you load.
     """
 
+    takes_no_nan = False
+
     def __init__(
         self,
         function: Callable[..., Any],

@@ -32,6 +32,13 @@ def _axes(value: Any, where: str, name: str) -> tuple[int, ...]:
     return (axes,) if isinstance(axes, int) else tuple(axes)
 
 
+def _broadcast(shape: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
+    try:
+        return np.broadcast_shapes(shape, other)
+    except ValueError:
+        return None
+
+
 def _as_list(statistics: Any) -> Any:
     return None if statistics is None else np.asarray(statistics).tolist()
 
@@ -118,10 +125,9 @@ class Normalization(Affine):
 
     def check_inputs(self, *inputs: Array) -> None:
         super().check_inputs(*inputs)
-        if inputs[0].ndim != self._rank or self._sizes(inputs[0].shape) != self._broadcast:
-            raise ValueError(
-                f"{self._where}: expected input that broadcasts with {self._broadcast}, got {inputs[0].shape}."
-            )
+        shape = inputs[0].shape
+        if _broadcast(shape, self._broadcast) != shape:
+            raise ValueError(f"{self._where}: expected input that broadcasts with {self._broadcast}, got {shape}.")
 
     # --- the statistics -------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ class TokenLayer(Layer):
     """Base of the layers that no gradient goes through."""
 
     takes_tokens = True
+    _supports_masking = False
     output_mode: str
 
     @property

@@ -59,7 +59,10 @@ def _of_members(file: str, names: set[str], member: Callable[[str], bytes], size
             parts.append(member(name))
     config, metadata, weights = parts
     place = f"{file}/{weights_name}"
-    assets = {name.removeprefix(ASSETS): partial(member, name) for name in names if name.startswith(ASSETS)}
+    paths = {name: "/".join(weights_h5.path_of(name)) for name in names}
+    assets = {
+        path.removeprefix(ASSETS): partial(member, name) for name, path in paths.items() if path.startswith(ASSETS)
+    }
     if weights_name == ARRAYS:
         arrays = weights_h5.stored_weights(place, npz.arrays(place, weights))
         yield _with_config(file, config, metadata, replace(arrays, assets=assets))

@@ -7,7 +7,7 @@ are not called by the layers' names but by their classes, numbered in order: `gr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.layer import Layer
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 OPTIMIZER = "optimizer"
 # the name of a model's list of layers in Keras 2.13 and 2.14
 OLD_LAYERS = "_layer_checkpoint_dependencies"
+
+# the group of a list or dict in a list or dict of an attribute
+CONTAINER = "container"
 
 Place = tuple[str, Layer, list[Weight]]
 
@@ -42,9 +45,7 @@ def stored_weights(
     by_owner: dict[str, dict[int, StoredArray]] = {}
     named: dict[str, dict[str, StoredArray]] = {}
     for names, array in arrays:
-        # Windows wrote whole paths with backslashes as the name of one group
-        path = "/".join(names).replace("\\", "/").split("/")
-        path = ["layers" if name == OLD_LAYERS else name for name in path]
+        path = path_of("/".join(names))
         if len(path) > 1 and path[-2] == "vars" and path[-1].isdecimal() and len(path[-1]) < 10:
             by_owner.setdefault("/".join(path[:-2]), {})[int(path[-1])] = array
         elif len(path) > 1 and path[-2] == "vars":
@@ -59,6 +60,12 @@ def stored_weights(
         weights_file=file,
         named_arrays=named,
     )
+
+
+def path_of(name: str) -> list[str]:
+    """The parts of a path in a file, in today's words."""
+    # Windows wrote whole paths with backslashes as the name of one group
+    return ["layers" if part == OLD_LAYERS else part for part in name.replace("\\", "/").split("/")]
 
 
 def owners(
@@ -110,14 +117,28 @@ def _places(
         weights = [entry for entry in item if isinstance(entry, Weight)]
         # within one owner trainable weights come first
         yield inner, layer, sorted(weights, key=lambda weight: not weight.trainable)
-        listed: Sequence[Entry] = [
-            (snake_case(type(entry).__name__), "", entry) for entry in item if isinstance(entry, Layer)
-        ]
-        if attribute == "layers":
-            listed = entries.get(id(layer), listed)
-        for (_, inside, entry), name in zip(listed, _names(listed, inner, groups, visited), strict=True):
-            if entry is not None:
-                yield from _places(entry, _join(_join(inner, name), inside), groups, visited, entries)
+        listed = entries.get(id(layer)) if attribute == "layers" else None
+        yield from _places_in(_entries_of(item) if listed is None else listed, inner, groups, visited, entries)
+
+
+def _places_in(
+    listed: Sequence[Entry], path: str, groups: set[str], visited: set[int], entries: Mapping[int, Sequence[Entry]]
+) -> Iterator[Place]:
+    for (_, inside, entry), name in zip(listed, _names(listed, path, groups, visited), strict=True):
+        if isinstance(entry, Layer):
+            yield from _places(entry, _join(_join(path, name), inside), groups, visited, entries)
+        elif entry is not None:
+            yield from _places_in(_entries_of(entry), _join(path, name), groups, visited, entries)
+
+
+def _entries_of(container: Any) -> list[Entry]:
+    """The layers in a list or a dict, by their classes, and the lists and dicts in it, by Keras's name for them."""
+    values = container.values() if isinstance(container, Mapping) else container
+    return [
+        (snake_case(type(entry).__name__) if isinstance(entry, Layer) else CONTAINER, "", entry)
+        for entry in values
+        if isinstance(entry, (Layer, list, tuple, dict))
+    ]
 
 
 def _names(listed: Sequence[Entry], path: str, groups: set[str], visited: set[int]) -> list[str]:
@@ -137,9 +158,11 @@ def _names(listed: Sequence[Entry], path: str, groups: set[str], visited: set[in
     return names
 
 
-def _has_weights(layer: Layer | None, visited: set[int]) -> bool:
-    """Whether the file has weights for a layer of a list; one that was left out counts as having some."""
-    return layer is None or (bool(layer.weights) and id(layer) not in visited)
+def _has_weights(entry: Any, visited: set[int]) -> bool:
+    """Whether the file has weights for an entry of a list; a layer that was left out counts as having some."""
+    if entry is None or isinstance(entry, Layer):
+        return entry is None or (bool(entry.weights) and id(entry) not in visited)
+    return any(_has_weights(inner, visited) for _, _, inner in _entries_of(entry))
 
 
 def _numbered(groups: set[str], stem: str) -> list[str]:
@@ -156,9 +179,14 @@ def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if path and name else path or name
 
 
-def write(file: h5py.Group, model: Layer, optimizer: Any) -> None:
-    """Write the weights of a model and the state of its optimizer (None: without) the way Keras 3 does."""
+def write(file: h5py.Group, model: Layer, optimizer: Any, skipped: Collection[int] = ()) -> None:
+    """Write the weights of a model and the state of its optimizer (None: without) the way Keras 3 does.
+
+    Layers whose `id` is in `skipped` are left out.
+    """
     for path, layer, weights in places(model):
+        if id(layer) in skipped:
+            continue
         group = file.create_group(_join(path, "vars"))
         group.attrs["name"] = layer.name
         for index, weight in enumerate(weights):

@@ -46,9 +46,9 @@ def modern(spec: Any, version: Version, tensorflow: bool, report: Report) -> Con
     Returns
     -------
     dict
-        Each model in it has ``stored_layers`` besides: for every layer its class in the file, its name, and the
-        attribute under which the file has it in a wrapper that was taken off. Its ends are lists of references; where
-        the file has them by name, these stand in the config's ``structure``.
+        Each model in it has its ``class_in_file`` and ``stored_layers`` besides: for every layer its class in the file,
+        its name, and the attribute under which the file has it in a wrapper that was taken off. Its ends are lists of
+        references; as the file of a Keras 3 nests and names them, they stand in the config's ``structure``.
     """
     return _Translation(version, tensorflow, report).layer(spec)
 
@@ -220,15 +220,8 @@ class _Translation:
             raise ValueError(f"expected the layers of a {name} to be a list, got {type(config.get('layers')).__name__}")
         config = {**config, "layers": [_named(form, number) for number, form in enumerate(config["layers"])]}
         stored = [stored_as(form) for form in config["layers"]]
-        if name == "Sequential":
-            form = self._sequential(config)
-        else:
-            if CLASSES.get(name, name) != "Functional":
-                self.report.decide(
-                    f"{name} is read as the graph of layers that its config describes", config.get("name")
-                )
-            form = self._functional(config)
-        form = {"stored_layers": stored, **samples_first(form, self.report)}
+        form = self._sequential(config) if name == "Sequential" else self._functional(config)
+        form = {"class_in_file": name, "stored_layers": stored, **samples_first(form, self.report)}
         return {**outside, **form}
 
     def _sequential(self, config: Config) -> Config:
@@ -298,7 +291,7 @@ class _Translation:
         ]
         options = {key: value for key, value in config.items() if key in ("trainable", "name")}
         ends = {key: graph.ends(config.get(key), key) for key in ENDS}
-        if not self.old and any(isinstance(config[key], dict) for key in ENDS):
+        if not graph.old:
             options["structure"] = {key: config[key] for key in ENDS}
         return {"class_name": "Functional", "config": {"name": None, **options, "layers": layers, **ends}}
 

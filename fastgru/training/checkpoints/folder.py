@@ -6,21 +6,26 @@ import errno
 import io
 import json
 import os
-import warnings
+import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from fastgru import atomic
 from fastgru.callbacks.backup_and_restore import LATEST, PREVIOUS
+from fastgru.text import notice
 from fastgru.types import Array
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["Checkpoint", "Folder"]
 
+LOCK = ".lock"
 FORM = "fastgru run 1"
 # what numpy and zipfile raise for bytes that they cannot read
 DAMAGES = (ValueError, KeyError, EOFError, OSError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -50,9 +55,31 @@ class Folder:
     def __init__(self, path: str | os.PathLike[str], with_previous: bool = True) -> None:
         self.path = Path(path)
         self.with_previous = with_previous
+        self._lock: IO[str] | None = None
         self.path.mkdir(parents=True, exist_ok=True)
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise OSError(errno.EACCES, "The folder for checkpoints cannot be written to; give another", str(self.path))
+
+    def lock(self) -> None:
+        """Keep others out until `unlock` or the end of the process, however it ends; a ValueError where one is in."""
+        if sys.platform == "win32":
+            return
+        self._lock = (self.path / LOCK).open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.unlock()
+            raise ValueError(
+                f"fit: another training saves in {str(self.path)!r} now; wait for its end, or give another folder."
+            ) from None
+        except OSError:  # of a file system without locks
+            pass
+
+    def unlock(self) -> None:
+        """Let others in."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Make this the latest checkpoint; an OSError leaves the one that was."""
@@ -95,7 +122,7 @@ class Folder:
                     damaged.append(f"{path} is damaged ({str(error).rstrip('.')})")
                 else:
                     if damaged:
-                        warnings.warn(f"{damaged[0]}; going on from the checkpoint before it.", stacklevel=4)
+                        notice(f"{damaged[0]}; going on from the checkpoint before it.")
                     return checkpoint
         if damaged:
             raise ValueError(f"{' and '.join(damaged)}; give another folder, or remove this one to begin anew.")
@@ -103,7 +130,7 @@ class Folder:
 
     def remove(self) -> None:
         """Remove the checkpoints, and the folder where nothing else is in it."""
-        for name in (LATEST, PREVIOUS):
+        for name in (LATEST, PREVIOUS, LOCK):
             (self.path / name).unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()

@@ -49,13 +49,13 @@ def packed(value: Any, arrays: Arrays) -> Any:
     """
     if value is None or (isinstance(value, (bool, int, float, str)) and not isinstance(value, np.generic)):
         return value
-    if isinstance(value, Weight):
-        announce_reader()
-        return {"weight": _appended(value.value, arrays)}
     if isinstance(value, Variable):
         if id(value) not in arrays.places:
             arrays.places[id(value)] = _appended(value.numpy(), arrays)
         return {"variable": [arrays.places[id(value)], value.name, value.path]}
+    if isinstance(value, Weight):
+        announce_reader()
+        return {"weight": _appended(value.value, arrays)}
     if isinstance(value, np.generic):
         return {"number": _appended(np.asarray(value), arrays)}
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufcSU":

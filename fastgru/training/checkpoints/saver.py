@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-import warnings
 
 from fastgru.callbacks import BackupAndRestore
+from fastgru.text import notice
 from fastgru.training.boundary import Checkpoints
 from fastgru.training.checkpoints.folder import Checkpoint, Folder
 from fastgru.training.checkpoints.state import RunState
@@ -86,9 +86,16 @@ class Saver(Checkpoints):
             self._end()
             self._folder.remove()
 
+    def __enter__(self) -> Checkpoints:
+        self._folder.lock()
+        return self
+
     def __exit__(self, *error: object) -> None:
         self._saved = None
-        self._end()
+        try:
+            self._end()
+        finally:
+            self._folder.unlock()
 
     def _begin(self) -> None:
         """Take the state and have it written, when what is being written is."""
@@ -123,8 +130,7 @@ class Saver(Checkpoints):
             raise error
         elif not self._has_warned:
             self._has_warned = True
-            warnings.warn(
+            notice(
                 f"fit: no checkpoint could be written to {str(self._folder.path)!r} ({error}); the training goes on, "
-                "the one before stays, and the next is tried when it is time.",
-                stacklevel=2,
+                "the one before stays, and the next is tried when it is time."
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.data import PaddedColumn, Samples, Sequences, Source, Stored
+from fastgru.data import BatchStream, PaddedColumn, Samples, Sequences, Source, Stored
 from fastgru.layers.layer import Layer
 from fastgru.training.compilation import Compiled
 
@@ -139,8 +139,10 @@ def _objects(value: Any) -> Any:
 
 def _described(data: Any) -> Any:
     """Sizes of a data set, and some of its rows."""
+    if isinstance(data, BatchStream):
+        return type(data).__name__
     if not isinstance(data, Samples):
-        return None if data is None else type(data).__name__
+        return None if data is None else _digest(data)  # a batch
     sources = [source for part in data for source in part]
     return [None if source is None else [list(source.shape), str(source.dtype), _rows(source)] for source in sources]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,15 @@ def test_mean_and_variance_are_spread_as_in_keras(keras, rng, axis: Any, shape: 
     same_config(ours, theirs)
 
 
+def test_statistics_of_samples_fit_batches_of_them(rng) -> None:
+    x = rng.normal(size=(6, 4, 3)).astype("float32")
+    layer = layers.Normalization()
+    layer.adapt([*x])
+    np.testing.assert_allclose(layer(x), (x - x.mean(axis=(0, 1))) / x.std(axis=(0, 1)), atol=1e-5)
+    with pytest.raises(ValueError, match="expected input that broadcasts"):
+        layer(x[..., :1])
+
+
 def test_an_adapted_model_predicts_trains_and_is_kept(rng, tmp_path) -> None:
     x = rng.normal(7, 3, size=(20, 3)).astype("float32")
     layer = layers.Normalization()
@@ -100,9 +110,10 @@ def test_statistics_that_fit_nothing_are_refused(options: dict[str, Any], messag
         layers.Normalization(**options)(np.ones((2, 3)))
 
 
-def test_rescaling_by_arrays_is_written_as_numbers() -> None:
-    config = layers.Rescaling(np.array([0.5, 2.0]), np.float32(1)).get_config()
-    assert (config["scale"], config["offset"]) == ([0.5, 2.0], 1.0)
+def test_rescaling_by_arrays_comes_back_from_its_config() -> None:
+    layer = layers.Rescaling(np.array([0.5, 2.0]), np.float32(1))
+    config = json.loads(json.dumps(layer.get_config()))
+    np.testing.assert_array_equal(layers.Rescaling.from_config(config)([[2, 3]]), [[2, 7]])
 
 
 # --- Discretization -------------------------------------------------------------------------------------

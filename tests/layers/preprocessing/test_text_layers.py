@@ -297,10 +297,44 @@ def test_a_file_keeps_the_vocabulary(kind: str, mode: str, tmp_path: Path) -> No
     again = models.load_model(tmp_path / "model.keras")
     assert again.get_layer("words").get_vocabulary() == model.get_layer("words").get_vocabulary()
     np.testing.assert_array_equal(again.predict(TEXTS, verbose=0), expected)
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        archive.extractall(tmp_path / "folder")
+    np.testing.assert_array_equal(models.load_model(tmp_path / "folder").predict(TEXTS, verbose=0), expected)
     for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         np.testing.assert_array_equal(copied.predict(TEXTS, verbose=0), expected)
     with pytest.raises(ValueError, match=r"vocabulary of layer 'words' has no place in a legacy HDF5 file"):
         model.save(tmp_path / "model.h5")
+
+
+def test_a_file_of_keras_2_keeps_it_under_another_path(tmp_path: Path) -> None:
+    model = classifier("Sequential")
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
+        for name in new.namelist():
+            old.writestr(name.replace("assets/layers/", "assets/_layer_checkpoint_dependencies/"), new.read(name))
+    again = models.load_model(tmp_path / "old.keras")
+    assert again.get_layer("words").get_vocabulary() == model.get_layer("words").get_vocabulary()
+
+
+def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
+    classifier("Sequential").save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        archive.extractall(tmp_path / "folder")
+    (tmp_path / "folder" / "assets").rename(tmp_path / "elsewhere")
+    (tmp_path / "folder" / "assets").symlink_to(tmp_path / "elsewhere")
+    again = models.load_model(tmp_path / "folder")
+    assert again.get_layer("words").get_vocabulary() == ["", "[UNK]"]
+
+
+def test_files_of_weights_hold_how_much_tokens_weigh(tmp_path: Path) -> None:
+    def model(weights: list[float]) -> Any:
+        text = layers.TextVectorization(output_mode="tf_idf", vocabulary=["cat", "the"], idf_weights=weights)
+        return models.Sequential([layers.Input((1,), dtype="string"), text, layers.Dense(2)])
+
+    ours, other = model([1.0, 2.0]), model([3.0, 5.0])
+    ours.save_weights(tmp_path / "model.weights.h5")
+    other.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(other.predict(TEXTS, verbose=0), ours.predict(TEXTS, verbose=0))
 
 
 def test_a_vocabulary_in_the_config_goes_into_every_file(tmp_path: Path) -> None:

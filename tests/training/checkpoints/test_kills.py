@@ -49,8 +49,8 @@ def check_killed_runs(tmp_path: Path, kills: int, epochs: int) -> None:
     for _ in range(kills):
         begun = len(batches(folder)) if folder.with_suffix(".batches").exists() else 0
         killed(folder, epochs, rng.uniform(0, 0.4))
-        tree, _ = Folder(folder).read()
-        done = dict(tree["position"]["dict"])
+        checkpoint = Folder(folder).read()  # none where it was killed before the first batch
+        done = dict(checkpoint[0]["position"]["dict"]) if checkpoint else {"epoch": 0, "batch": 0}
         lived = batches(folder)[begun:]
         repeated += sum((epoch, batch) >= (done["epoch"], done["batch"]) for epoch, batch in lived)
     actual = ended(folder, epochs)

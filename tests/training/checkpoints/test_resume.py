@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,10 @@ from small_training import F, N, T, half, inputs, small
 
 from fastgru import atomic, callbacks, metrics, optimizers, random, utils
 from fastgru.callbacks import BackupAndRestore
-from fastgru.data import PyDataset
 from fastgru.layers import GRU, LSTM, RNN, BatchNormalization, Bidirectional, Dense, Dropout, GRUCell, Input
 from fastgru.models import Functional, Sequential
 from fastgru.training.checkpoints import Folder
+from fastgru.utils import PyDataset
 
 
 class Killed(Exception):
@@ -412,6 +413,17 @@ def test_a_disk_that_is_full_later_ends_no_training(tmp_path: Path, monkeypatch:
     assert same_weights(train(small, np.random.default_rng(5), callbacks=[backup]), actual)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_two_trainings_at_a_time_do_not_share_a_folder(tmp_path: Path) -> None:
+    class Second(callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            with pytest.raises(ValueError, match=r"another training saves in .* now; wait for its end"):
+                train(small, np.random.default_rng(5), resume=tmp_path)
+
+    train(small, np.random.default_rng(5), resume=tmp_path, callbacks=[Second()])
+    train(small, np.random.default_rng(5), resume=tmp_path, epochs=5)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -432,3 +444,13 @@ def test_arguments_out_of_their_range_are_refused(arguments: dict[str, Any]) -> 
 def test_one_folder_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected one folder for checkpoints"):
         train(small, np.random.default_rng(5), resume=tmp_path, callbacks=[BackupAndRestore(tmp_path)])
+
+
+@pytest.mark.parametrize("make", [Iterated, lambda x, y: Numbered(x, y)])
+def test_another_stream_is_refused(tmp_path: Path, make: Any) -> None:
+    model, options = small(), {"verbose": 0, "resume": tmp_path, "shuffle": False}
+    x, y = inputs(np.random.default_rng(5)), half(np.random.default_rng(5))
+    model.fit(make(x, y), **options)
+    assert model.fit(make(x, y), **options).epoch == [0]
+    with pytest.raises(ValueError, match="with other data"):
+        model.fit(make(x + 1, y), **options)

@@ -1,0 +1,50 @@
+"""Losses that are a formula: its gradient follows from the ops in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+
+from fastgru import ops
+from fastgru.losses.loss import Loss, SameShapeLoss, as_float, same_shape
+
+__all__ = ["ClassFormulaLoss", "FormulaLoss", "pair"]
+
+
+class ClassFormulaLoss(Loss):
+    """A loss by a function of labels, predictions and the loss's options; its labels are of a shape of their own.
+
+    Attributes
+    ----------
+    formula : function ``(y_true, y_pred, **options) -> values``
+    options : dict
+        By name, as the config has them.
+    """
+
+    formula: ClassVar[Callable[..., Any]]
+    unsaved: ClassVar[tuple[str, ...]] = ()  # options that Keras's config does not have
+
+    def __init__(self, name: str | None, reduction: str | None, dtype: npt.DTypeLike | None, **options: Any) -> None:
+        super().__init__(name, reduction, dtype)
+        self.options = options
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return type(self).formula(y_true, y_pred, **self.options)
+
+    def get_config(self) -> dict[str, Any]:
+        saved = {key: value for key, value in self.options.items() if key not in self.unsaved}
+        return {**super().get_config(), **saved}
+
+
+class FormulaLoss(ClassFormulaLoss, SameShapeLoss):
+    """The same with labels of the predictions' shape."""
+
+
+def pair(y_true: Any, y_pred: Any, where: str) -> tuple[Any, Any]:
+    """Labels and predictions of one shape and float dtype, the predictions as a tape follows them."""
+    predictions = ops.convert_to_tensor(y_pred)
+    if predictions.dtype.kind != "f":
+        predictions = ops.cast(predictions, as_float(predictions[:0]).dtype)
+    return same_shape(ops.convert_to_tensor(y_true, str(predictions.dtype)), predictions, where)
