@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -94,6 +96,13 @@ def test_a_list_between_brackets_stays_one_in_a_file() -> None:
         assert fancy.tolist() == [[0, 2], [4, 6]]
         assert single == 1
         assert more.shape == (2, 4, 1)
+
+
+def test_a_symbolic_tensor_draws_before_anything_else_was_used(tmp_path: Any) -> None:
+    program = "from fastgru.layers import Input; print((Input((3,)) * 2)[:, 0].shape)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "(None,)\n"
 
 
 def test_an_op_that_graphs_do_not_have_says_so() -> None:
