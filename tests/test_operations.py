@@ -13,7 +13,7 @@ import pytest
 from op_cases import CASES, label
 
 import fastgru
-from fastgru import ops, tree
+from fastgru import operations, ops, registry, tree
 from fastgru.operations.names import CALLED_WITH, OP_OF_CLASS, module_of
 from fastgru.operations.operation import operation
 
@@ -29,6 +29,12 @@ def test_a_class_has_the_arguments_of_keras_in_its_config_and_its_call(keras: An
     assert set(config) - set(ours.options) <= {"rms_scaling", "size", "fill_value"}
     assert len(ours.called_with) == len(call)
     assert set(CALLED_WITH) <= set(OP_OF_CLASS.values())
+
+
+@pytest.mark.parametrize("name", OP_OF_CLASS)
+def test_a_class_is_found_by_its_name(name: str) -> None:
+    assert registry.lookup(registry.OPERATIONS, name) is operation(name)
+    assert getattr(operations, name) is operation(name)
 
 
 DRAWN = [

@@ -154,6 +154,7 @@ class Operation(Layer):
         marked = [next(places) if isinstance(leaf, SymbolicTensor) else leaf for leaf in leaves]
         self._arguments = tree.pack_sequence_as([arguments, named], marked)
         self._settle()
+        self.built = True
         outputs = Node(self, tensors, None, self.compute_output_spec(*tensors)).outputs
         return outputs[0] if self._structure is None else tree.pack_sequence_as(self._structure, list(outputs))
 
