@@ -80,6 +80,7 @@ from fastgru.ops import (
     var,
     zeros_like,
 )  # isort: skip
+from fastgru.ops.op import as_dtype
 from fastgru.types import Array
 
 __all__ = [
@@ -121,6 +122,8 @@ __all__ = [
     "hard_sigmoid",
     "image_data_format",
     "int_shape",
+    "is_float_dtype",
+    "is_int_dtype",
     "is_keras_tensor",
     "l2_normalize",
     "less",
@@ -163,6 +166,7 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "standardize_dtype",
     "std",
     "stop_gradient",
     "sum",
@@ -188,6 +192,21 @@ def __dir__() -> list[str]:
 def clear_session() -> None:
     """`fastgru.utils.clear_session`."""
     utils.clear_session()
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """The name of a dtype: of a name, of one of numpy's or Python's, of None that of `floatx`."""
+    return as_dtype({float: "float32", int: "int32"}.get(dtype, dtype)).name
+
+
+def is_float_dtype(dtype: Any) -> bool:
+    """Whether it is one of floats."""
+    return standardize_dtype(dtype).startswith("float")
+
+
+def is_int_dtype(dtype: Any) -> bool:
+    """Whether it is one of whole numbers."""
+    return standardize_dtype(dtype).startswith(("int", "uint"))
 
 
 # --- variables and values ---------------------------------------------------------------------------------------------

@@ -33,7 +33,9 @@ def integer(value: Any, where: str, name: str) -> int:
 
 def positive_integer(value: Any, where: str, name: str) -> int:
     if not _is_integer(value) or value <= 0:
-        raise ValueError(f"{where}: {name} must be a positive integer, got {value!r}.")
+        raise ValueError(
+            f"{where}: `{name}` should be a positive integer: {name} must be a positive integer, got {value!r}."
+        )
     return int(value)
 
 
@@ -46,6 +48,12 @@ def count(value: Any, where: str, name: str) -> int:
 def integers(value: Any, count: int, where: str, name: str, least: int = 1) -> tuple[int, ...]:
     """A tuple of `count` integers, a single one standing for all."""
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * count
+    if len(values) == count and all(map(_is_integer, values)) and min(values) < least == 1:
+        raise ValueError(
+            f"{where}, {name}: Invalid value for argument `{name}`. Expected a strictly positive value. Received "
+            f"{name}={value!r}. It should be a positive integer: expected an integer or {count} of them, each at least "
+            f"{least}, got {value!r}."
+        )
     if len(values) != count or not all(_is_integer(one) and one >= least for one in values):
         raise ValueError(
             f"{where}, {name}: expected an integer or {count} of them, each at least {least}, got {value!r}."
@@ -94,7 +102,10 @@ def clamped_rate(value: Any, where: str, name: str) -> float:
 def rate(value: Any, where: str, name: str) -> Any:
     """A number from 0 to 1, as it is."""
     if not _is_number(value) or not 0 <= value <= 1:
-        raise ValueError(f"{where}: {name} must lie in [0, 1], got {value!r}.")
+        raise ValueError(
+            f"{where}: Invalid value received for argument `{name}`. Expected a float value between 0 and 1. "
+            f"{name} must lie in [0, 1], got {value!r}."
+        )
     return value
 
 
@@ -104,8 +115,12 @@ def rate_below_one(value: Any, where: str, name: str) -> Any:
     return value
 
 
+def is_not_negative(value: Any) -> bool:
+    return _is_number(value) and bool(value >= 0)
+
+
 def not_negative(value: Any, where: str, name: str) -> Any:
-    if not _is_number(value) or not value >= 0:
+    if not is_not_negative(value):
         raise ValueError(f"{where}: {name} must be at least 0, got {value!r}.")
     return value
 
@@ -120,11 +135,6 @@ def either(value: Any, first: str, second: str, where: str, name: str) -> str:
     if value not in (first, second):
         raise ValueError(f"{where}: {name} must be {first!r} or {second!r}, got {value!r}.")
     return str(value)
-
-
-def data_format(value: Any, where: str, name: str) -> str:
-    """Where the channels are; None is Keras's default."""
-    return either("channels_last" if value is None else value, "channels_last", "channels_first", where, name)
 
 
 def not_supported(where: str, **arguments: Any) -> None:

@@ -7,6 +7,7 @@ import platform
 from typing import NoReturn
 
 from fastgru import kernels
+from fastgru.checks import either
 from fastgru.dtype_policies import DTypePolicy
 from fastgru.naming import suggestion
 
@@ -31,6 +32,7 @@ __all__ = [
 
 PRODUCTS = ("auto", "tiles", "blas")
 _products: str | None = None
+_image_data_format = "channels_last"
 # The baseline of x86-64 has vectors of four floats and no multiply-add, while BLAS looks at the CPU and uses what it
 # has; everywhere else the tiles won at every size measured (see `python -m bench`).
 _TILES_ARE_FASTER = kernels.isa != "baseline" or platform.machine().lower() not in ("x86_64", "amd64")
@@ -113,17 +115,13 @@ def set_dtype_policy(policy: str | DTypePolicy) -> None:
 
 def image_data_format() -> str:
     """Where the channels are where a layer does not say it."""
-    return "channels_last"
+    return _image_data_format
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Refused, but for the value in force: name another one layer by layer.
-
-    Raises
-    ------
-    ValueError
-    """
-    _only(data_format, image_data_format(), "set_image_data_format", "; give data_format= to the layers")
+    """Say where the channels are, "channels_last" or "channels_first", in layers that are made from now on."""
+    global _image_data_format
+    _image_data_format = either(data_format, "channels_last", "channels_first", "set_image_data_format", "data_format")
 
 
 def _only(value: object, possible: object, where: str, instead: str = "") -> None:

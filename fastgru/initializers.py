@@ -240,10 +240,16 @@ class VarianceScaling(RandomInitializer):
         if distribution == "normal":
             distribution = "truncated_normal"
         if scale <= 0:
-            raise ValueError(f"{type(self).__name__}: expected a scale greater than 0, got {scale}.")
-        for value, choices in ((mode, _MODES), (distribution, _DISTRIBUTIONS)):
+            raise ValueError(
+                f"{type(self).__name__}: Argument `scale` must be positive float. Received: scale={scale}; expected a "
+                "scale greater than 0."
+            )
+        for name, value, choices in (("mode", mode, _MODES), ("distribution", distribution, _DISTRIBUTIONS)):
             if value not in choices:
-                raise ValueError(f"{type(self).__name__}: expected one of {', '.join(choices)}, got {value!r}.")
+                raise ValueError(
+                    f"{type(self).__name__}: Invalid `{name}` argument: expected one of {', '.join(choices)}, "
+                    f"got {value!r}."
+                )
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
@@ -373,7 +379,10 @@ class ValuesInitializer(Initializer):
     def __call__(self, shape: Sequence[int], dtype: npt.DTypeLike = "float32") -> Array:
         values = np.array(self.source(shape, dtype=dtype) if callable(self.source) else self.source, dtype=dtype)
         if values.shape != tuple(shape):
-            raise ValueError(f"Initializer: expected an array of shape {tuple(shape)}, got {values.shape}.")
+            raise ValueError(
+                f"Initializer: Expected `shape` to be {values.shape}, that of the array; expected an array of shape "
+                f"{tuple(shape)}, got {values.shape}."
+            )
         return values
 
     def get_config(self) -> dict[str, Any]:

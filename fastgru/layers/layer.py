@@ -116,7 +116,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         self.dtype = dtype_name(dtype)
         self._trainable = bool(trainable)
         self.activity_regularizer: Regularizer | None = regularizers.get(activity_regularizer)
-        self.built = False
+        self.built = type(self).build is Layer.build and not type(self).is_own  # without weights nothing is to be done
         self._weights: list[Weight] = []
         self.nodes: list[Node] = []  # its applications in graphs
         self._workspaces = Workspaces()

@@ -89,11 +89,12 @@ class ElementwiseMerge(Merge):
     """
 
     inputs_allowed: int | None = None
+    says_inputs = ""
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         shapes = list(input_shape)
         if not shapes or self.inputs_allowed not in (None, len(shapes)):
-            self._refuse(f"{self.inputs_allowed or 'one or more'} inputs", shapes)
+            self._refuse(f"{self.inputs_allowed or 'one or more'} inputs{self.says_inputs}", shapes)
         batch = self._batch(shapes)
         ndim = max(len(shape) for shape in shapes)
         sizes: list[int | None] = []
@@ -172,6 +173,7 @@ class Subtract(ElementwiseMerge):
     """The first input minus the second."""
 
     inputs_allowed = 2
+    says_inputs = " (the layer should be called on exactly 2 inputs)"
 
     def _merge(self, call: Call, y: Array, inputs: Sequence[Array], masks: Sequence[Array | None]) -> None:
         np.subtract(inputs[0], inputs[1], out=y)
@@ -282,7 +284,11 @@ class Concatenate(Merge):
             if other == axis:
                 sizes.append(None if None in along else sum(size for size in along if size is not None))
             elif len(fixed) > 1:
-                self._refuse(f"shapes that are equal but along axis {self.axis}", shapes)
+                self._refuse(
+                    f"shapes that are equal but along axis {self.axis} (it requires inputs with matching shapes "
+                    "except for the concatenation axis)",
+                    shapes,
+                )
             else:
                 sizes.append(fixed.pop() if fixed else None)
         return tuple(sizes)

@@ -20,7 +20,7 @@ from typing import Any, TypedDict
 
 import numpy.typing as npt
 
-from fastgru import activations, checks, constraints, initializers, registry, regularizers
+from fastgru import activations, checks, config, constraints, initializers, registry, regularizers
 
 __all__ = [
     "ActivationLike",
@@ -81,6 +81,12 @@ class LayerOptions(PlainOptions, total=False):
 
 def _as_it_is(value: Any, where: str, name: str) -> Any:
     return value
+
+
+def _data_format(value: Any, where: str, name: str) -> str:
+    """Where the channels are; None is what the process chose."""
+    value = config.image_data_format() if value is None else value
+    return checks.either(value, "channels_last", "channels_first", where, name)
 
 
 class Option:
@@ -175,7 +181,7 @@ flag = partial(option, checks.flag)
 number = partial(option, checks.number)
 seed = partial(option, checks.seed)
 axes = partial(option, checks.axes)
-data_format = partial(option, checks.data_format)
+data_format = partial(option, _data_format)
 activation = partial(_object, activations.get, activations.serialize)
 initializer = partial(_object, initializers.get, registry.serialize)
 regularizer = partial(_object, regularizers.get, registry.serialize)

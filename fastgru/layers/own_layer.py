@@ -13,6 +13,7 @@ from fastgru import registry, tree
 from fastgru.autodiff.tensor import plain
 from fastgru.dtype_policies import DTypePolicy
 from fastgru.layers.penalties import regularization
+from fastgru.layers.symbolic import is_symbolic, stand_ins
 from fastgru.layers.tracking import file_order, only, tracked, tracked_by_name
 from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
@@ -46,7 +47,7 @@ class OwnLayer:
     _losses: Sequence[Any] = ()
     _weights: list[Weight]
     _init_arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-    _supports_masking: bool | None = None
+    _supports_masking: bool | None = None  # of a class or a layer; None: as its methods say
     _first_shape: Any = None  # of the first eager call of a class with a `call`, the batch axis free
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -96,16 +97,31 @@ class OwnLayer:
     def supports_masking(self, value: bool) -> None:
         self._supports_masking = bool(value)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """The mask of the outputs for inputs and their mask."""
+    def compute_mask(self, inputs: Any, mask: Any = None, previous_mask: Any = None) -> Any:
+        """The mask of the outputs for inputs and their mask, which has either name in Keras's layers."""
+        previous_mask = mask if previous_mask is None else previous_mask
         if type(self).runs_call:
             layer = self.of_package() if self.extends_package else None  # type: ignore[attr-defined]
             return previous_mask if layer is None else layer.compute_mask(inputs, previous_mask)
         call = Call()
+        if self.takes_list and previous_mask is not None:  # type: ignore[attr-defined]
+            self._check_lists(inputs, previous_mask)
         leaves = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         masks = previous_mask if isinstance(previous_mask, (list, tuple)) else [previous_mask]
         call.masks = tuple(None if one is None else np.asarray(plain(one), bool) for one in masks)
-        return self.outgoing_mask(call, *(np.asarray(plain(x)) for x in leaves))  # type: ignore[attr-defined]
+        arrays = stand_ins(leaves) if is_symbolic(leaves) else [np.asarray(plain(x)) for x in leaves]
+        return self.outgoing_mask(call, *arrays)  # type: ignore[attr-defined]
+
+    def _check_lists(self, inputs: Any, mask: Any) -> None:
+        """ValueError unless inputs and masks of a layer that merges are lists of one length."""
+        for name, entry in (("mask", mask), ("inputs", inputs)):
+            if not isinstance(entry, (list, tuple)):
+                raise ValueError(f"Layer {self.name!r}, compute_mask: `{name}` should be a list. Received: {entry!r}")
+        if len(inputs) != len(mask):
+            raise ValueError(
+                f"Layer {self.name!r}, compute_mask: `inputs` and `mask` should have the same length. Received "
+                f"{len(inputs)} inputs and {len(mask)} masks."
+            )
 
     def mask_of_own(self, call: Call, *inputs: Array) -> Any:
         """The mask of the outputs as a class of a user's says it, with Keras's arguments or with those of `forward`."""
@@ -122,7 +138,8 @@ class OwnLayer:
         """The weights of the layer itself: those that it added, and variables that are its attributes."""
         if not type(self).is_own:
             return self._weights
-        return list({id(one): one for one in (*self._weights, *tracked(self, Weight))}.values())
+        weights = {id(one): one for one in (*self._weights, *tracked(self, Weight))}.values()
+        return sorted(weights, key=lambda weight: not weight.trainable)  # as Keras lists them
 
     def tracked_items(self, kind: type) -> list[tuple[str, Any]]:
         """For each attribute of a class of a user's the layers in it, in the order of Keras's files."""

@@ -294,6 +294,13 @@ class GlobalAveragePooling1D(GlobalAveragePooling):
     """The mean of the steps of (B, T, C) that the mask leaves; arguments as in `GlobalPooling`."""
 
     rank = 1
+    _supports_masking = True
+
+    def __call__(self, inputs: Any, *more: Any, mask: Any = None, training: bool | None = None) -> Any:
+        """`Layer.__call__`, with the mask in the second place, too."""
+        if mask is None and len(more) == 1:
+            (mask,), more = more, ()
+        return super().__call__(inputs, *more, mask=mask, training=training)
 
     def _used(self, call: Call) -> Array | None:
         return None if call.mask is None else np.expand_dims(call.mask, 3 - self._axes[0])

@@ -94,7 +94,7 @@ class SymbolicTensor(Symbolic):
 
     def draw(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         # through the package's lazy door: operations are layers, which stand on this module
-        return fastgru.operations.operation.draw(name, arguments, options)
+        return fastgru.operations.draw(name, arguments, options)
 
     def __ne__(self, other: Any) -> Any:  # == is identity, as in Keras: tensors are keys
         return self.draw("not_equal", (self, other), {})

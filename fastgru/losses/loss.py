@@ -6,6 +6,7 @@ gradient goes the same way back.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,10 @@ class Loss:
     ) -> None:
         if reduction not in REDUCTIONS:
             choices = ", ".join(map(repr, REDUCTIONS))
-            raise ValueError(f"{type(self).__name__}: expected one of {choices} as reduction, got {reduction!r}.")
+            raise ValueError(
+                f"{type(self).__name__}: Invalid value for argument `reduction`: expected one of {choices} as "
+                f"reduction, got {reduction!r}."
+            )
         self.name = name or unique_name(type(self).__name__)
         self.reduction = reduction
         self.dtype = dtype
@@ -136,10 +140,38 @@ class Loss:
         mask: npt.ArrayLike | None = None,
     ) -> tuple[float, Array]:
         """The reduced loss and its gradient by `y_pred`, of the shape and dtype of `y_pred`; see `__call__`."""
+        if type(self).__call__ is not Loss.__call__:
+            return self._of_own(y_true, as_float(y_pred), sample_weight, mask)
         if self.reduction in (None, "none"):
             raise ValueError(f"Loss {self.name!r}: reduction {self.reduction!r} gives no single number to train with.")
         value, pull = self._reduced(y_true, as_float(y_pred), sample_weight, mask)
         return value, pull(1.0)
+
+    def value(
+        self,
+        y_true: npt.ArrayLike,
+        y_pred: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+        mask: npt.ArrayLike | None = None,
+    ) -> float:
+        """The reduced loss as a number; see `__call__`."""
+        return float(self(y_true, y_pred, **self._named(sample_weight, mask)))
+
+    def _named(self, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None) -> dict[str, Any]:
+        """What `__call__` gets beside labels and predictions; that of a class of a user's may know no mask."""
+        named = {} if sample_weight is None else {"sample_weight": sample_weight}
+        if mask is not None and "mask" in inspect.signature(type(self).__call__).parameters:
+            named["mask"] = mask
+        return named
+
+    def _of_own(
+        self, y_true: npt.ArrayLike, y_pred: Array, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None
+    ) -> tuple[float, Array]:
+        """The loss and its gradient where a class of a user's says by `__call__` what they are."""
+        named = self._named(sample_weight, mask)
+        value, pull = autodiff.with_pullback(lambda predictions: self(y_true, predictions, **named), y_pred)
+        (gradient,) = pull(np.ones(np.shape(value), y_pred.dtype))
+        return float(value), np.zeros_like(y_pred) if gradient is None else np.asarray(gradient)
 
     def _reduced(
         self, y_true: npt.ArrayLike, y_pred: Array, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None
@@ -254,7 +286,8 @@ def same_shape(y_true: Array, y_pred: Array, where: str) -> tuple[Array, Array]:
     targets, predictions = same_rank(y_true, y_pred)
     if targets.shape != predictions.shape:
         raise ValueError(
-            f"{where}: expected labels of the shape of the predictions, {predictions.shape}, got {targets.shape}."
+            f"{where}: labels and predictions must have the same shape: expected labels of the shape of the "
+            f"predictions, {predictions.shape}, got {targets.shape}."
         )
     return targets, predictions
 

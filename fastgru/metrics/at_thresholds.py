@@ -35,6 +35,16 @@ class _BestRate(ConfusionMetric):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         where = type(self).__name__
+        if not 0 <= value <= 1:
+            raise ValueError(
+                f"{where}: Argument `{self.least_name}` must be in the range [0, 1]. {self.least_name} must lie "
+                f"in [0, 1], got {value!r}."
+            )
+        if num_thresholds <= 0:
+            raise ValueError(
+                f"{where}: Argument `num_thresholds` must be an integer > 0: num_thresholds must be a positive "
+                f"integer, got {num_thresholds!r}."
+            )
         self.value = checks.rate(value, where, self.least_name)
         self.num_thresholds = checks.positive_integer(num_thresholds, where, "num_thresholds")
         thresholds = [0.5] if self.num_thresholds == 1 else even_thresholds(self.num_thresholds)

@@ -89,7 +89,10 @@ class AUC(ConfusionMetric):
         self._init_from_thresholds = thresholds is not None
         if thresholds is None:
             if checks.integer(num_thresholds, "AUC", "num_thresholds") < 2:
-                raise ValueError(f"AUC: num_thresholds must be an integer above 1, got {num_thresholds}.")
+                raise ValueError(
+                    f"AUC: Argument `num_thresholds` must be an integer > 1: num_thresholds must be an integer above "
+                    f"1, got {num_thresholds}."
+                )
             inner = even_thresholds(num_thresholds)[1:-1]
         else:
             inner = sorted(thresholds_in_range(thresholds, "AUC"))
@@ -235,7 +238,11 @@ def _member(kind: type[Any], value: Any, name: str) -> Any:
     by_name = {member.value.lower(): member for member in kind}
     member = value if isinstance(value, kind) else by_name.get(str(value).lower())
     if member is None:
-        raise ValueError(f"AUC: {name} must be one of {', '.join(repr(one.value) for one in kind)}, got {value!r}.")
+        what = name.replace("_", " ")
+        raise ValueError(
+            f'Invalid AUC {what} value: "{value}". AUC: {name} must be one of '
+            f"{', '.join(repr(one.value) for one in kind)}, got {value!r}."
+        )
     return member
 
 

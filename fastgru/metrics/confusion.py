@@ -103,8 +103,9 @@ class ConfusionMetric(Metric):
         if self.class_id is not None:
             if predictions.ndim < 2 or predictions.shape[-1] <= self.class_id:
                 raise ValueError(
-                    f"{where}: class_id={self.class_id} needs predictions (samples, classes) with more classes, "
-                    f"got shape {predictions.shape}."
+                    f"{where}: When class_id is provided, y_pred must be a 2D array with shape (num_samples, "
+                    f"num_classes), found shape: {predictions.shape}; class_id={self.class_id} needs predictions "
+                    f"(samples, classes) with more classes, got shape {predictions.shape}."
                 )
             targets, predictions = (array[..., self.class_id, np.newaxis] for array in (targets, predictions))
         weights = None if sample_weight is None else broadcast_weights(sample_weight, targets.shape, where)

@@ -29,7 +29,10 @@ def thresholds_in_range(thresholds: Any, where: str) -> list[float]:
     values = list(thresholds) if isinstance(thresholds, (list, tuple, np.ndarray)) else [thresholds]
     bad = [value for value in values if value is None or not 0 <= value <= 1]
     if bad or not values:
-        raise ValueError(f"{where}: thresholds must be numbers in [0, 1], got {bad}.")
+        raise ValueError(
+            f"{where}: Threshold values must be in [0, 1]. Received: {bad}; thresholds must be numbers in [0, 1], "
+            f"got {bad}."
+        )
     return [float(value) for value in values]
 
 

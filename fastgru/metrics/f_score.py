@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import checks
 from fastgru.autodiff import Tensor
 from fastgru.kernels import EPSILON
 from fastgru.metrics.metric import KIND, Metric
@@ -18,6 +17,14 @@ from fastgru.registry import registered
 from fastgru.types import Array
 
 __all__ = ["F1Score", "FBetaScore"]
+
+
+def _float(value: Any, where: str, name: str) -> None:
+    if not isinstance(value, float):
+        raise ValueError(
+            f"{where}: Invalid `{name}` argument value. It should be a Python float. Received: {name}={value} of type "
+            f"'{type(value)}'"
+        )
 
 
 @registered(KIND)
@@ -48,12 +55,23 @@ class FBetaScore(Metric):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         where = type(self).__name__
-        self.average = checks.choice(average, (None, "micro", "macro", "weighted"), where, "average")
+        if average not in (None, "micro", "macro", "weighted"):
+            raise ValueError(
+                f"{where}: Invalid `average` argument value. Expected one of: {{None, 'micro', 'macro', 'weighted'}}. "
+                f"Received: average={average}"
+            )
+        self.average = average
         # as in Keras, a float and not an integer
-        if not isinstance(beta, float) or not beta > 0:
-            raise ValueError(f"{where}: beta must be a float above 0, got {beta!r}.")
-        if threshold is not None and (not isinstance(threshold, float) or not 0 < threshold <= 1):
-            raise ValueError(f"{where}: threshold must be None or a float in (0, 1], got {threshold!r}.")
+        _float(beta, where, "beta")
+        if not beta > 0:
+            raise ValueError(f"{where}: Invalid `beta` argument value. It should be > 0. Received: beta={beta}")
+        if threshold is not None:
+            _float(threshold, where, "threshold")
+            if not 0 < threshold <= 1:
+                raise ValueError(
+                    f"{where}: Invalid `threshold` argument value. It should verify 0 < threshold <= 1. Received: "
+                    f"threshold={threshold}"
+                )
         super().__init__(dtype, name)
         self.beta = beta
         self.threshold = threshold

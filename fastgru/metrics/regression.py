@@ -137,10 +137,18 @@ class R2Score(Metric):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         aggregations = (None, "uniform_average", "variance_weighted_average")
-        self.class_aggregation = checks.choice(class_aggregation, aggregations, "R2Score", "class_aggregation")
+        if class_aggregation not in aggregations:
+            raise ValueError(
+                f"R2Score: Invalid value for argument `class_aggregation`: class_aggregation must be one of "
+                f"{', '.join(map(str, aggregations))}, got {class_aggregation!r}."
+            )
+        self.class_aggregation = class_aggregation
         self.num_regressors = checks.integer(num_regressors, "R2Score", "num_regressors")
         if num_regressors < 0:
-            raise ValueError(f"R2Score: num_regressors must be at least 0, got {num_regressors}.")
+            raise ValueError(
+                f"R2Score: Invalid value for argument `num_regressors`: num_regressors must be at least 0, "
+                f"got {num_regressors}."
+            )
         super().__init__(dtype, name)
         self.num_samples = self.add_variable((), dtype="float64", name="num_samples")
         self._built = False

@@ -329,7 +329,7 @@ class Objective:
                     if output.factor != 1.0:
                         gradient *= output.factor
                 else:
-                    loss = float(output.loss(y, part, weight, mask))
+                    loss = output.loss.value(y, part, weight, mask)
                 output.total += loss * count
                 total += output.factor * loss
             gradients.append(gradient)

@@ -128,6 +128,17 @@ SERVICES: dict[str, Any] = {
     "backend.set_keras_mask": lambda x, mask: setattr(x, "_keras_mask", mask),
     "backend.SUPPORTS_SPARSE_TENSORS": False,
     "backend.SUPPORTS_RAGGED_TENSORS": False,
+    "legacy.saving.legacy_h5_format.save_model_to_hdf5": lambda model, path, **named: model.save(path, **named),
+    "saving.object_registration.GLOBAL_CUSTOM_OBJECTS": fastgru.saving.get_custom_objects(),
+    "saving.saving_lib._CONFIG_FILENAME": "config.json",
+    "saving.saving_lib._METADATA_FILENAME": "metadata.json",
+    "saving.saving_lib._VARS_FNAME_H5": "model.weights.h5",
+    "saving.saving_lib.load_weights_only": lambda model, path, **named: model.load_weights(path, **named),
+    "saving.saving_lib.save_weights_only": lambda model, path, **named: model.save_weights(path, **named),
+    "utils.summary_utils.print_summary": lambda model, **named: model.summary(**named),
+    "torch.Tensor": type("Tensor", (), {}),  # scipy asks whether something is one
+    "utils.file_utils.exists": os.path.exists,
+    "utils.file_utils.join": os.path.join,
     "utils.traceback_utils.is_traceback_filtering_enabled": lambda: False,
     "utils.removesuffix": str.removesuffix,
     **{

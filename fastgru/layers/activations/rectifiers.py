@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgru import activations, checks
+from fastgru.checks import is_not_negative
 from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer
 from fastgru.layers import options
@@ -27,7 +28,28 @@ __all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU"]
 
 
 def _limit(value: Any, where: str, name: str) -> Any:
-    return None if value is None else checks.not_negative(value, where, name)
+    if value is not None and not is_not_negative(value):
+        raise ValueError(
+            f"{where}: {name} of a ReLU layer cannot be a negative value; {name} must be at least 0, got {value!r}."
+        )
+    return value
+
+
+def _of_relu(value: Any, where: str, name: str) -> Any:
+    if not is_not_negative(value):
+        raise ValueError(
+            f"{where}: {name} of a ReLU layer cannot be None or a negative value; {name} must be at least 0, "
+            f"got {value!r}."
+        )
+    return value
+
+
+def _of_leaky_relu(value: Any, where: str, name: str) -> Any:
+    if value is None:
+        raise ValueError(
+            f"{where}: The {name} value of a Leaky ReLU layer cannot be None; {name} must be at least 0, got None."
+        )
+    return checks.not_negative(value, where, name)
 
 
 def _shared_axes(value: Any, where: str, name: str) -> list[int] | None:
@@ -52,8 +74,8 @@ class ReLU(ActivationLayer):
     activation = activations.relu
 
     max_value: float | None = options.option(_limit)
-    negative_slope: float = options.option(checks.not_negative)
-    threshold: float = options.option(checks.not_negative)
+    negative_slope: float = options.option(_of_relu)
+    threshold: float = options.option(_of_relu)
 
     def __init__(
         self,
@@ -82,7 +104,7 @@ class LeakyReLU(ActivationLayer):
 
     activation = activations.leaky_relu
 
-    negative_slope: float = options.option(checks.not_negative)
+    negative_slope: float = options.option(_of_leaky_relu)
 
     def __init__(
         self, negative_slope: float = 0.3, *, alpha: float | None = None, **kwargs: Unpack[LayerOptions]

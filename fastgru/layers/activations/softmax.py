@@ -60,7 +60,7 @@ class Softmax(ActivationLayer):
         if mask.ndim > x.ndim or any(size not in (1, of_x) for size, of_x in ends):
             raise ValueError(
                 f"{self._where}: expected a mask that can be broadcast to the input's shape {x.shape}, "
-                f"got {mask.shape}."
+                f"got {mask.shape}; a mask must not have more dimensions, and be broadcastable."
             )
         y = super().forward(call, np.where(mask, x, x.dtype.type(_MASKED)))
         # where the mask leaves out a whole axis, softmax has made equal shares of nothing

@@ -14,6 +14,7 @@ from fastgru.initializers import Initializer
 from fastgru.layers import options
 from fastgru.layers.convolutional.windows import CAUSAL, WindowLayer, Windows, padding, per_axis
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike, Sizes
+from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.regularizers import Regularizer
@@ -202,6 +203,16 @@ class SeparableConvolution(Depthwise):
     ) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
+
+    @property
+    def depthwise_kernel(self) -> Weight:
+        """The windows of each channel, (*kernel_size, C, depth_multiplier)."""
+        return self.kernel
+
+    @property
+    def pointwise_kernel(self) -> Weight:
+        """The product over the channels, (1, ..., C depth_multiplier, filters)."""
+        return self.pointwise
 
     def _width(self, channels: int) -> int:
         return self.filters

@@ -104,6 +104,12 @@ class PerAxis(Option):
     """A number for each spatial axis of the layer; one stands for all."""
 
     def of(self, layer: Any, name: str, value: Any) -> tuple[int, ...]:
+        if isinstance(value, (list, tuple)) and len(value) == layer.rank and 0 in value:
+            raise ValueError(
+                f"{layer._where}, {name}: The `{name}` argument must be a tuple of {layer.rank} integers. Received "
+                f"{name}={tuple(value)}, including values {{0}} that do not satisfy `value > 0`; expected an integer "
+                f"or {layer.rank} of them, each at least 1, got {value!r}."
+            )
         return integers(value, layer.rank, layer._where, name)
 
 
@@ -130,6 +136,7 @@ class SpatialLayer(Layer):
     """
 
     rank: int
+    _supports_masking = False
 
     data_format: str = options.data_format()
 
@@ -171,7 +178,7 @@ class WindowLayer(SpatialLayer):
         if any(count is not None and count < 1 for count in counts):
             raise ValueError(
                 f"{self._where}: a window covers {self.windows.spans} cells, but the input of shape {tuple(shape)} has "
-                f"only {sizes}; use padding='same' or longer input."
+                f"only {sizes}; use padding='same' or longer input. Computed output size would be zero or negative."
             )
         return counts
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.checks import not_supported, real_numbers
+from fastgru.checks import INTEGERS, not_supported, real_numbers
 from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer
 from fastgru.layers import options
@@ -30,6 +30,12 @@ class EmbeddingOptions(SharedOptions, total=False):
 
     name: str | None
     activity_regularizer: RegularizerLike
+
+
+def _size(value: Any, where: str, name: str) -> int:
+    if not isinstance(value, INTEGERS) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"{where}: `{name}` must be a positive integer, got {value!r}.")
+    return int(value)
 
 
 @registered("keras.layers")
@@ -61,8 +67,8 @@ class Embedding(Layer):
     input_rank = 2
     takes_tokens = True
 
-    input_dim: int = options.size()
-    output_dim: int = options.size()
+    input_dim: int = options.option(_size)
+    output_dim: int = options.option(_size)
     embeddings_initializer: Initializer = options.initializer()
     embeddings_regularizer: Regularizer | None = options.regularizer()
     activity_regularizer: Regularizer | None = options.regularizer()
@@ -86,6 +92,7 @@ class Embedding(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
+        self.supports_masking = self.mask_zero
         not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
         if weights is not None:
             self.build()

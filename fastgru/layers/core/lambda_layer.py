@@ -76,7 +76,7 @@ class Lambda(Layer):
             return (shapes[0][0], *self._output_shape)
         return inferred_output_shape(self, input_shape)
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # type: ignore[override]  # as in Keras
         return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["GroupNormalization"]
 
 
+def _groups(value: Any, where: str, name: str) -> int:
+    if not isinstance(value, checks.INTEGERS) or not (value > 0 or value == -1):
+        raise ValueError(
+            f"{where}: Invalid value for argument `{name}`: expected a positive integer, or -1 for a group for each "
+            f"channel, got {value!r}."
+        )
+    return int(value)
+
+
 @registered("keras.layers")
 class GroupNormalization(Normalizer):
     """Normalize each sample by the mean and variance of groups of its channels, over all other axes.
@@ -39,7 +48,7 @@ class GroupNormalization(Normalizer):
     beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : optional
     """
 
-    groups: int = options.option(checks.integer)
+    groups: int = options.option(_groups)
     axis: int = options.option(checks.integer)
 
     def __init__(
@@ -64,7 +73,11 @@ class GroupNormalization(Normalizer):
         (channels,) = self._sizes(input_shape, [self.axis])
         self.groups = channels if self.groups == -1 else self.groups
         if self.groups < 1 or channels % self.groups:
-            raise ValueError(f"{self._where}: {channels} channels are no multiple of groups={self.groups}.")
+            rule = "cannot be more than" if self.groups > channels else "must be a multiple of"
+            raise ValueError(
+                f"{self._where}: {channels} channels are no multiple of groups={self.groups}; the number of groups "
+                f"{rule} the number of channels."
+            )
         self._add_gamma_and_beta((channels,), self.scale, self.center)
         self.built = True
 

@@ -51,7 +51,11 @@ class Normalizer(Layer):
             raise ValueError(f"{self._where}: input of shape {tuple(shape)} has no axis {max(axes, key=abs)}.")
         free = [axis for axis in axes if shape[axis] is None]
         if free:
-            raise ValueError(f"{self._where}: axis {free[0]} must be known to build it, got {tuple(shape)}.")
+            raise ValueError(
+                f"{self._where}: axis {free[0]} must be known to build it, got {tuple(shape)}: axis {free[0]} of the "
+                "input tensor should have a defined dimension but the layer received an input with shape "
+                f"{tuple(shape)}."
+            )
         sizes = tuple(shape[axis] or 0 for axis in axes)
         if self.built and self._weights and sizes != self._weights[0].shape:
             raise ValueError(

@@ -30,7 +30,17 @@ def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: floa
 
 
 def _noise_shape(value: Any, where: str, name: str) -> Shape | None:
-    return None if value is None else tuple(value)
+    if value is None:
+        return None
+    begin = f"{where}: Invalid value received for argument `{name}`."
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{begin} Expected a tuple or list of integers. Received: {name}={value!r}")
+    sizes = [size for size in value if size is not None]
+    if not all(isinstance(size, checks.INTEGERS) for size in sizes):
+        raise ValueError(f"{begin} Expected all elements to be integers or None. Received: {name}={value!r}")
+    if any(size <= 0 for size in sizes):
+        raise ValueError(f"{begin} Expected all dimensions to be positive integers or None. Received: {name}={value!r}")
+    return tuple(value)
 
 
 @registered("keras.layers")

@@ -121,13 +121,15 @@ class Cropping(SpatialLayer):
 
     margins: Margins
     cropping: Any
+    limit = "Values in `cropping` argument should be smaller than the corresponding spatial dimension of the input."
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         sizes, channels = self._parts(input_shape)
         cropped = [None if one is None else one - sum(less) for one, less in zip(sizes, self.margins, strict=True)]
         if any(one is not None and one <= 0 for one in cropped):
             raise ValueError(
-                f"{self._where}: cropping {self.cropping} leaves nothing of input of shape {tuple(input_shape)}."
+                f"{self._where}: cropping {self.cropping} leaves nothing of input of shape {tuple(input_shape)}. "
+                f"{self.limit}"
             )
         return self._joined(input_shape[0], cropped, channels)
 
@@ -158,6 +160,8 @@ class Cropping1D(Cropping):
     """
 
     rank = 1
+
+    limit = "The `cropping` parameter of `Cropping1D` layer must be smaller than the input length."
 
     data_format: str = options.data_format(in_config=False)  # Keras's layer has none
     cropping: tuple[int, ...] = options.option(ends)

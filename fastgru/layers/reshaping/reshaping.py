@@ -26,6 +26,7 @@ class Reshaping(Layer):
     """What they share. `compute_output_shape` refuses a shape that does not fit, and `forward` asks it."""
 
     homogeneous = True
+    _supports_masking = False
 
     def outgoing_mask(self, call: Call, *inputs: Array) -> None:
         return None
@@ -76,8 +77,16 @@ class Flatten(Reshaping):
 
 def _target_shape(value: Any, where: str, name: str) -> tuple[int, ...]:
     sizes = tuple(value)
-    if not all(isinstance(size, checks.INTEGERS) and size >= -1 for size in sizes) or sizes.count(-1) > 1:
-        raise ValueError(f"{where}: {name} must have sizes of at least 0 and at most one -1, got {value!r}.")
+    if not all(isinstance(size, checks.INTEGERS) and size >= -1 for size in sizes):
+        raise ValueError(
+            f"{where}: {name} must have sizes of at least 0 and at most one -1: each a non-negative integer or -1. "
+            f"Received: {name}={value!r}"
+        )
+    if sizes.count(-1) > 1:
+        raise ValueError(
+            f"{where}: {name} must have sizes of at least 0 and at most one -1: at most one unknown dimension. "
+            f"Received: {name}={value!r}"
+        )
     return sizes
 
 
@@ -125,7 +134,9 @@ class Reshape(Reshaping):
 def _dims(value: Any, where: str, name: str) -> tuple[int, ...]:
     axes = tuple(value)
     if sorted(axes) != list(range(1, len(axes) + 1)):
-        raise ValueError(f"{where}: {name} must hold each of 1, 2, ... once, got {value!r}.")
+        raise ValueError(
+            f"{where}: Invalid permutation argument `{name}`: {name} must hold each of 1, 2, ... once, got {value!r}."
+        )
     return axes
 
 

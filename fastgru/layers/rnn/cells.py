@@ -48,6 +48,8 @@ _OF_SEQUENCES = frozenset(  # the arguments of a layer that mean nothing to a si
 class StepLayer(Layer):
     """Base of what makes one time step: inputs and states go in, an output and new states come out."""
 
+    _supports_masking = False
+
     @property
     def cells(self) -> list[Cell]:
         """The cells, in the order in which they run."""

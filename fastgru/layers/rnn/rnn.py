@@ -204,7 +204,7 @@ class OwnCellRNN(RNN):
         states = tree.map_structure(lambda one: (batch, one), self.state_size)
         return (output, *states) if self.return_state else output
 
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:  # type: ignore[override]  # as in Keras
         return tree.flatten(mask)[0] if self.return_sequences else None
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fastgru.layers.core.wrapper import Wrapper
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
@@ -49,6 +52,16 @@ class TimeDistributed(Wrapper):
         if isinstance(self.layer.compute_output_shape(inner)[0], tuple):
             raise ValueError(f"{self._where}: the layer {self.layer.name!r} must have one output, not several.")
         self.built = True
+
+    def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
+        array = np.asarray(mask)
+        if array.shape[:2] != x.shape[:2]:
+            raise ValueError(
+                f"{self._where}: The `mask` passed to the `TimeDistributed` layer has a shape {array.shape} that is "
+                f"incompatible with the input shape {x.shape}; expected a mask of shape {x.shape[:2]} (batch, "
+                "timesteps)."
+            )
+        return super().as_mask(mask, x)
 
     def _step_shape(self, shape: Shape) -> Shape:
         if len(shape) < 3:

@@ -19,6 +19,10 @@ CASES = [
     ("UpSampling1D", {"size": 3}, SEQUENCES),
     ("UpSampling2D", {"size": (2, 3)}, IMAGES),
     ("UpSampling2D", {"size": 2, **FIRST}, IMAGES),
+    ("UpSampling2D", {"size": (2, 3), "interpolation": "bilinear"}, IMAGES),
+    ("UpSampling2D", {"size": (3, 1), "interpolation": "bicubic", **FIRST}, IMAGES),
+    ("UpSampling2D", {"size": 2, "interpolation": "lanczos3"}, IMAGES),
+    ("UpSampling2D", {"size": 2, "interpolation": "lanczos5"}, IMAGES),
     ("ZeroPadding2D", {"padding": 2}, IMAGES),
     ("ZeroPadding2D", {"padding": (1, 2), **FIRST}, IMAGES),
     ("ZeroPadding2D", {"padding": ((1, 0), (0, 2))}, IMAGES),
@@ -41,7 +45,7 @@ def test_gradients_agree_with_central_differences(rng, name, options, shape):
 
 @pytest.mark.parametrize("make, x, message", [
     (lambda: layers.Cropping2D(3), np.ones(IMAGES), "leaves nothing"),
-    (lambda: layers.UpSampling2D(2, interpolation="bilinear"), np.ones(IMAGES), "interpolation='nearest'"),
+    (lambda: layers.UpSampling2D(2, interpolation="linear"), np.ones(IMAGES), "interpolation must be one of nearest"),
     (lambda: layers.ZeroPadding2D((1, 2, 3)), np.ones(IMAGES), "expected a number, two, or two pairs"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_in_a_sentence(make, x, message):
