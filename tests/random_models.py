@@ -262,6 +262,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Draw, Shape], Options]]] = {
     "MaxPooling2D": (IMAGE, pooling),
     "PReLU": (ANY, prelu),
     "Permute": (MANY, permute),
+    "RMSNormalization": (ANY, lambda d, shape: {"epsilon": d.one_of(1e-6, 0.1)}),
     "RNN": (SEQUENCE, rnn_of_cells),
     "ReLU": (ANY, lambda d, shape: {**d.some(max_value=1.0, negative_slope=0.2, threshold=0.5)}),
     "RepeatVector": (VECTOR, lambda d, shape: {"n": d.number(2, 4)}),
