@@ -30,3 +30,7 @@ class DTypePolicy:
 
     def __repr__(self) -> str:
         return f'<DTypePolicy "{self.name}">'
+
+
+def __dir__() -> list[str]:
+    return __all__
