@@ -51,8 +51,8 @@ def integers(value: Any, count: int, where: str, name: str, least: int = 1) -> t
     if len(values) == count and all(map(_is_integer, values)) and min(values) < least == 1:
         raise ValueError(
             f"{where}, {name}: expected an integer or {count} of them, each at least {least}, got {value!r}; it "
-            f"should be a positive integer: Invalid value for argument `{name}`. Expected a strictly positive value. Received "
-            f"{name}={value!r}."
+            f"should be a positive integer: Invalid value for argument `{name}`. Expected a strictly positive value. "
+            f"Received {name}={value!r}."
         )
     if len(values) != count or not all(_is_integer(one) and one >= least for one in values):
         raise ValueError(

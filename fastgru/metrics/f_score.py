@@ -22,8 +22,8 @@ __all__ = ["F1Score", "FBetaScore"]
 def _float(value: Any, where: str, name: str, expected: str) -> None:
     if not isinstance(value, float):
         raise ValueError(
-            f"{where}: {name} must be {expected}, got {value!r}. Invalid `{name}` argument value. It should be a Python "
-            f"float. Received: {name}={value} of type '{type(value)}'"
+            f"{where}: {name} must be {expected}, got {value!r}. Invalid `{name}` argument value. It should be a "
+            f"Python float. Received: {name}={value} of type '{type(value)}'"
         )
 
 
@@ -57,8 +57,8 @@ class FBetaScore(Metric):
         where = type(self).__name__
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(
-                f"{where}: average must be one of None, micro, macro, weighted, got {average!r}. Invalid `average` argument "
-                f"value. Expected one of: {{None, 'micro', 'macro', 'weighted'}}. Received: average={average}"
+                f"{where}: average must be one of None, micro, macro, weighted, got {average!r}. Invalid `average` "
+                f"argument value. Expected one of: {{None, 'micro', 'macro', 'weighted'}}. Received: average={average}"
             )
         self.average = average
         # as in Keras, a float and not an integer
@@ -72,8 +72,8 @@ class FBetaScore(Metric):
             _float(threshold, where, "threshold", "None or a float in (0, 1]")
             if not 0 < threshold <= 1:
                 raise ValueError(
-                    f"{where}: threshold must be None or a float in (0, 1], got {threshold}. Invalid `threshold` argument "
-                    f"value. It should verify 0 < threshold <= 1. Received: threshold={threshold}"
+                    f"{where}: threshold must be None or a float in (0, 1], got {threshold}. Invalid `threshold` "
+                    f"argument value. It should verify 0 < threshold <= 1. Received: threshold={threshold}"
                 )
         super().__init__(dtype, name)
         self.beta = beta
