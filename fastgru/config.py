@@ -143,14 +143,8 @@ def disable_flash_attention() -> None:
     """What is so already."""
 
 
-def enable_flash_attention() -> NoReturn:
-    """Refused: flash attention is a kernel of accelerators.
-
-    Raises
-    ------
-    ValueError
-    """
-    raise ValueError("enable_flash_attention is not supported by fastgru: it is a kernel of accelerators.")
+def enable_flash_attention() -> None:
+    """Allow attention to run on kernels of accelerators: without one nothing changes, as in Keras."""
 
 
 def enable_unsafe_deserialization() -> NoReturn:

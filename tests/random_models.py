@@ -68,6 +68,15 @@ def dense(d: Draw, shape: Shape) -> Options:
     }
 
 
+def einsum_dense(d: Draw, shape: Shape) -> Options:
+    return {
+        "equation": "...b,bc->...c",
+        "output_shape": d.number(2, 4),
+        "bias_axes": d.one_of(None, "c"),
+        "activation": d.one_of(None, "tanh"),
+    }
+
+
 def normalization(d: Draw, shape: Shape) -> Options:
     return {
         "axis": d.one_of(*known_axes(shape)),
@@ -235,6 +244,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Draw, Shape], Options]]] = {
     "Cropping1D": (SEQUENCE, cropping),
     "Dense": (ANY, dense),
     "Dropout": (ANY, lambda d, shape: {"rate": d.rate(), **d.some(seed=3)}),
+    "EinsumDense": (ANY, einsum_dense),
     "ELU": (ANY, lambda d, shape: {"alpha": d.one_of(1.0, 0.3)}),
     "Flatten": (ANY, known_only),
     "GRU": (SEQUENCE, lambda d, shape: {**recurrent(d, shape), **gates(d, "GRU")}),

@@ -146,15 +146,17 @@ def test_the_same_seed_gives_the_same_file_of_weights(run: Any) -> None:
 def test_a_loss_of_nan_ends_with_a_sentence_and_saves_no_model(
     run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoil(self: Adam, compiled: Any, parameters: Any, *rest: Any) -> None:
+    def spoil(self: Adam, parameters: Any) -> None:
         parameters.updated.fill(np.nan)
+        parameters.publish()
 
-    monkeypatch.setattr(Adam, "_update", spoil)
+    monkeypatch.setattr(Adam, "update", spoil)
     status, _, err = run("train", "--data", stored("data.npz", **tiny()), "--units", "4", "--resume", "run")
     assert status == 1 and "fastgru: the loss became infinite or NaN, so no model is saved" in err
     assert not list(folder.glob("*.keras"))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_train_resumes(run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = ("train", "--data", stored("data.npz", **tiny()), "--units", "4", "--epochs", "3", "--resume", "run")
     epochs: list[int] = []

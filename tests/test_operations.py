@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from op_cases import CASES, label
 
 import fastgru
-from fastgru import ops, tree
+from fastgru import operations, ops, registry, tree
 from fastgru.operations.names import CALLED_WITH, OP_OF_CLASS, module_of
 from fastgru.operations.operation import operation
 
@@ -27,6 +29,12 @@ def test_a_class_has_the_arguments_of_keras_in_its_config_and_its_call(keras: An
     assert set(config) - set(ours.options) <= {"rms_scaling", "size", "fill_value"}
     assert len(ours.called_with) == len(call)
     assert set(CALLED_WITH) <= set(OP_OF_CLASS.values())
+
+
+@pytest.mark.parametrize("name", OP_OF_CLASS)
+def test_a_class_is_found_by_its_name(name: str) -> None:
+    assert registry.lookup(registry.OPERATIONS, name) is operation(name)
+    assert getattr(operations, name) is operation(name)
 
 
 DRAWN = [
@@ -94,6 +102,13 @@ def test_a_list_between_brackets_stays_one_in_a_file() -> None:
         assert fancy.tolist() == [[0, 2], [4, 6]]
         assert single == 1
         assert more.shape == (2, 4, 1)
+
+
+def test_a_symbolic_tensor_draws_before_anything_else_was_used(tmp_path: Any) -> None:
+    program = "from fastgru.layers import Input; print((Input((3,)) * 2)[:, 0].shape)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "(None,)\n"
 
 
 def test_an_op_that_graphs_do_not_have_says_so() -> None:

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels
+from fastgru.autodiff.recording import record
+from fastgru.autodiff.tensor import Tensor, tensor
 from fastgru.types import Array
 
 __all__ = ["KNOWN", "Activation"]
@@ -53,9 +55,17 @@ class Activation:
         self.__dict__.update({name: value for name, value in state.items() if name != "kernel_id"})
 
     def __call__(self, x: npt.ArrayLike, *args: Any, **options: Any) -> Array:
-        """The activation of `x`, in the dtype of `x` (integers become float32)."""
+        """The activation of `x`, in the dtype of `x` (integers become float32).
+
+        That of a tensor is a tensor, which a tape records.
+        """
         array = _as_float(x)
-        return np.asarray(self.function(array, *args, **options), dtype=array.dtype)
+        y = np.asarray(self.function(array, *args, **options), dtype=array.dtype)
+        if not isinstance(x, Tensor):
+            return y
+        output = tensor(y)
+        record((output,), (x,), (lambda d: self.derivative(d, y, array, *args, **options),))
+        return output
 
     def backward(self, dy: Array, y: Array, x: Array | None = None, **options: Any) -> Array:
         """Gradient by x from that by y; x may be None where `needs_input` is False and there are no options."""

@@ -17,6 +17,7 @@ from fastgru.layers.convolutional.depthwise import DepthwiseConv2D as DepthwiseC
 from fastgru.layers.convolutional.depthwise import SeparableConv1D as SeparableConv1D
 from fastgru.layers.convolutional.depthwise import SeparableConv2D as SeparableConv2D
 from fastgru.layers.core.dense import Dense as Dense
+from fastgru.layers.core.einsum_dense import EinsumDense as EinsumDense
 from fastgru.layers.core.embedding import Embedding as Embedding
 from fastgru.layers.core.identity import Identity as Identity
 from fastgru.layers.core.input_layer import Input as Input
@@ -40,6 +41,7 @@ from fastgru.layers.merging import maximum as maximum
 from fastgru.layers.merging import minimum as minimum
 from fastgru.layers.merging import multiply as multiply
 from fastgru.layers.merging import subtract as subtract
+from fastgru.layers.multi_head_attention import MultiHeadAttention as MultiHeadAttention
 from fastgru.layers.normalization.batch_normalization import BatchNormalization as BatchNormalization
 from fastgru.layers.normalization.group_normalization import GroupNormalization as GroupNormalization
 from fastgru.layers.normalization.layer_normalization import LayerNormalization as LayerNormalization

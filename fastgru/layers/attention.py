@@ -13,6 +13,7 @@ from fastgru.layers.activations.activation import activate, derive
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.regularization.dropout import keep_mask
 from fastgru.layers.seeded import Seeded
+from fastgru.layers.symbolic import SymbolicTensor, is_symbolic
 from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
@@ -34,7 +35,8 @@ def _score_mode(value: Any, where: str, name: str) -> str:
 class Attention(Seeded):
     """For each step of a query the mean of the values, weighted by how well their keys match it.
 
-    Inputs are `query` (B, Tq, F), `value` (B, Tv, V) and, optionally, `key` (B, Tv, F), which is `value` where absent::
+    Inputs are `query` (B, Tq, F), `value` (B, Tv, V) and, optionally, `key` (B, Tv, F), which is `value` where absent;
+    there may be further axes behind the batch::
 
         output = softmax(scores(query, key)) value          (B, Tq, V)
 
@@ -59,6 +61,7 @@ class Attention(Seeded):
     dropout: float = options.option(checks.rate)
     seed: int | None = options.seed()
     use_causal_mask = False
+    return_attention_scores = False
 
     def __init__(
         self,
@@ -73,25 +76,55 @@ class Attention(Seeded):
         self.scale: Weight | None = None
         self.concat_score_weight: Weight | None = None
 
-    def __call__(self, inputs: Any, *more: Any, use_causal_mask: bool = False, **options: Any) -> Any:
+    def __call__(
+        self,
+        inputs: Any,
+        *more: Any,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+        **options: Any,
+    ) -> Any:
         """Apply the layer; see `Layer`.
 
         Parameters
         ----------
+        return_attention_scores : bool
+            Whether the weights of the values (B, Tq, Tv), after dropout, come back behind the output. As for the next,
+            it is the same in all of the layer's places in graphs.
         use_causal_mask : bool
-            No step of the query sees a later step of the values. The same in all of the layer's places in graphs.
+            No step of the query sees a later step of the values.
         """
-        if self.nodes and use_causal_mask != self.use_causal_mask:
-            raise ValueError(
-                f"{self._where}: stands in a graph with use_causal_mask={self.use_causal_mask} "
-                "already; make another layer."
-            )
-        self.use_causal_mask = bool(use_causal_mask)
-        return super().__call__(inputs, *more, **options)
+        flags = {"return_attention_scores": bool(return_attention_scores), "use_causal_mask": bool(use_causal_mask)}
+        before = {name: getattr(self, name) for name in flags}
+        if is_symbolic(inputs):
+            if self.nodes and flags != before:
+                raise ValueError(
+                    f"{self._where}: stands in a graph with {before} already, expected the same, got {flags}; make "
+                    "another layer."
+                )
+            self.__dict__.update(flags)
+        elif flags != before:
+            if not self.built:
+                self.build([np.shape(x) for x in (inputs if isinstance(inputs, (list, tuple)) else (inputs, *more))])
+            # its places in graphs go on as they are
+            layer = object.__new__(type(self))
+            layer.__dict__ = {**self.__dict__, **flags}
+            outputs = layer(inputs, *more, **flags, **options)
+            self._losses = layer._losses
+            return outputs
+        outputs = super().__call__(inputs, *more, **options)
+        return tuple(outputs) if isinstance(outputs, list) else outputs
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         arguments, options = super().call_arguments(inputs)
-        return arguments, {**options, "use_causal_mask": True} if self.use_causal_mask else options
+        flags = {name: True for name in ("return_attention_scores", "use_causal_mask") if getattr(self, name)}
+        return arguments, {**options, **flags}
+
+    def compute_output_spec(self, *inputs: SymbolicTensor) -> list[tuple[Shape, str]]:
+        specs = super().compute_output_spec(*inputs)
+        if self.return_attention_scores:
+            specs.append(((*inputs[0].shape[:-1], inputs[1].shape[-2]), self.dtype))
+        return specs
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         self.compute_output_shape(input_shape)
@@ -103,10 +136,11 @@ class Attention(Seeded):
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         shapes = [tuple(shape) for shape in input_shape]
-        fits = len(shapes) in (2, 3) and all(len(shape) == 3 for shape in shapes)
+        fits = len(shapes) in (2, 3) and len(shapes[0]) > 2 and len({len(shape) for shape in shapes}) == 1
         if fits:
             query, value, key = (*shapes, shapes[-1])[:3]
-            equal = ((query[0], value[0]), (query[0], key[0]), (query[2], key[2]), (value[1], key[1]))
+            equal = [(query[-1], key[-1]), *zip(value[:-1], key[:-1], strict=True)]
+            equal += zip(query[:-2], value[:-2], strict=True)
             fits = all(one == other or None in (one, other) for one, other in equal)
         if not fits:
             raise ValueError(
@@ -121,17 +155,23 @@ class Attention(Seeded):
     def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         return call.mask
 
+    def compute_mask(self, inputs: Any, mask: Any = None, previous_mask: Any = None) -> Any:
+        """The mask of the query, the first of a list of masks."""
+        if mask is not None and (not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3)):
+            raise ValueError(f"{self._where}: expected mask to be a list of two or three masks, got {mask!r}.")
+        return None if mask is None else mask[0]
+
     # --- the two passes -----------------------------------------------------------------------------
 
-    def forward(self, call: Call, *inputs: Array) -> Array:
+    def forward(self, call: Call, *inputs: Array) -> Array | tuple[Array, Array]:
         shape: Any = self.compute_output_shape([x.shape for x in inputs])
         query, value, key = (*inputs, inputs[-1])[:3]
-        weights = call.buffer("weights", (*shape[:2], value.shape[1]), self.dtype)
+        weights = call.buffer("weights", (*shape[:-1], value.shape[-2]), self.dtype)
         self._score(call, query, key, weights)
         value_mask = call.masks[1] if len(call.masks) > 1 else None
-        counts = None if value_mask is None else value_mask[:, None]
+        counts = None if value_mask is None else value_mask[..., None, :]
         if self.use_causal_mask:
-            past = np.tri(*weights.shape[1:], dtype=np.bool_)
+            past = np.tri(*weights.shape[-2:], dtype=np.bool_)
             counts = past if counts is None else counts & past
         if counts is not None:
             np.subtract(weights, _MASKED, out=weights, where=~counts)
@@ -144,19 +184,22 @@ class Attention(Seeded):
         if call.mask is not None:
             y *= call.mask[..., None]
         call.saved.update(inputs=inputs, weights=weights, applied=applied, survivors=survivors)
-        return y
+        return (y, applied) if self.return_attention_scores else y
 
     def backward(self, call: Call, *d_outputs: Array | None) -> tuple[Array, ...]:
-        (dy,) = d_outputs
-        assert dy is not None
+        dy, d_applied = (*d_outputs, None)[:2]
         inputs, weights, applied, survivors = (
             call.saved[name] for name in ("inputs", "weights", "applied", "survivors")
         )
         query, value, key = (*inputs, inputs[-1])[:3]
+        if dy is None:
+            dy = np.zeros((*query.shape[:-1], value.shape[-1]), self.dtype)
         if call.mask is not None:
             dy = dy * call.mask[..., None]
-        d_value = np.matmul(applied.transpose(0, 2, 1), dy, out=call.buffer("d_value", value.shape, self.dtype))
-        d_scores = np.matmul(dy, value.transpose(0, 2, 1), out=call.buffer("d_scores", weights.shape, self.dtype))
+        d_value = np.matmul(applied.swapaxes(-1, -2), dy, out=call.buffer("d_value", value.shape, self.dtype))
+        d_scores = np.matmul(dy, value.swapaxes(-1, -2), out=call.buffer("d_scores", weights.shape, self.dtype))
+        if d_applied is not None:
+            d_scores += d_applied
         if survivors is not None:
             d_scores *= survivors
         derive(activations.softmax, weights, d_scores)
@@ -170,10 +213,10 @@ class Attention(Seeded):
         """Fill `scores` (B, Tq, Tv)."""
         if self.score_mode == "concat":
             assert self.concat_score_weight is not None
-            sizes = np.full(query.shape[2], call.value(self.concat_score_weight), self.dtype)
+            sizes = np.full(query.shape[-1], call.value(self.concat_score_weight), self.dtype)
             self._score_sums(call, query, key, sizes, self.scale, scores)
             return
-        np.matmul(query, key.transpose(0, 2, 1), out=scores)
+        np.matmul(query, key.swapaxes(-1, -2), out=scores)
         if self.scale is not None:
             scores *= call.value(self.scale)
 
@@ -186,7 +229,7 @@ class Attention(Seeded):
                 self.concat_score_weight.gradient += d_sizes.sum()
             return d_query, d_key
         d_query = np.matmul(d_scores, key, out=call.buffer("d_query", query.shape, self.dtype))
-        d_key = np.matmul(d_scores.transpose(0, 2, 1), query, out=call.buffer("d_key", key.shape, self.dtype))
+        d_key = np.matmul(d_scores.swapaxes(-1, -2), query, out=call.buffer("d_key", key.shape, self.dtype))
         if self.scale is not None:
             if self.scale.gradient is not None:
                 self.scale.gradient += np.vdot(d_query, query)
@@ -200,7 +243,7 @@ class Attention(Seeded):
         self, call: Call, query: Array, key: Array, sizes: Array, scale: Weight | None, scores: Array
     ) -> None:
         t = call.buffer("t", (*scores.shape, len(sizes)), self.dtype)
-        np.add(query[:, :, None], key[:, None], out=t)
+        np.add(query[..., None, :], key[..., None, :, :], out=t)
         if scale is not None:
             t *= call.value(scale)
         activate(activations.tanh, t)
@@ -215,8 +258,8 @@ class Attention(Seeded):
         d_sizes = d_scores.reshape(-1) @ t.reshape(-1, len(sizes))
         d = np.multiply(d_scores[..., None], sizes, out=call.buffer("d", t.shape, self.dtype))
         derive(activations.tanh, t, d)
-        d_query = np.sum(d, axis=2, out=call.buffer("d_query", query.shape, self.dtype))
-        d_key = np.sum(d, axis=1, out=call.buffer("d_key", key.shape, self.dtype))
+        d_query = np.sum(d, axis=-2, out=call.buffer("d_query", query.shape, self.dtype))
+        d_key = np.sum(d, axis=-3, out=call.buffer("d_key", key.shape, self.dtype))
         if scale is not None:
             if scale.gradient is not None:
                 scale.gradient += np.vdot(d_query, query) + np.vdot(d_key, key)
@@ -258,7 +301,7 @@ class AdditiveAttention(Attention):
         self.built = True
 
     def _score(self, call: Call, query: Array, key: Array, scores: Array) -> None:
-        sizes = np.ones(query.shape[2], self.dtype) if self.scale is None else call.value(self.scale)
+        sizes = np.ones(query.shape[-1], self.dtype) if self.scale is None else call.value(self.scale)
         self._score_sums(call, query, key, sizes, None, scores)
 
     def _score_gradients(self, call: Call, query: Array, key: Array, d_scores: Array) -> tuple[Array, Array]:

@@ -59,7 +59,7 @@ _signature = cache(_Signature)
 
 def install(cls: Any) -> None:
     """Give a class that defines `call` the methods that run it, but for those that it defines itself."""
-    cls.runs_call = True
+    cls.runs_call = cls.couples_rows = True  # what it does with rows, nobody knows
     for name, method in vars(_Running).items():
         if callable(method) and name not in vars(cls) and not (name == "compute_output_shape" and cls.says_shapes):
             setattr(cls, name, method)
@@ -140,8 +140,7 @@ def _masked(layer: Any, first: Any, outputs: Any, mask: Any) -> Any:
         )
         return outputs
     masks, ys = layer.compute_mask(first, mask), tree.flatten(outputs)
-    listed = list(masks) if isinstance(masks, (list, tuple)) and len(masks) == len(ys) else [masks] * len(ys)
-    for y, one in zip(ys, listed, strict=True):
+    for y, one in zip(ys, masks if isinstance(masks, (list, tuple)) else [masks], strict=False):
         if isinstance(y, Tensor) and one is not None:
             y._keras_mask = plain(one)
     return outputs

@@ -138,7 +138,8 @@ class OwnLayer:
         """The weights of the layer itself: those that it added, and variables that are its attributes."""
         if not type(self).is_own:
             return self._weights
-        return list({id(one): one for one in (*self._weights, *tracked(self, Weight))}.values())
+        weights = {id(one): one for one in (*self._weights, *tracked(self, Weight))}.values()
+        return sorted(weights, key=lambda weight: not weight.trainable)  # as Keras lists them
 
     def tracked_items(self, kind: type) -> list[tuple[str, Any]]:
         """For each attribute of a class of a user's the layers in it, in the order of Keras's files."""

@@ -94,7 +94,7 @@ class SymbolicTensor(Symbolic):
 
     def draw(self, name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         # through the package's lazy door: operations are layers, which stand on this module
-        return fastgru.operations.operation.draw(name, arguments, options)
+        return fastgru.operations.draw(name, arguments, options)
 
     def __ne__(self, other: Any) -> Any:  # == is identity, as in Keras: tensors are keys
         return self.draw("not_equal", (self, other), {})
@@ -170,6 +170,15 @@ class Node:
         self.arguments = None  # which was not there before 0.2
         for name, value in state[1].items():
             setattr(self, name, value)
+
+    def call_arguments(self, inputs: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """The arguments, by position and by name, with which Keras's layer is called for these inputs."""
+        if self.arguments is None:
+            args, kwargs = self.layer.call_arguments(inputs)
+            return args, dict(kwargs)
+        leaves = [inputs[leaf.index] if isinstance(leaf, Place) else leaf for leaf in flattened(self.arguments)]
+        args, kwargs = arranged(self.arguments, iter(leaves))
+        return args, kwargs
 
     @property
     def sources(self) -> tuple[SymbolicTensor, ...]:

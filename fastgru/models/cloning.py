@@ -112,7 +112,7 @@ class _Cloning:
             if not node.inputs or all(tensor in tensors for tensor in node.outputs):
                 continue
             layer = self._layer(node.layer)
-            args, kwargs = node.layer.call_arguments([tensors[tensor] for tensor in node.inputs])
+            args, kwargs = node.call_arguments([tensors[tensor] for tensor in node.inputs])
             if node.masks:
                 masks = [None if mask is None else tensors[mask] for mask in node.masks]
                 kwargs["mask"] = masks if node.layer.takes_list else masks[0]

@@ -78,7 +78,7 @@ def call_form(node: Node, reference: Callable[[SymbolicTensor], list[Any]]) -> d
             return [form(entry) for entry in value]
         return value.item() if isinstance(value, np.generic) else value
 
-    args, kwargs = node.layer.call_arguments(node.inputs)
+    args, kwargs = node.call_arguments(node.inputs)
     if node.masks:
         kwargs["mask"] = node.masks if node.layer.takes_list else node.masks[0]
     return {"args": form(args), "kwargs": form(kwargs)}

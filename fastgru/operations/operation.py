@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru import ops, tree
-from fastgru.autodiff.recording import nobody_records
+from fastgru.autodiff.recording import nobody_records, recorders
 from fastgru.autodiff.tape import with_pullback
 from fastgru.autodiff.tensor import plain
 from fastgru.layers.layer import Layer
@@ -122,6 +122,8 @@ class Operation(Layer):
     listed: ClassVar[bool] = False
     _arguments: Any = None  # by position and by name, with a `Place` for each tensor; None in pickles before 0.2
     _structure: Any = None  # of several outputs
+    _row: Any = None  # the arguments by position, where there are no others, and `op` with its settings
+    _bound: Any = None
 
     def __init__(self, *arguments: Any, name: str | None = None, **options: Any) -> None:
         named = {**dict(zip(self.options, arguments, strict=False)), **options}
@@ -133,7 +135,8 @@ class Operation(Layer):
 
     def __reduce__(self) -> Any:
         # the classes are made of a table, and no module has their names
-        return _unfilled, (type(self).__name__,), self.__getstate__()
+        state = {**self.__getstate__(), "_row": None, "_bound": None}
+        return _unfilled, (type(self).__name__,), state
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         form = super().serialized(input_shape)
@@ -150,8 +153,18 @@ class Operation(Layer):
         places = iter(map(Place, range(len(tensors))))
         marked = [next(places) if isinstance(leaf, SymbolicTensor) else leaf for leaf in leaves]
         self._arguments = tree.pack_sequence_as([arguments, named], marked)
+        self._settle()
+        self.built = True
         outputs = Node(self, tensors, None, self.compute_output_spec(*tensors)).outputs
         return outputs[0] if self._structure is None else tree.pack_sequence_as(self._structure, list(outputs))
+
+    def _settle(self) -> None:
+        """Make the call quick where its arguments are a row of tensors and constants, as nearly all are."""
+        args, kwargs = self._arguments
+        leading = tuple(inspect.signature(type(self).op).parameters)[: len(args)]
+        is_row = not any(isinstance(leaf, Place) for one in args if tree.is_nested(one) for leaf in tree.flatten(one))
+        if is_row and not kwargs and self.called_with[: len(args)] == leading:
+            self._row, self._bound = args, partial(type(self).op, **self.settings)
 
     def call_arguments(self, inputs: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         if self._arguments is None:  # as an older release kept them
@@ -165,6 +178,8 @@ class Operation(Layer):
         return list(args), kwargs
 
     def _applied(self, *inputs: Any) -> Any:
+        if self._row is not None:
+            return self._bound(*[inputs[one.index] if type(one) is Place else one for one in self._row])
         args, kwargs = self.call_arguments(inputs)
         settings = {**self.settings, **kwargs}
         if not self.called_with:  # einsum has its subscripts before the arrays
@@ -173,6 +188,14 @@ class Operation(Layer):
         if len(args) > len(self.called_with):  # of an older release, which had the bounds of clip in the call
             return type(self).op(*args, **kwargs)
         return type(self).op(**dict(zip(self.called_with, args, strict=False)), **settings)
+
+    @property
+    def moves_rows(self) -> bool:
+        """Whether samples of a batch may mix or come to stand along another axis, so that its size tells."""
+        if type(self) is operation("Transpose"):
+            return self.settings["axes"] is None or self.settings["axes"][0] != 0
+        axes = self.settings.get("axis", -1)
+        return axes is None or 0 in np.atleast_1d(axes)
 
     # --- the layer ----------------------------------------------------------------------------------
 
@@ -209,12 +232,15 @@ class Operation(Layer):
     def forward(self, call: Call, *inputs: Array) -> Any:
         if call.differentiate:
             outputs, call.saved["pull"] = with_pullback(self._applied, *inputs)
-        else:
+        elif recorders():
             with nobody_records():
                 outputs = self._applied(*inputs)
+        else:
+            outputs = self._applied(*inputs)
         call.saved["inputs"] = inputs
-        parts = tuple(np.ascontiguousarray(plain(y)) for y in tree.flatten(outputs))
-        return parts if len(parts) > 1 else parts[0]
+        if self._structure is None:
+            return np.ascontiguousarray(plain(outputs))
+        return tuple([np.ascontiguousarray(plain(y)) for y in tree.flatten(outputs)])
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
         gradients = call.saved["pull"](*d_outputs)

@@ -172,8 +172,8 @@ class Optimizer(OptimizerStep):
         rate = self._learning_rate
         if isinstance(rate, LearningRateSchedule) and not callable(value):
             raise TypeError(
-                f"{type(self).__name__}: the schedule {type(rate).__name__} sets its learning rate; assign another "
-                "schedule, or make the optimizer with a float."
+                f"{type(self).__name__}: This optimizer was created with a `LearningRateSchedule`: the schedule "
+                f"{type(rate).__name__} sets its learning rate; assign another, or make the optimizer with a float."
             )
         new = self._rate_source(value)
         if isinstance(rate, OptimizerVariable) and isinstance(new, OptimizerVariable):
@@ -240,7 +240,8 @@ class Optimizer(OptimizerStep):
                 weight.gradient += gradient
         if self.loss_scale_factor:
             parameters.gradients /= self.loss_scale_factor
-        self._step(parameters, {weight for weight, one in zip(weights, gradients, strict=True) if one is not None})
+        present = {weight for weight, one in zip(weights, gradients, strict=True) if one is not None}
+        self._step(parameters, present if len(present) < len(parameters.weights) else None)
 
     def _weights_for(self, trainable_variables: Iterable[Weight] | None) -> list[Weight]:
         """The weights that are named, for which the optimizer is built if it is not, else all."""

@@ -106,7 +106,7 @@ class OptimizerStep(OptimizerState):
                     self._update(stretch, rate, numbers)
         else:
             parameters.updated[...] = parameters.values
-        if self.use_ema:
+        if self.use_ema and parameters.weights:
             self._average(parameters.updated)
         for index, weight in enumerate(parameters.weights):
             if weight.constraint is not None and (weights is None or weight in weights):

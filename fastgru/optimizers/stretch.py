@@ -48,7 +48,7 @@ class Stretch:
         return part.reshape(self.weight.shape)
 
     def shrunk(self) -> Array:
-        """The weights after their decay."""
+        """The weights after their decay, to be read only: without a decay they are `values` itself."""
         return self.values - self.values * self.values.dtype.type(self.decay) if self.decay else self.values
 
 

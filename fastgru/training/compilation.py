@@ -44,6 +44,8 @@ class Compiled(Layer):
     output_structure: Any = None
     own_dtypes: list[str | None] | None = None
     own_shapes: list[Shape] | None = None
+    takes_any = False  # whether the shapes of inputs are what a `call` or a step of one's own takes
+    has_own_steps = False  # whether steps in Python replace those of this package, and say which targets they need
     run_eagerly, jit_compile, auto_scale_loss, steps_per_execution = False, True, True, 1
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None) -> None:
@@ -203,16 +205,6 @@ class Compiled(Layer):
     def as_predicted(self, outputs: Sequence[Any]) -> Any:
         """What `predict` returns of the outputs in a row."""
         return self.as_structure(outputs)
-
-    @property
-    def takes_any(self) -> bool:
-        """Whether the shapes of inputs are what a `call` or a step of one's own takes."""
-        return self.runs_call
-
-    @property
-    def has_own_steps(self) -> bool:
-        """Whether steps in Python replace those of this package, and say themselves which targets they need."""
-        return False
 
     @property
     def _n_inputs(self) -> int:

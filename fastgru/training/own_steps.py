@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from fastgru.types import Array
 
 __all__ = ["OwnSteps"]
 
+_STEPS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics")
+
 
 class OwnSteps(Compiled):
     """The steps of `fit`, `evaluate` and `predict` as Keras has them, for a class to override.
@@ -32,6 +34,7 @@ class OwnSteps(Compiled):
     `data` is ``(x, y, sample_weight)`` as far as these are there: tensors, nested as `fit` got them.
     """
 
+    own_steps: ClassVar[frozenset[str]] = frozenset()  # the names of those that its class overrides
     _predicted: Any = None  # how the outputs of a `predict_step` are nested
 
     # --- what a class may override ------------------------------------------------------------------
@@ -117,33 +120,26 @@ class OwnSteps(Compiled):
 
     # --- for the loops ------------------------------------------------------------------------------
 
-    @property
-    def has_own_steps(self) -> bool:
-        """Whether a step of training or evaluation is one's own."""
-        return any(map(self._is_own, ("train_step", "test_step", "compute_loss", "compute_metrics")))
-
-    @property
-    def takes_any(self) -> bool:
-        own_steps = self.has_own_steps or self._is_own("predict_step")
-        return self.runs_call or (own_steps and type(self).forward is Layer.forward)
-
-    def _is_own(self, method: str) -> bool:
-        return getattr(type(self), method) is not getattr(OwnSteps, method)
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.own_steps = frozenset(name for name in _STEPS if getattr(cls, name) is not getattr(OwnSteps, name))
+        cls.has_own_steps = bool(cls.own_steps - {"predict_step"})
+        cls.takes_any = cls.runs_call or (bool(cls.own_steps) and cls.forward is Layer.forward)
 
     def _training_step(self) -> Step:
-        if not any(map(self._is_own, ("train_step", "compute_loss", "compute_metrics"))):
+        if not self.own_steps & {"train_step", "compute_loss", "compute_metrics"}:
             return super()._training_step()
         if self.optimizer is None:
             raise ValueError("fit: training needs an optimizer; call compile(optimizer) first.")
         return self._own_step(self.train_step)
 
     def _evaluation_step(self, call: Call) -> Step:
-        if not any(map(self._is_own, ("test_step", "compute_loss", "compute_metrics"))):
+        if not self.own_steps & {"test_step", "compute_loss", "compute_metrics"}:
             return super()._evaluation_step(call)
         return self._own_step(self.test_step)
 
     def _predictions(self, call: Call, inputs: Batch) -> Any:
-        if not self._is_own("predict_step"):
+        if "predict_step" not in self.own_steps:
             return super()._predictions(call, inputs)
         outputs = self.predict_step((self._as_data(inputs),))
         self._predicted = tree.map_structure(lambda _: None, outputs)
@@ -151,7 +147,7 @@ class OwnSteps(Compiled):
         return parts if len(parts) > 1 else parts[0]
 
     def as_predicted(self, outputs: Sequence[Any]) -> Any:
-        if not self._is_own("predict_step"):
+        if "predict_step" not in self.own_steps:
             return super().as_predicted(outputs)
         return tree.pack_sequence_as(self._predicted, list(outputs))
 

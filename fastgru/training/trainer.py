@@ -253,7 +253,7 @@ class Trainer(OwnSteps):
         return self.as_structure(outputs if isinstance(outputs, list) else [outputs])
 
     def _one_prediction(self, arrays: Sequence[Array]) -> Outputs:
-        return self._predicted_by_step(arrays) if self._is_own("predict_step") else self._outputs(arrays)
+        return self._predicted_by_step(arrays) if "predict_step" in self.own_steps else self._outputs(arrays)
 
     def _outputs(
         self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()

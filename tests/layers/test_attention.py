@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from layer_checks import WHICH, agrees_with_keras, gradients_hold, labelled, normals, some_masks
 
+import fastgru
 from fastgru import layers
 from fastgru.layers import attention
+from fastgru.models import load_model
 
 QUERY, VALUE, KEY = (3, 4, 5), (3, 6, 5), (3, 6, 5)
 OF_OTHER_SIZE = [QUERY, (3, 6, 2), KEY]
@@ -88,6 +90,59 @@ def test_gradients_with_dropped_weights_agree_with_central_differences(rng, name
     monkeypatch.setattr(attention, "keep_mask", lambda generator, shape, rate, dtype: scaled)
     layer = getattr(layers, name)(dropout=0.5, dtype="float64")
     gradients_hold(layer, rng, *(rng.normal(size=s) for s in (QUERY, VALUE)), training=True)
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("causal", [False, True], ids=["all", "causal"])
+@pytest.mark.parametrize("shapes", [[QUERY, VALUE], [(2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 5)]], ids=["3D", "4D"])
+@pytest.mark.parametrize("name, options", [("Attention", {"score_mode": "concat"}), ("Attention", {}),
+                                           ("AdditiveAttention", {})])  # fmt: skip
+def test_scores_are_those_of_keras(keras, rng, name, options, shapes, causal):
+    inputs, flags = normals(rng, shapes), {"return_attention_scores": True, "use_causal_mask": causal}
+    ours, theirs = (getattr(library, name)(**options) for library in (layers, keras.layers))
+    output, scores = ours(inputs, **flags)
+    theirs.build(shapes)
+    theirs.set_weights(ours.get_weights())
+    for our, their in zip(
+        (output, scores), theirs(list(map(keras.ops.convert_to_tensor, inputs)), **flags), strict=True
+    ):
+        np.testing.assert_allclose(our, their, atol=1e-5)
+    np.testing.assert_array_equal(ours(inputs, use_causal_mask=causal), output)
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_with_scores_goes_both_ways(keras, rng, tmp_path, ending):
+    inputs = normals(rng, [QUERY, VALUE])
+    models = []
+    for library in (fastgru, keras):
+        tensors = [library.layers.Input(x.shape[1:]) for x in inputs]
+        flags = {"return_attention_scores": True, "use_causal_mask": True}
+        outputs = library.layers.Attention(use_scale=True)(tensors, **flags)
+        assert [tuple(y.shape) for y in outputs] == [(None, 4, 5), (None, 4, 6)]
+        models.append(library.Model(tensors, list(outputs)))
+        models[-1].save(tmp_path / f"{library.__name__}{ending}")
+    there = keras.models.load_model(tmp_path / f"fastgru{ending}"), load_model(tmp_path / f"keras{ending}")
+    for one, other in zip(models, there, strict=True):
+        for a, b in zip(one.predict(inputs, verbose=0), other.predict(inputs, verbose=0), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["Attention", "AdditiveAttention"])
+def test_gradients_through_scores_agree_with_central_differences(rng, name):
+    layer = getattr(layers, name)(dtype="float64")
+    layer.return_attention_scores = True
+    gradients_hold(layer, rng, *(rng.normal(size=s) for s in (QUERY, VALUE)))
+
+
+def test_an_eager_call_may_ask_for_scores_where_the_graph_does_not(rng):
+    layer = layers.Attention()
+    layer([layers.Input(QUERY[1:]), layers.Input(VALUE[1:])])
+    _, scores = layer(normals(rng, [QUERY, VALUE]), return_attention_scores=True)
+    np.testing.assert_allclose(scores.sum(-1), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"stands in a graph with .* make another layer"):
+        layer([layers.Input(QUERY[1:]), layers.Input(VALUE[1:])], return_attention_scores=True)
 
 
 @pytest.mark.parametrize("make, shapes, message", [

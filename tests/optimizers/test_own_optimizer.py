@@ -197,6 +197,17 @@ def test_after_fit_the_weights_are_their_means(rng):
         np.testing.assert_array_equal(weight.value, mean)
 
 
+@pytest.mark.parametrize(
+    "make", [optimizers.Adam, optimizers.Adafactor, optimizers.Muon, optimizers.LossScaleOptimizer]
+)
+def test_no_weights_are_no_trouble(make):
+    options = {"use_ema": True, "weight_decay": 0.1}
+    wraps = make is optimizers.LossScaleOptimizer
+    optimizer = make(optimizers.SGD(**options)) if wraps else make(**options)
+    optimizer.update(Parameters([]))
+    assert optimizer.iterations == 1
+
+
 def test_no_training_puts_no_means_in_the_place_of_weights(rng):
     model = Sequential([Dense(2, input_shape=(3,))])
     model.compile(optimizers.SGD(0.1, use_ema=True), "mse")

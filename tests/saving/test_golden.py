@@ -82,7 +82,8 @@ def test_within_a_layer_trained_weights_come_first_in_a_weight_file(tmp_path: Pa
     model.set_weights([np.full(3, number) for number in range(4)])
     model.save_weights(tmp_path / "m.weights.h5")
     with h5py.File(tmp_path / "m.weights.h5") as file:
-        assert [file[f"layers/interleaved/vars/{index}"][0] for index in range(4)] == [1, 3, 0, 2]
+        assert [file[f"layers/interleaved/vars/{index}"][0] for index in range(4)] == [0, 1, 2, 3]
+    assert [weight.name for weight in model.weights] == ["b", "d", "a", "c"]  # as Keras lists them
     again = Sequential([Input((3,)), Interleaved()])
     again.load_weights(tmp_path / "m.weights.h5")
     assert_same(again.get_weights(), model.get_weights())

@@ -62,7 +62,7 @@ LOSSES: dict[str, tuple[str, Make]] = {
     "CosineSimilarity": (FRACTIONS, default("CosineSimilarity", axis=-1)),
     "Dice": (ONE_HOT, default("Dice", axis=(0, 1))),
     "Hinge": (SIGNS, default("Hinge")),
-    "Huber": (FRACTIONS, default("Huber", delta=0.3)),
+    "Huber": (FRACTIONS, default("Huber")),  # Keras's config leaves out delta
     "KLDivergence": (FRACTIONS, default("KLDivergence")),
     "LogCosh": (FRACTIONS, default("LogCosh")),
     "MeanAbsoluteError": (FRACTIONS, default("MeanAbsoluteError", reduction="sum")),

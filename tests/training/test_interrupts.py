@@ -16,6 +16,8 @@ from small_training import half, inputs, small
 from fastgru import callbacks
 from fastgru.callbacks import BackupAndRestore
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
+
 
 class Presses(callbacks.Callback):
     """Presses Ctrl-C in a batch of training or validation, so many times; notes the batches that are done."""

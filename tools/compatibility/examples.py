@@ -16,7 +16,7 @@ SEQUENCE, IMAGE, VECTOR = (6, 4), (6, 6, 2), (5,)
 # options of each layer, and the shapes of its inputs without the batch; a sequence and no options where absent
 EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], ...]]] = {
     "Activation": (lambda: {"activation": "gelu"}, (SEQUENCE,)),
-    "Lambda": (lambda: {"function": activations.relu}, (SEQUENCE,)),
+    "Lambda": (lambda: {"function": activations.tanh}, (SEQUENCE,)),
     "LeakyReLU": (lambda: {"negative_slope": 0.2}, (SEQUENCE,)),
     "Dropout": (lambda: {"rate": 0.5}, (SEQUENCE,)),
     **dict.fromkeys(("SpatialDropout1D", "AlphaDropout"), (lambda: {"rate": 0.5}, (SEQUENCE,))),
@@ -40,6 +40,7 @@ EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], .
     **dict.fromkeys(("GlobalMaxPooling2D", "GlobalAveragePooling2D"), (dict, (IMAGE,))),
     **dict.fromkeys(("MaxPooling2D", "AveragePooling2D"), (lambda: {"pool_size": 2}, (IMAGE,))),
     **dict.fromkeys(("MaxPooling1D", "AveragePooling1D"), (lambda: {"pool_size": 2}, (SEQUENCE,))),
+    "EinsumDense": (lambda: {"equation": "...b,bc->...c", "output_shape": 3, "bias_axes": "c"}, (SEQUENCE,)),
     "Embedding": (lambda: {"input_dim": 9, "output_dim": 3}, (VECTOR,)),
     "Reshape": (lambda: {"target_shape": (3, 8)}, (SEQUENCE,)),
     "Permute": (lambda: {"dims": (2, 1)}, (SEQUENCE,)),
@@ -49,6 +50,7 @@ EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], .
     **dict.fromkeys(("Subtract", "Attention"), (dict, (SEQUENCE, SEQUENCE))),
     "AdditiveAttention": (dict, (SEQUENCE, SEQUENCE)),
     "Dot": (lambda: {"axes": 2}, (SEQUENCE, SEQUENCE)),
+    "MultiHeadAttention": (lambda: {"num_heads": 2, "key_dim": 3}, (SEQUENCE, SEQUENCE)),
     "CategoryEncoding": (lambda: {"num_tokens": 9}, (VECTOR,)),
     "Discretization": (lambda: {"bin_boundaries": [-0.5, 0.0, 1.0]}, (VECTOR,)),
     "Hashing": (lambda: {"num_bins": 7}, (VECTOR,)),
