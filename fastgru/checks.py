@@ -34,7 +34,7 @@ def integer(value: Any, where: str, name: str) -> int:
 def positive_integer(value: Any, where: str, name: str) -> int:
     if not _is_integer(value) or value <= 0:
         raise ValueError(
-            f"{where}: `{name}` should be a positive integer: {name} must be a positive integer, got {value!r}."
+            f"{where}: {name} must be a positive integer, got {value!r}; `{name}` should be a positive integer."
         )
     return int(value)
 
@@ -50,9 +50,9 @@ def integers(value: Any, count: int, where: str, name: str, least: int = 1) -> t
     values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * count
     if len(values) == count and all(map(_is_integer, values)) and min(values) < least == 1:
         raise ValueError(
-            f"{where}, {name}: Invalid value for argument `{name}`. Expected a strictly positive value. Received "
-            f"{name}={value!r}. It should be a positive integer: expected an integer or {count} of them, each at least "
-            f"{least}, got {value!r}."
+            f"{where}, {name}: expected an integer or {count} of them, each at least {least}, got {value!r}; it "
+            f"should be a positive integer: Invalid value for argument `{name}`. Expected a strictly positive value. "
+            f"Received {name}={value!r}."
         )
     if len(values) != count or not all(_is_integer(one) and one >= least for one in values):
         raise ValueError(

@@ -18,13 +18,15 @@ Check = Callable[[Array, Rows], None]
 CHECKED_NUMBERS = 1 << 20  # at a time, for a check takes memory of its own
 
 
-def finite(label: str) -> Check:
-    """The check for NaN and infinity; errors begin with `label`."""
+def finite(label: str, infinity: bool = False) -> Check:
+    """The check for NaN, and for infinity where it is not allowed; errors begin with `label`."""
 
     def check(rows: Array, samples: Rows) -> None:
         if rows.dtype.kind != "f" or _is_finite(rows):
             return
-        bad = ~np.isfinite(rows)
+        bad = np.isnan(rows) if infinity else ~np.isfinite(rows)
+        if not bad.any():
+            return
         nans = int(np.isnan(rows).sum())
         parts = [f"{count} {what}" for count, what in ((nans, "NaN"), (int(bad.sum()) - nans, "infinite")) if count]
         row, *place = map(int, np.argwhere(bad)[0])

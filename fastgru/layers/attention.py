@@ -155,6 +155,12 @@ class Attention(Seeded):
     def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
         return call.mask
 
+    def compute_mask(self, inputs: Any, mask: Any = None, previous_mask: Any = None) -> Any:
+        """The mask of the query, the first of a list of masks."""
+        if mask is not None and (not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3)):
+            raise ValueError(f"{self._where}: expected mask to be a list of two or three masks, got {mask!r}.")
+        return None if mask is None else mask[0]
+
     # --- the two passes -----------------------------------------------------------------------------
 
     def forward(self, call: Call, *inputs: Array) -> Array | tuple[Array, Array]:

@@ -37,13 +37,13 @@ class _BestRate(ConfusionMetric):
         where = type(self).__name__
         if not 0 <= value <= 1:
             raise ValueError(
-                f"{where}: Argument `{self.least_name}` must be in the range [0, 1]. {self.least_name} must lie "
-                f"in [0, 1], got {value!r}."
+                f"{where}: {self.least_name} must lie in [0, 1], got {value!r}. Argument `{self.least_name}` must be "
+                "in the range [0, 1]."
             )
         if num_thresholds <= 0:
             raise ValueError(
-                f"{where}: Argument `num_thresholds` must be an integer > 0: num_thresholds must be a positive "
-                f"integer, got {num_thresholds!r}."
+                f"{where}: num_thresholds must be a positive integer, got {num_thresholds!r}. Argument "
+                "`num_thresholds` must be an integer > 0."
             )
         self.value = checks.rate(value, where, self.least_name)
         self.num_thresholds = checks.positive_integer(num_thresholds, where, "num_thresholds")

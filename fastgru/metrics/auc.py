@@ -90,8 +90,8 @@ class AUC(ConfusionMetric):
         if thresholds is None:
             if checks.integer(num_thresholds, "AUC", "num_thresholds") < 2:
                 raise ValueError(
-                    f"AUC: Argument `num_thresholds` must be an integer > 1: num_thresholds must be an integer above "
-                    f"1, got {num_thresholds}."
+                    f"AUC: num_thresholds must be an integer above 1, got {num_thresholds}. Argument `num_thresholds` "
+                    "must be an integer > 1."
                 )
             inner = even_thresholds(num_thresholds)[1:-1]
         else:
@@ -240,8 +240,8 @@ def _member(kind: type[Any], value: Any, name: str) -> Any:
     if member is None:
         what = name.replace("_", " ")
         raise ValueError(
-            f'Invalid AUC {what} value: "{value}". AUC: {name} must be one of '
-            f"{', '.join(repr(one.value) for one in kind)}, got {value!r}."
+            f"AUC: {name} must be one of {', '.join(repr(one.value) for one in kind)}, got {value!r}. "
+            f'Invalid AUC {what} value: "{value}".'
         )
     return member
 

@@ -30,8 +30,8 @@ def thresholds_in_range(thresholds: Any, where: str) -> list[float]:
     bad = [value for value in values if value is None or not 0 <= value <= 1]
     if bad or not values:
         raise ValueError(
-            f"{where}: Threshold values must be in [0, 1]. Received: {bad}; thresholds must be numbers in [0, 1], "
-            f"got {bad}."
+            f"{where}: thresholds must be numbers in [0, 1], got {bad}. Threshold values must be in [0, 1]. "
+            f"Received: {bad}"
         )
     return [float(value) for value in values]
 

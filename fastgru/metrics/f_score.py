@@ -19,11 +19,11 @@ from fastgru.types import Array
 __all__ = ["F1Score", "FBetaScore"]
 
 
-def _float(value: Any, where: str, name: str) -> None:
+def _float(value: Any, where: str, name: str, expected: str) -> None:
     if not isinstance(value, float):
         raise ValueError(
-            f"{where}: Invalid `{name}` argument value. It should be a Python float. Received: {name}={value} of type "
-            f"'{type(value)}'"
+            f"{where}: {name} must be {expected}, got {value!r}. Invalid `{name}` argument value. It should be a "
+            f"Python float. Received: {name}={value} of type '{type(value)}'"
         )
 
 
@@ -57,20 +57,23 @@ class FBetaScore(Metric):
         where = type(self).__name__
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(
-                f"{where}: Invalid `average` argument value. Expected one of: {{None, 'micro', 'macro', 'weighted'}}. "
-                f"Received: average={average}"
+                f"{where}: average must be one of None, micro, macro, weighted, got {average!r}. Invalid `average` "
+                f"argument value. Expected one of: {{None, 'micro', 'macro', 'weighted'}}. Received: average={average}"
             )
         self.average = average
         # as in Keras, a float and not an integer
-        _float(beta, where, "beta")
+        _float(beta, where, "beta", "a float above 0")
         if not beta > 0:
-            raise ValueError(f"{where}: Invalid `beta` argument value. It should be > 0. Received: beta={beta}")
+            raise ValueError(
+                f"{where}: beta must be a float above 0, got {beta}. Invalid `beta` argument value. It should be > 0. "
+                f"Received: beta={beta}"
+            )
         if threshold is not None:
-            _float(threshold, where, "threshold")
+            _float(threshold, where, "threshold", "None or a float in (0, 1]")
             if not 0 < threshold <= 1:
                 raise ValueError(
-                    f"{where}: Invalid `threshold` argument value. It should verify 0 < threshold <= 1. Received: "
-                    f"threshold={threshold}"
+                    f"{where}: threshold must be None or a float in (0, 1], got {threshold}. Invalid `threshold` "
+                    f"argument value. It should verify 0 < threshold <= 1. Received: threshold={threshold}"
                 )
         super().__init__(dtype, name)
         self.beta = beta

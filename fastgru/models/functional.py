@@ -97,6 +97,10 @@ class Functional(Model):
         """The layers, inputs included: those before others first, in Keras's order."""
         return [layer for layer in self._operations if not isinstance(layer, Operation)]
 
+    @layers.setter
+    def layers(self, layers: Any) -> None:
+        raise AttributeError("`Model.layers` attribute is reserved and should not be used.")
+
     @property
     def operations(self) -> list[Layer]:
         return self._operations[:]

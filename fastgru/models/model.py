@@ -74,6 +74,12 @@ class Model(GeneratorTrainer):
         """The layers: in the order in which they run, or in which a class of one's own set them as attributes."""
         return tracked(self, Layer)
 
+    @layers.setter
+    def layers(self, layers: Any) -> None:
+        raise AttributeError(
+            "`Model.layers` attribute is reserved and should not be used; give the list of layers another name."
+        )
+
     @property
     def operations(self) -> list[Layer]:
         """The layers, and what stands between them without being one."""

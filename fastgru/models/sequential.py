@@ -48,6 +48,10 @@ class Sequential(Model):
         """The layers without the input."""
         return self._stack[:]
 
+    @layers.setter
+    def layers(self, layers: Any) -> None:
+        raise AttributeError("`Sequential.layers` cannot be set. Use `add()` and `pop()` to change the layers.")
+
     def add(self, layer: Any) -> None:
         """Put a layer at the end.
 

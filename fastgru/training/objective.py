@@ -465,7 +465,7 @@ def _target_column(output: OutputLoss, y: Evenly, output_shape: Any, dtype: str,
     """Targets as the loss takes them."""
     # whole numbers that name classes stay whole; everything else is compared with the outputs
     names_classes = y.dtype.kind in "iu" and output_shape[-1] > 1 and y.shape != tuple(output_shape)
-    checks = [data.finite(label)]
+    checks = [data.finite(label, infinity=True)]  # as in Keras, whose TerminateOnNaN then has its say
     if output.loss is not None:
         checks.append(lambda rows, _: output.loss.check(rows, (len(rows), *output_shape[1:])))
     return Column(y, np.int64 if names_classes else dtype, *checks)

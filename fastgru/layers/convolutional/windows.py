@@ -106,9 +106,9 @@ class PerAxis(Option):
     def of(self, layer: Any, name: str, value: Any) -> tuple[int, ...]:
         if isinstance(value, (list, tuple)) and len(value) == layer.rank and 0 in value:
             raise ValueError(
-                f"{layer._where}, {name}: The `{name}` argument must be a tuple of {layer.rank} integers. Received "
-                f"{name}={tuple(value)}, including values {{0}} that do not satisfy `value > 0`; expected an integer "
-                f"or {layer.rank} of them, each at least 1, got {value!r}."
+                f"{layer._where}, {name}: expected an integer or {layer.rank} of them, each at least 1, got {value!r}. "
+                f"The `{name}` argument must be a tuple of {layer.rank} integers. Received {name}={tuple(value)}, "
+                "including values {0} that do not satisfy `value > 0`"
             )
         return integers(value, layer.rank, layer._where, name)
 

@@ -48,17 +48,17 @@ class InputLayer(Layer):
         for argument, value in refused.items():
             # `is not None`: the truth value of a tensor is not for us to ask
             if value is not None and value is not False:
-                raise ValueError(f"Input: `{argument}={value!r}` is not supported by fastgru.")
+                raise ValueError(f"Input: {argument}={value!r} is not supported by fastgru.")
         both = [name for name, value in (("shape", shape), ("batch_size", batch_size)) if value is not None]
         if batch_shape is not None and both:
             raise ValueError(
-                f"Input: You cannot pass both `{both[0]}` and `batch_shape` at the same time; give either shape (and "
-                "batch_size, if it is fixed) or batch_shape."
+                "Input: give either shape (and batch_size, if it is fixed) or batch_shape. You cannot pass both "
+                f"`{both[0]}` and `batch_shape` at the same time."
             )
         if batch_shape is None and shape is None:
             raise ValueError(
-                "Input: You must pass a `shape` argument. Give either shape (and batch_size, if it is fixed) or "
-                "batch_shape."
+                "Input: give either shape (and batch_size, if it is fixed) or batch_shape. You must pass a `shape` "
+                "argument."
             )
         whole = _axes(batch_shape, "batch_shape") if shape is None else (batch_size, *_axes(shape, "shape"))
         super().__init__(name=name, batch_shape=whole)

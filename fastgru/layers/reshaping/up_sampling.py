@@ -19,7 +19,7 @@ from fastgru.types import Array, Shape
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["UpSampling", "UpSampling1D", "UpSampling2D"]
+__all__ = ["UpSampling", "UpSampling1D", "UpSampling2D", "weights_of_cells"]
 
 
 def _cubic(x: Array) -> Array:

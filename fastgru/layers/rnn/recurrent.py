@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.autodiff.tensor import tensor
 from fastgru.layers.regularization.dropout import keep_mask
 from fastgru.layers.rnn.numpy_route import NumpyRoute
 from fastgru.layers.rnn.run import DropoutMasks, Run
@@ -58,6 +59,10 @@ class Recurrent(NumpyRoute):
         several = isinstance(initial_state, (list, tuple)) and _depth(initial_state) != 2  # else rows of one state
         states = [state for state in (initial_state if several else [initial_state]) if state is not None]
         return super().__call__(sequences, *states, mask=mask, training=training)
+
+    def get_initial_state(self, batch_size: int) -> list[Any]:
+        """The states (B, H), zeros, that a sequence begins with where none are handed over."""
+        return [tensor(np.zeros((batch_size, self.units), self.dtype)) for _ in range(self.state_count)]
 
     def forward(self, call: Call, *inputs: Array) -> Any:
         if (kernel_call := self._prepare(call, *inputs)) is not None:

@@ -59,8 +59,8 @@ def test_embedding_takes_its_first_weights(rng):
     (lambda: layers.Embedding(5, 2), [[-1, 0]], "got -1"),
     (lambda: layers.Embedding(5, 2), [[0.5, 1]], "whole numbers, got 0.5"),
     (lambda: layers.Embedding(5, 2), [[np.nan, 1]], "whole numbers, got nan"),
-    (lambda: layers.Embedding(0, 2), None, "input_dim must be a positive integer, got 0"),
-    (lambda: layers.Embedding(5, 2.5), None, "output_dim must be a positive integer, got 2.5"),
+    (lambda: layers.Embedding(0, 2), None, "`input_dim` must be a positive integer, got 0"),
+    (lambda: layers.Embedding(5, 2.5), None, "`output_dim` must be a positive integer, got 2.5"),
     (lambda: layers.Embedding(5, 2, lora_rank=3), None, "lora_rank is not supported"),
     (lambda: layers.Embedding(5, 2, weights=np.ones((5, 3))), None, r"expected shape \(5, 2\), got \(5, 3\)"),
 ])  # fmt: skip
