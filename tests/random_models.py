@@ -109,6 +109,11 @@ def convolution_1d(d: Draw, shape: Shape) -> Options:
     return {**options, "padding": "causal"} if d.chance(0.3) else options
 
 
+def convolution_1d_transpose(d: Draw, shape: Shape) -> Options:
+    padding = d.one_of("valid", "same")
+    return {"filters": d.number(1, 3), "kernel_size": d.number(1, 3), "strides": d.number(1, 2), "padding": padding}
+
+
 def pooling(d: Draw, shape: Shape) -> Options:
     return window_options(d, shape[:-1], "pool_size")
 
@@ -240,6 +245,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Draw, Shape], Options]]] = {
     "BatchNormalization": (ANY, normalization),
     "Bidirectional": (SEQUENCE, bidirectional),
     "Conv1D": (SEQUENCE, convolution_1d),
+    "Conv1DTranspose": (SEQUENCE, convolution_1d_transpose),
     "Conv2D": (IMAGE, convolution),
     "Cropping1D": (SEQUENCE, cropping),
     "Dense": (ANY, dense),

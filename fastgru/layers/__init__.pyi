@@ -12,6 +12,8 @@ from fastgru.layers.convolutional.conv import Conv1D as Conv1D
 from fastgru.layers.convolutional.conv import Conv2D as Conv2D
 from fastgru.layers.convolutional.conv import Convolution1D as Convolution1D
 from fastgru.layers.convolutional.conv import Convolution2D as Convolution2D
+from fastgru.layers.convolutional.conv_transpose import Conv1DTranspose as Conv1DTranspose
+from fastgru.layers.convolutional.conv_transpose import Convolution1DTranspose as Convolution1DTranspose
 from fastgru.layers.convolutional.depthwise import DepthwiseConv1D as DepthwiseConv1D
 from fastgru.layers.convolutional.depthwise import DepthwiseConv2D as DepthwiseConv2D
 from fastgru.layers.convolutional.depthwise import SeparableConv1D as SeparableConv1D

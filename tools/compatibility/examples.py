@@ -30,6 +30,7 @@ EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], .
     "TimeDistributed": (lambda: {"layer": Dense(3)}, (SEQUENCE,)),
     **dict.fromkeys(("Conv1D", "SeparableConv1D"),
                     (lambda: {"filters": 3, "kernel_size": 2, "padding": "same"}, (SEQUENCE,))),
+    "Conv1DTranspose": (lambda: {"filters": 3, "kernel_size": 3, "strides": 2}, (SEQUENCE,)),
     "DepthwiseConv1D": (lambda: {"kernel_size": 2}, (SEQUENCE,)),
     "DepthwiseConv2D": (lambda: {"kernel_size": 2}, (IMAGE,)),
     "SeparableConv2D": (lambda: {"filters": 3, "kernel_size": 2}, (IMAGE,)),
