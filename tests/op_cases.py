@@ -54,6 +54,8 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     *((name, (normal(2, 3, 4), normal(3, 1)), {}) for name in ["add", "subtract", "multiply", "divide", "maximum"]),
     *((name, (normal(3, 4), 1.7), {}) for name in ["add", "subtract", "multiply", "divide", "maximum", "mod"]),
     ("power", (positive(3, 4), 1.7), {}),
+    ("ctc_loss", (np.array([[1, 2, 2], [3, 1, 0]]), normal(2, 9, 5), np.array([3, 2]), np.array([9, 7])), {}),
+    ("ctc_decode", (normal(3, 9, 5), np.array([9, 3, 6])), {"mask_index": 0}),
     *((name, (1.7, positive(3, 4)), {}) for name in ["add", "subtract", "multiply", "divide", "power"]),
     ("power", (positive(3, 4), normal(3, 4)), {}),
     ("power", (normal(3, 4), 2), {}),

@@ -146,4 +146,12 @@ def ctc_decode(
         spelled = labels[counted]
         decoded[row, : len(spelled)] = spelled
     total = -(scores.max(axis=-1) * inside).sum(axis=1, keepdims=True)
-    return (decoded[np.newaxis], total), None
+
+    def pull(_d_decoded: Any, d_total: Array | None) -> list[Array | None]:
+        if d_total is None:
+            return [None]
+        d_scores = np.zeros_like(scores)
+        np.put_along_axis(d_scores, best[..., np.newaxis], -(inside * d_total)[..., np.newaxis], axis=-1)
+        return [d_scores]
+
+    return (decoded[np.newaxis], total), pull

@@ -251,8 +251,7 @@ class Objective:
             if outer is not None:
                 self.sums, states = outer
                 for metric, state, values in states:
-                    vars(metric).clear()
-                    vars(metric).update(state)
+                    object.__setattr__(metric, "__dict__", state)  # in one step: an interrupt leaves no half of it
                     for variable, value in values:
                         variable.assign(value)
 
