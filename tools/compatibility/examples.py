@@ -100,7 +100,8 @@ def example(name: str) -> tuple[Any, list[np.ndarray]]:
         model = Sequential([Input(SEQUENCE), RNN(CELLS[name]())])
     elif len(shapes) > 1:
         inputs = [Input(shape, name=f"x{number}") for number, shape in enumerate(shapes)]
-        model = Functional(inputs, registry.lookup("keras.layers", name)(**options())(inputs))
+        layer = registry.lookup("keras.layers", name)(**options())
+        model = Functional(inputs, layer(inputs) if layer.takes_list else layer(*inputs))
     else:
         dtype = None if name == "Embedding" else TOKENS.get(name)
         model = Sequential([Input(shapes[0], dtype=dtype), registry.lookup("keras.layers", name)(**options())])
