@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from fastgru import config, kernels
+from fastgru import config, kernels, layers
 from fastgru.layers import GRU, Dense
 
 
@@ -73,3 +73,31 @@ def test_packed_weights_follow_every_change_of_the_weights(layer, rng, monkeypat
         config.set_products("blas")
         np.testing.assert_allclose(tiles, layer(x), atol=1e-5)
         config.set_products("tiles")
+
+
+@pytest.fixture
+def channels_first():
+    config.set_image_data_format("channels_first")
+    yield
+    config.set_image_data_format("channels_last")
+
+
+def test_layers_take_the_data_format_that_was_chosen(channels_first):
+    assert layers.Conv2D(2, 3).data_format == "channels_first"
+    assert layers.Conv2D(2, 3, data_format="channels_last").data_format == "channels_last"
+    assert layers.UpSampling1D(2).data_format == "channels_last"  # has none in Keras
+
+
+def test_only_what_is_in_force_can_be_set():
+    config.set_floatx("float32")
+    config.set_epsilon(config.epsilon())
+    config.set_dtype_policy(config.dtype_policy())
+    for refused in (
+        lambda: config.set_floatx("float16"),
+        lambda: config.set_epsilon(1e-3),
+        lambda: config.set_dtype_policy("mixed_float16"),
+    ):
+        with pytest.raises(ValueError, match="not supported by fastgru"):
+            refused()
+    with pytest.raises(ValueError, match="'channels_last' or 'channels_first'"):
+        config.set_image_data_format("channels_middle")

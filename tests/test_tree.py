@@ -62,3 +62,19 @@ def test_leaves_that_do_not_fit_are_refused() -> None:
         tree.pack_sequence_as([1, 2], [1, 2, 3])
     with pytest.raises(TypeError, match="expected a function first"):
         tree.map_structure(3, [1])  # type: ignore[arg-type]
+
+
+@pytest.mark.keras
+def test_parts_paths_and_shapes_are_those_of_keras(keras: Any) -> None:
+    shallow, deep = {"b": 0, "a": (0, 0)}, {"b": [1, 2], "a": ({"c": 3}, 4)}
+    assert tree.map_structure_up_to(shallow, repr, deep) == keras.tree.map_structure_up_to(shallow, repr, deep)
+    shapes = {"x": (None, 3), "y": [(2,), (4, 5)]}
+    assert tree.map_shape_structure(len, shapes) == keras.tree.map_shape_structure(len, shapes)
+    assert tree.flatten_with_path(deep) == [tuple(row) for row in keras.tree.flatten_with_path(deep)]
+
+
+def test_a_structure_that_is_too_shallow_and_no_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="expected a structure of the form"):
+        tree.map_structure_up_to([None, [None]], len, [[1], 2])
+    with pytest.raises(ValueError, match="expected shapes"):
+        tree.map_shape_structure(len, {"x": 3})

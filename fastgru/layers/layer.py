@@ -17,11 +17,10 @@ from fastgru import kernels, regularizers
 from fastgru.autodiff.recording import is_recorded, recorders
 from fastgru.autodiff.tensor import plain, tensor
 from fastgru.checks import real_numbers
-from fastgru.layers import own_call
+from fastgru.layers import own_call, penalties
 from fastgru.layers.context import context
 from fastgru.layers.options import DTypeLike, Optioned, RegularizerLike
 from fastgru.layers.own_layer import OwnLayer
-from fastgru.layers.penalties import activity_penalty
 from fastgru.layers.recorded import run_recorded
 from fastgru.layers.symbolic import Node, SymbolicTensor, draw, is_symbolic
 from fastgru.layers.tracking import tracked
@@ -312,7 +311,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         self._losses = [tensor(call.penalty)] if call.penalty else []
         if self.activity_regularizer is not None:  # whose gradient the layer's way back adds
             ys = outputs if isinstance(outputs, list) else [outputs]
-            self._losses.append(tensor(activity_penalty(self, call, tuple(np.asarray(plain(y)) for y in ys))))
+            self._losses.append(tensor(penalties.activity_penalty(self, call, tuple(np.asarray(plain(y)) for y in ys))))
         if carried is not None:
             call = Call()
             call.masks = (carried,)

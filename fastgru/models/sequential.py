@@ -82,7 +82,9 @@ class Sequential(Model):
         if isinstance(layer, SymbolicTensor) and isinstance(layer.layer, InputLayer):
             layer = layer.layer
         if not isinstance(layer, Layer):
-            raise ValueError(f"Model {self.name!r}: expected a layer to add, got {layer!r}.")
+            raise ValueError(
+                f"Model {self.name!r}: expected a layer to add, got {layer!r}. Only instances of Layer can be added."
+            )
         if any(layer.name == other.name for other in self._stack):
             raise ValueError(f"Model {self.name!r}: the name {layer.name!r} is taken; give the new layer another.")
         if isinstance(layer, InputLayer):

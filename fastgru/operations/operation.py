@@ -70,18 +70,18 @@ def draw(op_name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     positional: list[Any] = []
     named: dict[str, Any] = {}
     in_order = True  # whether all arguments of the call so far came, so that the next may come by its position
-    given = signature.bind(*args, **kwargs).arguments
+    values = signature.bind(*args, **kwargs).arguments
     for key, parameter in signature.parameters.items():
         if parameter.kind is parameter.VAR_POSITIONAL:
-            positional.extend(given.get(key, ()))
-        elif key not in given:
+            positional.extend(values.get(key, ()))
+        elif key not in values:
             in_order = in_order and key in cls.options
-        elif key in cls.options and not any(isinstance(leaf, SymbolicTensor) for leaf in tree.flatten(given[key])):
-            settings[key] = given[key]
+        elif key in cls.options and not any(isinstance(leaf, SymbolicTensor) for leaf in tree.flatten(values[key])):
+            settings[key] = values[key]
         elif in_order and key not in cls.options:
-            positional.append(given[key])
+            positional.append(values[key])
         else:
-            named[key] = given[key]
+            named[key] = values[key]
     return cls(**settings)(*positional, **named)
 
 

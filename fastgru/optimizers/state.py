@@ -88,7 +88,7 @@ class OptimizerState:
     @property
     def slot_groups(self) -> list[tuple[str, ...]]:
         """The names of the arrays that are kept of each weight; those of one group alternate in Keras's files."""
-        return [kept for group in self._slot_groups if (kept := tuple(filter(self._keeps, group)))]
+        return [slots for group in self._slot_groups if (slots := tuple(filter(self._keeps, group)))]
 
     def _keeps(self, slot: str) -> bool:
         """Whether the options need this state."""

@@ -19,11 +19,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 PINNED_KERAS = "3.15.1"
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 
 
 def pinned(pattern: str) -> list[str]:
@@ -34,7 +34,7 @@ def pinned(pattern: str) -> list[str]:
 
 def outcomes(files: list[str], workers: str) -> list[dict[str, str]]:
     """What became of every test of Keras's files, each written into a folder of its own with `kx` for `keras`."""
-    from tests.keras_suite.library import KERAS, as_test_of_kx
+    from .library import KERAS, as_test_of_kx
 
     with tempfile.TemporaryDirectory() as scratch:
         for file in files:
@@ -45,10 +45,10 @@ def outcomes(files: list[str], workers: str) -> list[dict[str, str]]:
         environment = {
             **os.environ,
             "KERAS_SUITE_ROWS": str(rows),
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH", "")])),
             "FASTGRU_NUM_THREADS": "1",
         }
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.keras_suite.plugin", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "keras_suite.plugin", "-p", "no:cacheprovider"]
         command += [
             "-c",
             os.devnull,
@@ -68,7 +68,7 @@ def outcomes(files: list[str], workers: str) -> list[dict[str, str]]:
 
 def by_function(rows: list[dict[str, str]]) -> dict[str, list[str]]:
     """Of each test function the ids of the tests that are made of it, under the id without a class."""
-    from tests.keras_suite.library import KERAS
+    from .library import KERAS
 
     names: dict[str, list[str]] = {}
     ids: dict[str, list[str]] = collections.defaultdict(list)
@@ -96,7 +96,7 @@ def main() -> int:
     parser.add_argument("--passing", type=Path, metavar="FILE", help="write the ids of those that pass into a file")
     parser.add_argument("--at-least", type=int, default=0, metavar="N", help="status 1 where fewer pass")
     arguments = parser.parse_args()
-    from importlib.metadata import version
+    import bench  # noqa: F401  # which takes an installed fastgru, not the checkout's source folder
 
     if version("keras") != PINNED_KERAS:
         print(f"Keras {version('keras')} is installed, and the tests that are pinned are those of {PINNED_KERAS}")

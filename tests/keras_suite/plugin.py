@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.keras_suite import library  # noqa: F401  # puts kx in its place
+from . import library  # noqa: F401  # puts kx in its place
 
 
 def pytest_configure(config: Any) -> None:

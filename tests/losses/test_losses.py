@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arrangements import ARRANGEMENTS
 
-from fastgru import kernels, losses
+from fastgru import kernels, losses, ops
 from fastgru.kernels.reference import losses as reference
 from fastgru.registry import serialize
 
@@ -341,3 +341,14 @@ def test_a_kernel_gives_the_numbers_of_its_numpy_twin(rng, name, dtype):
     getattr(kernels.module(dtype), name)(t, p, *outputs)
     for ours, twin in zip(outputs, getattr(reference, name)(t, p), strict=True):
         np.testing.assert_allclose(ours, twin, rtol=2e-5 if dtype == "float32" else 1e-12, atol=1e-12)
+
+
+def test_a_loss_that_defines_its_call_trains_and_evaluates(rng):
+    class Total(losses.Loss):
+        def __call__(self, y_true, y_pred, sample_weight=None):
+            return ops.sum((y_pred - y_true) ** 2)
+
+    y, predictions = rng.normal(size=(2, 4, 3)).astype("float32")
+    value, gradient = Total().value_and_gradient(y, predictions)
+    assert value == pytest.approx(((predictions - y) ** 2).sum(), rel=1e-5) == Total().value(y, predictions)
+    np.testing.assert_allclose(gradient, 2 * (predictions - y), rtol=1e-5)

@@ -32,6 +32,8 @@ def _axes(shape: Any, argument: str) -> Shape:
 class InputLayer(Layer):
     """Where data enter a model; `Input` makes one and explains the parameters."""
 
+    sparse = ragged = optional = False
+
     def __init__(
         self,
         shape: Sequence[int | None] | None = None,
