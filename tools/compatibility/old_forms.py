@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 
 from fastgru.saving.legacy.words import CLASSES, MODELS, RENAMED, RENAMED_IN
+from fastgru.saving.legacy.writing import BY_NAME
 
 
 def aged(base: Path, version: str | None) -> Path:
@@ -53,5 +54,7 @@ def old_form(form: Any, first: bool) -> Any:
 
 
 def old_node(node: dict[str, Any]) -> list[Any]:
-    tensors = node["args"][0] if isinstance(node["args"][0], list) else node["args"]
-    return [[*tensor["config"]["keras_history"], {}] for tensor in tensors]
+    first, *more = node["args"]
+    tensors = first if isinstance(first, list) else [first]
+    by_name = {name: tensor["config"]["keras_history"] for name, tensor in zip(BY_NAME, more, strict=False)}
+    return [[*tensor["config"]["keras_history"], by_name] for tensor in tensors]

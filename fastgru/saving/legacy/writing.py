@@ -11,6 +11,7 @@ from fastgru.saving.stored import Config
 VERSION = "2.15.0"
 OLD_HARD_SIGMOID = "hard_sigmoid_old"
 # options that Keras 2 does not know, of layers and of what stands in their configs
+BY_NAME = ("value", "key")  # the tensors of MultiHeadAttention behind the first
 _LATER = ("input_axes", "output_axes", "optional", "rms_scaling", "build_config", "seed_generator")
 _LATER_IN = {"GRU": ("seed",), "LSTM": ("seed",), "SimpleRNN": ("seed",), "GRUCell": ("seed",), "LSTMCell": ("seed",),
              "SimpleRNNCell": ("seed",)}  # fmt: skip
@@ -58,9 +59,10 @@ def _value(value: Any) -> Any:
 
 def _node(call: Config) -> list[Any]:
     """A call as a list of the tensors that go in, each with the arguments by name."""
-    (inputs,) = call["args"]
+    inputs, *more = call["args"]
     tensors = [inputs] if is_tensor(inputs) else inputs
-    options = {key: _references(value) for key, value in call["kwargs"].items()}
+    by_name = {**dict(zip(BY_NAME, more, strict=False)), **call["kwargs"]}
+    options = {key: _references(value) for key, value in by_name.items()}
     return [[*history(tensor), options] for tensor in tensors]
 
 
