@@ -151,7 +151,7 @@ def ctc_decode(
         if d_total is None:
             return [None]
         d_scores = np.zeros_like(scores)
-        np.put_along_axis(d_scores, best[..., np.newaxis], -(inside * d_total)[..., np.newaxis], axis=-1)
+        np.put_along_axis(d_scores, best[..., np.newaxis], (-d_total * inside)[..., np.newaxis], axis=-1)
         return [d_scores]
 
     return (decoded[np.newaxis], total), pull

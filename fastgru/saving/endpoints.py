@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, Union
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from fastgru import atomic
 from fastgru.saving.formats import hdf5
 
 if TYPE_CHECKING:
-    import h5py
+    from typing_extensions import TypeIs
 
 FilePath = str | os.PathLike[str]
-FileLike = Union[FilePath, BinaryIO, "h5py.Group"]
+
+
+class HDF5Group(Protocol):
+    """An open file of h5py or a group of one, by what is used of it: h5py tells type checkers nothing of its own."""
+
+    name: Any
+    file: Any
+    attrs: Any
+
+    def __contains__(self, name: Any) -> bool: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __delitem__(self, name: Any) -> None: ...
+    def copy(self, source: Any, dest: Any) -> Any: ...
+
+
+FileLike = FilePath | BinaryIO | HDF5Group
 
 
 def name_of(file: FileLike) -> str:
@@ -27,7 +43,7 @@ def name_of(file: FileLike) -> str:
     return name if isinstance(name, str) else f"<{type(file).__name__}>"
 
 
-def is_hdf5(file: Any) -> TypeGuard[h5py.Group]:
+def is_hdf5(file: Any) -> TypeIs[HDF5Group]:
     """Whether it is an open file, or a group of one, of h5py, which is not imported to see that."""
     return type(file).__module__.partition(".")[0] == "h5py"
 
@@ -48,7 +64,7 @@ def source_of(file: FileLike) -> Path | bytes:
         return _bytes_of_hdf5(file)
     if not hasattr(file, "read"):
         raise ValueError(f"expected a path, an open file or an h5py.File, got {type(file).__name__}")
-    if isinstance(file, io.TextIOBase):
+    if isinstance(file, io.TextIOBase):  # type: ignore[unreachable]  # which a type checker refuses and a program hands over
         raise ValueError("is open as text; open it with mode 'rb'")
     if not file.seekable():
         return file.read()
@@ -59,14 +75,14 @@ def source_of(file: FileLike) -> Path | bytes:
     return data
 
 
-def _bytes_of_hdf5(group: h5py.Group) -> bytes:
+def _bytes_of_hdf5(group: HDF5Group) -> bytes:
     if group.name == "/":
         group.file.flush()
         return bytes(group.file.id.get_file_image())
     return hdf5.image(lambda root: copy(group, root))
 
 
-def copy(group: h5py.Group, target: h5py.Group) -> None:
+def copy(group: HDF5Group, target: HDF5Group) -> None:
     """Put what is in a group of HDF5, attributes included, into another, in the place of what has the same names."""
     for name in group:
         if name in target:

@@ -85,7 +85,6 @@ class EinsumDense(Layer):
         bias_initializer: InitializerLike = "zeros",
         kernel_regularizer: RegularizerLike = None,
         bias_regularizer: RegularizerLike = None,
-        activity_regularizer: RegularizerLike = None,
         kernel_constraint: ConstraintLike = None,
         bias_constraint: ConstraintLike = None,
         lora_rank: int | None = None,
@@ -94,7 +93,7 @@ class EinsumDense(Layer):
         quantization_config: Any = None,
         **kwargs: Unpack[PlainOptions],
     ) -> None:
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(**kwargs)
         self._set_options(locals())
         not_supported(
             self._where,
