@@ -13,7 +13,7 @@ from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer, VarianceScaling
 from fastgru.layers import options
 from fastgru.layers.layer import Layer
-from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
+from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
 from fastgru.registry import registered, serialize
 from fastgru.regularizers import Regularizer
 from fastgru.types import Shape
@@ -91,7 +91,7 @@ class EinsumDense(Layer):
         lora_alpha: float | None = None,
         gptq_unpacked_column_size: int | None = None,
         quantization_config: Any = None,
-        **kwargs: Unpack[PlainOptions],
+        **kwargs: Unpack[LayerOptions],
     ) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
