@@ -28,7 +28,7 @@ import numpy as np
 
 import fastgru
 
-from . import contents, public, trials
+from . import contents, keras_suite, public, trials
 from .markdown import PAGE, Template, rows
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     if not keep_public and not public.FOLDER.is_dir():
         raise SystemExit(f"There are no public files at {public.FOLDER}: --keep-public leaves their section as it is.")
     values = contents.values() | heading(keras)
-    page = Template("page.md").substitute(values | layers(keras))
+    page = Template("page.md").substitute(values | layers(keras) | keras_suite.values())
     if missing := contents.missing(page):
         raise SystemExit("The page does not tell: " + "; ".join(missing))
     section = kept_section() if keep_public else Template("public.md").substitute(values | public.values(keras))
