@@ -106,7 +106,9 @@ moved.install()
 
 def __getattr__(name: str) -> Any:
     if name not in __all__ and name != "sampling":  # which `random` opens
-        raise AttributeError(f"module 'fastgru' has no attribute {name!r}")
+        from fastgru.lazy import absence
+
+        raise AttributeError(absence("fastgru", name, __all__), name=name)
     home = _HOMES.get(name)
     module = importlib.import_module(f"fastgru.{home or name}")
     return getattr(module, name) if home else module

@@ -6,18 +6,41 @@ does `exports`: each of its lines ``from MODULE import NAME as NAME`` says where
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 from fastgru import moved
 
-__all__ = ["exports"]
+__all__ = ["absence", "exports"]
 
 _EXPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
+
+
+_exported: dict[str, list[str]] = {}  # the names of each package
+
+
+def absence(module: str, name: str, names: Iterable[str]) -> str:
+    """The sentence for a name that Keras may have and fastgru has not."""
+    near = difflib.get_close_matches(name, names, n=1)
+    instead = f"did you mean {near[0]!r}?" if near else "docs/compatibility.md lists what there is."
+    return f"module {module!r} has no attribute {name!r}: it is not in fastgru; {instead}"
+
+
+class AbsentNames:
+    """The finder that is asked last, so that ``from fastgru.layers import Conv3D`` ends with the same sentence."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        package, _, absent = name.rpartition(".")
+        if package in _exported and not absent.startswith("_"):
+            raise ModuleNotFoundError(absence(package, absent, _exported[package]))
+        return None
 
 
 def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -28,7 +51,10 @@ def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[s
 
     def attribute(name: str) -> Any:
         if name not in homes:
-            return moved_attribute(name)
+            try:
+                return moved_attribute(name)
+            except AttributeError:
+                raise AttributeError(absence(spec.name, name, names), name=name) from None
         home = homes[name]
         inner = home == spec.name  # a module of the package itself
         value = importlib.import_module(f"{home}.{name}") if inner else getattr(importlib.import_module(home), name)
@@ -36,4 +62,7 @@ def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[s
         return value
 
     names = sorted(homes)
+    if not _exported:
+        sys.meta_path.append(AbsentNames)
+    _exported[spec.name] = names
     return attribute, lambda: names, names

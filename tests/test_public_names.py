@@ -99,3 +99,15 @@ def test_old_pickles_find_what_moved_into_the_files_of_a_room(path: str) -> None
 def test_a_name_that_never_was_is_an_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'fastgru.losses' has no attribute 'MeanError'"):
         fastgru.losses.MeanError  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("Conv3D", "did you mean 'Conv[12]D'"), ("RandomZebra", "docs/compatibility.md lists")]
+)
+def test_a_name_of_keras_that_is_absent_is_told_to_be_so(name: str, instead: str) -> None:
+    sentence = f"module 'fastgru.layers' has no attribute '{name}': it is not in fastgru; {instead}"
+    with pytest.raises(AttributeError, match=sentence):
+        getattr(fastgru.layers, name)
+    with pytest.raises(ImportError, match=sentence):
+        exec(f"from fastgru.layers import {name}")
+    assert not hasattr(fastgru.layers, name)

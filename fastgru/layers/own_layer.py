@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
@@ -61,6 +61,13 @@ class OwnLayer:
     def add_loss(self, loss: Any) -> None:
         """Add a number, or several, to the loss that `fit` makes small; in `call`, for the inputs at hand."""
         self._losses = [*self._losses, *(entry for entry in tree.flatten(loss) if entry is not None)]
+
+    def add_metric(self, *arguments: Any, **named: Any) -> NoReturn:
+        """Refused, as in Keras 3."""
+        raise NotImplementedError(
+            f"Layer {type(self).__name__!r}: Keras 3 has no add_metric; give metrics to compile(metrics=[...]), or "
+            "keep a metric as an attribute and call its update_state."
+        )
 
     @property
     def losses_of_call(self) -> list[Any]:

@@ -206,3 +206,8 @@ def test_no_mask_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Plain()(np.ones((1, 2)))
+
+
+def test_add_metric_is_refused_as_in_keras() -> None:
+    with pytest.raises(NotImplementedError, match=r"Keras 3 has no add_metric; give metrics to compile\(metrics="):
+        layers.Layer().add_metric(1.0, name="one")
