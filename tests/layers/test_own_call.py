@@ -210,4 +210,4 @@ def test_no_mask_no_warning() -> None:
 
 def test_add_metric_is_refused_as_in_keras() -> None:
     with pytest.raises(NotImplementedError, match=r"Keras 3 has no add_metric; give metrics to compile\(metrics="):
-        layers.Layer().add_metric(1.0, name="one")
+        fastgru.layers.Layer().add_metric(1.0, name="one")
