@@ -13,11 +13,11 @@ import numpy as np
 
 import fastgru
 from fastgru import tree
-from fastgru.autodiff.operators import Operators
+from fastgru.autodiff.operators import Operators, Watchable
 from fastgru.autodiff.recording import is_recorded
 from fastgru.types import Array
 
-__all__ = ["Tensor", "plain", "tensor"]
+__all__ = ["Tensor", "array_function", "array_ufunc", "plain", "tensor"]
 
 # numpy's functions whose ops have another name
 _RENAMED = {
@@ -35,9 +35,11 @@ _REDUCED = {
 
 
 def plain(x: Any) -> Any:
-    """`x`, a tensor in it as the plain array that it is; also in lists, tuples and dicts."""
+    """`x`, a tensor or variable in it as the plain array that it is; also in lists, tuples and dicts."""
     if isinstance(x, Tensor):
         return x.view(np.ndarray)
+    if isinstance(x, Watchable):
+        return x.value
     if type(x) in (list, tuple):
         return type(x)([plain(entry) for entry in x])
     return {key: plain(entry) for key, entry in x.items()} if type(x) is dict else x
@@ -103,6 +105,28 @@ def _compares_itself(other: Any) -> bool:
     return getattr(type(other), "__array_ufunc__", True) is None
 
 
+def array_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """What numpy's protocol asks tensors and variables: the op where a tape follows one of them, else numpy's own."""
+    if is_recorded(inputs) or is_recorded(tree.flatten(options.get("out", ()))):
+        return _differentiated(ufunc, method, inputs, options)
+    # a scalar of numpy's has no say in the dtype, no more than a number of Python's
+    numbers = [x.item() if isinstance(x, np.generic) else plain(x) for x in inputs]
+    return getattr(ufunc, method)(*numbers, **plain(options))
+
+
+def array_function(function: Any, arguments: Any, options: Any) -> Any:
+    """The same for numpy's functions that are no ufuncs."""
+    if not is_recorded(tree.flatten([arguments, options])):
+        return function(*plain(tuple(arguments)), **plain(options))
+    op = getattr(fastgru.ops, _RENAMED.get(function.__name__, function.__name__), None)
+    if op is None:
+        _refuse(f"numpy.{function.__name__}")
+    try:
+        return op(*arguments, **options)
+    except TypeError:
+        _refuse(f"numpy.{function.__name__} with these arguments")
+
+
 class Tensor(Operators, np.ndarray):
     """An array of numbers as ops and layers return it.
 
@@ -151,19 +175,7 @@ class Tensor(Operators, np.ndarray):
         return NotImplemented if _compares_itself(other) else fastgru.ops.not_equal(self, other)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        if is_recorded(inputs) or is_recorded(tree.flatten(options.get("out", ()))):
-            return _differentiated(ufunc, method, inputs, options)
-        # a scalar of numpy's has no say in the dtype, no more than a number of Python's
-        numbers = [x.item() if isinstance(x, np.generic) else plain(x) for x in inputs]
-        return getattr(ufunc, method)(*numbers, **plain(options))
+        return array_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        if not is_recorded(tree.flatten([arguments, options])):
-            return function(*plain(tuple(arguments)), **plain(options))
-        op = getattr(fastgru.ops, _RENAMED.get(function.__name__, function.__name__), None)
-        if op is None:
-            _refuse(f"numpy.{function.__name__}")
-        try:
-            return op(*arguments, **options)
-        except TypeError:
-            _refuse(f"numpy.{function.__name__} with these arguments")
+        return array_function(function, arguments, options)

@@ -185,8 +185,15 @@ class OwnLayer:
         if self._init_arguments is None or "get_config" in _methods_of_users(type(self)):
             return {}
         args, kwargs = self._init_arguments
-        bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs).arguments
-        named = {**{key: value for key, value in bound.items() if key != "kwargs"}, **bound.get("kwargs", {})}
+        signature = inspect.signature(type(self).__init__)
+        bound = dict(signature.bind(self, *args, **kwargs).arguments)
+        variable = {one.kind: one.name for one in signature.parameters.values()}  # there is one of *args and **kwargs
+        if (positional := variable.get(inspect.Parameter.VAR_POSITIONAL)) in bound:
+            raise ValueError(
+                f"{type(self).__name__}: a constructor with *{positional} needs get_config and from_config of its own."
+            )
+        others = bound.pop(variable.get(inspect.Parameter.VAR_KEYWORD, ""), {})
+        named = {**bound, **others}
         named = {key: value for key, value in list(named.items())[1:] if key not in ("dtype", "activity_regularizer")}
         return {key: registry.serialize(value) for key, value in named.items()}
 

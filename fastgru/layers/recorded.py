@@ -99,6 +99,11 @@ def run_recorded(
     weights : sequence of Weight
         Those that are trained.
     """
+    # the way back reads the inputs: the caller's own array may hold other numbers by then
+    arrays = [
+        np.array(array) if type(source) is np.ndarray and np.may_share_memory(array, source) else array
+        for array, source in zip(arrays, sources, strict=True)
+    ]
     pull = _Pull(layer, call, arrays, weights)
     outputs, several = pull.run()
     record(tuple(outputs), (*sources, *weights), pull)

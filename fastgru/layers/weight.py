@@ -44,6 +44,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru.autodiff.operators import Watchable
+from fastgru.autodiff.tensor import array_function, array_ufunc
 from fastgru.checks import real_numbers
 from fastgru.constraints import Constraint
 from fastgru.regularizers import Regularizer
@@ -147,6 +148,12 @@ class Weight(Watchable):
         if new.shape != self.shape:
             raise ValueError(f"Weight {self.path!r}: expected shape {self.shape}, got {new.shape}.")
         publish({self: np.array(new, self.value.dtype, order="C")})
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        return array_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        return array_function(function, arguments, options)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.value, dtype=dtype, copy=copy is not False)

@@ -126,6 +126,8 @@ class Loss:
         ValueError
             Shapes that do not fit, or labels that are NaN or no class.
         """
+        if autodiff.is_recorded((y_pred,)):
+            y_true = np.array(plain(y_true))  # which the way back may read
         predictions = as_float(plain(y_pred), self.dtype)
         value, pull = self._reduced(y_true, predictions, sample_weight, mask)
         result = tensor(np.asarray(value, predictions.dtype))

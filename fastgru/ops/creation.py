@@ -57,9 +57,9 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
             raise ValueError(f"convert_to_tensor: {name}={value!r} is not supported by fastgru; tensors are dense.")
     if isinstance(x, (list, tuple)) and any(isinstance(one, (Tensor, Watchable)) for one in x):
         x = shaping.stack(list(x))
-    if dtype is not None:
-        return shaping.cast(x, dtype)
-    return shaping.as_tensor(x)
+    if type(x) is np.ndarray and x.flags.writeable:
+        x = shaping.copy(x)  # which nobody else writes into
+    return shaping.as_tensor(x) if dtype is None else shaping.cast(x, dtype)
 
 
 def array(x: Any, dtype: Any = None) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from fastgru.autodiff.operators import Symbolic, Watchable
-from fastgru.autodiff.recording import record, recorders
+from fastgru.autodiff.recording import is_recorded, record, recorders
 from fastgru.autodiff.tensor import Tensor, tensor
 from fastgru.types import Array
 
@@ -74,6 +74,11 @@ def values(x: Any) -> Any:
     if isinstance(x, list) and not any(isinstance(leaf, np.ndarray) for leaf in _leaves(x)):
         return array.astype({"f": "float32", "i": "int32", "u": "int32"}.get(array.dtype.kind, array.dtype))
     return array
+
+
+def recordable(x: Any) -> Any:
+    """`values`, of a plain array a copy: the way back may read it when its owner has written other numbers into it."""
+    return np.array(x) if type(x) is np.ndarray and x.flags.writeable else values(x)
 
 
 def _leaves(entries: list[Any]) -> list[Any]:
@@ -155,10 +160,12 @@ def primitive(arrays: int = 1, listed: bool = False) -> Callable[[Callable[_P, t
                 return symbol.draw(op.__name__, args, kwargs)
             if listed:
                 inputs = [*arguments[0]]
-                y, pull = function([values(x) for x in inputs], *arguments[1:], **options)  # type: ignore[arg-type]
+                of = recordable if is_recorded(inputs) else values
+                y, pull = function([of(x) for x in inputs], *arguments[1:], **options)  # type: ignore[arg-type]
             else:
                 inputs = arguments if arrays < 0 else arguments[:arrays]
-                y, pull = function(*[values(x) for x in inputs], *arguments[len(inputs) :], **options)
+                of = recordable if is_recorded(inputs) else values
+                y, pull = function(*[of(x) for x in inputs], *arguments[len(inputs) :], **options)
             outputs = tuple([tensor(part) for part in y]) if isinstance(y, (tuple, list)) else (tensor(y),)
             if pull is not None and recorders():
                 record(outputs, tuple(inputs), pull)
@@ -215,7 +222,8 @@ def elementwise(
     for x in arguments:
         if isinstance(x, Symbolic):
             return x.draw(name, arguments, {})
-    numbers = [values(x) for x in arguments]
+    of = recordable if recorders() and is_recorded(arguments) else values
+    numbers = [of(x) for x in arguments]
     if to_float or len(numbers) > 1 or type(numbers[0]) is not np.ndarray:
         numbers = promoted(numbers, to_float)  # type: ignore[assignment]
     y = function(*numbers)

@@ -220,3 +220,50 @@ def test_tensors_are_arrays() -> None:
         np.testing.assert_array_equal(again, x)
     assert [row.tolist() for row in x] == [[1, 2]]
     assert (x == 1).tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda m, w: m * w,
+        lambda m, w: w * m,
+        lambda m, w: np.multiply(m, w),
+        lambda m, w: m @ w,
+        lambda m, w: np.float64(2) * w,
+        lambda m, w: np.sum(w),
+        lambda m, w: np.dot(m, w),
+        lambda m, w: np.exp(w),
+    ],
+)
+def test_numpy_and_a_variable_make_an_op_in_either_order(product: Any, rng: np.random.Generator) -> None:
+    m, start, h = rng.normal(size=3), rng.normal(size=3), 1e-6
+    w = fastgru.Variable(start, dtype="float64")
+    with fastgru.GradientTape() as tape:
+        y = fastgru.ops.sum(product(m, w))
+    gradient = tape.gradient(y, w)
+    for place, step in enumerate(np.eye(3) * h):
+        slope = (np.sum(product(m, start + step)) - np.sum(product(m, start - step))) / (2 * h)
+        assert float(gradient[place]) == pytest.approx(slope, abs=1e-7)
+
+
+def test_what_is_recorded_does_not_change_with_the_caller_s_array(rng: np.random.Generator) -> None:
+    buffer, dense = np.ones((2, 3), "float32"), fastgru.layers.Dense(1, kernel_initializer="ones")
+    dense(buffer)
+    loss = fastgru.losses.BinaryCrossentropy(from_logits=True)
+    labels, w = np.zeros((2, 1), "float32"), fastgru.Variable(np.ones((2, 3), "float32"))
+    with fastgru.GradientTape(persistent=True) as tape:
+        by_layer, by_op = fastgru.ops.sum(dense(buffer)), fastgru.ops.sum(w * buffer)
+        by_loss = loss(labels, fastgru.ops.sum(w, axis=1, keepdims=True))
+    before = tape.gradient(by_loss, w).numpy()
+    buffer[:], labels[:] = 7, 5
+    np.testing.assert_array_equal(tape.gradient(by_layer, dense.kernel), np.full((3, 1), 2))
+    np.testing.assert_array_equal(tape.gradient(by_op, w), np.ones((2, 3)))
+    np.testing.assert_array_equal(tape.gradient(by_loss, w), before)
+
+
+@pytest.mark.parametrize("made", [fastgru.ops.convert_to_tensor, fastgru.ops.array])
+def test_a_tensor_made_of_an_array_has_memory_of_its_own(made: Any) -> None:
+    array = np.ones(3, "float32")
+    x, y = made(array), made(array, "float32")
+    array[:] = 7
+    assert x.tolist() == y.tolist() == [1, 1, 1]

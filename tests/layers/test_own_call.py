@@ -211,3 +211,25 @@ def test_no_mask_no_warning() -> None:
 def test_add_metric_is_refused_as_in_keras() -> None:
     with pytest.raises(NotImplementedError, match=r"Keras 3 has no add_metric; give metrics to compile\(metrics="):
         fastgru.layers.Layer().add_metric(1.0, name="one")
+
+
+class _WithOptions(fastgru.layers.Layer):
+    def __init__(self, factor: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, x: Any) -> Any:
+        return x * self.factor
+
+
+class _WithSeveral(_WithOptions):
+    def __init__(self, *factors: float) -> None:
+        super().__init__(sum(factors))
+
+
+def test_the_config_of_a_constructor_unfolds_its_keyword_arguments_whatever_they_are_called() -> None:
+    layer = _WithOptions(2.0, name="twice")
+    again = _WithOptions.from_config(layer.get_config())
+    assert (again.name, again.factor) == ("twice", 2.0)
+    with pytest.raises(ValueError, match=r"_WithSeveral: a constructor with \*factors needs get_config"):
+        _WithSeveral(1.0, 2.0).get_config()
