@@ -33,12 +33,15 @@ def absence(module: str, name: str, names: Iterable[str]) -> str:
 
 
 class AbsentNames:
-    """The finder that is asked last, so that ``from fastgru.layers import Conv3D`` ends with the same sentence."""
+    """The finder that is asked last, so that ``from fastgru.layers import Conv3D`` ends with the same sentence.
+
+    Only names of classes: ``__import__(package, fromlist=["x"])`` asks for a name that need not be there.
+    """
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         package, _, absent = name.rpartition(".")
-        if package in _exported and not absent.startswith("_"):
+        if package in _exported and absent[:1].isupper():
             raise ModuleNotFoundError(absence(package, absent, _exported[package]))
         return None
 

@@ -28,6 +28,7 @@ __all__ = [
     "floating",
     "primitive",
     "promoted",
+    "recordable",
     "reduced_axes",
     "values",
     "with_axes",
