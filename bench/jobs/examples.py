@@ -48,7 +48,9 @@ def step_seconds(program: str, engine: str, settings: Settings, scratch: Path) -
     command = [sys.executable, str(PROGRAM), program, "--with", LIBRARIES[engine], "--report", str(report)]
     command += ["--weights", str(scratch / f"{program}.npz"), *(["--small"] if settings.quick else [])]
     threads = dict.fromkeys(("FASTGRU_NUM_THREADS", "OMP_NUM_THREADS"), str(settings.threads))
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **threads})
+    environment = {**os.environ, **threads}
+    environment.pop("FASTGRU_DATA", None)  # where fastgru alone would find data sets
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"{engine} stopped with: {(done.stderr.strip().splitlines() or ['nothing said'])[-1]}")
     return float(json.loads(report.read_text(encoding="utf-8"))["step"])

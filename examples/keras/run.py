@@ -94,6 +94,8 @@ def side_by_side(programs: list[str], options: list[str]) -> int:
         f"{'program':24}{'steps':>7}{'Keras':>11}{'fastgru':>11}{'':>8}{'largest difference of the first losses':>42}"
     )
     differing = 0
+    # where fastgru alone would find data sets, and both are to have the same
+    environment = {name: value for name, value in os.environ.items() if name != "FASTGRU_DATA"}
     with tempfile.TemporaryDirectory() as scratch:
         for program in programs:
             outcomes = []
@@ -101,7 +103,7 @@ def side_by_side(programs: list[str], options: list[str]) -> int:
                 report = Path(scratch, f"{program}.{library}.json")
                 command = [sys.executable, __file__, program, "--with", library, "--report", str(report)]
                 command += ["--weights", str(Path(scratch, f"{program}.npz")), *options]
-                done = subprocess.run(command, capture_output=True, text=True)
+                done = subprocess.run(command, capture_output=True, text=True, env=environment)
                 if done.returncode:
                     print(f"{program:24} stopped with {library}:\n{done.stderr.strip()[-2000:]}")
                     break
