@@ -71,10 +71,10 @@ class _Timed:
     def __getattr__(self, name: str) -> Any:
         function, seconds = getattr(self._module, name), self._seconds
 
-        def timed(*arguments: Any) -> Any:
+        def timed(*arguments: Any, **named: Any) -> Any:
             began = time.perf_counter()
             try:
-                return function(*arguments)
+                return function(*arguments, **named)
             finally:
                 seconds[name] += time.perf_counter() - began
 
