@@ -6,7 +6,6 @@ does `exports`: each of its lines ``from MODULE import NAME as NAME`` says where
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import re
 import sys
@@ -16,19 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from fastgru import moved
+from fastgru.naming import nearest
 
 __all__ = ["absence", "exports"]
 
 _EXPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
-
-
 _exported: dict[str, list[str]] = {}  # the names of each package
 
 
 def absence(module: str, name: str, names: Iterable[str]) -> str:
     """The sentence for a name that Keras may have and fastgru has not."""
-    near = difflib.get_close_matches(name, names, n=1)
-    instead = f"did you mean {near[0]!r}?" if near else "docs/compatibility.md lists what there is."
+    near = nearest(name, names)
+    instead = "docs/compatibility.md lists what there is." if near is None else f"did you mean {near!r}?"
     return f"module {module!r} has no attribute {name!r}: it is not in fastgru; {instead}"
 
 

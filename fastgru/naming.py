@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-__all__ = ["forget_names", "snake_case", "suggestion", "unique_name"]
+__all__ = ["forget_names", "nearest", "snake_case", "suggestion", "unique_name"]
 
 _counts: dict[str, int] = {}
 
@@ -30,10 +30,15 @@ def forget_names() -> None:
     _counts.clear()
 
 
+def nearest(name: object, choices: Iterable[str]) -> str | None:
+    """The choice that is spelt most like a name, whatever the case; None where none is like it."""
+    by_lower = {choice.lower(): choice for choice in sorted(choices, reverse=True)}
+    near = difflib.get_close_matches(str(name).lower(), sorted(by_lower), n=1, cutoff=0.6)
+    return by_lower[near[0]] if near else None
+
+
 def suggestion(name: object, choices: Iterable[str]) -> str:
     """The end of an error sentence: the nearest of the choices, or all of them."""
     choices = sorted(choices)
-    near = difflib.get_close_matches(str(name).lower(), [choice.lower() for choice in choices], n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {next(choice for choice in choices if choice.lower() == near[0])!r}?"
-    return f"known: {', '.join(choices)}."
+    near = nearest(name, choices)
+    return f"known: {', '.join(choices)}." if near is None else f"did you mean {near!r}?"

@@ -11,7 +11,7 @@ from fastgru.initializers import Initializer
 from fastgru.layers import options
 from fastgru.layers.convolutional.windows import SpatialLayer, padding, per_axis
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike, Sizes
-from fastgru.registry import registered, serialize
+from fastgru.registry import registered
 from fastgru.regularizers import Regularizer
 from fastgru.types import Shape
 
@@ -67,6 +67,7 @@ class Conv1DTranspose(SpatialLayer):
     bias_initializer: Initializer = options.initializer()
     kernel_regularizer: Regularizer | None = options.regularizer()
     bias_regularizer: Regularizer | None = options.regularizer()
+    activity_regularizer: Regularizer | None = options.regularizer()
     kernel_constraint: Constraint | None = options.constraint()
     bias_constraint: Constraint | None = options.constraint()
 
@@ -90,7 +91,7 @@ class Conv1DTranspose(SpatialLayer):
         bias_constraint: ConstraintLike = None,
         **kwargs: Unpack[PlainOptions],
     ) -> None:
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(**kwargs)
         self._set_options(locals())
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
@@ -164,9 +165,6 @@ class Conv1DTranspose(SpatialLayer):
         y = y[:, begin:end]
         y = self.activation(y if self.bias is None else y + self.bias)
         return y if self.data_format == "channels_last" else ops.swapaxes(y, 1, 2)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "activity_regularizer": serialize(self.activity_regularizer)}
 
 
 # Keras's other name
