@@ -8,14 +8,14 @@ import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import fastgru
-from fastgru.saving.formats import hdf5, json_text, npz, weights_h5, zip_archive
+from fastgru.saving.formats import hdf5, hdf5_plain, json_text, npz, weights_h5, zip_archive
 from fastgru.saving.report import ModelFileError, reading
 from fastgru.saving.stored import KERAS_3, WRITER, StoredModel, short_version, writer
 
@@ -63,13 +63,10 @@ def _of_members(file: str, names: set[str], member: Callable[[str], bytes], size
     assets = {
         path.removeprefix(ASSETS): partial(member, name) for name, path in paths.items() if path.startswith(ASSETS)
     }
-    if weights_name == ARRAYS:
-        arrays = weights_h5.stored_weights(place, npz.arrays(place, weights))
-        yield _with_config(file, config, metadata, replace(arrays, assets=assets))
-        return
-    with hdf5.opened(place, weights, size) as root:
-        arrays = weights_h5.stored_weights(place, root.arrays())
-        yield _with_config(file, config, metadata, replace(arrays, assets=assets))
+    arrays = npz.arrays(place, weights) if weights_name == ARRAYS else hdf5_plain.arrays(place, weights)
+    with hdf5.opened(place, weights, size) if arrays is None else nullcontext() as root:
+        stored = weights_h5.stored_weights(place, root.arrays() if arrays is None else arrays)
+        yield _with_config(file, config, metadata, replace(stored, assets=assets))
 
 
 def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: StoredModel) -> StoredModel:
