@@ -427,7 +427,10 @@ def _factors(loss_weights: Any, names: Names) -> list[float]:
             f"compile: expected loss_weights, its third argument, to be a number, got {loss_weights!r}; "
             f"metrics are given by name: metrics={listed!r}."
         )
-    return [1.0 if factor is None else float(factor) for factor in _of_each(loss_weights, "loss_weights", names)]
+    factors = [1.0 if factor is None else float(factor) for factor in _of_each(loss_weights, "loss_weights", names)]
+    if not all(map(math.isfinite, factors)):
+        raise ValueError(f"compile: expected finite numbers as loss_weights, got {loss_weights!r}.")
+    return factors
 
 
 def _flat(value: Any) -> Iterator[Any]:

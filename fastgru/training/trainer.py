@@ -303,6 +303,6 @@ def _validation_epochs(frequency: Any) -> Callable[[int], bool]:
     """Whether to validate after an epoch, counted from 1."""
     if isinstance(frequency, int) and frequency > 0:
         return lambda epoch: epoch % frequency == 0
-    if isinstance(frequency, (list, tuple, set)):
+    if isinstance(frequency, (list, tuple, set)) and all(isinstance(epoch, checks.INTEGERS) for epoch in frequency):
         return lambda epoch: epoch in frequency
     raise ValueError(f"validation_freq: expected a whole number of at least 1 or a list of epochs, got {frequency!r}.")

@@ -41,6 +41,7 @@ EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], .
     **dict.fromkeys(("GlobalMaxPooling2D", "GlobalAveragePooling2D"), (dict, (IMAGE,))),
     **dict.fromkeys(("MaxPooling2D", "AveragePooling2D"), (lambda: {"pool_size": 2}, (IMAGE,))),
     **dict.fromkeys(("MaxPooling1D", "AveragePooling1D"), (lambda: {"pool_size": 2}, (SEQUENCE,))),
+    "SpectralNormalization": (lambda: {"layer": Dense(3)}, (SEQUENCE,)),
     "EinsumDense": (lambda: {"equation": "...b,bc->...c", "output_shape": 3, "bias_axes": "c"}, (SEQUENCE,)),
     "Embedding": (lambda: {"input_dim": 9, "output_dim": 3}, (VECTOR,)),
     "Reshape": (lambda: {"target_shape": (3, 8)}, (SEQUENCE,)),

@@ -44,8 +44,8 @@ class RecurrentWeights(SequenceLayer, Seeded):
     kernel_constraint: Constraint | None = options.constraint()
     recurrent_constraint: Constraint | None = options.constraint()
     bias_constraint: Constraint | None = options.constraint()
-    dropout: float = options.option(checks.clamped_rate)
-    recurrent_dropout: float = options.option(checks.clamped_rate)
+    dropout: float = options.option(checks.rate)
+    recurrent_dropout: float = options.option(checks.rate)
     recurrent_activation: Activation = activations.linear  # the kernels ask layers without gates, and do not use it
 
     kernel: Weight

@@ -115,7 +115,7 @@ def _members(data: bytes, tree: int, heap: int) -> Iterator[tuple[str, int]]:
     _only(data[heap : heap + 5] == b"HEAP\0")
     size, _, texts = unpack_from("<3Q", data, heap + 8)
     _only(texts + size <= len(data))
-    for node in _leaves(data, tree):
+    for node in _leaves(data, tree, set()):
         signature, version, _, count = unpack_from("<4sBBH", data, node)
         _only(signature == b"SNOD" and version == 1)
         for entry in range(node + 8, node + 8 + 40 * count, 40):
@@ -125,14 +125,16 @@ def _members(data: bytes, tree: int, heap: int) -> Iterator[tuple[str, int]]:
             yield text.decode(), header
 
 
-def _leaves(data: bytes, tree: int, level: int | None = None) -> Iterator[int]:
+def _leaves(data: bytes, tree: int, visited: set[int], level: int | None = None) -> Iterator[int]:
     """The nodes of symbols at the leaves of a group's tree, in their order."""
     signature, kind, height, count = unpack_from("<4sBBH", data, tree)
     _only(signature == b"TREE" and kind == 0 and level in (None, height) and height <= limits.MAX_DEPTH)
     for number in range(count):
         (child,) = unpack_from("<Q", data, tree + 32 + 16 * number)
+        _only(child not in visited)  # else a small file could be a tree of endless leaves
+        visited.add(child)
         if height:
-            yield from _leaves(data, child, height - 1)
+            yield from _leaves(data, child, visited, height - 1)
         else:
             yield child
 
