@@ -13,8 +13,6 @@ import numpy as np
 
 from fastgru import data, losses, metrics
 from fastgru.data import Column, Evenly, Names
-from fastgru.losses import Loss
-from fastgru.training.compile_metrics import CompileMetrics, LossMean
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ class OutputLoss:
         self.prefix, self.factor, self.metric_names = prefix, factor, metric_names
         self._by_shape = loss if _depends_on_shapes(loss) else None
         self.loss: Any = self._by_shape or losses.get(loss)
-        if isinstance(self.loss, Loss) and self.loss.reduction in (None, "none"):
+        if getattr(self.loss, "reduction", "") in (None, "none"):
             raise ValueError(
                 f"compile: loss {self.loss.name!r} with reduction {self.loss.reduction!r} gives no single number; "
                 "take 'sum_over_batch_size'."
@@ -224,6 +222,7 @@ class Objective:
     @property
     def reported(self) -> list[Metric]:
         """What Keras lists as a model's metrics: the loss, all metrics as one, the losses of several outputs."""
+        from fastgru.training.compile_metrics import CompileMetrics, LossMean
 
         def mean(output: OutputLoss | None = None) -> float:
             return (self._total if output is None else output.total) / (self._tracked or self.count or 1)

@@ -19,7 +19,6 @@ from fastgru.saving.stored import Array, ArrayInMemory
 
 # signature; versions of superblock, free space, root and shared headers; 8 bytes for an address and for a length
 _START = b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 0, 0, 8, 8, 0])
-_NOWHERE = (1 << 64) - 1
 
 # messages of an object's header (IV.A.2): what of an array matters, what of a group, and what is of no account
 _SPACE, _TYPE, _LAYOUT, _MORE, _GROUP = 0x01, 0x03, 0x08, 0x10, 0x11
@@ -61,13 +60,13 @@ def arrays(file: str, data: bytes) -> list[tuple[list[str], ArrayInMemory]] | No
     """
     try:
         return list(_arrays(file, data))
-    except (_NotPlain, StructError, UnicodeDecodeError):
+    except (_NotPlain, StructError, UnicodeDecodeError, OverflowError):
         return None
 
 
 def _arrays(file: str, data: bytes) -> Iterator[tuple[list[str], ArrayInMemory]]:
     base, _, end, driver, _, root = unpack_from("<6Q", data, 24)
-    _only(data.startswith(_START) and base == 0 and driver == _NOWHERE and end <= len(data))
+    _only(data.startswith(_START) and base == 0 and driver == limits.NOWHERE and end <= len(data))
     stack: list[tuple[list[str], int]] = [([], root)]
     visited: set[int] = set()
     unread = len(data)
