@@ -96,6 +96,7 @@ from fastgru.layers.rnn.cells import GRUCell as GRUCell
 from fastgru.layers.rnn.cells import LSTMCell as LSTMCell
 from fastgru.layers.rnn.cells import SimpleRNNCell as SimpleRNNCell
 from fastgru.layers.rnn.cells import StackedRNNCells as StackedRNNCells
+from fastgru.layers.rnn.conv_lstm_1d import ConvLSTM1D as ConvLSTM1D
 from fastgru.layers.rnn.gru import GRU as GRU
 from fastgru.layers.rnn.lstm import LSTM as LSTM
 from fastgru.layers.rnn.rnn import RNN as RNN

@@ -31,6 +31,7 @@ EXAMPLES: dict[str, tuple[Callable[[], dict[str, Any]], tuple[tuple[int, ...], .
     **dict.fromkeys(("Conv1D", "SeparableConv1D"),
                     (lambda: {"filters": 3, "kernel_size": 2, "padding": "same"}, (SEQUENCE,))),
     "Conv1DTranspose": (lambda: {"filters": 3, "kernel_size": 3, "strides": 2}, (SEQUENCE,)),
+    "ConvLSTM1D": (lambda: {"filters": 3, "kernel_size": 2}, ((4, 5, 2),)),
     "DepthwiseConv1D": (lambda: {"kernel_size": 2}, (SEQUENCE,)),
     "DepthwiseConv2D": (lambda: {"kernel_size": 2}, (IMAGE,)),
     "SeparableConv2D": (lambda: {"filters": 3, "kernel_size": 2}, (IMAGE,)),
