@@ -93,7 +93,8 @@ class RecurrentWeights(CellWeights):
     A layer says how many gates and states it has, and where Keras keeps its weights.
     """
 
-    gates: ClassVar[int]
+    gate_count: ClassVar[int]
+    gate_names: ClassVar[tuple[str, ...]]  # as `gates` has them, states after gates, that of the layer last
     # which gates are sums with the weights behind that activation, where it stands nowhere else
     activation_gates: ClassVar[tuple[int, ...]] = ()
     recurrent_activation_gates: ClassVar[tuple[int, ...]] = ()
@@ -109,7 +110,7 @@ class RecurrentWeights(CellWeights):
             raise ValueError(f"{self._where}: the number of features must be known to build it, got {input_shape}.")
         self._check_batch(input_shape)
         try:
-            width = self.gates * self.units
+            width = self.gate_count * self.units
             shapes = (features, width), (self.units, width), self._bias_shape()
             self._add_weights(*shapes, self._whole_bias_initializer())
         except Exception:
@@ -120,7 +121,7 @@ class RecurrentWeights(CellWeights):
         self.built = True
 
     def _bias_shape(self) -> tuple[int, ...]:
-        return (self.gates * self.units,)
+        return (self.gate_count * self.units,)
 
     def _whole_bias_initializer(self) -> Any:
         """That of the bias of all gates."""
