@@ -20,6 +20,7 @@ from fastgru.tables.windows import Windows
 from fastgru.types import Array
 
 BLOCKS = 12  # of origins, of which each has an error of its own
+EXAMPLES = 4  # windows that a report draws
 PREDICTED = 4096  # windows at a time
 
 
@@ -182,7 +183,8 @@ class Forecast:
 
     def _example_rows(self) -> list[int]:
         ordered = self._in_time()
-        return [int(ordered[place]) for place in sorted({0, len(ordered) // 2, len(ordered) - 1})]
+        places = np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).astype(int)
+        return [int(ordered[place]) for place in places]
 
     def _example(self, index: int, forecast: Array) -> dict[str, Any]:
         window, horizon = self.plan.window, self.plan.horizon

@@ -48,8 +48,11 @@ def html(problem: Problem, outcome: Outcome, history: Any, facts: Sequence[tuple
         _verdict(outcome),
         element("h2", "Against what needs no model"),
         _comparisons(outcome),
-        _details(outcome, plan),
+        [*_details(outcome, plan)],
         element("h2", "Learning curves"),
+        element("p", "Of targets scaled to a mean of 0 and a deviation of 1.", class_="note")
+        if not plan.classes
+        else None,
         curves(history.history),
         element("h2", "What was trained"),
         table(["", ""], facts),
@@ -65,16 +68,22 @@ def _verdict(outcome: Outcome) -> Markup:
     return element("p", element("strong", outcome.verdict), style=style, id="verdict")
 
 
-def _comparisons(outcome: Outcome) -> list[Markup]:
+def _comparisons(outcome: Outcome) -> Markup:
     first = outcome.comparisons[0]
     names = ["the model", *first.baselines]
     values = {one.metric: [one.model, *one.baselines.values()] for one in outcome.comparisons}
     rows = [[name, *(column[index] for column in values.values())] for index, name in enumerate(names)]
     less = "less is better" if first.is_error else "more is better"
-    return [
-        table(["", *values], rows),
-        bar_chart({first.metric: values[first.metric]}, names, title=f"{first.metric}, {less}"),
-    ]
+    short = {"mean absolute error": "MAE", "root mean squared error": "RMSE"}
+    header = ["", *(short.get(metric, metric) for metric in values)]
+    note = "MAE: mean absolute error. RMSE: root mean squared error, in which large errors count more."
+    bars = bar_chart({first.metric: values[first.metric]}, names, title=f"{first.metric}, {less}")
+    return element(
+        "div",
+        bars,
+        [element("div", table(header, rows), element("p", note, class_="note") if first.is_error else None)],
+        class_="grid",
+    )
 
 
 def _details(outcome: Outcome, plan: Any) -> Iterable[Any]:
@@ -141,7 +150,7 @@ def _of_numbers(outcome: NumberOutcome, target: str) -> Iterable[Any]:
         title="Samples in the order of their truth",
         x_label="sample",
         y_label=target,
-        width=720,
+        width=960,
     )
 
 
