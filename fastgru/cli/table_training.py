@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt(f"interrupted{resumed}") from None
     facts.append(("Time", f"{time.perf_counter() - began:,.1f} s, {len(history.epoch)} epochs"))
     networks.served.compile("adam", problem.loss, metrics=problem.metrics)
+    networks.served.optimizer.build(networks.served.trainable_weights)  # as Keras expects it of a compiled model
     outcome = problem.outcome(predicting(networks.served, BATCH_SIZE))
     plan.save(networks.served, problem.plan, out)
     say_outcome(outcome)

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,7 +125,7 @@ class Column:
     """The cells of a column, parsed chunk by chunk; the first that cannot be parsed is its `problem`."""
 
     problem = note = ""
-    empty: Array
+    empty: Any = np.nan
 
     def __init__(self, name: str, file: str, wording: Wording) -> None:
         self.name, self.file, self.wording = name, file, wording
@@ -142,9 +143,7 @@ class Column:
         self.problem = f"{self.file}, line {line:,}, column {self.name!r}: {reason}."
 
     def whole(self, rows: int) -> Array:
-        if self.problem:
-            return np.full(rows, "", object)
-        return np.concatenate(self.parts)
+        return np.concatenate(self.parts) if not self.problem else np.full(rows, self.empty)
 
 
 class Numbers(Column):
@@ -165,6 +164,8 @@ class Numbers(Column):
 
 
 class Times(Column):
+    empty = np.datetime64("NaT", "us")
+
     def parsed(self, texts: Sequence[str], line: int) -> Array:
         time_format = self.wording.time_format if self.name == self.wording.time else None
         try:

@@ -96,7 +96,7 @@ def test_a_slip_far_down_is_named_with_its_line_when_the_column_is_asked_for(tab
     ],
 )
 def test_what_is_wrong_is_one_sentence(table, content, complaint: str) -> None:
-    with pytest.raises(ValueError, match="data.csv") as caught:
+    with pytest.raises(ValueError, match=r"data\.csv") as caught:
         table(content)
     assert complaint in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
