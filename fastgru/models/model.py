@@ -14,7 +14,6 @@ from fastgru.checks import missing_axis
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.layers.tracking import file_order, tracked
-from fastgru.models.summary import html_summary, print_summary
 from fastgru.naming import suggestion
 from fastgru.training.generator_methods import GeneratorTrainer
 from fastgru.types import Array
@@ -210,6 +209,8 @@ class Model(GeneratorTrainer):
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it: the table of `summary`."""
+        from fastgru.models.summary import html_summary
+
         return html_summary(self)
 
     # --- files and configs --------------------------------------------------------------------------
