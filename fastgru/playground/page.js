@@ -16,7 +16,7 @@ const page = {
   unit: Math.min(6, model.gru[0].units - 1),
   // of each layer the gates held: for each unit undefined or a number
   held: model.gru.map(({ units }) => ({ update: new Array(units).fill(), reset: new Array(units).fill() })),
-  heldFrom: Math.floor(model.size / 2) + 1, // the first row for which they are
+  heldFrom: Math.round(0.4 * model.size) + 1, // the first row for which they are
 };
 
 // --- reading ----------------------------------------------------------------------------------------------------------
@@ -135,6 +135,12 @@ function wire() {
     button.addEventListener("click", () => {
       history.replaceState(null, "", `#${button.dataset.language}`);
       speak(button.dataset.language);
+    });
+  }
+  for (const canvas of [one("#image"), one("#answers")]) {
+    canvas.addEventListener("pointerdown", (event) => {
+      const box = canvas.getBoundingClientRect();
+      goTo(Math.ceil(((event.clientY - box.top) / box.height) * model.size));
     });
   }
   one("#maps").addEventListener("pointerdown", (event) => {

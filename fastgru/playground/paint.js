@@ -74,8 +74,6 @@ function historyChart(svg, values, read, scale, heldFrom) {
     `<line class="level" x1="${left}" x2="${width - right}" y1="${y(value)}" y2="${y(value)}"/>` +
     `<text x="${left - 6}" y="${y(value) + 4}" text-anchor="end">${number(value)}</text>`;
   const steps = count > 10 ? [1, 7, 14, 21, 28].filter((step) => step <= count) : values.update.map((_, i) => i + 1);
-  const points = (name, stop) =>
-    values[name].slice(0, stop).map((value, i) => `${x(i + 1).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.innerHTML = [
     heldFrom === null ? "" :
@@ -83,9 +81,20 @@ function historyChart(svg, values, read, scale, heldFrom) {
     ...[-scale, 0, scale].map(level),
     scale === 1 ? "" : level(1),
     ...steps.map((step) => `<text x="${x(step)}" y="${height - 6}" text-anchor="middle">${step}</text>`),
-    `<line class="now" x1="${x(read)}" x2="${x(read)}" y1="${top}" y2="${height - bottom}"/>`,
+    ...(read === 0 ? [] : [
+      `<line class="now" x1="${x(read)}" x2="${x(read)}" y1="${top}" y2="${height - bottom}"/>`,
+      ...linesOf(values, read, x, y),
+    ]),
+  ].join("");
+}
+
+/** A line for each of the unit's values, strong as far as rows were read, and a dot where it is now. */
+function linesOf(values, read, x, y) {
+  const points = (name, stop) =>
+    values[name].slice(0, stop).map((value, i) => `${x(i + 1).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  return [
     ...LINES.map((name) => `<polyline class="${name} later" points="${points(name)}"/>`),
     ...LINES.map((name) => `<polyline class="${name}" points="${points(name, read)}"/>`),
     ...LINES.map((name) => `<circle class="${name}" cx="${x(read)}" cy="${y(values[name][read - 1])}" r="3.5"/>`),
-  ].join("");
+  ];
 }

@@ -1,7 +1,7 @@
 // A digit of each kind to read at once. Curves go through the points, of a pad of 100 by 100; a point twice is a corner.
 
 const SAMPLES = [
-  [[[52, 12], [32, 22], [22, 48], [30, 78], [50, 90], [70, 78], [78, 50], [70, 24], [52, 12]]],
+  [[[52, 12], [32, 22], [22, 48], [30, 78], [50, 90], [70, 78], [78, 50], [70, 24], [52, 12], [32, 22]]],
   [[[36, 30], [53, 11], [53, 11], [52, 90]]],
   [[[25, 32], [34, 15], [54, 10], [71, 24], [64, 48], [42, 70], [23, 89], [23, 89], [79, 87]]],
   [[[26, 20], [48, 10], [70, 23], [62, 42], [43, 48], [43, 48], [66, 54], [75, 70], [58, 88], [26, 82]]],
@@ -9,7 +9,7 @@ const SAMPLES = [
   [[[72, 12], [34, 13], [34, 13], [30, 46], [30, 46], [52, 40], [74, 54], [72, 76], [50, 90], [25, 82]]],
   [[[66, 10], [42, 28], [28, 58], [33, 82], [52, 91], [71, 77], [66, 58], [47, 55], [30, 70]]],
   [[[22, 15], [78, 13], [78, 13], [58, 50], [46, 91]]],
-  [[[68, 23], [50, 11], [32, 23], [40, 42], [60, 55], [71, 74], [52, 90], [31, 76], [40, 56], [62, 40], [68, 23]]],
+  [[[68, 23], [50, 11], [32, 23], [40, 42], [60, 55], [71, 74], [52, 90], [31, 76], [40, 56], [62, 40], [68, 23], [50, 11]]],
   [[[70, 28], [53, 12], [33, 22], [32, 42], [50, 52], [67, 42], [70, 28], [70, 28], [68, 62], [57, 91]]],
 ].map((strokes) => strokes.map(curve));
 
@@ -17,16 +17,16 @@ const SAMPLES = [
 function curve(points) {
   const line = [points[0]];
   points.slice(1).forEach((end, index) => {
-    const start = points[index];
-    const isCorner = (point) => point === undefined || String(point) === String(start) || String(point) === String(end);
-    const before = isCorner(points[index - 1]) ? start : points[index - 1];
-    const after = isCorner(points[index + 2]) ? end : points[index + 2];
-    for (let part = 1; part <= 8; part++) line.push([0, 1].map((axis) => between(part / 8, axis, before, start, end, after)));
+    const [before, start, , after] = [-1, 0, 1, 2].map((place) => points[index + place]);
+    if (String(start) === String(end)) return;
+    const knots = [before ?? start, start, end, after ?? end];
+    for (let part = 1; part <= 8; part++) {
+      line.push([0, 1].map((axis) => between(part / 8, knots.map((knot) => knot[axis]))));
+    }
   });
   return line;
 }
 
-function between(t, axis, before, start, end, after) {
-  const [a, b, c, d] = [before, start, end, after].map((point) => point[axis]);
+function between(t, [a, b, c, d]) {
   return b + (t / 2) * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
 }

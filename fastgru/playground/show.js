@@ -4,8 +4,8 @@ function word(key, values = {}) {
   return WORDS[page.language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
-const percent = (share) => `${Math.round(100 * share)} %`;
-const decimal = (value) => value.toFixed(2).replace("-", "−");
+const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+const decimal = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00").replace("-", "−");
 const largest = (numbers) => numbers.indexOf(Math.max(...numbers));
 const guess = ({ answer }) => word("guess", { answer: largest(answer), percent: percent(Math.max(...answer)) });
 
@@ -120,7 +120,7 @@ function showUnit() {
   const values = Object.fromEntries(LINES.map((name) => [name, valuesOf(name).map((numbers) => numbers[unit])]));
   const gates = page.held[page.layer];
   const isHeldHere = gates.update[unit] !== undefined || gates.reset[unit] !== undefined;
-  historyChart(one("#history"), values, row, stateScale(), isHeldHere ? page.heldFrom : null);
+  historyChart(one("#history"), values, page.image ? row : 0, stateScale(), isHeldHere ? page.heldFrom : null);
   const now = Object.fromEntries(LINES.map((name) => [name, decimal(values[name][row - 1])]));
   for (const name of LINES) one(`#lines .${name} output`).textContent = page.image ? now[name] : "–";
   const maps = one("#maps");
