@@ -9,6 +9,11 @@ const decimal = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00").replace("
 const largest = (numbers) => numbers.indexOf(Math.max(...numbers));
 const guess = ({ answer }) => word("guess", { answer: largest(answer), percent: percent(Math.max(...answer)) });
 
+/** Change a text that screen readers read out, where it does change. */
+function say(selector, text) {
+  if (one(selector).textContent !== text) one(selector).textContent = text;
+}
+
 function speak(language) {
   page.language = language;
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
@@ -72,7 +77,7 @@ function showAnswer(step) {
   const row = page.read;
   const sentence = word(row === model.size ? "verdictEnd" : "verdict", { row, percent: percent(Math.max(...answer)) });
   one("#verdict").setAttribute("aria-live", timer ? "off" : "polite");
-  one("#verdict").textContent = step ? sentence : word("nothing");
+  say("#verdict", step ? sentence : word("nothing"));
   all("#bars > div").forEach((bar, digit) => {
     bar.classList.toggle("best", digit === best);
     bar.querySelector("i").style.width = `${100 * answer[digit]}%`;
@@ -128,7 +133,7 @@ function showUnit() {
   maps.setAttribute("aria-valuetext", word("unitText", { unit: unit + 1, row, ...now }));
   const z = values.update[row - 1];
   const before = row > 1 ? values.state[row - 2] : 0;
-  const term = (value) => (value < 0 ? `(${decimal(value)})` : decimal(value));
+  const term = (value) => decimal(value).replace(/^−.*/, "($&)");
   one("#sum").innerHTML = !page.image ? "" :
     `<span><var>h</var><sub>${row}</sub> = <var>z</var> · <var>h</var><sub>${row - 1}</sub> + ` +
     `(1 − <var>z</var>) · <var>h̃</var></span> <span>= <b class="update">${decimal(z)}</b> · ${term(before)} + ` +
@@ -157,8 +162,8 @@ function showHand() {
     button.setAttribute("aria-pressed", String(button.dataset.experiment === experiment));
   }
   const key = { freeze: "effectFreeze", overwrite: "effectOverwrite", cut: "effectCut" }[experiment] ?? "effectOther";
-  const sentence = word(isHeld() ? key : "effectNone", { from: page.heldFrom });
-  const compared = () => word("compared", { own: guess(page.own.at(-1)), now: guess(page.steps.at(-1)) });
-  const effect = isHeld() && page.steps ? `${sentence} ${compared()}` : sentence;
-  if (one("#effect").textContent !== effect) one("#effect").textContent = effect;
+  say("#effect", word(isHeld() ? key : "effectNone", { from: page.heldFrom }));
+  say("#compared", isHeld() && page.steps
+    ? word("compared", { own: guess(page.own.at(-1)), now: guess(page.steps.at(-1)) })
+    : "");
 }
