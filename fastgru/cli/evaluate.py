@@ -9,6 +9,8 @@ from fastgru.cli.arguments import MODEL, SOURCES, add_batch_size, add_running, s
 from fastgru.cli.running import model_file, shaped, thread_count
 from fastgru.datasets import files
 
+EXAMPLE = "fastgru evaluate digits.keras --data digits"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", **MODEL)

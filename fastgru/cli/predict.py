@@ -12,6 +12,8 @@ from fastgru.cli.arguments import MODEL, add_batch_size, add_running, file_named
 from fastgru.cli.running import model_file, shaped
 from fastgru.datasets import files
 
+EXAMPLE = "fastgru predict digits.keras x.npy --out answers.npy"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", **MODEL)

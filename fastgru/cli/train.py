@@ -13,6 +13,8 @@ from fastgru.cli.arguments import COUNT, SOURCES, add_running, file_named, sourc
 from fastgru.cli.running import BATCH_SIZE, thread_count
 from fastgru.datasets import files
 
+EXAMPLE = "fastgru train --data digits --units 64 --epochs 20 --out digits.keras"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     seed = whole_number("from 0 to 2**32 - 1", 0, 2**32 - 1)
