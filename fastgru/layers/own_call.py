@@ -285,7 +285,8 @@ class _Running:
             for x, mask in zip(tensors, masks, strict=False):
                 x._keras_mask = mask
             args, kwargs = _filled(arguments, tensors)
-            self.clear_losses()
+            if context.depth:  # else the run clears them
+                self.clear_losses()
             return _run(self, args, {**kwargs, "training": call.training}), self.losses_of_call
 
         if call.differentiate:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from fastgru import config, kernels, threads
 from fastgru.ops import shaping
 from fastgru.ops.op import composite, floating, primitive, promoted
 from fastgru.types import Array
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 
+_LARGE = 1 << 18  # multiplications, from which on BLAS would share a product among its threads
+
+
 def _both(x1: Any, x2: Any) -> tuple[Array, Array]:
     if all(getattr(x, "dtype", None) == np.int8 for x in (x1, x2)):  # which Keras adds up so
         x1, x2 = x1.astype("int32"), x2.astype("int32")
@@ -38,14 +42,8 @@ def _both(x1: Any, x2: Any) -> tuple[Array, Array]:
 def matmul(x1: Any, x2: Any) -> tuple[Any, Any]:
     """The product of matrices along the last two axes, the others broadcast; a vector is a row or a column."""
     a, b = _both(x1, x2)
-    if b.ndim == 2 and a.ndim > 2:
-        # one product of all rows, which is what BLAS is quick at
-        rows = a.reshape(-1, a.shape[-1])
-        y = (rows @ b).reshape(*a.shape[:-1], b.shape[1])
-        return y, (
-            lambda d: (d.reshape(-1, b.shape[1]) @ b.T).reshape(a.shape),
-            lambda d: rows.T @ d.reshape(-1, b.shape[1]),
-        )
+    if b.ndim == 2 and a.ndim > 1:
+        return _of_rows(a, b)
     row = a[None, :] if a.ndim == 1 else a
     column = b[:, None] if b.ndim == 1 else b
 
@@ -62,6 +60,38 @@ def matmul(x1: Any, x2: Any) -> tuple[Any, Any]:
         return d_b[..., 0].reshape(-1, b.shape[0]).sum(0) if b.ndim == 1 else d_b
 
     return np.matmul(a, b), (by_first, by_second)
+
+
+def _of_rows(a: Array, b: Array) -> tuple[Any, Any]:
+    """The product of the rows (..., F) of one array with a matrix (F, O), and its pullbacks."""
+    rows, columns = a.reshape(-1, a.shape[-1]), b.shape[1]
+    size = rows.size * columns
+    if size >= _LARGE and a.dtype == b.dtype and str(a.dtype) in kernels.DTYPES and config.multiplies_with_tiles():
+        y, by_rows, by_matrix = _by_kernel(kernels.contiguous(rows), kernels.contiguous(b))
+    else:
+        y, by_rows, by_matrix = rows @ b, lambda d: d @ b.T, lambda d: rows.T @ d
+    return y.reshape(*a.shape[:-1], columns), (
+        lambda d: by_rows(d.reshape(-1, columns)).reshape(a.shape),
+        lambda d: by_matrix(d.reshape(-1, columns)),
+    )
+
+
+def _by_kernel(rows: Array, matrix: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
+    """The same by the kernels of a linear Dense layer, whose threads leave BLAS's alone."""
+    dtype = rows.dtype
+    compiled, n_threads = kernels.module(dtype), threads.get_num_threads()
+    linear = compiled.activation_ids["linear"]
+    packed = np.empty(compiled.dense_pack_size(*matrix.shape), dtype)
+    y = np.empty((len(rows), matrix.shape[1]), dtype)
+    compiled.dense_forward(rows, matrix, packed, True, None, linear, y, n_threads)
+
+    def backward(d: Array, d_rows: Array | None, d_matrix: Array | None) -> Any:
+        d = kernels.contiguous(d, dtype)
+        memory = np.empty(d.size + compiled.read_padding, dtype)
+        compiled.dense_backward(rows, matrix, packed, linear, y, d, memory, d_rows, d_matrix, None, n_threads)
+        return d_matrix if d_rows is None else d_rows
+
+    return y, lambda d: backward(d, np.empty_like(rows), None), lambda d: backward(d, None, np.zeros_like(matrix))
 
 
 @primitive(arrays=2)

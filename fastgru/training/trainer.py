@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import checks, config, data, threads
+from fastgru import checks, data, threads
 from fastgru.callbacks import History
 from fastgru.data import Batches, Sequences
 from fastgru.layers.symbolic import is_symbolic
@@ -153,7 +153,7 @@ class Trainer(OwnSteps):
         batches = feeding.batches(self, "evaluate", dataset, batch_size, steps=steps)
         bar = progress(verbose)
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
-        with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+        with threads.one_blas_thread(), bar:
             bar.begin("Evaluate", batches.steps)
             logs = loops.evaluate(self, batches, hooks, bar)
             bar.end(logs)
