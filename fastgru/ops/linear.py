@@ -200,18 +200,23 @@ def _letters(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[s
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     """Sums of products as Einstein writes them: ``einsum("bij,bjk->bik", x, y)``.
 
-    A letter stands once in each term. `kwargs` are those of other libraries; the order of the products is chosen here.
+    A letter that stands twice in a term takes its diagonal. `kwargs` are those of other libraries; the order of the
+    products is chosen here.
     """
     return _einsum(*operands, subscripts=subscripts)
 
 
+def _diagonal(x: Array, term: str, once: str) -> Array:
+    """The view of an array in which each letter of `term` is one axis."""
+    return x if term == once else np.einsum(f"{term}->{once}", x)
+
+
 @primitive(arrays=-1)
 def _einsum(*operands: Any, subscripts: str) -> tuple[Any, Any]:
-    arrays = [np.asarray(x) for x in promoted(operands)]
-    terms, right = _letters(subscripts, [x.shape for x in arrays])
-    for term in terms:
-        if len(set(term)) != len(term):
-            raise ValueError(f"einsum: a letter twice in one term is not supported by fastgru, got {subscripts!r}.")
+    whole = [np.asarray(x) for x in promoted(operands)]
+    whole_terms, right = _letters(subscripts, [x.shape for x in whole])
+    terms = ["".join(dict.fromkeys(term)) for term in whole_terms]
+    arrays = [_diagonal(x, *term) for x, *term in zip(whole, whole_terms, terms, strict=True)]
     sizes = {one: size for term, x in zip(terms, arrays, strict=True) for one, size in zip(term, x.shape, strict=True)}
     path = np.einsum_path(f"{','.join(terms)}->{right}", *arrays, optimize="greedy")[0] if len(arrays) > 2 else True
 
@@ -223,7 +228,12 @@ def _einsum(*operands: Any, subscripts: str) -> tuple[Any, Any]:
             gradient = np.einsum(f"{','.join(inputs)}->{known}", d, *(arrays[index] for index in others), optimize=True)
             # letters that are summed in this term alone: the gradient is the same along them
             shape = [sizes[letter] if letter in known else 1 for letter in terms[place]]
-            return np.broadcast_to(gradient.reshape(shape), arrays[place].shape)
+            spread = np.broadcast_to(gradient.reshape(shape), arrays[place].shape)
+            if terms[place] == whole_terms[place]:
+                return spread
+            d_whole = np.zeros(whole[place].shape, spread.dtype)
+            _diagonal(d_whole, whole_terms[place], terms[place])[...] = spread
+            return d_whole
 
         return pull
 
