@@ -39,7 +39,7 @@ def train(
         hooks.written("on_batch_end", "on_train_batch_end"),
     )
     model.stop_training = False
-    with held_back() as interrupt, checkpoints, threads.one_blas_thread(), bar:
+    with held_back() as interrupt, checkpoints, threads.one_blas_thread(lasting=True), bar:
         is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
         if position.finished and (position.epoch >= epochs or model.stop_training):
             checkpoints.restore_callbacks()
@@ -173,7 +173,7 @@ def predict(
     each, n_inputs, done = model.steps_per_execution, model._n_inputs, 0
     first = 0  # sample since the last hook
     workspace = _workspace(model, "stop_predicting", hooks, "on_predict_begin")
-    blas = threads.one_blas_thread(not config.multiplies_with_tiles() or _runs_ops(model))
+    blas = threads.one_blas_thread(not config.multiplies_with_tiles() or _runs_ops(model), lasting=True)
     with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
         bar.begin("Predict", batches.steps)
         for batch in epoch:

@@ -153,7 +153,7 @@ class Trainer(OwnSteps):
         batches = feeding.batches(self, "evaluate", dataset, batch_size, steps=steps)
         bar = progress(verbose)
         hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
-        with threads.one_blas_thread(), bar:
+        with threads.one_blas_thread(lasting=True), bar:
             bar.begin("Evaluate", batches.steps)
             logs = loops.evaluate(self, batches, hooks, bar)
             bar.end(logs)
