@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import __version__
-from fastgru.cli.arguments import MODEL, add_running, file_named, whole_number
-from fastgru.cli.running import model_file
+from fastgru.cli.arguments import MODEL, STOP, add_running, file_named, whole_number
 from fastgru.datasets import files
 from fastgru.text import printable
 from fastgru.types import Array
@@ -45,13 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", metavar="A,B,...", type=lambda text: text.split(","), help="the names of the classes, in order"
     )
+    parser.add_argument("--outputs", **STOP)
     add_running(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     from fastgru import atomic, pages
+    from fastgru.models import load_model
 
-    model = model_file(options.model)
+    model = load_model(options.model, outputs=options.outputs)
     x = _inputs(options, model)
     shown = _explanation(options, model, x)
     for line in _summary(shown):

@@ -40,7 +40,7 @@
       const t = own(step, count), row = Array.from({ length: width }, (_, j) => at(t, j));
       const mean = row.reduce((sum, value) => sum + value, 0) / width;
       const unit = unitOf(element);
-      const one = element.dataset.row === "unit" && width > 1 ? `, unit ${unit} ${shown(row[unit])}` : "";
+      const one = element.dataset.row === "unit" && width > 1 ? `, unit ${unit}: ${shown(row[unit])}` : "";
       const least = Math.min(...row), most = Math.max(...row);
       element.textContent = Number.isNaN(mean) ? "here: a masked step, which leaves the state as it is"
         : width === 1 ? `here: ${shown(row[0])}`

@@ -57,6 +57,11 @@ def test_a_summary_and_a_page(run: Any, digits: np.ndarray) -> None:
     )
 
 
+def test_a_model_is_explained_up_to_a_layer(run: Any, digits: np.ndarray) -> None:
+    status, out, _ = run("digits.keras", "x.npy", "--outputs", "rows")
+    assert status == 0 and "rows (6 units)" in out and "Answer rows:" in out
+
+
 def test_without_a_report_nothing_is_written(run: Any, digits: np.ndarray) -> None:
     before = sorted(Path().iterdir())
     status, out, _ = run("digits.keras", "x.npy")

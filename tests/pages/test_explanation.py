@@ -103,7 +103,7 @@ def test_the_slider_moves_cursors_and_numbers(moves: str, shown: Explanation, tm
         if np.isnan(values[step]).any():
             assert "a masked step" in reading, name
         else:
-            assert reading.endswith(f"unit 3 {values[step, 3]:.3f}".replace("-", "\N{MINUS SIGN}")), name
+            assert reading.endswith(f"unit 3: {values[step, 3]:.3f}".replace("-", "\N{MINUS SIGN}")), name
     cursors = re.findall(r'class="cursor" y1="8" y2="\d+" x1="([\d.]+)"', done.stdout)
     assert len(cursors) == 7  # input, four gates and states, a unit's history, the answers
     best = shown.answers[0].labels[shown.answers[0].values[step].argmax()].replace("<", "&lt;").replace(">", "&gt;")
