@@ -19,7 +19,7 @@ from fastgru.text import printable
 from fastgru.types import Array
 
 PAGE = "explain.html"
-MOST_NUMBERS = 20_000_000  # of gates in a page, which a browser still opens
+MOST_NUMBERS = 10_000_000  # of gates in a page, which a browser still opens
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

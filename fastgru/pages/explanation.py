@@ -83,6 +83,14 @@ class Explanation:
     answers: Sequence[Answer] = field(default_factory=list)
     note: str = ""
 
+    def __post_init__(self) -> None:
+        """What is no finite number is left out, as what was masked is."""
+        self.inputs = {name: _finite(values) for name, values in self.inputs.items()}
+        self.layers = {
+            name: {gate: _finite(values) for gate, values in gates.items()} for name, gates in self.layers.items()
+        }
+        self.answers = [Answer(answer.name, _finite(answer.values), answer.labels) for answer in self.answers]
+
     @property
     def steps(self) -> int:
         """Of the slider: those after which there is an answer, else those of the longest input."""
@@ -165,6 +173,10 @@ def _map(values: Array, name: str, y_label: str, arrays: list[Array]) -> Markup:
     return element("div", chart, reading, meaning, data_time=True, class_="map")
 
 
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
 def value_range(values: Array, name: str) -> tuple[float, float]:
     """From where to where the colours of a gate or state go: gates from 0 to 1, states around 0."""
     largest = float(np.nanmax(np.abs(values), initial=0.0))
@@ -196,7 +208,8 @@ def _of_layer(name: str, gates: Mapping[str, Array], inputs: list[Markup], array
 
 def _packed(array: Array) -> dict[str, Any]:
     """An array (T, H) in 16 bits a number between its least and its greatest; the greatest of these is for NaN."""
-    low, high = (float(f(array)) if np.isfinite(array).any() else 0.0 for f in (np.nanmin, np.nanmax))
+    numbers = array[~np.isnan(array)]
+    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 0.0)
     scaled = (array - low) / ((high - low) or 1.0)
     codes = np.where(np.isnan(scaled), 65535, np.rint(65534 * np.nan_to_num(scaled)))
     return {

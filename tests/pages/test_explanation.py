@@ -55,6 +55,14 @@ def test_it_has_no_link_and_escapes_every_name(shown: Explanation) -> None:
         assert f"<strong>{name}" in page
 
 
+def test_numbers_that_are_none_are_left_out() -> None:
+    values = np.array([[np.nan, np.inf], [np.nan, np.nan]])
+    answer = Answer("output", values, ["a", "b"])
+    page = explanation_page(Explanation("m", "s", {"x": values}, {"g": {"state": values}}, [answer]))
+    assert all(np.isnan(unpacked(packed)).all() for packed in data_of(page)["arrays"])
+    assert "It says" not in page
+
+
 def test_it_says_which_step_changed_the_answer() -> None:
     values = np.array([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
     answer = Answer("output", values, ["no", "yes"])
