@@ -16,7 +16,7 @@ from fastgru.pages.numbers import number
 from fastgru.pages.skeleton import data_block, page, resource
 from fastgru.types import Array
 
-__all__ = ["Answer", "Explanation", "explanation_page", "value_range"]
+__all__ = ["Answer", "Explanation", "explanation_page", "leading", "value_range"]
 
 SHOWN = 5  # classes, or numbers of an output, that have a line
 SYMBOLS = {"update": "z", "reset": "r", "candidate": "h\N{COMBINING TILDE}", "state": "h"}
@@ -134,11 +134,15 @@ def _control(steps: int) -> Markup:
     return element("div", play, slider, where, class_="control")
 
 
+def leading(chances: Array, most: int) -> Array:
+    """At most so many classes of (T, C) probabilities: first those that were the most probable at some step."""
+    was_first = np.bincount(chances.argmax(axis=1), minlength=chances.shape[1]) > 0
+    return np.lexsort((-chances.max(axis=0), ~was_first))[:most]
+
+
 def _of_answer(answer: Answer, arrays: list[Array]) -> list[Markup]:
     values, labels = answer.values, answer.labels
-    columns = (
-        np.argsort(-values.max(axis=0), kind="stable")[:SHOWN] if answer.is_classes else np.arange(len(labels))[:SHOWN]
-    )
+    columns = leading(values, SHOWN) if answer.is_classes else np.arange(len(labels))[:SHOWN]
     chart = line_chart(
         {labels[column]: values[:, column] for column in columns},
         title="After each step",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru.pages.explanation import leading
 from fastgru.plot.drawing import BESIDE, axes_of, one_sample, style
 
 __all__ = ["answers"]
@@ -18,7 +19,7 @@ def answers(
     labels: Sequence[str] | None = None,
     *,
     sample: int = 0,
-    top: int = 4,
+    top: int = 5,
     ax: Any = None,
 ) -> Any:
     """The prediction after each step, with the steps that changed the answer.
@@ -32,7 +33,7 @@ def answers(
     sample : int
         Which of a batch.
     top : int
-        How many of the classes are drawn: those that came highest at some step.
+        How many of the classes are drawn: first those that were the most probable at some step.
     ax : matplotlib Axes, optional
 
     Returns
@@ -45,7 +46,7 @@ def answers(
     ax = axes_of(ax)
     if is_classes:
         best = array.argmax(axis=1)
-        drawn = np.argsort(-array.max(axis=0), kind="stable")[:top]
+        drawn = leading(array, top)
         for step in [0, *np.flatnonzero(np.diff(best)) + 1]:
             ax.axvline(step, color="0.75", linewidth=0.8, zorder=0)
             ax.text(step, 1.04, names[best[step]], ha="center", fontsize="small", color="0.3")

@@ -66,7 +66,7 @@ def test_a_unit_has_a_line_for_each_gate(pyplot: Any, rng) -> None:
 
 
 def test_answers_mark_the_steps_that_changed_them(pyplot: Any) -> None:
-    chances = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8, 0.1], [0.9, 0.05, 0.05]])
+    chances = np.array([[0.51, 0.0, 0.49], [0.1, 0.46, 0.44], [0.1, 0.46, 0.44], [0.9, 0.05, 0.05]])
     ax = plot.answers(chances, ["cat", "dog", "fish"], top=2)
     assert [(text.get_position()[0], text.get_text()) for text in ax.texts] == [(0, "cat"), (1, "dog"), (3, "cat")]
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["cat", "dog"]
