@@ -165,7 +165,8 @@ def test_series_of_several_groups_are_scaled_by_their_own_numbers(run: Any, rng:
     columns = {name: [value for part in parts.values() for value in part[name]] for name in ("day", "sales")}
     file = written("shops.csv", {**columns, "shop": [name for name in parts for _ in range(200)]})
     words = ("--target", "sales", "--task", "forecast", "--window", "14", "--horizon", "7", "--group", "shop")
-    status, out, _ = run("train", file, *words, "--units", "16", "--epochs", "30", "--out", "m.keras")
+    status, out, _ = run("train", file, *words, "--units", "16", "--epochs", "30", "--out", "m.keras", "--report", "r")
+    assert "Mean absolute error by series" in Path("r/report.html").read_text()
     assert status == 0 and "Series:         2 of 'shop'" in out and "The model beats" in out
     run("predict", "m.keras", file, "-o", "next.csv")
     answers = rows_of("next.csv")
