@@ -148,3 +148,9 @@ def test_a_line_has_a_gap_where_there_is_no_number() -> None:
 def test_what_cannot_be_drawn_is_refused_in_a_sentence(call, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_a_sparkline_says_where_it_goes_and_leaves_out_what_is_no_number() -> None:
+    drawn = pages.sparkline([3.0, float("nan"), 1.0])
+    assert 'aria-label="from 3 to 1"' in drawn and drawn.count(",") == 2
+    assert "no numbers" in pages.sparkline([float("nan")])
