@@ -29,7 +29,7 @@ FLOORS = [
         "text",
         "tree",
     },
-    {"random", "threads", "kernels", "config", "atomic"},
+    {"random", "threads", "kernels", "config", "atomic", "pages"},
     {"autodiff"},
     {"initializers", "activations", "regularizers", "constraints"},
     {"ops"},

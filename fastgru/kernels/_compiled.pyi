@@ -40,6 +40,7 @@ class GRUCall:
         zero_output_for_mask: bool,
         training: bool,
     ) -> None: ...
+    def put_gates(self, out: Array) -> None: ...
 
 class RNNCall:
     """See rnn.pxi."""
@@ -74,6 +75,7 @@ class RNNCall:
         zero_output_for_mask: bool,
         training: bool,
     ) -> None: ...
+    def put_gates(self, out: Array) -> None: ...
 
 _GRU = GRUCall  # which the protocol's own attribute hides
 _RNN = RNNCall

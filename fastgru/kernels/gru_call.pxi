@@ -89,6 +89,20 @@ cdef class GRUCall:
         self.p.seq.y = sequences_into(self.y, "y", self.p.seq.B, self.p.seq.T, self.p.seq.H)
         return 0
 
+    def put_gates(self, ndarray out not None):
+        """Write what a forward pass with `training` left of every step to `out` (4, B, T, H): z, r, g and the state
+        after it, in the order of the input. Of masked steps the state alone means something."""
+        cdef GRU *p = &self.p
+        cdef Py_ssize_t part, H
+        cdef real *to
+        check_training(p.training)
+        self.check()
+        to, H = gates_into(out, 4, &p.seq), p.seq.H
+        for part in range(3):
+            # a row is [g z r q]
+            to = put_steps(&p.seq, p.gates + (part + 1) % 3 * H, 4 * H, 0, kernels.read_padding, to)
+        put_steps(&p.seq, p.states, H, 1, 0, to)
+
     cdef int check_backward(self) except -1:
         cdef GRU *p = &self.p
         check_training(p.training)

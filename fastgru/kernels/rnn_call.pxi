@@ -89,6 +89,21 @@ cdef class RNNCall:
         self.p.seq.y = sequences_into(self.y, "y", B, self.p.seq.T, H)
         return 0
 
+    def put_gates(self, ndarray out not None):
+        """The same as `GRUCall.put_gates`: i, f, g, o, the cell and the state (6, B, T, H) of an LSTM, the state
+        (1, B, T, H) of a SimpleRNN."""
+        cdef RNN *p = &self.p
+        cdef Py_ssize_t part, H
+        cdef real *to
+        check_training(p.training)
+        self.check()
+        to, H = gates_into(out, 6 if p.lstm else 1, &p.seq), p.seq.H
+        if p.lstm:
+            for part in range(4):
+                to = put_steps(&p.seq, p.gates + part * H, p.row, 0, kernels.read_padding, to)
+            to = put_steps(&p.seq, p.cells, H, 1, 0, to)
+        put_steps(&p.seq, p.states, H, 1, 0, to)
+
     cdef int check_backward(self) except -1:
         cdef RNN *p = &self.p
         check_training(p.training)

@@ -114,6 +114,11 @@ class Functional(Model):
         return [by_layer.get(layer, layer.batch_shape) for layer in self._operations]
 
     @property
+    def run_order(self) -> list[Layer]:
+        """The layers as they run, the index-th with ``call.child(index)``, once for each call of them."""
+        return [step.layer for step in self._steps]
+
+    @property
     def is_chain(self) -> bool:
         """Whether the layers stand in a row, each once."""
         nodes = [node for node in self._nodes if node.inputs]

@@ -131,6 +131,54 @@ class Model(GeneratorTrainer):
             + suggestion(name, (layer.name for layer in layers))
         )
 
+    def explain(self, x: Any) -> dict[str, Any]:
+        """The gates and states of the recurrent layers at every step, dropout off; all states stay as they are.
+
+        Parameters
+        ----------
+        x : array_like, or a list or dict of them by input
+            A batch, as `predict` takes it. What the layers compute stays in memory all at once: a few samples.
+
+        Returns
+        -------
+        dict of str to dict
+            For each `GRU`, `LSTM`, `SimpleRNN`, `RNN` and `Bidirectional` by name what its `gates` returns for what
+            comes to it, masks included. A layer in a model inside, or in a `TimeDistributed`, has their names before
+            its own (``encoder/gru``), and in a `TimeDistributed` arrays (B, T, T inside, H); a layer that is called
+            several times stands there for each call (``gru``, ``gru[1]``).
+
+        Raises
+        ------
+        ValueError
+            The model runs a call of its own, or a layer a cell of one's own.
+        """
+        from fastgru.models.explaining import explained  # few ask
+
+        return explained(self, x)
+
+    def predict_prefixes(self, x: Any) -> Any:
+        """What the model would have answered after each step, had the sequences ended there.
+
+        Parameters
+        ----------
+        x : array_like, or a list or dict of them by input
+            A batch, as `predict` takes it. Inputs (B, T, ...) are cut, all of one length, and others are not.
+
+        Returns
+        -------
+        (B, T, ...) ndarray, or a list or dict of them where the model has several outputs
+            At ``[:, t]`` the prediction for ``x[:, :t + 1]``, of an output for every step its last. A row of layers
+            that goes forward takes one pass for all, any other model one for each step.
+
+        Raises
+        ------
+        ValueError
+            The model takes sequences of one length alone, as one with Flatten does.
+        """
+        from fastgru.models.explaining import prefix_predictions
+
+        return prefix_predictions(self, x)
+
     def summary(
         self,
         line_length: int | None = None,

@@ -175,6 +175,11 @@ class Sequential(Model):
         return _shape(self._known(-1, "output shape"))
 
     @property
+    def run_order(self) -> list[Layer]:
+        """The layers as they run, the index-th with ``call.child(index)``."""
+        return self._stack
+
+    @property
     def output_shapes(self) -> list[Any]:
         return [_shape(tensor) for tensor in self._tensors[1:]] or [None] * len(self._stack)
 

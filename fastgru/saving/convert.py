@@ -54,7 +54,7 @@ def _scale_gates(layer: Any, name: str) -> bool:
     for weight in layer.weights if gates else ():
         value = weight.value.copy()
         for gate in gates:
-            value.reshape(*value.shape[:-1], layer.gates, -1)[..., gate, :] *= SCALE
+            value.reshape(*value.shape[:-1], layer.gate_count, -1)[..., gate, :] *= SCALE
         weight.assign(value)
     return bool(gates)
 

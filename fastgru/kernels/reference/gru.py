@@ -99,6 +99,12 @@ def gru_forward(
     return y, h, saved
 
 
+def gru_gates(saved: list[_Step], last: Array) -> Array:
+    """z, r, g and the state after each step, (4, B, T, H), from the steps and the last state of `gru_forward`."""
+    states = [*(s.h for s in saved[1:]), last]
+    return np.stack([[s.z for s in saved], [s.r for s in saved], [s.g for s in saved], states]).swapaxes(1, 2)
+
+
 def gru_backward(
     kernel: Array,
     recurrent_kernel: Array,

@@ -91,6 +91,16 @@ def rnn_forward(
     return y, h, c, saved
 
 
+def rnn_gates(saved: list[_Step], last: Array, last_cell: Array | None = None) -> Array:
+    """i, f, g, o, c and h of every step, (6, B, T, H), from the steps and the last states of `rnn_forward` without
+    dropout; h alone (1, B, T, H) of a SimpleRNN."""
+    states = [*(s.hs[0] for s in saved[1:]), last]
+    if len(saved[0].gates) == 1:
+        return np.stack(states, axis=1)[None]
+    cells: list[Any] = [*(s.c for s in saved[1:]), last_cell]
+    return np.stack([*zip(*(s.gates for s in saved), strict=True), cells, states]).swapaxes(1, 2)
+
+
 def rnn_backward(
     kernel: Array,
     recurrent_kernel: Array,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 
+from fastgru.layers.gated import Gated
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions, declared
 from fastgru.layers.symbolic import flattened
@@ -93,7 +94,7 @@ class Wrapper(Layer):
         return cls(**config)
 
 
-class SequenceWrapper(Wrapper):
+class SequenceWrapper(Wrapper, Gated):
     """Base of the wrappers that stand where a recurrent layer stands: they take initial states."""
 
     def __call__(  # type: ignore[override]  # the order of arguments is Keras's
@@ -119,8 +120,11 @@ class SequenceWrapper(Wrapper):
         -------
         ndarray, or a list of it and of the last states with `return_state`.
         """
-        states = () if initial_state is None else [state for state in flattened(initial_state) if state is not None]
-        return super().__call__(sequences, *states, mask=mask, training=training)
+        return super().__call__(sequences, *self._as_states(initial_state), mask=mask, training=training)
+
+    @staticmethod
+    def _as_states(initial_state: Any) -> list[Any]:
+        return [] if initial_state is None else [one for one in flattened(initial_state) if one is not None]
 
 
 __getattr__ = attributes(__name__)

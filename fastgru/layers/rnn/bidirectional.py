@@ -174,6 +174,11 @@ class Bidirectional(SequenceWrapper):
         saved["outputs"] = both = forward[0], self._in_input_order(backward[0])
         return self._outputs(forward, backward, self._merged(call, *both))
 
+    def gates_left(self, call: Call) -> Any:
+        both: Any = self.forward_layer, self.backward_layer
+        left = [layer.gates_left(call.child(index)) for index, layer in enumerate(both)]
+        return dict(zip(("forward", "backward"), left, strict=True))
+
     def _in_input_order(self, y: Array) -> Array:
         """A sequence from the order of the backward layer to that of the input, or back."""
         return y[:, ::-1] if self.return_sequences else y

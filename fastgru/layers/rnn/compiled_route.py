@@ -120,7 +120,7 @@ class CompiledRoute(RecurrentWeights):
         kernels.module(self.dtype).rnn_pack(kernel, recurrent_kernel, packed)
 
     def _memory_size(self, shape: tuple[int, int, int], packed: bool, differentiate: bool) -> int:
-        return kernels.module(self.dtype).rnn_memory(*shape, self.units, self.gates * self.units, differentiate)
+        return kernels.module(self.dtype).rnn_memory(*shape, self.units, self.gate_count * self.units, differentiate)
 
     def _kernel_options(self) -> dict[str, Any]:
         return {

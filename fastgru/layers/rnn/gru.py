@@ -68,13 +68,14 @@ class GRU(Recurrent):
     state, as in Keras on JAX and numpy. Keras on TensorFlow puts out zeros there, and so does a layer from its files.
     """
 
-    gates = 3
+    gate_count = 3
+    gate_names = ("update", "reset", "candidate", "state")
     activation_gates = (2,)
     recurrent_activation_gates = (0, 1)
     cell_name = "gru_cell"
     _kernels = ("GRUCall", "gru_forward", "gru_backward")
     _no_states = (None,)
-    _twin = (reference.gru_forward, reference.gru_backward)
+    _twin = (reference.gru_forward, reference.gru_backward, reference.gru_gates)
 
     recurrent_activation: Activation = options.activation()
     reset_after: bool = options.flag()

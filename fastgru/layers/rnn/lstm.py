@@ -51,7 +51,8 @@ class LSTM(Recurrent):
     All other parameters, and what masked steps do, are those of `GRU`. An `initial_state` is a list ``[h, c]``.
     """
 
-    gates = 4
+    gate_count = 4
+    gate_names = ("input", "forget", "candidate", "output", "cell", "state")
     recurrent_activation_gates = (0, 1, 3)  # the activation is also that of the state
     state_count = 2
     cell_name = "lstm_cell"

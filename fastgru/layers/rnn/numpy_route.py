@@ -24,9 +24,10 @@ def _in_kernels(activation: Activation) -> bool:
 class NumpyRoute(CompiledRoute):
     """The way of `Recurrent` through the kernels' numpy twin, which takes and returns what they do."""
 
-    _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any]]] = (
+    _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = (
         reference.rnn_forward,
         reference.rnn_backward,
+        reference.rnn_gates,
     )
 
     def _is_for_numpy(self, dropout: DropoutMasks) -> bool:
@@ -52,6 +53,14 @@ class NumpyRoute(CompiledRoute):
             if gradient is not None:
                 gradient += new
         return dx, *d_states[: self.state_count]
+
+    def _gates_of_steps(self, call: Call, x: Array, *states: Array) -> Array:
+        """What `gates_left` holds (G, N, 1, H) of N single steps from x (N, F) and the states before (N, H)."""
+        weights = tuple([call.value(weight) for weight in self._weights])
+        options = self._options((None, None))
+        with threads.one_blas_thread():
+            _, *lasts, steps = self._twin[0](x[:, None], *self._as_read(weights), *self._padded(states), None, options)
+            return self._twin[2](steps, *lasts)
 
     def _options(self, dropout: DropoutMasks) -> Any:
         """How the twin runs."""

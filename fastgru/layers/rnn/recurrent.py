@@ -18,13 +18,6 @@ from fastgru.types import Array
 __all__ = ["Recurrent", "forward_side_by_side"]
 
 
-def _depth(value: Any) -> int:
-    """Axes of an array, or of the array that nested lists would make."""
-    if isinstance(value, (list, tuple)):
-        return 1 + (_depth(value[0]) if value else 0)
-    return len(getattr(value, "shape", ()))
-
-
 class Recurrent(NumpyRoute):
     """Base of the layers that carry a state over sequences (B, T, F).
 
@@ -54,11 +47,7 @@ class Recurrent(NumpyRoute):
         -------
         ndarray (B, H) or (B, T, H); with `return_state` a list of it and the last states (B, H).
         """
-        if initial_state is None:
-            return super().__call__(sequences, mask=mask, training=training)
-        several = isinstance(initial_state, (list, tuple)) and _depth(initial_state) != 2  # else rows of one state
-        states = [state for state in (initial_state if several else [initial_state]) if state is not None]
-        return super().__call__(sequences, *states, mask=mask, training=training)
+        return super().__call__(sequences, *self._as_states(initial_state), mask=mask, training=training)
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
         """The states (B, H), zeros, that a sequence begins with where none are handed over."""
@@ -110,6 +99,23 @@ class Recurrent(NumpyRoute):
             dx = dx * mask
         return (dx, *d_states) if run.states_are_inputs else dx
 
+    def gates_left(self, call: Call) -> dict[str, Array]:
+        if "run" not in call.saved:  # a class that is derived from this one, with a call of its own
+            super().gates_left(call)
+        run = Run.of(call)
+        values = np.empty((len(self.gate_names), *run.x.shape[:2], self.units), self.dtype)
+        if run.in_numpy:
+            in_order = self._twin[2](run.steps, *run.lasts)
+            values[...] = in_order[:, :, ::-1] if self.go_backwards else in_order
+        else:
+            run.kernel_call.put_gates(values)
+        gates = len(values) - self.state_count
+        if gates and call.mask is not None and not call.mask.all():
+            masked = ~call.mask  # steps that leave the states as they are: those before are those after
+            states = values[gates:][::-1, masked]
+            values[:gates, masked] = self._gates_of_steps(call, run.x[masked], *states)[:gates, :, 0]
+        return dict(zip(self.gate_names, values, strict=True))
+
     # --- masks and dropout ------------------------------------------------------------------------
 
     def _started(self, mask: Array) -> Array:
@@ -138,7 +144,7 @@ class Recurrent(NumpyRoute):
     def _dropout_masks(self, batch: int, features: int) -> DropoutMasks:
         """What multiplies the inputs (1 or G, B, F) and the state (G, B, H) of G gates; None: nothing is dropped."""
         generator = self._generator
-        gates = self.gates if self.recurrent_dropout else 1
+        gates = self.gate_count if self.recurrent_dropout else 1
         shapes = ((gates, batch, features), (gates, batch, self.units))
         on_x, on_h = (
             keep_mask(generator, shape, rate, self.dtype) if rate else None

@@ -24,7 +24,8 @@ class RecurrentWeights(SequenceLayer, Seeded):
     A layer says how many gates and states it has, and where Keras keeps its weights.
     """
 
-    gates: ClassVar[int]
+    gate_count: ClassVar[int]
+    gate_names: ClassVar[tuple[str, ...]]  # as `gates` has them, states after gates, that of the layer last
     # which gates are sums with the weights behind that activation, where it stands nowhere else
     activation_gates: ClassVar[tuple[int, ...]] = ()
     recurrent_activation_gates: ClassVar[tuple[int, ...]] = ()
@@ -59,7 +60,7 @@ class RecurrentWeights(SequenceLayer, Seeded):
             raise ValueError(f"{self._where}: the number of features must be known to build it, got {input_shape}.")
         self._check_batch(input_shape)
         try:
-            self._add_weights(features, self.gates * self.units)
+            self._add_weights(features, self.gate_count * self.units)
         except Exception:
             if not self.built:  # the next attempt begins anew
                 self._weights.clear()
@@ -94,7 +95,7 @@ class RecurrentWeights(SequenceLayer, Seeded):
         return weight
 
     def _bias_shape(self) -> tuple[int, ...]:
-        return (self.gates * self.units,)
+        return (self.gate_count * self.units,)
 
     def _whole_bias_initializer(self) -> Any:
         """That of the bias of all gates."""

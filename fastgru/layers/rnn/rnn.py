@@ -9,6 +9,7 @@ import numpy as np
 
 from fastgru import tree
 from fastgru.layers.core.wrapper import SequenceWrapper
+from fastgru.layers.gated import Gated
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.cells import Cell, StackedRNNCells, StepLayer, backward_in_row, forward_in_row
@@ -122,6 +123,14 @@ class RNN(SequenceLayer, SequenceWrapper):
         count = call.saved["returns"]
         return d_inputs[:count] if count > 1 else d_inputs[0]
 
+    def gates_left(self, call: Call) -> Any:
+        by_cell = [layer.gates_left(call.child(index)) for index, layer in enumerate(call.saved["layers"])]
+        if self.go_backwards:  # the first layer alone reads the steps in their order
+            for gates in by_cell[1:]:
+                gates.update({name: values[:, ::-1] for name, values in gates.items()})
+        names = [cell.name for cell in self.cell.cells]
+        return by_cell[0] if len(names) == 1 else dict(zip(names, by_cell, strict=True))
+
     def _layers(self) -> list[Any]:
         """The layers that run the cells over sequences."""
         last = len(self.cell.cells) - 1
@@ -218,6 +227,9 @@ class OwnCellRNN(RNN):
             self.states = tree.map_structure(np.array, states)
         output = shaping.stack(outputs, axis=1) if self.return_sequences else last
         return (output, *states) if self.return_state else output
+
+    def gates_left(self, call: Call) -> Any:
+        return Gated.gates_left(self, call)
 
     def reset_states(self) -> None:
         if self.states is not None:

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from fastgru.layers import options
-from fastgru.layers.layer import Layer
+from fastgru.layers.gated import Gated
 from fastgru.layers.workspace import Call
 from fastgru.types import Array, Shape
 
 __all__ = ["SequenceLayer"]
 
 
-class SequenceLayer(Layer):
+class SequenceLayer(Gated):
     """Base of `GRU`, `LSTM`, `SimpleRNN` and `RNN`.
 
     Attributes

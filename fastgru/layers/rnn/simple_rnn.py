@@ -33,7 +33,8 @@ class SimpleRNN(Recurrent):
     All other parameters, and what masked steps do, are those of `GRU`. As in Keras the config does not keep `seed`.
     """
 
-    gates = 1
+    gate_count = 1
+    gate_names = ("state",)
     activation_gates = (0,)
     cell_name = "simple_rnn_cell"
 

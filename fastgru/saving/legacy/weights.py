@@ -156,7 +156,7 @@ def activated(model: Layer, activation: Activation) -> Iterator[tuple[Layer, Any
 
 def _gates(layer: Any) -> int:
     """How many gates a recurrent layer or a cell has; 0 for any other layer."""
-    return int(getattr(getattr(layer, "_layer", layer), "gates", 0))
+    return int(getattr(getattr(layer, "_layer", layer), "gate_count", 0))
 
 
 def _converted(

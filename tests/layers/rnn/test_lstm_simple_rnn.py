@@ -202,7 +202,7 @@ def test_gradients_of_activations_that_the_kernels_do_not_know_agree_with_centra
 def test_dropout_masks_of_each_gate_pass_the_gradient_check(name, rng, monkeypatch):
     inputs = sequences(rng, name, 3, 3, 2, 4)
     layer = built(rng, name, inputs, dropout=0.3, recurrent_dropout=0.4)
-    masks = rng.random((layer.gates, 3, 2)) * 2, rng.random((layer.gates, 3, 4)) * 2
+    masks = rng.random((layer.gate_count, 3, 2)) * 2, rng.random((layer.gate_count, 3, 4)) * 2
     monkeypatch.setattr(layer, "_dropout_masks", lambda batch, features: masks)
     gradients_hold(layer, rng, *inputs, training=True)
 

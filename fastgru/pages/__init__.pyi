@@ -1,0 +1,14 @@
+# The one list of this package's names; each is imported when it is first used (fastgru/lazy.py).
+
+from fastgru.pages.bars import bar_chart as bar_chart
+from fastgru.pages.colors import color_bar as color_bar
+from fastgru.pages.colors import color_map as color_map
+from fastgru.pages.confusion import confusion_matrix as confusion_matrix
+from fastgru.pages.heat import heat_map as heat_map
+from fastgru.pages.lines import line_chart as line_chart
+from fastgru.pages.markup import Markup as Markup
+from fastgru.pages.markup import element as element
+from fastgru.pages.numbers import number as number
+from fastgru.pages.skeleton import data_block as data_block
+from fastgru.pages.skeleton import page as page
+from fastgru.pages.tables import table as table

@@ -1,0 +1,71 @@
+"""Heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from fastgru.pages.colors import color_bar, picture
+from fastgru.pages.markup import Markup, element
+from fastgru.pages.numbers import number
+from fastgru.pages.plot_area import TOP, PlotArea, figure
+
+__all__ = ["heat_map"]
+
+
+def heat_map(
+    values: npt.ArrayLike,
+    *,
+    title: str,
+    x_label: str = "",
+    y_label: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
+    width: int = 480,
+    height: int = 260,
+) -> Markup:
+    """A colour for each value of an array, the first row at the top; dark is low and light is high.
+
+    Parameters
+    ----------
+    values : (rows, columns) array_like
+    title, x_label, y_label : str
+    low, high : float, optional
+        The values of the darkest and of the lightest colour; the least and the greatest where absent.
+    row_names, column_names : sequence of str
+        Else their numbers, from 0.
+    width, height : int
+        Of the drawing, which is scaled to the page.
+
+    Raises
+    ------
+    ValueError
+        The array has not two axes, or nothing is in it.
+    """
+    array = np.asarray(values, np.float64)
+    if array.ndim != 2 or not array.size:
+        raise ValueError(f"heat_map: expected an array (rows, columns), got shape {array.shape}.")
+    finite = array[np.isfinite(array)]
+    low = float(finite.min(initial=0.0 if not finite.size else finite[0])) if low is None else low
+    high = float(finite.max(initial=low)) if high is None else high
+    rows, columns = array.shape
+    left = min(width // 3, 8 * max(map(len, row_names)) + 30) if row_names else 56
+    # a cell lies around its number
+    area = PlotArea((-0.5, columns - 0.5), (rows - 0.5, -0.5), width, height, left)
+    cells = element(
+        "image",
+        href=picture(array, low, high),
+        x=area.left,
+        y=TOP,
+        width=area.right - area.left,
+        height=area.floor - TOP,
+        preserveAspectRatio="none",
+        class_="cells",
+    )
+    said = f"{title}: {rows} by {columns} values from {number(low)} (dark) to {number(high)} (light)"
+    axes = area.y_axis(y_label, row_names, grid=False), area.x_axis(x_label, column_names)
+    return figure(title, area.drawing(said, cells, *axes), color_bar(low, high))
