@@ -7,11 +7,11 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from bench import charts
+from bench import stored
 
 
 def draw(app: Sphinx) -> None:
-    charts.draw_all(Path(app.srcdir) / "_charts")
+    stored.draw_all(Path(app.srcdir) / "_charts")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

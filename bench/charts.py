@@ -1,1 +1,0 @@
-def draw_all(folder): pass
