@@ -106,9 +106,9 @@ moved.install()
 
 def __getattr__(name: str) -> Any:
     if name not in __all__ and name != "sampling":  # which `random` opens
-        from fastgru.lazy import absence
+        from fastgru.lazy import AbsentName
 
-        raise AttributeError(absence("fastgru", name, __all__), name=name)
+        raise AbsentName("fastgru", name, __all__)
     home = _HOMES.get(name)
     module = importlib.import_module(f"fastgru.{home or name}")
     return getattr(module, name) if home else module

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable
@@ -91,7 +90,7 @@ def _replace(target: Path, data: bytes | memoryview | Iterable[bytes], mode: int
 def _temporary_file(folder: Path) -> BinaryIO:
     """A new file in a folder, open and locked, which says to others that somebody is writing it."""
     while True:
-        file = (folder / f".fastgru.{secrets.token_hex(8)}.tmp").open("xb")
+        file = (folder / f".fastgru.{os.urandom(8).hex()}.tmp").open("xb")
         _lock(file)
         if Path(file.name).exists():  # else another process took it for abandoned before it was locked
             return file

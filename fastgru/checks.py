@@ -92,13 +92,6 @@ def number(value: Any, where: str, name: str) -> float:
     return float(value)
 
 
-def clamped_rate(value: Any, where: str, name: str) -> float:
-    """A dropout rate, clamped to [0, 1] as in Keras's recurrent layers."""
-    if not _is_number(value) or np.isnan(value):
-        raise ValueError(f"{where}: {name} must be a number from 0 to 1, got {value!r}.")
-    return min(1.0, max(0.0, float(value)))
-
-
 def rate(value: Any, where: str, name: str) -> Any:
     """A number from 0 to 1, as it is."""
     if not _is_number(value) or not 0 <= value <= 1:
@@ -122,6 +115,12 @@ def is_not_negative(value: Any) -> bool:
 def not_negative(value: Any, where: str, name: str) -> Any:
     if not is_not_negative(value):
         raise ValueError(f"{where}: {name} must be at least 0, got {value!r}.")
+    return value
+
+
+def positive(value: Any, where: str, name: str) -> Any:
+    if not is_not_negative(value) or not value:
+        raise ValueError(f"{where}: {name} must be greater than 0, got {value!r}.")
     return value
 
 

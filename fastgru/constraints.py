@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from fastgru import checks
 from fastgru.config import epsilon
 from fastgru.moved import attributes
 from fastgru.registry import Identifier, registered, resolve
@@ -75,9 +76,12 @@ class MinMaxNorm(Constraint):
         rate: float = 1.0,
         axis: Axes = 0,
     ) -> None:
-        self.min_value = min_value
-        self.max_value = max_value
-        self.rate = rate
+        name = type(self).__name__
+        self.min_value = checks.not_negative(min_value, name, "min_value")
+        self.max_value = checks.not_negative(max_value, name, "max_value")
+        self.rate = checks.rate(rate, name, "rate")
+        if min_value > max_value:
+            raise ValueError(f"{name}: min_value must be at most max_value, got {min_value!r} and {max_value!r}.")
         self.axis = axis
 
     def __call__(self, w: Array) -> Array:

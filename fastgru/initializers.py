@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import random, threads
+from fastgru import checks, random, threads
 from fastgru.moved import attributes
 from fastgru.registry import Identifier, registered, resolve
 from fastgru.serialization import deserialize_keras_object, serialize_keras_object
@@ -166,6 +166,8 @@ class RandomUniform(RandomInitializer):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
+        if minval > maxval:
+            raise ValueError(f"RandomUniform: minval must be at most maxval, got {minval!r} and {maxval!r}.")
         self.minval = minval
         self.maxval = maxval
 
@@ -183,7 +185,7 @@ class RandomNormal(RandomInitializer):
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
         self.mean = mean
-        self.stddev = stddev
+        self.stddev = checks.not_negative(stddev, type(self).__name__, "stddev")
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return generator.normal(self.mean, self.stddev, shape)

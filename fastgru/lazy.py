@@ -17,7 +17,7 @@ from typing import Any
 from fastgru import moved
 from fastgru.naming import nearest
 
-__all__ = ["absence", "exports"]
+__all__ = ["AbsentName", "absence", "exports"]
 
 _EXPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
 _exported: dict[str, list[str]] = {}  # the names of each package
@@ -28,6 +28,20 @@ def absence(module: str, name: str, names: Iterable[str]) -> str:
     near = nearest(name, names)
     instead = "docs/compatibility.md lists what there is." if near is None else f"did you mean {near!r}?"
     return f"module {module!r} has no attribute {name!r}: it is not in fastgru; {instead}"
+
+
+class AbsentName(AttributeError):
+    """A name that a module has not, told by `absence` when somebody reads it.
+
+    The import system asks a package in this way for each of its modules, and drops the error.
+    """
+
+    def __init__(self, module: str, name: str, names: Iterable[str]) -> None:
+        super().__init__(name=name)
+        self._absent = module, name, names
+
+    def __str__(self) -> str:
+        return absence(*self._absent)
 
 
 class AbsentNames:
@@ -55,7 +69,7 @@ def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[s
             try:
                 return moved_attribute(name)
             except AttributeError:
-                raise AttributeError(absence(spec.name, name, names), name=name) from None
+                raise AbsentName(spec.name, name, names) from None
         home = homes[name]
         inner = home == spec.name  # a module of the package itself
         value = importlib.import_module(f"{home}.{name}") if inner else getattr(importlib.import_module(home), name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -33,6 +32,8 @@ def forget_names() -> None:
 def nearest(name: object, choices: Iterable[str]) -> str | None:
     """The choice that is spelt most like a name, whatever the case; None where none is like it."""
     by_lower = {choice.lower(): choice for choice in sorted(choices, reverse=True)}
+    import difflib  # for a name that is misspelt, which most programs have none of
+
     near = difflib.get_close_matches(str(name).lower(), sorted(by_lower), n=1, cutoff=0.6)
     return by_lower[near[0]] if near else None
 

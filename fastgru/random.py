@@ -15,7 +15,7 @@ _OF_KERAS = [
 ]
 __all__ = [*_OF_KERAS, "generator", "seed_stream", "stream"]
 
-_stream = np.random.default_rng()
+_stream: np.random.Generator | None = None  # made when it is asked for: numpy.random takes its time to import
 
 
 def seed_stream(seed: int) -> None:
@@ -26,12 +26,15 @@ def seed_stream(seed: int) -> None:
 
 def stream() -> np.random.Generator:
     """The package's stream: initial weights, shuffling and dropout draw from it unless they have their own seed."""
+    global _stream
+    if _stream is None:
+        _stream = np.random.default_rng()
     return _stream
 
 
 def generator(seed: int | None) -> np.random.Generator:
     """A generator of its own for a seed, the package's stream for None."""
-    return _stream if seed is None else np.random.default_rng(seed)
+    return stream() if seed is None else np.random.default_rng(seed)
 
 
 def __getattr__(name: str) -> Any:

@@ -71,7 +71,9 @@ def _imported(kind: str, name: str | None = None) -> None:
     """Import the class of that name, else all of the kind; only names that the package itself lists."""
     if kind in _packages:
         package = importlib.import_module(_packages[kind])
-        for offered in [one for one in package.__all__ if name in (one, snake_case(one))] or package.__all__:
+        names = package.__all__
+        named = [one for one in names if one == name] or [one for one in names if snake_case(one) == name]
+        for offered in named or names:
             getattr(package, offered)
 
 

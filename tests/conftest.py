@@ -24,9 +24,10 @@ ENGINES = [
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
-        if not {"slow", "keras", "isa"} & {mark.name for mark in item.iter_markers()}:
+        marks = {mark.name for mark in item.iter_markers()}
+        if not {"slow", "keras", "isa"} & marks and "shared" not in item.fixturenames:
             item.add_marker("fast")
 
 

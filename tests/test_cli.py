@@ -290,7 +290,10 @@ def test_version(run: Any) -> None:
         (["train", "--scale", "0"], "--scale: expected a positive number"),
         (["evaluate", "m.keras"], "--data"),
         (["predict", "m.keras", "x.npy"], "--out"),
-        (["predict", "m.keras", "x.npy", "-o", "m.keras"], "--out: expected a file named *.npy, got 'm.keras'"),
+        (
+            ["predict", "m.keras", "x.npy", "-o", "m.keras"],
+            "--out: expected a file named *.npy or *.csv, got 'm.keras'",
+        ),
         (["info", "--colour"], "--colour"),
     ],
 )

@@ -45,6 +45,9 @@ def test_a_function_is_a_constraint_that_keeps_the_dtype():
     ("make", "message"),
     [
         (lambda: constraints.get("maxnorm"), "did you mean 'max_norm'"),
+        (lambda: constraints.MaxNorm(-1), "MaxNorm: max_value must be at least 0, got -1"),
+        (lambda: constraints.MinMaxNorm(min_value=3), "min_value must be at most max_value, got 3 and 1.0"),
+        (lambda: constraints.MinMaxNorm(rate=7), r"rate must lie in \[0, 1\], got 7"),
     ],
 )
 def test_bad_arguments_are_named(make, message):

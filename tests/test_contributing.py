@@ -71,6 +71,7 @@ def run_tests(copy: Path, mark: str, *tests: str) -> None:
     run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", mark, *tests)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", INTERPRETED)
 def test_a_recipe_is_followed_and_its_test_passes(title: str, copy: Path) -> None:
     tests = follow(RECIPES[title], copy)
@@ -109,6 +110,7 @@ def test_the_recipes_that_compile_are_followed_and_their_tests_pass(sources: Pat
     run_tests(sources, "not keras", *tests)
 
 
+@pytest.mark.slow
 def test_the_recipes_are_in_the_package_s_style(copy: Path) -> None:
     pytest.importorskip("ruff")
     for title in INTERPRETED:
@@ -119,6 +121,7 @@ def test_the_recipes_are_in_the_package_s_style(copy: Path) -> None:
     run(copy, "-m", "ruff", "format", "--no-cache", "--check", ".")
 
 
+@pytest.mark.slow
 def test_what_the_recipes_add_keeps_the_rules_of_the_house(copy: Path) -> None:
     for title in INTERPRETED:
         follow(RECIPES[title], copy)

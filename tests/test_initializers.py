@@ -128,6 +128,8 @@ def test_a_class_a_function_and_an_array_are_initializers_too():
         (lambda: initializers.get("glorot_unifrom"), "did you mean 'glorot_uniform'"),
         (lambda: initializers.get(5), "got 5"),
         (lambda: initializers.Orthogonal(seed="x"), "whole number or None"),
+        (lambda: initializers.RandomNormal(stddev=-1), "stddev must be at least 0, got -1"),
+        (lambda: initializers.RandomUniform(3, 1), "minval must be at most maxval, got 3 and 1"),
         (lambda: initializers.VarianceScaling(scale=0), "greater than 0"),
         (lambda: initializers.VarianceScaling(mode="fan"), "fan_in, fan_out, fan_avg"),
         (lambda: initializers.Orthogonal()((3,)), "at least 2 axes"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
+import fastgru
+
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback", "Logs"]
 
 Logs = dict[str, Any] | None
@@ -111,6 +113,32 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
         self.model.history = self
+
+    def plot(self, ax: Any = None) -> Any:
+        """The numbers over the epochs as `fastgru.plot.history` draws them; needs the extra ``[plot]``."""
+        return fastgru.plot.history(self, ax=ax)
+
+    def __repr__(self) -> str:
+        numbers = [
+            f"{name} {_short(values[0])} -> {_short(values[-1])}" for name, values in self.history.items() if values
+        ]
+        return f"<History of {len(self.epoch)} epochs{': ' * bool(numbers)}{', '.join(numbers)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: each number at first, at last and how it went."""
+        from fastgru.pages import element, sparkline, table
+
+        rows = [
+            [name, sparkline(values), _short(values[0]), _short(values[-1])]
+            for name, values in self.history.items()
+            if values
+        ]
+        count = element("p", f"History of {len(self.epoch)} epochs")
+        return element("div", count, table(["", "over the epochs", "first", "last"], rows) if rows else None)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
 
 
 class CallbackList(Callback):

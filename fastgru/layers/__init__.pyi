@@ -48,6 +48,7 @@ from fastgru.layers.normalization.batch_normalization import BatchNormalization 
 from fastgru.layers.normalization.group_normalization import GroupNormalization as GroupNormalization
 from fastgru.layers.normalization.layer_normalization import LayerNormalization as LayerNormalization
 from fastgru.layers.normalization.rms_normalization import RMSNormalization as RMSNormalization
+from fastgru.layers.normalization.spectral_normalization import SpectralNormalization as SpectralNormalization
 from fastgru.layers.normalization.unit_normalization import UnitNormalization as UnitNormalization
 from fastgru.layers.pooling import AveragePooling1D as AveragePooling1D
 from fastgru.layers.pooling import AveragePooling2D as AveragePooling2D
@@ -95,6 +96,7 @@ from fastgru.layers.rnn.cells import GRUCell as GRUCell
 from fastgru.layers.rnn.cells import LSTMCell as LSTMCell
 from fastgru.layers.rnn.cells import SimpleRNNCell as SimpleRNNCell
 from fastgru.layers.rnn.cells import StackedRNNCells as StackedRNNCells
+from fastgru.layers.rnn.conv_lstm_1d import ConvLSTM1D as ConvLSTM1D
 from fastgru.layers.rnn.gru import GRU as GRU
 from fastgru.layers.rnn.lstm import LSTM as LSTM
 from fastgru.layers.rnn.rnn import RNN as RNN

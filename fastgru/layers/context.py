@@ -1,4 +1,4 @@
-"""What a thread is in the middle of: the layers that it calls, whether they train, and which weights they read."""
+"""What a thread is in the middle of: the layers that it calls, whether they train, and whether they assign weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Context", "context", "inside"]
+__all__ = ["Context", "assigning", "context", "inside"]
 
 
 class Context(threading.local):
@@ -19,10 +19,13 @@ class Context(threading.local):
         How many of them stand one in another.
     training : bool or None
         What a layer inside takes where nobody says it; None outside of any.
+    assigns : bool
+        Whether weights take what is assigned to them: a `call` that runs for the shapes of its outputs changes nothing.
     """
 
     depth = 0
     training: bool | None = None
+    assigns = True
 
 
 context = Context()
@@ -37,3 +40,13 @@ def inside(training: bool) -> Iterator[Any]:
         yield context
     finally:
         context.depth, context.training = before
+
+
+@contextmanager
+def assigning(assigns: bool) -> Iterator[None]:
+    """Inside, weights take what is assigned to them, or do not."""
+    before, context.assigns = context.assigns, assigns
+    try:
+        yield
+    finally:
+        context.assigns = before

@@ -18,7 +18,7 @@ from fastgru import tree
 from fastgru.autodiff.recording import nobody_records
 from fastgru.autodiff.tape import with_pullback
 from fastgru.autodiff.tensor import Tensor, plain, tensor
-from fastgru.layers.context import context, inside
+from fastgru.layers.context import assigning, context, inside
 from fastgru.layers.penalties import regularization
 from fastgru.layers.symbolic import Node, Place, SymbolicTensor
 from fastgru.layers.workspace import Call
@@ -167,7 +167,7 @@ def _build(layer: Any, inputs: dict[str, Any]) -> None:
     if not layer.built and layer.says_build:
         layer._building = True
         try:
-            with nobody_records():
+            with nobody_records(), assigning(True):
                 _with_shapes(layer.build, layer, inputs)
         finally:
             layer._building = False
@@ -203,7 +203,7 @@ def _specified(layer: Any, arguments: Arguments, tensors: Sequence[SymbolicTenso
     for batch, other in _FREE:
         sizes = [[size or (other if axis else batch) for axis, size in enumerate(one.shape)] for one in tensors]
         numbers = [tensor(np.zeros(size, one.dtype)) for size, one in zip(sizes, tensors, strict=True)]
-        with nobody_records(), np.errstate(all="ignore"), warnings.catch_warnings():
+        with nobody_records(), assigning(False), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             runs.append(_run(layer, *_filled(arguments, numbers)))
     layer.clear_losses()

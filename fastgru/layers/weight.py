@@ -47,6 +47,7 @@ from fastgru.autodiff.operators import Watchable
 from fastgru.autodiff.tensor import array_function, array_ufunc
 from fastgru.checks import real_numbers
 from fastgru.constraints import Constraint
+from fastgru.layers.context import context
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array
 
@@ -147,7 +148,8 @@ class Weight(Watchable):
         new = real_numbers(value, f"Weight {self.path!r}")
         if new.shape != self.shape:
             raise ValueError(f"Weight {self.path!r}: expected shape {self.shape}, got {new.shape}.")
-        publish({self: np.array(new, self.value.dtype, order="C")})
+        if context.assigns:
+            publish({self: np.array(new, self.value.dtype, order="C")})
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
         return array_ufunc(ufunc, method, inputs, options)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import kernels
+from fastgru.layers.context import context
 from fastgru.layers.weight import Weight, publish
 from fastgru.types import Array
 
@@ -52,6 +53,8 @@ class Version:
 
     def update(self, values: Mapping[Weight, Array]) -> None:
         """Show new arrays of these weights, as `publish` does, with those of the training step where there is one."""
+        if not context.assigns:
+            return
         if self.updates is None:
             publish(values)
         else:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import activations, kernels
+from fastgru import activations, checks, kernels
 from fastgru.losses.loss import KIND, Loss, Pullback, SameShapeLoss, as_float, spread
 from fastgru.naming import snake_case
 from fastgru.registry import registered
@@ -70,7 +70,7 @@ class _Crossentropy(SameShapeLoss):
     ) -> None:
         super().__init__(name or snake_case(type(self).__name__), reduction, dtype)
         self.from_logits = from_logits
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = checks.rate(label_smoothing, type(self).__name__, "label_smoothing")
         self.axis = axis
 
     def get_config(self) -> dict[str, Any]:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
-from fastgru import ops
+from fastgru import checks, ops
 from fastgru.losses.loss import Loss, SameShapeLoss, as_float, same_shape
 
 __all__ = ["ClassFormulaLoss", "FormulaLoss", "pair"]
+
+
+_RANGES: dict[str, Callable[[Any, str, str], Any]] = {
+    "alpha": checks.not_negative,
+    "beta": checks.not_negative,
+    "delta": checks.positive,
+    "gamma": checks.not_negative,
+    "label_smoothing": checks.rate,
+    "margin": checks.number,
+}
 
 
 class ClassFormulaLoss(Loss):
@@ -28,6 +39,9 @@ class ClassFormulaLoss(Loss):
 
     def __init__(self, name: str | None, reduction: str | None, dtype: npt.DTypeLike | None, **options: Any) -> None:
         super().__init__(name, reduction, dtype)
+        for option, value in options.items():
+            if option in _RANGES and np.ndim(value) == 0:  # or one of them for each class
+                _RANGES[option](value, type(self).__name__, option)
         self.options = options
 
     def call(self, y_true: Any, y_pred: Any) -> Any:

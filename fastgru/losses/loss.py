@@ -73,7 +73,7 @@ class Loss:
             )
         self.name = name or unique_name(type(self).__name__)
         self.reduction = reduction
-        self.dtype = dtype
+        self.dtype = _checked_dtype(dtype, type(self).__name__)
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         """The loss of every sample."""
@@ -263,6 +263,18 @@ class Loss:
         if math.isnan(total):
             self._refuse_nan(targets)
         return total
+
+
+def _checked_dtype(dtype: Any, where: str) -> npt.DTypeLike | None:
+    """A dtype that losses are computed in, or that of a dtype policy; ValueError for another."""
+    name = getattr(dtype, "compute_dtype", dtype)
+    try:
+        known = name is None or np.dtype(name) in _FLOATS
+    except TypeError:  # numpy does not know it
+        known = False
+    if not known:
+        raise ValueError(f"{where}: dtype must be one of {', '.join(DTYPES)}, got {dtype!r}.")
+    return name
 
 
 def as_float(x: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Array:

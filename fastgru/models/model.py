@@ -14,7 +14,6 @@ from fastgru.checks import missing_axis
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.layers.tracking import file_order, tracked
-from fastgru.models.summary import print_summary
 from fastgru.naming import suggestion
 from fastgru.training.generator_methods import GeneratorTrainer
 from fastgru.types import Array
@@ -205,7 +204,14 @@ class Model(GeneratorTrainer):
         layer_range : (str, str), optional
             Names, or patterns of names, of the first and last layer to list.
         """
+
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: the table of `summary`."""
+        from fastgru.models.summary import html_summary
+
+        return html_summary(self)
 
     # --- files and configs --------------------------------------------------------------------------
 

@@ -56,6 +56,23 @@ def _rows(
             yield from _rows(model.layers, [shapes_of[inner] for inner in model.layers], nested, level + 1)
 
 
+def html_summary(model: Any) -> str:
+    """The layers of a model as a notebook shows them."""
+    from fastgru.pages import element, table
+
+    layers = model.operations
+    is_graph = not getattr(model, "is_chain", True)
+    rows = [
+        [*map(printable, cells), *([", ".join(map(printable, model.connections(layer))) or "-"] if is_graph else [])]
+        for layer, *cells in _rows(layers, model.output_shapes, False)
+    ]
+    header = ["Layer (type)", "Output Shape", "Param #", *(["Connected to"] if is_graph else [])]
+    params, size = _count(model.weights)
+    title = element("p", "Model: ", element("strong", printable(model.name)))
+    total = element("p", f"{params:,} params ({memory(size)})")
+    return element("div", title, table(header, rows), total)
+
+
 def _range(layers: Sequence[Layer], layer_range: Sequence[str] | None) -> slice:
     """Where the layers between two names (or patterns of names) stand, both included."""
     if layer_range is None:

@@ -11,4 +11,5 @@ from fastgru.pages.markup import element as element
 from fastgru.pages.numbers import number as number
 from fastgru.pages.skeleton import data_block as data_block
 from fastgru.pages.skeleton import page as page
+from fastgru.pages.sparkline import sparkline as sparkline
 from fastgru.pages.tables import table as table

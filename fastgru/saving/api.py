@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 import fastgru
 from fastgru import activations
 from fastgru.layers.layer import Layer
-from fastgru.models.model import Model
 from fastgru.object_registration import CustomObjectScope
 from fastgru.saving import endpoints, legacy, matching, sniff
 from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_masking
 from fastgru.saving.endpoints import FileLike
-from fastgru.saving.formats import hdf5, json_text, keras_zip, legacy_h5, weights_h5
-from fastgru.saving.legacy import writing
-from fastgru.saving.legacy.weights import activated, leaves
-from fastgru.saving.legacy.words import version_of_words
-from fastgru.saving.legacy.writing import OLD_HARD_SIGMOID, in_words_of_keras_2
+from fastgru.saving.formats import json_text, weights_h5
+from fastgru.saving.leaves import leaves
 from fastgru.saving.matching import Matching
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import KERAS_3, WRITER, StoredModel
 
 if TYPE_CHECKING:
     import h5py
+
+    from fastgru.models.model import Model
 
 KERAS_VERSION = "3.15.0"  # whose form is written
 
@@ -100,10 +98,9 @@ def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
             "call it on data, and give its load_weights this file."
         )
     matched = matching.pairs(model, stored, how)
-    if len(matched) != len(model.weights):
-        raise ModelFileError(
-            f"{stored.file}: the model has {len(model.weights)} weights, the file fills {len(matched)}."
-        )
+    filled = len({id(weight) for weight, *_ in matched})  # a kernel that two layers own stands in the file twice
+    if filled != len(model.weights):
+        raise ModelFileError(f"{stored.file}: the model has {len(model.weights)} weights, the file fills {filled}.")
     matching.assign(matched)
     matching.restore(model, stored, builder.entries)
 
@@ -116,7 +113,9 @@ def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:
             return
         arrays = stored.optimizer_arrays()
         if stored.version < KERAS_3:
-            arrays = legacy.training.state_in_order(model.optimizer, arrays, builder.report)
+            from fastgru.saving.legacy.training import state_in_order
+
+            arrays = state_in_order(model.optimizer, arrays, builder.report)
         state = matching.read_optimizer(model.optimizer, arrays)
         if state is not None:
             model.optimizer.set_variables(state)
@@ -149,6 +148,8 @@ def load_weights(
     ModelFileError
         The file cannot be read or does not fit; the model is as it was.
     """
+    from fastgru.saving.legacy.weights import activated
+
     _check_built(model)
     with sniff.stored_model(filepath) as stored, reading(stored.file):
         how = Matching(skip_mismatch, by_name, skipped=frozenset(map(id, _with_inner(objects_to_skip))))
@@ -194,6 +195,8 @@ def save_model(
     save_format : str, optional
         "keras" or "h5": the format for an open file; the ending of a path says it.
     """
+    from fastgru.saving.formats import hdf5, keras_zip, legacy_h5
+
     if zipped is False:
         raise ValueError("save_model: zipped=False, a folder in the place of a .keras archive, is not supported.")
     if save_format not in (None, "keras", "h5", "hdf5"):
@@ -224,14 +227,16 @@ def save_model(
 
 def _in_known_words(model: Model, spec: Any, training: Any, ending: str) -> tuple[Any, Any, str]:
     """Config, training setup and the version of Keras in whose words they are, with a word of what stays behind."""
+    from fastgru.saving.legacy import writing
+
     if "'<lambda>'" in str(spec):
         notice(
             f"Model {model.name!r} holds a lambda, of which the file keeps no code: give it by custom_objects when you "
             "load the model, that of a Lambda layer by the layer's name, or use a function with a name."
         )
-    if OLD_HARD_SIGMOID not in str(spec):
+    if writing.OLD_HARD_SIGMOID not in str(spec):
         return spec, training, KERAS_VERSION
-    in_old_words = None if ending == ".keras" else in_words_of_keras_2(spec)
+    in_old_words = None if ending == ".keras" else writing.in_words_of_keras_2(spec)
     reader = "Keras 3" if in_old_words is None else "Keras 2 opens it, without a training setup; Keras 3"
     notice(
         f"Model {model.name!r} uses the hard_sigmoid of Keras 2, which has no name in Keras 3: fastgru opens the saved "
@@ -255,6 +260,8 @@ def save_weights(
     objects_to_skip : list of Layer, optional
         Layers whose weights are left out.
     """
+    from fastgru.saving.formats import hdf5
+
     endpoints.ending(filepath, (".weights.h5",), overwrite, ".weights.h5")
     _check_built(model)
 
@@ -305,6 +312,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     ModelFileError
         The text is no JSON, or describes no model.
     """
+    from fastgru.saving.legacy.words import version_of_words
+
     file = "model_from_json"
     config = json_text.parsed(json_string, file, "") or {}
     with reading(file), CustomObjectScope(custom_objects):

@@ -6,14 +6,12 @@ import functools
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru import activations, constraints, initializers, operations, registry, regularizers
 from fastgru.layers.core.masking import Masking
 from fastgru.layers.layer import Layer
 from fastgru.layers.weighted import unfilled_weights
-from fastgru.models.functional import Functional
-from fastgru.models.graph_config import Reference
 from fastgru.models.model import Model
 from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
@@ -22,12 +20,15 @@ from fastgru.registry import MODELS, OPERATIONS
 from fastgru.saving import lambdas, subgraph
 from fastgru.saving.forms import as_graph, described, is_model
 from fastgru.saving.lambdas import LAMBDA
+from fastgru.saving.leaves import leaves
 from fastgru.saving.legacy.configs import ZERO_UNTIL_USED
-from fastgru.saving.legacy.weights import leaves
 from fastgru.saving.legacy.words import CLASSES, RECURRENT
 from fastgru.saving.legacy.words import MODELS as STORED_MODELS
 from fastgru.saving.report import Report, notice, reading, sentence
 from fastgru.saving.stored import Config, Entry, StoredModel
+
+if TYPE_CHECKING:
+    from fastgru.models.graph_config import Reference
 
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
 # whose inputs have steps and features, as many as the last axis but one of their first array says
@@ -136,6 +137,8 @@ class Builder:
     def _graph_class(self, spec: Config) -> Any:
         """The class of a graph: the user's, where it is known and made of inputs and outputs, too."""
         name = spec.get("class_in_file")
+        from fastgru.models.functional import Functional
+
         own = self._own_class({**spec, "class_name": name}, Functional)
         if own is not None and own.__init__ is Functional.__init__:
             return own

@@ -16,7 +16,8 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.time_distributed import TimeDistributed
 from fastgru.layers.weight import Weight
-from fastgru.saving.legacy.weights import activated, leaves
+from fastgru.saving.leaves import leaves
+from fastgru.saving.legacy.weights import activated
 
 SCALE = 1.2
 OLD, NEW = activations.hard_sigmoid_old, activations.hard_sigmoid

@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from fastgru import atomic
-from fastgru.saving.formats import hdf5
-
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
@@ -79,6 +76,8 @@ def _bytes_of_hdf5(group: HDF5Group) -> bytes:
     if group.name == "/":
         group.file.flush()
         return bytes(group.file.id.get_file_image())
+    from fastgru.saving.formats import hdf5
+
     return hdf5.image(lambda root: copy(group, root))
 
 
@@ -94,6 +93,8 @@ def copy(group: HDF5Group, target: HDF5Group) -> None:
 def write(target: FileLike, data: bytes) -> None:
     """Write a file whole: to a path in one step, or to what is open, from where it stands."""
     if isinstance(target, (str, os.PathLike)):
+        from fastgru import atomic
+
         atomic.write(Path(target), data)
     elif is_hdf5(target):
         import h5py

@@ -10,9 +10,7 @@ import numpy as np
 
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight, publish
-from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
 from fastgru.saving.formats.weights_h5 import owners, places
-from fastgru.saving.legacy import weights as legacy_weights
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import Array, Entry, StoredArray, StoredModel
 
@@ -77,6 +75,9 @@ def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pai
 
 def _pairs_by_layer(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
     """By the order of the layers or by their names."""
+    from fastgru.saving.formats.legacy_h5 import OF_THE_MODEL
+    from fastgru.saving.legacy import weights as legacy_weights
+
     file = stored.weights_file
     if how.skipped:
         raise ValueError(f"{file}: objects_to_skip is not for legacy HDF5 files.")
@@ -93,10 +94,12 @@ def _pairs_by_layer(model: Any, stored: StoredModel, how: Matching) -> list[Pair
 
 def _layers_with_names(model: Any, stored: StoredModel, how: Matching) -> list[tuple[Layer, str]]:
     """The layers of a model, each with its name in the file."""
+    from fastgru.saving.legacy.weights import without_pruning
+
     if how.by_name:
         return [(layer, layer.name) for layer in model.layers if layer.name in stored.arrays]
     layers = [layer for layer in model.layers if layer.weights]
-    filled = [name for name, arrays in stored.arrays.items() if legacy_weights.without_pruning(arrays)]
+    filled = [name for name, arrays in stored.arrays.items() if without_pruning(arrays)]
     if how.made_for and all(layer.name in filled for layer in layers):
         rest = [name for name in filled if name not in {layer.name for layer in layers}]
         if rest:

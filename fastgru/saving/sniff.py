@@ -7,18 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fastgru.saving.endpoints import FileLike, name_of, source_of
-from fastgru.saving.formats import (
-    hdf5,
-    keras_zip,
-    legacy_h5,
-    weight_shards,
-    weights_h5,
-)
+from fastgru.saving.formats import keras_zip
 from fastgru.saving.report import ModelFileMissing, reading
 from fastgru.saving.stored import WRITER, StoredModel
 
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_START = b"PK\x03\x04"
+INDEX_ENDING = ".weights.json"  # of what lists the files that hold the weights
 _PICKLE = "is a Python pickle, which can run any code and is never opened"
 _SAVE_AGAIN = "open it with the TensorFlow that wrote it and save the model as .h5 or its weights as .weights.h5"
 # what stands in files that are called models and are none
@@ -55,7 +50,7 @@ def stored_model(filepath: FileLike) -> Iterator[StoredModel]:
         if isinstance(source, Path) and not source.exists():
             raise ModelFileMissing(f"{file}: there is no such file.")
         start = _first_bytes(source) if isinstance(source, Path) else source[:64]
-        is_index = file.endswith(weight_shards.ENDING) and start.lstrip().startswith(b"{")
+        is_index = file.endswith(INDEX_ENDING) and start.lstrip().startswith(b"{")
         if not is_index and not start.startswith((ZIP_START, HDF5_START)):
             raise ValueError(_foreign(start, Path(file).name))
         if is_index and not isinstance(source, Path):
@@ -64,10 +59,14 @@ def stored_model(filepath: FileLike) -> Iterator[StoredModel]:
         with keras_zip.stored_model(file, source) as stored:
             yield stored
     elif is_index:
+        from fastgru.saving.formats import weight_shards
+
         assert isinstance(source, Path)
         with weight_shards.stored_model(file, source) as stored:
             yield stored
     else:
+        from fastgru.saving.formats import hdf5, legacy_h5, weights_h5
+
         with hdf5.opened(file, source) as root:
             if legacy_h5.is_legacy(root):
                 yield legacy_h5.stored_model(root)

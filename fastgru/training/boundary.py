@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru.text import notice
-from fastgru.training.interrupts import Interrupt
-from fastgru.training.objective import Objective
+
+if TYPE_CHECKING:
+    from fastgru.training.interrupts import Interrupt
+    from fastgru.training.objective import Objective
 
 __all__ = ["Boundary", "Checkpoints", "Logs", "Position"]
 

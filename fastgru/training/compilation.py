@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru import checks, losses, metrics, optimizers, registry
-from fastgru.data import Batch
 from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
-from fastgru.optimizers import Optimizer
-from fastgru.parameters import Parameters
 from fastgru.training.objective import Objective
-from fastgru.training.step import Step, evaluation_step, training_step
 from fastgru.types import Shape
+
+if TYPE_CHECKING:
+    from fastgru.data import Batch
+    from fastgru.optimizers import Optimizer
+    from fastgru.parameters import Parameters
+    from fastgru.training.step import Step
 
 
 class Compiled(Layer):
@@ -182,6 +184,9 @@ class Compiled(Layer):
 
     def _training_step(self) -> Step:
         """What one batch does, with the parameters in one buffer and the optimizer ready."""
+        from fastgru.parameters import Parameters
+        from fastgru.training.step import training_step
+
         if self.optimizer is None or not self._objective.has_loss:
             raise ValueError("fit: training needs an optimizer and a loss; call compile(optimizer, loss) with both.")
         weights = self.trainable_weights
@@ -196,6 +201,8 @@ class Compiled(Layer):
 
     def _evaluation_step(self, call: Call) -> Step:
         """What an evaluation does with one batch."""
+        from fastgru.training.step import evaluation_step
+
         return evaluation_step(self, self._objective, call, self._n_inputs)
 
     def _predictions(self, call: Call, inputs: Batch) -> Any:

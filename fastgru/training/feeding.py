@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru import checks, data
 from fastgru.data import (
@@ -22,13 +22,15 @@ from fastgru.data import (
     Stream,
     TrimmedColumn,
 )
-from fastgru.data.column import Check, ColumnLike
 from fastgru.layers.layer import Layer
 from fastgru.training import own_model, unequal
 from fastgru.training.compilation import Compiled
 from fastgru.training.readers import computing_readers, warn_of_ids
 from fastgru.training.unequal import UnequalPredictions
 from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from fastgru.data.column import Check, ColumnLike
 
 Dataset = Samples | BatchStream  # what a call is handed
 Feed = Batches | Stream  # what the loops take their batches from

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru import data
-from fastgru.callbacks import History
-from fastgru.data import BatchStream
 from fastgru.training.trainer import Trainer
 from fastgru.types import Outputs
+
+if TYPE_CHECKING:
+    from fastgru.callbacks import History
+    from fastgru.data import BatchStream
 
 
 class GeneratorTrainer(Trainer):

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru import config, threads
 from fastgru.layers.workspace import Call
 from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
 from fastgru.training.compilation import Compiled
-from fastgru.training.feeding import Feed
-from fastgru.training.hooks import Hook, Hooks
 from fastgru.training.interrupts import held_back
-from fastgru.training.objective import Objective
 from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
-from fastgru.training.step import Step
+
+if TYPE_CHECKING:
+    from fastgru.training.feeding import Feed
+    from fastgru.training.hooks import Hook, Hooks
+    from fastgru.training.objective import Objective
+    from fastgru.training.step import Step
 
 
 def train(

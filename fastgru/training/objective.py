@@ -13,8 +13,6 @@ import numpy as np
 
 from fastgru import data, losses, metrics
 from fastgru.data import Column, Evenly, Names
-from fastgru.losses import Loss
-from fastgru.training.compile_metrics import CompileMetrics, LossMean
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ class OutputLoss:
         self.prefix, self.factor, self.metric_names = prefix, factor, metric_names
         self._by_shape = loss if _depends_on_shapes(loss) else None
         self.loss: Any = self._by_shape or losses.get(loss)
-        if isinstance(self.loss, Loss) and self.loss.reduction in (None, "none"):
+        if getattr(self.loss, "reduction", "") in (None, "none"):
             raise ValueError(
                 f"compile: loss {self.loss.name!r} with reduction {self.loss.reduction!r} gives no single number; "
                 "take 'sum_over_batch_size'."
@@ -224,6 +222,7 @@ class Objective:
     @property
     def reported(self) -> list[Metric]:
         """What Keras lists as a model's metrics: the loss, all metrics as one, the losses of several outputs."""
+        from fastgru.training.compile_metrics import CompileMetrics, LossMean
 
         def mean(output: OutputLoss | None = None) -> float:
             return (self._total if output is None else output.total) / (self._tracked or self.count or 1)
@@ -428,7 +427,10 @@ def _factors(loss_weights: Any, names: Names) -> list[float]:
             f"compile: expected loss_weights, its third argument, to be a number, got {loss_weights!r}; "
             f"metrics are given by name: metrics={listed!r}."
         )
-    return [1.0 if factor is None else float(factor) for factor in _of_each(loss_weights, "loss_weights", names)]
+    factors = [1.0 if factor is None else float(factor) for factor in _of_each(loss_weights, "loss_weights", names)]
+    if not all(map(math.isfinite, factors)):
+        raise ValueError(f"compile: expected finite numbers as loss_weights, got {loss_weights!r}.")
+    return factors
 
 
 def _flat(value: Any) -> Iterator[Any]:

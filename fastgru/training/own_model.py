@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import data, tree
+from fastgru.layers.context import assigning
 from fastgru.layers.symbolic import Place
 from fastgru.types import Array
 
@@ -39,7 +40,8 @@ def _run(model: Any, sources: Sequence[Any], dtypes: Sequence[str | None]) -> No
     """Run a model of one's own on the first rows and note what comes out."""
     rows: list[Array] = [np.asarray(source[:_ROWS], dtype) for source, dtype in zip(sources, dtypes, strict=True)]
     leaves = [rows[leaf.index] for leaf in tree.flatten(model.input_structure)]
-    outputs = model(tree.pack_sequence_as(model.input_structure, leaves), training=False)
+    with assigning(False):
+        outputs = model(tree.pack_sequence_as(model.input_structure, leaves), training=False)
     model.clear_losses()
     model.output_structure = tree.map_structure(lambda _: None, outputs)
     model.own_shapes = [(None, *np.shape(y)[1:]) for y in tree.flatten(outputs)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,13 +15,15 @@ from fastgru import tree
 from fastgru.autodiff.recording import record
 from fastgru.autodiff.tape import GradientTape
 from fastgru.autodiff.tensor import plain, tensor
-from fastgru.data import Batch
 from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.ops.op import values
 from fastgru.training.compilation import Compiled
-from fastgru.training.step import Step
 from fastgru.types import Array
+
+if TYPE_CHECKING:
+    from fastgru.data import Batch
+    from fastgru.training.step import Step
 
 __all__ = ["OwnSteps"]
 

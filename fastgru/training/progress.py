@@ -14,6 +14,7 @@ import numpy as np
 from fastgru.callbacks.progbar import Progbar
 
 REFRESH_SECONDS = 0.1
+NOTEBOOK_SECONDS = 0.25  # each drawing is a message to a browser
 LEAST_BAR = 8
 WIDEST_BAR = 30
 
@@ -82,8 +83,11 @@ class Lines(Progress):
         self.rate = count / self.seconds if self.seconds else 0.0
 
     def end(self, logs: Mapping[str, float]) -> None:
+        print(self.final(logs), flush=True)
+
+    def final(self, logs: Mapping[str, float]) -> str:
         metrics = [f"{name}: {number(value)}" for name, value in logs.items()]
-        print(" - ".join([self.title, duration(self.seconds), f"{self.rate:,.0f} samples/s", *metrics]), flush=True)
+        return " - ".join([self.title, duration(self.seconds), f"{self.rate:,.0f} samples/s", *metrics])
 
 
 class KerasLines(Progress):
@@ -101,6 +105,64 @@ class KerasLines(Progress):
     def end(self, logs: Mapping[str, float]) -> None:
         self._bar.target = self._bar.target or self._step
         self._bar.update(self._step, logs.items(), finalize=True)
+
+
+class NotebookBar(Lines):
+    """One output of a notebook's cell: a line for each pass that is over, and a bar that moves in the last.
+
+    The output is replaced as a whole, which every notebook can; widgets, as rich wants them, need an extension.
+
+    Parameters
+    ----------
+    stays : bool
+        Whether the lines stay.
+    """
+
+    def __init__(self, stays: bool = True) -> None:
+        self._stays = stays
+        self._lines: list[str] = []
+        self._handle: Any = None
+        self._drawn = 0.0
+
+    def begin(self, title: str, steps: int | None) -> None:
+        super().begin(title, steps)
+        self.due = self.started + NOTEBOOK_SECONDS
+
+    def show(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        elapsed = time.perf_counter() - self.started
+        time_left, left = _time_left(elapsed, step, self.steps)
+        done = WIDEST_BAR * step // self.steps if self.steps else 0
+        bar = ["━" * done + "╌" * (WIDEST_BAR - done)] if self.steps else []
+        entries = [f"{name} {number(value)}" for name, value in logs.items()]
+        pace = f"{time_left}{left}", f"{count / elapsed:,.0f} samples/s"
+        self._draw("  ".join([self.title, *bar, f"{step}/{self.steps or '?'}", *pace, *entries]))
+        self.due = self._drawn + NOTEBOOK_SECONDS
+
+    def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
+        super().trained(step, count, logs)
+        self.due = math.inf
+
+    def end(self, logs: Mapping[str, float]) -> None:
+        if self._stays:
+            self._lines.append(self.final(logs))
+            if time.perf_counter() - self._drawn > NOTEBOOK_SECONDS:
+                self._draw()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._lines or self._handle is not None:
+            self._draw()
+
+    def _draw(self, *moving: str) -> None:
+        from IPython.display import display  # there where a notebook is
+
+        content = {"text/plain": "\n".join([*self._lines, *moving])}
+        if self._handle is None:
+            self._handle = display(content, raw=True, display_id=True)
+        else:
+            self._handle.update(content, raw=True)
+        self._drawn = time.perf_counter()
 
 
 class Bar(Lines):
@@ -132,10 +194,7 @@ class Bar(Lines):
 
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        if self.steps is None:
-            time_left = f"{whole_seconds(elapsed):>3}", ""
-        else:
-            time_left = f"{whole_seconds(elapsed / step * (self.steps - step)):>3}", " left"
+        time_left = _time_left(elapsed, step, self.steps)
         self._live.update(self._moving(step, *time_left, f"{count / elapsed:,.0f}", logs), refresh=True)
 
     def trained(self, step: int, count: int, logs: Mapping[str, float]) -> None:
@@ -202,6 +261,13 @@ class Bar(Lines):
         return Text.assemble((self.title, "bold"), "  ", indent.join(lines))
 
 
+def _time_left(elapsed: float, step: int, steps: int | None) -> tuple[str, str]:
+    """The time that is left, or has passed where nobody knows how many steps there are; and the word for it."""
+    if steps is None:
+        return f"{whole_seconds(elapsed):>3}", ""
+    return f"{whole_seconds(elapsed / step * (steps - step)):>3}", " left"
+
+
 def rows(entries: Iterable[str], width: int) -> list[str]:
     """Entries side by side, in as few lines of a width as they take."""
     lines: list[str] = []
@@ -216,18 +282,22 @@ def rows(entries: Iterable[str], width: int) -> list[str]:
 def progress(verbose: Any, lasting: bool = True) -> Progress:
     """What `verbose` asks for: 0 nothing, 1 a bar, 2 Keras's lines, "auto" a bar on a terminal and a line elsewhere.
 
+    In a notebook, which shows neither, both are an output that changes.
+
     Parameters
     ----------
     verbose : {"auto", 0, 1, 2}
     lasting : bool
-        Whether the numbers at the end are worth a line; without, "auto" shows a bar on a terminal while it lasts and
-        nothing elsewhere.
+        Whether the numbers at the end are worth a line; without, "auto" shows a bar on a terminal or in a notebook
+        while it lasts and nothing elsewhere.
     """
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}.')
     terminal = sys.stdout is not None and sys.stdout.isatty()
     if verbose in ("auto", 1) and terminal:
         return Bar(stays=lasting)
+    if verbose in ("auto", 1) and type(sys.stdout).__module__ == "ipykernel.iostream":
+        return NotebookBar(stays=lasting)
     if verbose == 0 or (verbose == "auto" and not lasting):
         return Progress()
     return KerasLines() if verbose == 2 else Lines()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastgru.data import Indexed, Stream
 from fastgru.training.boundary import Checkpoints, Position
 from fastgru.training.compilation import Compiled
-from fastgru.training.feeding import Dataset, Feed
-from fastgru.training.hooks import Hooks
+
+if TYPE_CHECKING:
+    from fastgru.training.feeding import Dataset, Feed
+    from fastgru.training.hooks import Hooks
 
 __all__ = ["checkpoints"]
 

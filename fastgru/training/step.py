@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from fastgru.data import Batch
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
-from fastgru.optimizers import Optimizer
-from fastgru.parameters import Parameters
 from fastgru.regularizers import Regularizer
-from fastgru.training.objective import Objective
+
+if TYPE_CHECKING:
+    from fastgru.optimizers import Optimizer
+    from fastgru.parameters import Parameters
+    from fastgru.training.objective import Objective
 
 Step = Callable[[Batch], None]
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru import checks, config, data, threads
-from fastgru.callbacks import History
 from fastgru.data import Batches, Sequences
 from fastgru.layers.symbolic import is_symbolic
-from fastgru.training import feeding, loops
-from fastgru.training.boundary import Position
-from fastgru.training.hooks import Hooks
+from fastgru.training import feeding
 from fastgru.training.own_steps import OwnSteps
-from fastgru.training.progress import Progress, progress
-from fastgru.training.resuming import checkpoints
 from fastgru.types import Array, Outputs
+
+if TYPE_CHECKING:
+    from fastgru.callbacks import History
+    from fastgru.training.feeding import Feed
+    from fastgru.training.hooks import Hooks
+    from fastgru.training.unequal import UnequalPredictions
 
 
 class Trainer(OwnSteps):
@@ -82,6 +83,11 @@ class Trainer(OwnSteps):
         resume : path, optional
             A folder in which the training is saved as it goes and from which it goes on, see `BackupAndRestore`.
         """
+        from fastgru.training import loops, resuming
+        from fastgru.training.boundary import Position
+        from fastgru.training.hooks import Hooks
+        from fastgru.training.progress import progress
+
         numbers = _epoch_numbers(initial_epoch, epochs)
         training, held_out = feeding.datasets(self, x, y, sample_weight, shuffle, validation_split, validation_data)
         batches = feeding.batches(self, "fit", training, batch_size, shuffle, steps_per_epoch, class_weight)
@@ -92,7 +98,7 @@ class Trainer(OwnSteps):
         position = Position(numbers.start)
         settings = {"shuffle": shuffle, "initial_epoch": initial_epoch, "validation_freq": validation_freq}
         feeds, datasets = (batches, validation), (training, held_out)
-        saved = checkpoints(resume, self, hooks, position, feeds, datasets, settings)
+        saved = resuming.checkpoints(resume, self, hooks, position, feeds, datasets, settings)
         loops.train(self, step, batches, validation, numbers.stop, is_validated, hooks, bar, position, saved)
         assert self.history is not None
         return self.history
@@ -149,10 +155,13 @@ class Trainer(OwnSteps):
         float, list of float or dict
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
+        from fastgru.training import loops
+        from fastgru.training.progress import progress
+
         dataset = feeding.dataset(self, x, y, sample_weight)
         batches = feeding.batches(self, "evaluate", dataset, batch_size, steps=steps)
         bar = progress(verbose)
-        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
+        hooks = self._hooks(callbacks, verbose, batches.steps)
         with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
             bar.begin("Evaluate", batches.steps)
             logs = loops.evaluate(self, batches, hooks, bar)
@@ -161,6 +170,10 @@ class Trainer(OwnSteps):
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch, returned as by `train_on_batch`."""
+        from fastgru.training import loops
+        from fastgru.training.hooks import Hooks
+        from fastgru.training.progress import Progress
+
         samples = feeding.samples(self, x, y, sample_weight)
         batches = feeding.batches(self, "test_on_batch", samples, samples.size)
         logs = loops.evaluate(self, batches, Hooks(self, None, {}), Progress())
@@ -196,25 +209,39 @@ class Trainer(OwnSteps):
         """
         if (stream := data.stream_of(x)) is not None:
             stream_batches = feeding.input_batches(self, stream, batch_size, steps)
-            hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": stream_batches.steps})
-            return self.as_predicted(loops.predict(self, stream_batches, hooks, progress(verbose, lasting=False)))
+            hooks = self._hooks(callbacks, verbose, stream_batches.steps)
+            return self._predicted(stream_batches, hooks, verbose)
         inputs = feeding.inputs(self, x, batch_size)
         if isinstance(inputs[0], Sequences):
             batches, outputs = feeding.unequal_batches(self, inputs[0], batch_size, steps, callbacks is not None)
-            hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": batches.steps})
-            return self.as_predicted(loops.predict(self, batches, hooks, progress(verbose, lasting=False), outputs))
+            hooks = self._hooks(callbacks, verbose, batches.steps)
+            return self._predicted(batches, hooks, verbose, outputs)
         count = len(inputs[0])
         size = data.batch_size_of(batch_size, count, steps)
         count = count if steps is None else min(count, steps * size)
         feeding.check_batches(self, count, size)
         if callbacks is None and steps is None and count <= size and verbose in ("auto", 0):
             return self._one_prediction(feeding.one_batch(self, inputs))  # that nobody watches
-        hooks = Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": -(-count // size)})
+        hooks = self._hooks(callbacks, verbose, -(-count // size))
         is_watched = hooks.written("on_predict_batch_begin") or hooks.written("on_predict_batch_end")
         if not (is_watched or feeding.is_stateful(self)):
             size = max(size, feeding.prediction_rows(self, inputs))
         batches = Batches(feeding.columns(self, [x[:count] for x in inputs]), size)
-        return self.as_predicted(loops.predict(self, batches, hooks, progress(verbose, lasting=False)))
+        return self._predicted(batches, hooks, verbose)
+
+    def _hooks(self, callbacks: Any, verbose: Any, steps: int | None) -> Hooks:
+        from fastgru.training.hooks import Hooks
+
+        return Hooks(self, callbacks, {"verbose": verbose, "epochs": 1, "steps": steps})
+
+    def _predicted(
+        self, batches: Feed, hooks: Hooks, verbose: Any, outputs: UnequalPredictions | None = None
+    ) -> Outputs:
+        """The outputs of all batches, by the loop, which a first prediction of one batch does without."""
+        from fastgru.training import loops
+        from fastgru.training.progress import progress
+
+        return self.as_predicted(loops.predict(self, batches, hooks, progress(verbose, lasting=False), outputs))
 
     def predict_on_batch(self, x: Any) -> Outputs:
         """Outputs for one batch of inputs, in new arrays."""
@@ -276,6 +303,6 @@ def _validation_epochs(frequency: Any) -> Callable[[int], bool]:
     """Whether to validate after an epoch, counted from 1."""
     if isinstance(frequency, int) and frequency > 0:
         return lambda epoch: epoch % frequency == 0
-    if isinstance(frequency, (list, tuple, set)):
+    if isinstance(frequency, (list, tuple, set)) and all(isinstance(epoch, checks.INTEGERS) for epoch in frequency):
         return lambda epoch: epoch in frequency
     raise ValueError(f"validation_freq: expected a whole number of at least 1 or a list of epochs, got {frequency!r}.")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
 from fastgru.types import Array
 
 __all__ = ["pad_sequences"]
@@ -46,6 +47,8 @@ def pad_sequences(
         What is to be padded is no list of sequences, or these are of different inner shapes.
     """
     _check(sequences, dtype, padding, truncating, value)
+    if maxlen is not None:
+        maxlen = checks.count(maxlen, "pad_sequences", "maxlen")
     first = next((sequence for sequence in sequences if len(sequence)), ())
     inner_shape = np.asarray(first).shape[1:]
     if maxlen is None:

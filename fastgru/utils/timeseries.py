@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
 from fastgru.utils.dataset import Dataset
 
 __all__ = ["timeseries_dataset_from_array"]
@@ -68,6 +69,7 @@ def timeseries_dataset_from_array(
     labels = None if targets is None else np.asanyarray(targets)
     count = len(series)
     first, end = _checked_range(start_index, end_index, count)
+    checks.positive_integer(sequence_length, "timeseries_dataset_from_array", "sequence_length")
     _check_rates(sampling_rate, sequence_stride, count)
     if format not in FORMATS:
         raise ValueError(f'`format` should be either "tf" or "grain", got {format!r}.')

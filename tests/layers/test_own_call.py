@@ -208,6 +208,58 @@ def test_no_mask_no_warning() -> None:
         Plain()(np.ones((1, 2)))
 
 
+def counting(library: Any) -> list[tuple[Any, Any]]:
+    """Two models with a layer that counts its calls, those in training by ones and others by hundreds."""
+
+    class Counting(library.layers.Layer):  # type: ignore[misc]
+        def build(self, input_shape: Any) -> None:
+            self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+            self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            self.count.assign(self.count + (1 if training else 100))
+            return x * self.scale
+
+    class Around(library.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside, self.last = Counting(), library.layers.Dense(1)
+
+        def call(self, x: Any, training: bool = False) -> Any:
+            return self.last(self.inside(x, training=training))
+
+    counting, around = Counting(), Around()
+    row = library.Sequential([library.layers.Input((3,)), counting, library.layers.Dense(1)])
+    return [(row, lambda: counting.count), (around, lambda: around.inside.count)]
+
+
+@pytest.mark.keras
+@pytest.mark.filterwarnings("ignore:__array__")
+def test_a_layer_counts_its_calls_as_on_keras(keras: Any) -> None:
+    counts: list[list[float]] = [[], []]
+    x, y = np.ones((12, 3)), np.ones((12, 1))
+    for library, ours in zip((keras, fastgru), counts, strict=True):
+        for model, count in counting(library):
+            model.compile("sgd", "mse")
+            model.fit(x, y, batch_size=3, epochs=2, verbose=0)
+            ours.append(float(count().numpy() if library is fastgru else count()))
+            model.predict(x, verbose=0)
+            model.evaluate(x, y, verbose=0)
+            ours.append(float(count().numpy() if library is fastgru else count()))
+    assert counts[0] == counts[1] == [8, 208, 8, 208]
+
+
+def test_a_statistic_of_a_call_is_there_with_the_update(rng: np.random.Generator) -> None:
+    (model, count), _ = counting(fastgru)
+    assert float(count().numpy()) == 0  # though call ran for the shape of its outputs
+    model.compile("sgd", "mse")
+    for step in range(1, 4):
+        model.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))
+        assert float(count().numpy()) == step
+    model.compute_output_shape((None, 3))
+    assert float(count().numpy()) == 3
+
+
 def test_add_metric_is_refused_as_in_keras() -> None:
     with pytest.raises(NotImplementedError, match=r"Keras 3 has no add_metric; give metrics to compile\(metrics="):
         fastgru.layers.Layer().add_metric(1.0, name="one")

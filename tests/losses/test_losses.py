@@ -287,6 +287,12 @@ def test_nan_predictions_are_not_an_error_of_the_labels():
     [
         (lambda: losses.get("mean_squared_eror"), "did you mean 'mean_squared_error'"),
         (lambda: losses.MeanSquaredError(reduction="average"), "'average'"),
+        (lambda: losses.MeanSquaredError(dtype="float16"), "dtype must be one of float32, float64, got 'float16'"),
+        (lambda: losses.MeanSquaredError(dtype="bfloat16"), "dtype must be one of float32, float64, got 'bfloat16'"),
+        (lambda: losses.BinaryCrossentropy(label_smoothing=-1), r"label_smoothing must lie in \[0, 1\], got -1"),
+        (lambda: losses.Huber(delta=0), "Huber: delta must be greater than 0, got 0"),
+        (lambda: losses.CategoricalFocalCrossentropy(gamma=-1), "gamma must be at least 0, got -1"),
+        (lambda: losses.Tversky(alpha=-1), "alpha must be at least 0, got -1"),
         (lambda: losses.MeanSquaredError()([[1.0]], [[1.0]], [1.0, 2.0]), r"sample weights of shape \(1,\)"),
     ],
 )

@@ -52,6 +52,7 @@ def assert_harmless(numbers: Sequence[int], folder: Path) -> None:
     assert counts["refused"] > len(numbers) // 5 and counts["opened"] > len(numbers) // 20
 
 
+@pytest.mark.slow
 def test_some_damaged_files_are_harmless(tmp_path: Path) -> None:
     assert_harmless(range(SAMPLE), tmp_path)
 
@@ -61,6 +62,7 @@ def test_thousands_of_damaged_files_are_harmless(tmp_path: Path) -> None:
     assert_harmless(range(ALL), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_number_always_makes_the_same_file() -> None:
     code = "import damage, zlib; print([zlib.crc32(damage.damaged(n)[1]) for n in range(40)])"
     command = [sys.executable, "-c", code]

@@ -22,7 +22,7 @@ from paths import FILES
 from fastgru.layers import GRU, Dense, Input
 from fastgru.models import Sequential
 from fastgru.saving import ModelFileError
-from fastgru.saving.formats import hdf5, hdf5_limits
+from fastgru.saving.formats import hdf5, hdf5_limits, hdf5_plain
 
 
 def test_a_text_that_claims_gigabytes_is_refused(cheap: None, tmp_path: Path) -> None:
@@ -311,3 +311,18 @@ def test_an_unusual_superblock_is_refused(place: int, value: int, tmp_path: Path
     content[place] = value
     (tmp_path / "m.h5").write_bytes(content)
     assert_refused(tmp_path / "m.h5", "superblock")
+
+
+def test_a_tree_whose_branches_grow_together_is_left_to_the_library(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:
+        file["a"] = np.ones(3, np.float32)
+    data = (tmp_path / "bomb.h5").read_bytes()
+    assert hdf5_plain.arrays("bomb.h5", data) is not None
+    root, child, levels = data.index(b"TREE"), len(data), 12
+    bomb = bytearray(data + struct.pack("<4sBBHQ", b"SNOD", 1, 0, 0, 0))
+    for level in range(levels + 1):
+        node = struct.pack("<4sBBHQQ", b"TREE", 0, level, 30, *[2**64 - 1] * 2) + struct.pack("<QQ", 0, child) * 30
+        child = len(bomb)
+        bomb += node
+    bomb[root : root + len(node)] = node
+    assert hdf5_plain.arrays("bomb.h5", bytes(bomb)) is None

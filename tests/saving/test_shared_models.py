@@ -25,7 +25,10 @@ INDEX = json.loads((FOLDER / "index.json").read_text()) if FOLDER.is_dir() else 
 ANSWERED = [entry["file"] for entry in INDEX if entry["expected"]]
 OTHERS = [entry["file"] for entry in INDEX if not entry["expected"]]
 
-pytestmark = pytest.mark.skipif(not INDEX, reason="the development folder 'shared' is not beside the checkout")
+pytestmark = [
+    pytest.mark.skipif(not INDEX, reason="the development folder 'shared' is not beside the checkout"),
+    pytest.mark.slow,  # whoever clones this lacks the folder: nothing of it is in the fast suite
+]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,9 @@ from fastgru.utils.dataset import Dataset
 
 
 def windows(**options: Any) -> Any:
-    return timeseries_dataset_from_array(np.arange(20), np.arange(20) * 10, 4, batch_size=5, **options)
+    return timeseries_dataset_from_array(
+        np.arange(20), np.arange(20) * 10, **{"sequence_length": 4, **options}, batch_size=5
+    )
 
 
 # --- Dataset ------------------------------------------------------------------------------------------
@@ -129,6 +131,7 @@ def test_windows_are_those_of_their_definition(length, stride, rate, start, end,
         ({"start_index": 20}, "`start_index` must be lower"),
         ({"end_index": 20}, "`end_index` must be lower"),
         ({"start_index": 4, "end_index": 4}, "`end_index` must be higher"),
+        ({"sequence_length": 0}, "sequence_length must be a positive integer, got 0"),
         ({"sampling_rate": 0}, "`sampling_rate` must be higher"),
         ({"sequence_stride": 20}, "`sequence_stride` must be lower"),
         ({"format": "csv"}, "`format` should be"),

@@ -40,6 +40,7 @@ def test_nothing_is_padded_to_nothing() -> None:
     [
         (3, {}, "must be iterable"),
         ([1, 2], {}, "list of iterables. Found non-iterable: 1"),
+        ([[1]], {"maxlen": -1}, "maxlen must be a whole number of at least 0, got -1"),
         ([[1]], {"padding": "middle"}, 'Padding type "middle" not understood'),
         ([[1]], {"truncating": "middle"}, 'Truncating type "middle" not understood'),
         ([["a"]], {"value": "-"}, "set `dtype=object` for variable length strings"),

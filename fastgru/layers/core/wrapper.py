@@ -35,10 +35,14 @@ class Wrapper(Layer):
 
     @property
     def sublayers(self) -> list[Layer]:
-        return [layer for _, item in self.file_items() for layer in (item if isinstance(item, list) else [item])]
+        return [layer for _, item in self.inner_items() for layer in (item if isinstance(item, list) else [item])]
+
+    def inner_items(self) -> list[tuple[str, Any]]:
+        """The layers inside, or lists of them, each under its attribute."""
+        return [(attribute, getattr(self, attribute)) for attribute in self.inner]
 
     def file_items(self) -> Any:
-        return [(attribute, getattr(self, attribute)) for attribute in self.inner]
+        return self.inner_items()
 
     def _settle_dtype(self, dtype: Any) -> None:
         """Compute in the dtype of the layers inside, which must be `dtype` where that is not None."""
@@ -74,7 +78,7 @@ class Wrapper(Layer):
 
         forms = {
             attribute: [*map(form, item)] if isinstance(item, list) else form(item)
-            for attribute, item in self.file_items()
+            for attribute, item in self.inner_items()
         }
         config = super().get_config()
         options = {name: config.pop(name) for name in declared(type(self)) if name in config}

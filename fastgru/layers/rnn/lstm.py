@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from fastgru.activations import Activation
 from fastgru.layers import options
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.recurrent_weights import forget_gate_first
 from fastgru.registry import registered
-from fastgru.types import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -95,12 +92,5 @@ class LSTM(Recurrent):
         self._set_options(locals())
 
     def _whole_bias_initializer(self) -> Any:
-        if not self.unit_forget_bias:
-            return self.bias_initializer
-
-        def first(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-            of_i = self.bias_initializer((self.units,), dtype=dtype)
-            of_c_and_o = self.bias_initializer((2 * self.units,), dtype=dtype)
-            return np.concatenate([of_i, np.ones(self.units, dtype), of_c_and_o])
-
-        return first
+        initializer = self.bias_initializer
+        return forget_gate_first(initializer, self.units) if self.unit_forget_bias else initializer

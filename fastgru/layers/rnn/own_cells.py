@@ -36,7 +36,7 @@ def run_cells(
     The outputs of the steps as they came, the last one, and the last states.
     """
     steps = shaping.unstack(x, axis=1)
-    columns = None if mask is None else shaping.unstack(shaping.expand_dims(mask, -1), axis=1)
+    columns = None if mask is None else shaping.unstack(mask, axis=1)
     outputs: list[Any] = []
     last: Any = None
     for step in reversed(range(len(steps))) if backwards else range(len(steps)):
@@ -44,13 +44,18 @@ def run_cells(
         shown = y
         if columns is not None:
             counts, zeros = columns[step], creation.zeros_like(y)
-            y = indexing.where(counts, y, zeros if last is None else last)
-            shown = indexing.where(counts, y, zeros) if zero_masked else y
+            y = _where(counts, y, zeros if last is None else last)
+            shown = _where(counts, y, zeros) if zero_masked else y
             pairs = zip(tree.flatten(new), tree.flatten(states), strict=True)
-            new = tree.pack_sequence_as(new, [indexing.where(counts, now, before) for now, before in pairs])
+            new = tree.pack_sequence_as(new, [_where(counts, now, before) for now, before in pairs])
         outputs.append(shown)
         last, states = y, new
     return outputs, last, states
+
+
+def _where(counts: Any, x: Any, other: Any) -> Any:
+    """Of each row `x` where it counts, else `other`."""
+    return indexing.where(shaping.reshape(counts, (-1, *[1] * (x.ndim - 1))), x, other)
 
 
 def _step(cells: Sequence[Any], x: Any, states: list[Any], training: bool) -> tuple[Any, list[Any]]:

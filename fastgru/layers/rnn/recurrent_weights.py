@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from fastgru import activations, checks
 from fastgru.activations import Activation
 from fastgru.constraints import Constraint
@@ -15,24 +18,25 @@ from fastgru.layers.weight import Weight
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
-__all__ = ["RecurrentWeights"]
+__all__ = ["CellWeights", "RecurrentWeights", "forget_gate_first"]
 
 
-class RecurrentWeights(SequenceLayer, Seeded):
-    """Base of `Recurrent`.
+def forget_gate_first(initializer: Any, size: int) -> Any:
+    """The initializer of the bias of an LSTM's gates i f c o, each of that size: ones for the forget gate."""
 
-    A layer says how many gates and states it has, and where Keras keeps its weights.
-    """
+    def first(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        of_i = initializer((size,), dtype=dtype)
+        of_c_and_o = initializer((2 * size,), dtype=dtype)
+        return np.concatenate([of_i, np.ones(size, dtype), of_c_and_o])
 
-    gate_count: ClassVar[int]
-    gate_names: ClassVar[tuple[str, ...]]  # as `gates` has them, states after gates, that of the layer last
-    # which gates are sums with the weights behind that activation, where it stands nowhere else
-    activation_gates: ClassVar[tuple[int, ...]] = ()
-    recurrent_activation_gates: ClassVar[tuple[int, ...]] = ()
-    state_count: ClassVar[int] = 1
+    return first
+
+
+class CellWeights(SequenceLayer, Seeded):
+    """Base of the layers with a kernel, a recurrent kernel and a bias, which Keras keeps in a cell."""
+
     cell_name: ClassVar[str]
 
-    units: int = options.size()
     activation: Activation = options.activation()
     use_bias: bool = options.flag()
     kernel_initializer: Initializer = options.initializer()
@@ -45,44 +49,29 @@ class RecurrentWeights(SequenceLayer, Seeded):
     kernel_constraint: Constraint | None = options.constraint()
     recurrent_constraint: Constraint | None = options.constraint()
     bias_constraint: Constraint | None = options.constraint()
-    dropout: float = options.option(checks.clamped_rate)
-    recurrent_dropout: float = options.option(checks.clamped_rate)
-    recurrent_activation: Activation = activations.linear  # the kernels ask layers without gates, and do not use it
+    dropout: float = options.option(checks.rate)
+    recurrent_dropout: float = options.option(checks.rate)
 
     kernel: Weight
     recurrent_kernel: Weight
     bias: Weight | None
 
-    def build(self, input_shape: Shape) -> None:
-        self._check_shape(input_shape)
-        features = input_shape[-1]
-        if features is None:
-            raise ValueError(f"{self._where}: the number of features must be known to build it, got {input_shape}.")
-        self._check_batch(input_shape)
-        try:
-            self._add_weights(features, self.gate_count * self.units)
-        except Exception:
-            if not self.built:  # the next attempt begins anew
-                self._weights.clear()
-            raise
-        self._store_zeros(input_shape[0], [self.units] * self.state_count)
-        self.built = True
-
-    def _add_weights(self, features: int, width: int) -> None:
+    def _add_weights(
+        self, kernel: tuple[int, ...], recurrent_kernel: tuple[int, ...], bias: tuple[int, ...], bias_initializer: Any
+    ) -> None:
+        """Make weights of these shapes."""
         self.kernel = self._cell_weight(
-            "kernel", (features, width), self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
+            "kernel", kernel, self.kernel_initializer, self.kernel_regularizer, self.kernel_constraint
         )
         self.recurrent_kernel = self._cell_weight(
             "recurrent_kernel",
-            (self.units, width),
+            recurrent_kernel,
             self.recurrent_initializer,
             self.recurrent_regularizer,
             self.recurrent_constraint,
         )
         self.bias = (
-            self._cell_weight(
-                "bias", self._bias_shape(), self._whole_bias_initializer(), self.bias_regularizer, self.bias_constraint
-            )
+            self._cell_weight("bias", bias, bias_initializer, self.bias_regularizer, self.bias_constraint)
             if self.use_bias
             else None
         )
@@ -93,6 +82,43 @@ class RecurrentWeights(SequenceLayer, Seeded):
         weight = self.add_weight(name, shape, initializer, regularizer, constraint)
         weight.path = f"{self.name}/{self.cell_name}/{name}"  # where Keras has it
         return weight
+
+    def file_items(self) -> Any:
+        return [("cell", self._weights)]
+
+
+class RecurrentWeights(CellWeights):
+    """Base of `Recurrent`.
+
+    A layer says how many gates and states it has, and where Keras keeps its weights.
+    """
+
+    gate_count: ClassVar[int]
+    gate_names: ClassVar[tuple[str, ...]]  # as `gates` has them, states after gates, that of the layer last
+    # which gates are sums with the weights behind that activation, where it stands nowhere else
+    activation_gates: ClassVar[tuple[int, ...]] = ()
+    recurrent_activation_gates: ClassVar[tuple[int, ...]] = ()
+    state_count: ClassVar[int] = 1
+
+    units: int = options.size()
+    recurrent_activation: Activation = activations.linear  # the kernels ask layers without gates, and do not use it
+
+    def build(self, input_shape: Shape) -> None:
+        self._check_shape(input_shape)
+        features = input_shape[-1]
+        if features is None:
+            raise ValueError(f"{self._where}: the number of features must be known to build it, got {input_shape}.")
+        self._check_batch(input_shape)
+        try:
+            width = self.gate_count * self.units
+            shapes = (features, width), (self.units, width), self._bias_shape()
+            self._add_weights(*shapes, self._whole_bias_initializer())
+        except Exception:
+            if not self.built:  # the next attempt begins anew
+                self._weights.clear()
+            raise
+        self._store_zeros(input_shape[0], [self.units] * self.state_count)
+        self.built = True
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.gate_count * self.units,)
@@ -124,9 +150,6 @@ class RecurrentWeights(SequenceLayer, Seeded):
         last = (input_shape[0], self.units)
         output = (*input_shape[:2], self.units) if self.return_sequences else last
         return (output, *[last] * self.state_count) if self.return_state else output
-
-    def file_items(self) -> Any:
-        return [("cell", self._weights)]
 
     def _bias_rows(self, bias: Array) -> Array:
         """The bias, or its gradient, in the shape in which the kernels and their twin read it."""

@@ -176,7 +176,7 @@ class OwnCellRNN(RNN):
     def sublayers(self) -> list[Layer]:
         return [cell for cell in self._cells if isinstance(cell, Layer)]
 
-    def file_items(self) -> Any:
+    def inner_items(self) -> list[tuple[str, Any]]:
         return [("cell", self.cell if isinstance(self.cell, list) else self._cells[0])]
 
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-import secrets
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -290,7 +290,7 @@ def image(fill: Callable[[h5py.File], None]) -> bytes:
     """The bytes of the HDF5 file that `fill` writes."""
     import h5py
 
-    with h5py.File(secrets.token_hex(8), "w", driver="core", backing_store=False) as file:
+    with h5py.File(os.urandom(8).hex(), "w", driver="core", backing_store=False) as file:
         fill(file)
         file.flush()
         return bytes(file.id.get_file_image())

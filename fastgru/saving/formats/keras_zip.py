@@ -7,7 +7,7 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import fastgru
-from fastgru.saving.formats import hdf5, json_text, npz, weights_h5, zip_archive
+from fastgru.saving.formats import hdf5_plain, json_text, weights_h5, zip_archive
 from fastgru.saving.report import ModelFileError, reading
-from fastgru.saving.stored import KERAS_3, WRITER, StoredModel, short_version, writer
+from fastgru.saving.stored import KERAS_3, WRITER, StoredArray, StoredModel, short_version, writer
 
 CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 ASSETS = "assets/"  # before the paths of layers whose vocabularies stand in files of their own
@@ -63,13 +63,25 @@ def _of_members(file: str, names: set[str], member: Callable[[str], bytes], size
     assets = {
         path.removeprefix(ASSETS): partial(member, name) for name, path in paths.items() if path.startswith(ASSETS)
     }
-    if weights_name == ARRAYS:
-        arrays = weights_h5.stored_weights(place, npz.arrays(place, weights))
-        yield _with_config(file, config, metadata, replace(arrays, assets=assets))
-        return
-    with hdf5.opened(place, weights, size) as root:
-        arrays = weights_h5.stored_weights(place, root.arrays())
-        yield _with_config(file, config, metadata, replace(arrays, assets=assets))
+    with _arrays(place, weights, size, weights_name == ARRAYS) as arrays:
+        stored = weights_h5.stored_weights(place, arrays)
+        yield _with_config(file, config, metadata, replace(stored, assets=assets))
+
+
+@contextmanager
+def _arrays(place: str, weights: bytes, size: int, is_npz: bool) -> Iterator[Iterable[tuple[list[str], StoredArray]]]:
+    """All arrays of the member that holds the weights, each with the names on the way to it."""
+    if is_npz:
+        from fastgru.saving.formats import npz
+
+        yield npz.arrays(place, weights)
+    elif (plain := hdf5_plain.arrays(place, weights)) is not None:
+        yield plain
+    else:
+        from fastgru.saving.formats import hdf5
+
+        with hdf5.opened(place, weights, size) as root:
+            yield root.arrays()
 
 
 def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: StoredModel) -> StoredModel:
@@ -115,6 +127,8 @@ def image(model: Any, config: Mapping[str, Any], training: Mapping[str, Any] | N
         WRITER: fastgru.__version__,
     }
     optimizer = None if training is None else model.optimizer
+    from fastgru.saving.formats import hdf5
+
     weights = hdf5.image(lambda file: weights_h5.write(file, model, optimizer))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

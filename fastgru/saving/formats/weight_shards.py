@@ -10,7 +10,6 @@ from fastgru.saving.formats import hdf5, json_text, weights_h5
 from fastgru.saving.report import reading
 from fastgru.saving.stored import StoredModel
 
-ENDING = ".weights.json"
 MAX_SHARDS = 1000
 
 

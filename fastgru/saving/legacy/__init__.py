@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fastgru.saving.legacy import configs, training
+from fastgru.saving.legacy import configs
 from fastgru.saving.report import Report
 from fastgru.saving.stored import KERAS_3, StoredModel
 
@@ -19,4 +19,6 @@ def modern_training(stored: StoredModel) -> StoredModel:
     """A stored model with its training setup in Keras 3's words."""
     if stored.version >= KERAS_3 or not stored.training:
         return stored
+    from fastgru.saving.legacy import training
+
     return replace(stored, training=training.modern_training(stored.training))

@@ -6,8 +6,6 @@ from typing import Any
 
 from fastgru.models.graph_config import input_form, tensor_form
 from fastgru.saving.forms import described, is_model, layers_of, stored_as
-from fastgru.saving.legacy import operations
-from fastgru.saving.legacy.graph_calls import OldGraph
 from fastgru.saving.legacy.time_major import TIME_MAJOR, samples_first
 from fastgru.saving.legacy.words import (
     CLASSES,
@@ -273,6 +271,9 @@ class _Translation:
         }
 
     def _functional(self, config: Config) -> Config:
+        from fastgru.saving.legacy import operations
+        from fastgru.saving.legacy.graph_calls import OldGraph
+
         names = [form.get("name") or described(form)[1].get("name") for form in config["layers"]]
         layers = [self.layer(form) for form in config["layers"]]
         classes = {name: form["class_name"] for name, form in zip(names, layers, strict=True)}

@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru.activations.activation import Activation
-from fastgru.layers.convolutional.conv import Convolution
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
+from fastgru.saving.leaves import leaves
 from fastgru.saving.report import Report
 from fastgru.saving.stored import Array, StoredArray, StoredModel
+
+if TYPE_CHECKING:
+    from fastgru.activations.activation import Activation
 
 # Keras 1 kept three arrays a gate; gate i of today is at place order[i] there (LSTM: i, c, f, o)
 KERAS_1_ORDER = {3: (0, 1, 2), 4: (0, 2, 1, 3)}
@@ -138,13 +140,6 @@ def _runs(layer: Layer) -> Iterator[tuple[Layer, list[Weight]]]:
         yield owners[id(run[0])], run
 
 
-def leaves(layer: Layer) -> Iterator[Layer]:
-    """A layer and all layers in it."""
-    yield layer
-    for inner in layer.sublayers:
-        yield from leaves(inner)
-
-
 def activated(model: Layer, activation: Activation) -> Iterator[tuple[Layer, Any, str]]:
     """The layers in a model that use an activation, each with the owner of the option and its name."""
     for layer in dict.fromkeys(leaves(model)):
@@ -162,6 +157,8 @@ def _gates(layer: Any) -> int:
 def _converted(
     layer: Any, weights: list[Weight], stored: Sequence[StoredArray], origin: Origin, report: Report
 ) -> Sequence[StoredArray]:
+    from fastgru.layers.convolutional.conv import Convolution
+
     if _gates(layer) in KERAS_1_ORDER and len(weights) >= 2:
         return _recurrent(layer, _gates(layer), weights, stored, origin, report)
     if isinstance(layer, Convolution) and weights[0].value.ndim == layer.rank + 2:

@@ -35,7 +35,7 @@ CLASSES = {
 }
 RECURRENT = ("GRU", "LSTM", "SimpleRNN")
 # what a recurrent layer takes besides its sequence stands beside it in old graphs
-TAKES_STATES = (*RECURRENT, "RNN", "Bidirectional", "ConvLSTM2D")
+TAKES_STATES = (*RECURRENT, "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D")
 
 RENAMED = {
     "batch_input_shape": "batch_shape",

@@ -63,6 +63,7 @@ def check_killed_runs(tmp_path: Path, kills: int, epochs: int) -> None:
     print(f"{kills} kills: {repeated} of {len(batches(whole))} batches were trained on again")
 
 
+@pytest.mark.slow
 def test_a_training_killed_three_times_ends_with_the_same_weights(tmp_path: Path) -> None:
     check_killed_runs(tmp_path, 3, 5)
 

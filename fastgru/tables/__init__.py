@@ -1,0 +1,1 @@
+"""From a file of data to a trained model: columns, times, windows, scaling, baselines, a report."""

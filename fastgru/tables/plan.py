@@ -1,0 +1,159 @@
+"""What a model wants of a file: the plan by which a training read it, kept beside the model.
+
+It is one more member of the `.keras` archive, `fastgru.json`. Keras opens such a file as any other, since it asks for
+its own members by their names; a layer's config would be refused by Keras, and a second file would be left behind.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fastgru import atomic
+from fastgru.saving.formats import zip_archive
+from fastgru.tables.table import Wording
+from fastgru.tables.times import Step
+
+MEMBER = "fastgru.json"
+TASKS = ("forecast", "classify", "regress", "text")
+MENDINGS = ("skip", "fill", "refuse")
+DOUBLES = ("refuse", "first", "last", "mean")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column that the model reads, and what it makes of it.
+
+    Attributes
+    ----------
+    column : str
+        Its name; of a calendar's, that of the period.
+    kind : {"number", "category", "calendar"}
+        One number; one for each of the `values`, 1 where the cell is that value; sine and cosine of the time.
+    values : tuple of str
+        Of a category: those of the training part.
+    fill : float
+        What stands for a missing number where nothing in time is near: the mean of the training part.
+    """
+
+    column: str
+    kind: str = "number"
+    values: tuple[str, ...] = ()
+    fill: float = 0.0
+
+    @property
+    def names(self) -> list[str]:
+        """Of the numbers that it becomes."""
+        if self.kind == "calendar":
+            return [f"sin {self.column}", f"cos {self.column}"]
+        return [f"{self.column} = {value}" for value in self.values] if self.kind == "category" else [self.column]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a file becomes samples.
+
+    Attributes
+    ----------
+    task : {"forecast", "classify", "regress", "text"}
+    target : str
+        The column to predict.
+    features : tuple of Feature
+        In the order in which the model reads them; of a forecast the target is the first.
+    time, group, text : str, optional
+        Columns: of times, of the names of series, of texts.
+    time_format, decimal, encoding
+        How the file is written; as of `Wording`.
+    window : int, optional
+        Steps that the model sees; None: a row is a sample, or all rows of a group are one.
+    horizon : int
+        Steps of a forecast.
+    step : (int, str), optional
+        Distance of two rows in time.
+    gaps, doubles : str
+        What is done where rows or values are missing, and where two have one time.
+    groups, classes : tuple of str
+        Names of series, and of what is to be told apart, in the model's order.
+    """
+
+    task: str
+    target: str
+    features: tuple[Feature, ...] = ()
+    time: str | None = None
+    group: str | None = None
+    text: str | None = None
+    time_format: str | None = None
+    decimal: str = "."
+    encoding: str = "utf-8"
+    window: int | None = None
+    horizon: int = 1
+    step: tuple[int, str] | None = None
+    gaps: str = "skip"
+    doubles: str = "refuse"
+    groups: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    @property
+    def wording(self) -> Wording:
+        names = [self.group, self.text, self.target if self.task in ("classify", "text") else None]
+        names += [feature.column for feature in self.features if feature.kind == "category"]
+        return Wording(self.time, self.time_format, frozenset(filter(None, names)), self.decimal, self.encoding)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the numbers in a step that the model sees."""
+        return [name for feature in self.features for name in feature.names]
+
+    @property
+    def is_of_groups(self) -> bool:
+        """Whether all rows of a group are one sample."""
+        return self.group is not None and self.window is None
+
+    @property
+    def regular_step(self) -> Step:
+        assert self.step is not None
+        return Step(*self.step)
+
+
+def save(model: Any, plan: Plan, path: Path) -> None:
+    """Write a model with the plan beside it."""
+    buffer = io.BytesIO()
+    model.save(buffer)
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr(MEMBER, json.dumps(asdict(plan), indent=1, ensure_ascii=False))
+    atomic.write(path, buffer.getbuffer())
+
+
+def load(path: str) -> Plan | None:
+    """The plan in a model file; None where it has none.
+
+    Raises
+    ------
+    ValueError
+        It is not one that this version writes.
+    """
+    file = Path(path)
+    if not file.is_file() or not zipfile.is_zipfile(file):
+        return None
+    with zip_archive.opened(file) as archive:
+        if MEMBER not in archive.namelist():
+            return None
+        content = zip_archive.content(archive, archive.getinfo(MEMBER))
+    try:
+        return _plan(json.loads(content))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}, {MEMBER}: is not the plan of a training ({error}).") from None
+
+
+def _plan(form: Mapping[str, Any]) -> Plan:
+    features = [Feature(**{**one, "values": tuple(one["values"])}) for one in form["features"]]
+    step = form["step"] and (int(form["step"][0]), str(form["step"][1]))
+    plan = Plan(**{**form, "features": tuple(features), "step": step})
+    if plan.task not in TASKS:
+        raise ValueError(f"task {plan.task!r}")
+    return replace(plan, groups=tuple(plan.groups), classes=tuple(plan.classes))

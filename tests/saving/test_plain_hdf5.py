@@ -1,0 +1,120 @@
+"""The reader of the plainest HDF5 gives what the HDF5 library gives, and leaves all else to it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from fastgru.layers import GRU, Dense
+from fastgru.models import Sequential, load_model
+from fastgru.saving.formats import hdf5, hdf5_plain
+
+
+def image(fill: Callable[[h5py.File], Any], **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", **options) as file:
+        fill(file)
+    return buffer.getvalue()
+
+
+def many_groups(file: h5py.File) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(300):  # more than one leaf of the tree of names holds
+        file[f"layers/dense_{number}/vars/0"] = rng.normal(size=(number % 3 + 1, 4)).astype("<f4")
+        file[f"layers/dense_{number}/vars/1"] = rng.normal(size=())
+        file[f"layers/dense_{number}/vars"].attrs["name"] = "x" * (number % 50)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", "<i4", "<i8", "<u4", "<u8"])
+def test_numbers_of_each_type_are_those_of_h5py(dtype, rng) -> None:
+    values = (100 * rng.random((3, 4))).astype(dtype)
+    [(names, array)] = hdf5_plain.arrays("f", image(lambda file: file.update({"a/x": values})))
+    assert (names, array.shape, array.place) == (["a", "x"], (3, 4), "/a/x")
+    np.testing.assert_array_equal(array.read(dtype), values)
+
+
+def test_names_arrays_and_their_order_are_those_of_h5py() -> None:
+    data = image(many_groups)
+    ours = hdf5_plain.arrays("f", data)
+    with hdf5.opened("f", data) as root:
+        theirs = list(root.arrays())
+        assert [names for names, _ in ours] == [names for names, _ in theirs]
+        for (_, mine), (_, its) in zip(ours, theirs, strict=True):
+            assert (mine.shape, mine.place) == (its.shape, its.place)
+            np.testing.assert_array_equal(mine.read("float64"), its.read("float64"))
+
+
+def soft_link(file: h5py.File) -> None:
+    file["a"] = np.ones(3)
+    file["b"] = h5py.SoftLink("/a")
+
+
+def hard_link(file: h5py.File) -> None:
+    file["a"] = np.ones(3)
+    file["b"] = file["a"]
+
+
+def circle(file: h5py.File) -> None:
+    file["a/b"] = np.ones(3)
+    file["a/c"] = file["a"]
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        soft_link,
+        hard_link,
+        circle,
+        lambda file: file.create_dataset("x", data=np.ones(3), chunks=(2,)),
+        lambda file: file.create_dataset("x", data=np.ones(3), compression="gzip"),
+        lambda file: file.create_dataset("x", data=np.ones(3, ">f4")),
+        lambda file: file.create_dataset("x", data=np.ones(3, "?")),
+        lambda file: file.create_dataset("x", data="text"),
+        lambda file: file.create_dataset("x", (3,), "f4"),  # whose numbers were never written
+        lambda file: file.create_dataset("x", data=h5py.Empty("f4")),
+    ],
+)
+def test_anything_beyond_is_left_to_the_library(fill) -> None:
+    assert hdf5_plain.arrays("f", image(fill)) is None
+
+
+def test_a_file_of_the_new_kind_is_left_to_the_library() -> None:
+    assert hdf5_plain.arrays("f", image(many_groups, libver="latest")) is None
+
+
+def test_damaged_bytes_never_do_more_than_leave_it_to_the_library(rng) -> None:
+    data = image(lambda file: file.update({"layers/gru/vars/0": np.ones((4, 3)), "layers/gru/vars/1": np.ones(5)}))
+    for place in range(len(data) - 8):
+        for change in (b"\0", b"\xff", b"\xff" * 8, rng.bytes(3)):
+            damaged = data[:place] + change + data[place + len(change) :]
+            for _, array in hdf5_plain.arrays("f", damaged) or []:
+                array.read("float32")
+    for end in range(0, len(data), 7):
+        assert hdf5_plain.arrays("f", data[:end]) is None
+
+
+def test_a_keras_file_opens_and_predicts_without_h5py(tmp_path, rng) -> None:
+    model = Sequential([GRU(8, input_shape=(5, 3)), Dense(2, activation="softmax")])
+    model.compile("adam", "mse")
+    path, x = tmp_path / "m.keras", rng.normal(size=(4, 5, 3)).astype("float32")
+    model.save(path)
+    np.save(tmp_path / "x.npy", x)
+    program = f"""
+import sys
+import numpy as np
+from fastgru.models import load_model
+y = load_model({str(path)!r}).predict(np.load({str(tmp_path / "x.npy")!r}), verbose=0)
+np.save({str(tmp_path / "y.npy")!r}, y)
+slow = ("h5py", "rich", "scipy", "numpy.random", "difflib", "fastgru.optimizers.step", "fastgru.training.loops")
+print(sorted(set(slow) & set(sys.modules)))
+"""
+    model.save(path, include_optimizer=False)
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), load_model(path).predict(x, verbose=0))
