@@ -27,16 +27,17 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "myst_nb",
-    "bench_charts",
     "languages",
+    "made",
     "mathml",
     "public_names",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_made"]
 
 # Furo: text in one column that a phone shows as well, light and dark, and nothing loaded from elsewhere
 html_theme = "furo"
 html_static_path = ["_static"]
+html_extra_path = ["_made/pages"]
 html_css_files = ["pages.css"]
 templates_path = ["_templates"]
 html_math_renderer = "mathml"
