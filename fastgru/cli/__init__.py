@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from fastgru import __version__, threads
-from fastgru.cli import convert, evaluate, info, inspect, predict, summary, train
+from fastgru.cli import convert, evaluate, info, inspect, playground, predict, summary, train
 from fastgru.cli.arguments import Parser
 
 # What loads the kernels is imported inside `run`: help is quick, and a wrong FASTGRU_ISA is told in a sentence.
-COMMANDS = (train, evaluate, predict, summary, inspect, convert, info)
+COMMANDS = (train, evaluate, predict, summary, inspect, convert, playground, info)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

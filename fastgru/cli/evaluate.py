@@ -8,7 +8,7 @@ from typing import Any
 
 from fastgru.cli.arguments import MODEL, SOURCES, add_batch_size, add_running, source
 from fastgru.cli.running import model_file, plan_of, predicting, shaped, thread_count
-from fastgru.cli.table_arguments import FILE_HELP, add_mending
+from fastgru.cli.table_arguments import FILE_HELP, add_reading
 from fastgru.datasets import files
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", type=source, help=SOURCES)
     add_batch_size(parser)
     add_running(parser)
-    add_mending(parser)
+    add_reading(parser)
 
 
 def run(options: argparse.Namespace) -> None:

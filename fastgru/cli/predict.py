@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgru.cli.arguments import MODEL, add_batch_size, add_running, file_named
 from fastgru.cli.running import model_file, plan_of, predicting, shaped
-from fastgru.cli.table_arguments import add_mending
+from fastgru.cli.table_arguments import add_reading
 from fastgru.datasets import files
 
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_batch_size(parser)
     add_running(parser)
-    add_mending(parser)
+    add_reading(parser)
 
 
 def _is_of_samples(name: str, model: Any) -> bool:

@@ -45,14 +45,15 @@ def checked_out(name: str) -> Path:
 
 
 def plan_of(options: argparse.Namespace) -> Any:
-    """How the model of some options reads a table, with what the options say of gaps; None where it reads none."""
+    """How the model of some options reads a table, with what the options say of it; None where it reads none."""
     from fastgru.tables import plan
 
     stored = plan.load(options.model)
-    mendings = {name: value for name in ("gaps", "doubles") if (value := getattr(options, name)) is not None}
+    names = "gaps", "doubles", "decimal", "encoding"
+    mendings = {name: value for name in names if (value := getattr(options, name)) is not None}
     if stored is None and mendings:
         name = next(iter(mendings))
-        raise ValueError(f"--{name}: {options.model} was not trained on a table, which alone has {name}.")
+        raise ValueError(f"--{name}: is for tables, and {options.model} was not trained on one.")
     return stored and replace(stored, **mendings)
 
 

@@ -80,6 +80,12 @@ def add_mending(parser: argparse._ActionsContainer) -> list[argparse.Action]:
     ]
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """What of a model's way to read tables may be another for a file."""
+    add_mending(parser)
+    add_wording(parser)
+
+
 def named(options: argparse.Namespace, actions: list[argparse.Action]) -> list[str]:
     """Those of some options that somebody gave."""
     return [action.option_strings[0] for action in actions if getattr(options, action.dest) is not None]

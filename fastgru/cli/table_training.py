@@ -85,9 +85,9 @@ def _plan(options: argparse.Namespace) -> Any:
 
     if options.scale is not None:
         raise ValueError("--scale: is for --data; the columns of a file are scaled by themselves.")
-    for option in ("target", "task"):
+    for option, what in (("target", "the column to predict"), ("task", "forecast, classify, regress or text")):
         if getattr(options, option) is None:
-            raise ValueError(f"{options.file}: expected --{option} with a file of data, which says what to learn.")
+            raise ValueError(f"{options.file}: expected --{option}, {what}.")
     if options.task == "forecast" and options.window is None:
         raise ValueError("--task forecast: expected --window, the steps that the model looks back at, such as 168.")
     belongs = {"horizon": ("forecast",), "text": ("text",), "group": ("forecast", "classify", "regress")}
@@ -147,6 +147,7 @@ def _dry_run(model: Any, problem: Any, training: Any) -> None:
     model.summary()
     seconds = fitting.seconds_an_epoch(model, problem, training)
     numbers = 4 * model.count_params()
-    say("Memory", f"{memory(fitting.process_bytes())} now; weights and Adam's state are {memory(4 * numbers)} of it")
+    if (most := fitting.process_bytes()) is not None:
+        say("Memory", f"{memory(most)} at most; weights, gradients and Adam's state are {memory(4 * numbers)} of it")
     say("Time", f"about {duration(seconds)} an epoch, {duration(seconds * training.epochs)} for {training.epochs}")
     say("Dry run", "nothing was saved; without --dry-run it is trained")

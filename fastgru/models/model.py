@@ -204,6 +204,7 @@ class Model(GeneratorTrainer):
         layer_range : (str, str), optional
             Names, or patterns of names, of the first and last layer to list.
         """
+        from fastgru.models.summary import print_summary
 
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 

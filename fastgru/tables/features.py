@@ -15,42 +15,62 @@ from fastgru.types import Array
 MOST_VALUES = 50  # of a category
 
 
-def fitted(series: Series, columns: Sequence[str], training: Array) -> tuple[Feature, ...]:
+class Unreadable(ValueError):
+    """A column of which no numbers can be made; the second argument says what it holds."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def fitted(series: Series, plan: Plan, columns: Sequence[str] | None, training: Array) -> tuple[Feature, ...]:
     """What is made of each column, by its cells in the training part.
 
     Parameters
     ----------
     series : Series
-    columns : list of str
+    plan : Plan
+    columns : list of str, optional
+        Absent: those that the plan has no other use for, but for what cannot be read, which is noted.
     training : (N,) bool ndarray
         Which rows are of that part.
 
     Raises
     ------
     ValueError
-        A column is of times, or of texts that nearly all differ, or has no number in that part.
+        A column that was asked for is of times, or of texts that nearly all differ, or holds nothing in that part.
     """
-    return tuple(_fitted(series, name, training) for name in columns)
+    if columns is not None:
+        return tuple(_fitted(series, name, training) for name in columns)
+    read = []
+    for name in series.table.names:
+        if name not in (plan.target, plan.time, plan.group):
+            try:
+                read.append(_fitted(series, name, training))
+            except Unreadable as reason:
+                series.notes.append(f"{name!r} is left out: it {reason.args[1]}")
+    return tuple(read)
 
 
 def _fitted(series: Series, name: str, training: Array) -> Feature:
     column = series.table.require(name, "--columns")
-    where = f"{series.table.file}, column {name!r}"
+
+    def unreadable(reason: str) -> Unreadable:
+        return Unreadable(f"{series.table.file}, column {name!r}: {reason}; leave it out of --columns.", reason)
+
     if column.dtype.kind == "M":
-        raise ValueError(f"{where}: holds times, which a model does not read; leave it out of --columns.")
+        raise unreadable("holds times, which a model does not read")
     cells = column[training]
     cells = cells[~is_missing(cells)]
     if not len(cells):
-        raise ValueError(f"{where}: holds nothing in the training part; leave it out by --columns.")
+        raise unreadable("holds nothing in the training part")
     if column.dtype.kind == "f":
         if not np.isfinite(cells).all():
-            raise ValueError(f"{where}: holds infinite numbers; mend them or leave it out by --columns.")
+            raise unreadable("holds infinite numbers")
         return Feature(name, fill=float(cells.mean()))
     values = sorted(set(cells.tolist()))
     if len(values) > MOST_VALUES:
-        raise ValueError(
-            f"{where}: holds {len(values):,} different texts, such as {values[0]!r}; at most {MOST_VALUES} can be told "
-            "apart. Leave it out by --columns, or name it as --time, --group or, with --task text, --text."
+        raise unreadable(
+            f"holds {len(values):,} different texts, such as {values[0]!r}, and at most {MOST_VALUES} can be told apart"
         )
     return Feature(name, "category", tuple(values))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -15,6 +14,10 @@ from fastgru.callbacks import EarlyStopping, ReduceLROnPlateau, TerminateOnNaN
 from fastgru.optimizers import schedules
 from fastgru.tables.samples import Problem, Samples
 from fastgru.tables.split import TRAINING, VALIDATION
+from fastgru.tables.windows import Windows
+
+if sys.platform != "win32":
+    import resource
 
 SCHEDULES = ("constant", "cosine", "exponential", "plateau")
 FEW = 10_000  # samples, of which fewer want smaller steps
@@ -114,11 +117,13 @@ def seconds_an_epoch(model: Any, problem: Problem, training: Training) -> float:
 
 def _batch(samples: Samples, begin: int, end: int) -> tuple[Any, Any]:
     rows = slice(begin, end)
-    several = isinstance(samples.x, list) and len(samples.x) != len(samples)
+    several = isinstance(samples.x, list) and isinstance(samples.x[0], Windows)  # else they are sequences
     return [x[rows] for x in samples.x] if several else samples.x[rows], samples.y[rows]
 
 
-def process_bytes() -> int:
-    """The most memory that this process has taken."""
+def process_bytes() -> int | None:
+    """The most memory that this process has taken; None where the system does not say."""
+    if sys.platform == "win32":
+        return None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most

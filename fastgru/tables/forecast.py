@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastgru.tables import baselines, features, network, scaling, split, windows
 from fastgru.tables.calendar import periods
+from fastgru.tables.forecast_outcome import ForecastOutcome, Origins
 from fastgru.tables.network import Networks, Size
 from fastgru.tables.plan import Feature, Plan
-from fastgru.tables.samples import Answers, Comparison, Outcome, Predict, Samples, check_parts
+from fastgru.tables.samples import Answers, Predict, Samples, check_parts
 from fastgru.tables.series import Series, arranged
-from fastgru.tables.table import Table
+from fastgru.tables.table import Table, listed
 from fastgru.tables.times import shown
 from fastgru.tables.windows import Windows
 from fastgru.types import Array
-
-BLOCKS = 12  # of origins, of which each has an error of its own
-EXAMPLES = 4  # windows that a report draws
-PREDICTED = 4096  # windows at a time
-
-
-@dataclass
-class ForecastOutcome(Outcome):
-    """How good forecasts are.
-
-    Attributes
-    ----------
-    by_step : dict of str to (H,) ndarray
-        Mean absolute error of each step ahead, of the model and each baseline.
-    by_origin : dict of str to (blocks,) ndarray
-        The same of forecasts that began in one stretch of time.
-    origins : list of str
-        When each stretch begins.
-    examples : list of dict
-        Of some windows: times, the past, the truth and the forecast.
-    """
-
-    by_step: dict[str, Array]
-    by_origin: dict[str, Array]
-    origins: list[str]
-    examples: list[dict[str, Any]]
 
 
 class Forecast:
@@ -74,7 +49,7 @@ class Forecast:
         shares: tuple[float, float, float] | None = None,
         stride: int = 1,
     ) -> None:
-        self.series = arranged(table, plan)
+        self.series, self.is_split = arranged(table, plan), shares is not None
         if self.series.step is None:
             raise ValueError(f"{table.file}: expected at least two times in a series, to know their step.")
         part = np.full(len(self.series), split.TEST)
@@ -128,75 +103,24 @@ class Forecast:
     # --- how good it is -------------------------------------------------------------------------------
 
     def outcome(self, predict: Predict) -> ForecastOutcome:
-        window, horizon = self.plan.window, self.plan.horizon
-        assert window is not None
-        forecasts = predict(self.inputs(self.first))
-        seasons = self._season(self.first if not hasattr(self, "parts") else None)
-        names = ["model", baselines.LAST, *seasons]
-        errors = {name: np.empty((len(self.first), horizon), np.float32) for name in names}
-        squares = np.zeros(len(names))
-        past = Windows(self.numbers[:, 0], self.first, window)
-        future = Windows(self.numbers[:, 0], self.first + window, horizon)
-        for begin in range(0, len(self.first), PREDICTED):
-            rows = slice(begin, begin + PREDICTED)
-            truth, known = future[rows], past[rows]
-            answers = [forecasts[rows], baselines.last_value(known, horizon)]
-            answers += [baselines.seasonal(known, horizon, season) for season in seasons.values()]
-            for index, (name, answer) in enumerate(zip(names, answers, strict=True)):
-                errors[name][rows] = np.abs(answer - truth)
-                squares[index] += np.square(answer - truth, dtype=np.float64).sum()
-        means = {name: float(error.mean(dtype=np.float64)) for name, error in errors.items()}
-        roots = dict(zip(names, np.sqrt(squares / errors["model"].size).tolist(), strict=True))
-        blocks = np.array_split(self._in_time(), min(BLOCKS, len(self.first)))
-        return ForecastOutcome(
-            [Comparison("mean absolute error", means.pop("model"), means),
-             Comparison("root mean squared error", roots.pop("model"), roots)],
-            len(self.first),
-            by_step={name: error.mean(axis=0) for name, error in errors.items()},
-            by_origin={name: np.array([error[block].mean() for block in blocks]) for name, error in errors.items()},
-            origins=shown(self._times(self.first[[block[0] for block in blocks]] + window)),
-            examples=[self._example(index, forecasts[index]) for index in self._example_rows()],
-        )  # fmt: skip
+        assert self.series.step is not None and self.plan.window is not None
+        seasons = baselines.seasons(self.series.step, self.plan.window)
+        # the season is chosen before the test, as the model is
+        chosen_by = self.parts[split.VALIDATION].y.starts - self.plan.window if self.is_split else self.first
+        seasons = self._origins(chosen_by).best_season(seasons)
+        return self._origins(self.first).outcome(lambda first: predict(self.inputs(first)), seasons)
 
-    def _season(self, first: Array | None) -> dict[str, int]:
-        """The season whose naive forecast was best before the test, by its name; none where none fits."""
-        window, horizon = self.plan.window, self.plan.horizon
-        assert window is not None and self.series.step is not None
-        rows = self.parts[split.VALIDATION].y.starts - window if first is None else first
-        rows = rows[:: max(1, len(rows) // PREDICTED)]
-        past, truth = (
-            Windows(self.numbers[:, 0], rows, window)[:],
-            Windows(self.numbers[:, 0], rows + window, horizon)[:],
+    def _origins(self, first: Array) -> Origins:
+        times, groups = self.series.times, self.plan.groups
+        assert times is not None and self.plan.window is not None
+        return Origins(
+            self.numbers[:, 0],
+            times,
+            first[np.argsort(times[first], kind="stable")],
+            self.plan.window,
+            self.plan.horizon,
+            lambda row: f"{groups[self.series.group[row]]}, " if groups else "",
         )
-        errors = {
-            (name, season): np.abs(baselines.seasonal(past, horizon, season) - truth).mean()
-            for name, season in baselines.seasons(self.series.step, window).items()
-        }
-        return dict([min(errors, key=errors.__getitem__)]) if errors else {}
-
-    def _times(self, rows: Array) -> Array:
-        assert self.series.times is not None
-        return self.series.times[rows]
-
-    def _in_time(self) -> Array:
-        return np.argsort(self._times(self.first), kind="stable")
-
-    def _example_rows(self) -> list[int]:
-        ordered = self._in_time()
-        places = np.linspace(0, len(ordered) - 1, min(EXAMPLES, len(ordered))).astype(int)
-        return [int(ordered[place]) for place in places]
-
-    def _example(self, index: int, forecast: Array) -> dict[str, Any]:
-        window, horizon = self.plan.window, self.plan.horizon
-        assert window is not None
-        origin = int(self.first[index]) + window
-        rows = np.arange(origin - min(window, 2 * horizon), origin + horizon)
-        values = self.numbers[rows, 0].astype(np.float64)
-        predicted = np.full(len(rows), np.nan)
-        predicted[-horizon:] = forecast
-        name = f"{self.plan.groups[self.series.group[origin]]}, " if self.plan.groups else ""
-        times = shown(self._times(rows))
-        return {"title": f"{name}from {times[-horizon]}", "times": times, "truth": values, "forecast": predicted}
 
 
 def next_steps(table: Table, plan: Plan, predict: Predict) -> Answers:
@@ -207,13 +131,13 @@ def next_steps(table: Table, plan: Plan, predict: Predict) -> Answers:
     last = np.flatnonzero(np.append(series.group[1:] != series.group[:-1], True))
     first = last - plan.window + 1
     whole = np.isin(first, windows.starts(series.follows, usable, np.zeros(len(series), np.int64), plan.window))
+    rows = f"the last {plan.window:,} rows, which the model looks at, are not there without a gap"
+    if not whole.any():
+        raise ValueError(f"{table.file}: {rows}; give more rows, or --gaps fill.")
     if not whole.all():
-        bad = int(np.flatnonzero(~whole)[0])
-        name = f" of series {plan.groups[series.group[last[bad]]]!r}" if plan.groups else ""
-        raise ValueError(
-            f"{table.file}: the last {plan.window:,} rows{name}, which the model looks at, are not there without a "
-            "gap; give more rows, or --gaps fill."
-        )
+        names = [plan.groups[series.group[row]] for row in last[~whole]]
+        series.notes.append(f"no forecast for {plan.group} {listed(names)}: {rows}")
+    first, last = first[whole], last[whole]
     x: Any = Windows(numbers, first, plan.window)[:]
     forecasts = predict([x, series.group[last][:, np.newaxis].astype(np.int32)] if plan.groups else x)
     assert series.times is not None and series.step is not None
@@ -235,10 +159,8 @@ def _completed(plan: Plan, series: Series, columns: Sequence[str] | None, traini
             f"{series.table.file}, column {plan.target!r}: expected numbers to forecast, got text or times."
         )
     assert series.step is not None
-    if columns is None:
-        used = {plan.target, plan.time, plan.group}
-        columns = [name for name in series.table.names if name not in used]
-    read = features.fitted(series, [plan.target, *(name for name in columns if name != plan.target)], training)
+    others = None if columns is None else [name for name in columns if name != plan.target]
+    read = (*features.fitted(series, plan, [plan.target], training), *features.fitted(series, plan, others, training))
     assert series.times is not None
     read += tuple(Feature(period, "calendar") for period in periods(series.step, series.times[training]))
     return replace(plan, features=read, groups=tuple(series.groups), step=(series.step.size, series.step.unit))

@@ -12,7 +12,7 @@ from fastgru import __version__, atomic
 from fastgru.pages import bar_chart, confusion_matrix, element, line_chart, page, table
 from fastgru.pages.markup import Markup
 from fastgru.tables.answers import ClassOutcome, NumberOutcome
-from fastgru.tables.forecast import ForecastOutcome
+from fastgru.tables.forecast_outcome import ForecastOutcome
 from fastgru.tables.samples import Outcome, Problem
 
 POINTS = 200  # of a line that shows many samples

@@ -19,6 +19,8 @@ from fastgru.tables.times import shown
 from fastgru.tables.windows import Windows
 from fastgru.types import Array
 
+MOST_CLASSES = 20  # that need not come twice each
+
 
 class Supervised:
     """Samples of numbers with a class or a number to predict.
@@ -47,7 +49,7 @@ class Supervised:
         seed: int = 0,
         stride: int = 1,
     ) -> None:
-        self.series = arranged(table, plan)
+        self.series, self.is_split = arranged(table, plan), shares is not None
         target = _target(self.series, plan)
         known = ~is_missing(target)
         self.notes = self.series.notes
@@ -104,10 +106,9 @@ class Supervised:
 
     def outcome(self, predict: Predict) -> Outcome:
         predicted = predict(self.x)
-        trained = hasattr(self, "parts")
         if self.plan.task == "classify":
-            return answers.of_classes(predicted, self.labels, self.plan.classes, self.common if trained else None)
-        mean = float(self.target_scaling.mean[0, 0]) if trained and self.target_scaling else None
+            return answers.of_classes(predicted, self.labels, self.plan.classes, self.common if self.is_split else None)
+        mean = float(self.target_scaling.mean[0, 0]) if self.is_split and self.target_scaling else None
         return answers.of_numbers(predicted[:, 0].astype(np.float64), self.labels, mean)
 
 
@@ -236,21 +237,24 @@ def _labels(target: Array, plan: Plan, file: str) -> Array:
 
 def _completed(plan: Plan, series: Series, columns: Sequence[str] | None, training: Array, target: Array) -> Plan:
     """The plan with what the training part says; classes are those of the whole file."""
-    if columns is None:
-        used = {plan.target, plan.time, plan.group}
-        columns = [name for name in series.table.names if name not in used]
-    if plan.target in columns:
+    if columns is not None and plan.target in columns:
         raise ValueError(f"--columns: {plan.target!r} is the target, which the model cannot read.")
-    if not columns:
-        raise ValueError(f"{series.table.file}: has no column beside the target, the time and the group to learn from.")
     classes = classes_of(target[~is_missing(target)]) if plan.task == "classify" else ()
+    if len(classes) > max(MOST_CLASSES, len(target) // 2):
+        raise ValueError(
+            f"{series.table.file}, column {plan.target!r}: has {len(classes):,} different values in {len(target):,} "
+            "rows, too many to be classes; --task regress predicts numbers."
+        )
     if plan.task == "classify" and len(classes) < 2:
         raise ValueError(
             f"{series.table.file}, column {plan.target!r}: expected two classes at least, got {list(classes)}."
         )
+    read = features.fitted(series, plan, columns, training)
+    if not read:
+        raise ValueError(f"{series.table.file}: has no column to learn from beside the target, the time and the group.")
     return replace(
         plan,
-        features=features.fitted(series, columns, training),
+        features=read,
         groups=tuple(series.groups) if plan.window is not None else (),
         classes=classes,
         step=(series.step.size, series.step.unit) if series.step else None,

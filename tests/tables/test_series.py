@@ -54,13 +54,13 @@ def test_a_gap_is_refused_skipped_or_filled() -> None:
     filled = arranged(data, replace(PLAN, gaps="fill"))
     assert len(filled) == 7 and filled.follows[1:].all()
     np.testing.assert_array_equal(np.diff(filled.times), np.timedelta64(1, "h"))
-    features = fitted(filled, ["y"], np.ones(7, bool))
+    features = fitted(filled, PLAN, ["y"], np.ones(7, bool))
     np.testing.assert_array_equal(matrix(filled, features, True)[:, 0], [0, 1, 2, 2, 2, 5, 6])
 
 
 def test_a_value_that_is_missing_takes_one_of_the_past_and_of_its_own_series() -> None:
     series = arranged(table([0, 1, 2, 0, 1], [1, np.nan, 3, np.nan, 9], list("aaabb")), replace(PLAN, group="g"))
-    features = fitted(series, ["y"], np.ones(5, bool))
+    features = fitted(series, PLAN, ["y"], np.ones(5, bool))
     mean = np.mean([1, 3, 9])
     np.testing.assert_allclose(matrix(series, features, True)[:, 0], [1, 1, 3, mean, 9], rtol=1e-6)
 
@@ -68,7 +68,7 @@ def test_a_value_that_is_missing_takes_one_of_the_past_and_of_its_own_series() -
 def test_missing_values_are_counted_or_refused() -> None:
     plan = replace(PLAN, gaps="refuse")
     series = arranged(table([0, 1, 2], [1, np.nan, 3]), plan)
-    plan = replace(plan, features=fitted(series, ["y"], np.ones(3, bool)))
+    plan = replace(plan, features=fitted(series, PLAN, ["y"], np.ones(3, bool)))
     with pytest.raises(ValueError, match="values are missing: y 1; --gaps fill"):
         note_missing(series, plan, matrix(series, plan.features, False))
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import cli, models
+from fastgru import cli, models, utils
+from fastgru.tables import fitting, reading, tasks
 from fastgru.tables import plan as plans
-from fastgru.tables import reading, tasks
 from fastgru.tables.network import Size
 from fastgru.tables.plan import Plan
 
@@ -96,7 +96,7 @@ def test_what_comes_after_the_training_part_changes_neither_scaling_nor_training
     columns = daily(rng)
     other = {**columns, "sales": [*columns["sales"][:63], *(1000 * rng.random(27)).tolist()]}
     models_of = []
-    for index, one in enumerate((columns, other)):  # no patience: the validation part chooses no epoch
+    for index, one in enumerate((columns, other)):
         written(f"{index}.csv", one)
         table = reading.read(f"{index}.csv", Plan("forecast", "sales").wording)
         problem = tasks.problem(
@@ -110,6 +110,15 @@ def test_what_comes_after_the_training_part_changes_neither_scaling_nor_training
     np.testing.assert_array_equal(first.parts[0].x[:], second.parts[0].x[:])
     np.testing.assert_array_equal(first.parts[0].y[:], second.parts[0].y[:])
     assert not np.array_equal(first.parts[1].x[:], second.parts[1].x[:])
+    training = fitting.Training(epochs=1, batch_size=16)
+    for problem, pair in models_of:
+        utils.set_random_seed(1)
+        weights = np.random.default_rng(2)
+        pair.trained.set_weights([0.1 * weights.normal(size=one.shape) for one in pair.trained.get_weights()])
+        fitting.compile_model(pair.trained, problem, training)
+        fitting.fit(pair.trained, problem, training, verbose=0)
+    for one, two in zip(networks.served.get_weights(), others.served.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
     for one, two in zip(networks.served.layers, others.served.layers, strict=True):
         assert one.get_config().get("mean") == two.get_config().get("mean")
 
@@ -340,6 +349,46 @@ def test_a_dry_run_tells_memory_and_time_and_writes_nothing(run: Any, rng: Any, 
     assert [path.name for path in folder.iterdir()] == [file]
 
 
+def test_a_dry_run_of_series_and_of_sequences(run: Any, rng: Any) -> None:
+    columns = daily(rng, 80)
+    both = {name: values * 2 for name, values in columns.items()}
+    file = written("s.csv", {**both, "shop": ["a"] * 80 + ["b"] * 80})
+    assert "an epoch" in run("train", file, *SMALL, "--group", "shop", "--dry-run")[1]
+    ids, values = np.repeat(np.arange(20), 4), rng.normal(size=80)
+    file = written("q.csv", {"id": ids[:-1], "v": values[:-1], "kind": np.where(ids % 2, "odd", "even")[:-1]})
+    words = ("--target", "kind", "--task", "classify", "--group", "id", "--dry-run")
+    assert "an epoch" in run("train", file, *words)[1]
+
+
+def test_what_cannot_be_read_is_left_out_and_said(run: Any, rng: Any) -> None:
+    columns = {**daily(rng), "note": [f"remark {i}" for i in range(90)], "empty": [""] * 90}
+    status, out, _ = run("train", written("s.csv", columns), *SMALL, "--out", "m.keras")
+    assert status == 0
+    assert "Note:           'note' is left out: it holds" in out
+    assert "different texts, such as 'remark 0', and at most 50 can be told apart." in out
+    assert "'empty' is left out: it holds nothing in the training part" in out
+
+
+def test_series_that_are_too_short_for_a_forecast_are_left_out_and_said(run: Any, rng: Any) -> None:
+    columns = daily(rng)
+    shops = ["a"] * 86 + ["b"] * 4
+    file = written("s.csv", {**columns, "shop": shops})
+    status, out, _ = run("train", file, *SMALL, "--group", "shop", "--out", "m.keras")
+    assert status == 0
+    status, out, _ = run("predict", "m.keras", file, "-o", "o.csv")
+    assert status == 0 and "Note: no forecast for shop b: the last 7 rows" in out
+    assert {row["shop"] for row in rows_of("o.csv")} == {"a"}
+
+
+def test_another_file_may_be_written_otherwise(run: Any, rng: Any) -> None:
+    columns = daily(rng)
+    assert run("train", written("s.csv", columns), *SMALL, "--out", "m.keras")[0] == 0
+    Path("k.csv").write_bytes(Path("s.csv").read_text().replace(",", ";").replace(".", ",").encode("utf-16"))
+    for file, words in (("s.csv", ()), ("k.csv", ("--decimal", ","))):
+        assert run("predict", "m.keras", file, "-o", f"{file}.npy", *words)[0] == 0
+    np.testing.assert_array_equal(np.load("s.csv.npy"), np.load("k.csv.npy"))
+
+
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential", "plateau"])
 def test_schedules_layers_and_seeds(run: Any, rng: Any, schedule: str) -> None:
     file = written("s.csv", daily(rng))
@@ -399,7 +448,9 @@ def test_the_report_of_a_forecast_is_one_page_that_asks_for_nothing(run: Any, rn
         (("s.csv", *SMALL, "--out", "absent/m.keras"), "--out: expected a folder"),
         (("s.xlsx", *SMALL), "expected a file named *.csv"),
         (("absent.csv", *SMALL), "absent.csv: No such file"),
-        (("s.csv", "--target", "sales", "--task", "regress"), "holds times"),
+        (("s.csv", "--target", "sales", "--task", "regress"), "has no column to learn from"),
+        (("s.csv", "--target", "sales", "--task", "regress", "--columns", "day"), "holds times"),
+        (("s.csv", "--target", "sales", "--task", "classify"), "too many to be classes"),
         (("no_time.csv", *SMALL), "a forecast needs a column of times"),
         (("two_times.csv", *SMALL), "day, other hold times; name the one"),
         (("german.csv", *SMALL), "day or month first"),
