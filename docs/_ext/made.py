@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 from bench import stored
 from fastgru import playground
 
 
-def make(app: Sphinx) -> None:
+def make(app: Sphinx, config: Config) -> None:
     made = Path(app.srcdir) / "_made"
     stored.draw_all(made)
-    (made / "pages").mkdir(exist_ok=True)
+    (made / "pages").mkdir(parents=True, exist_ok=True)
     (made / "pages/draw.html").write_text(playground.page(), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("builder-inited", make)
+    app.connect("config-inited", make)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
