@@ -6,10 +6,8 @@ with commas between them, or "native": the widest of this machine alone, which i
 """
 
 import os
-import platform
 import re
 import subprocess
-import sys
 import sysconfig
 from pathlib import Path
 
@@ -31,7 +29,8 @@ CALL_FLAGS = ["-O1"]
 
 # The instruction sets beside the platform's baseline; fastgru/kernels/__init__.py picks one at import.
 ISAS = {"baseline": []}
-if platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32:
+# by the platform that is built for, which need not be the one that builds
+if sysconfig.get_platform().endswith(("x86_64", "amd64")):
     ISAS["avx2"] = ["-mavx2", "-mfma"]
     ISAS["avx512"] = [
         "-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mavx2", "-mfma", "-mprefer-vector-width=512",
@@ -113,7 +112,13 @@ class BuildKernels(build_ext):
 
 
 isas = chosen_isas()
-runtime = translated("_runtime", extra_compile_args=[*FLAGS, "-pthread"], extra_link_args=["-pthread"])
+all_flags = "; ".join([" ".join(FLAGS), *(f"{isa}: {' '.join(ISAS[isa])}" for isa in isas if ISAS[isa])])
+runtime = translated(
+    "_runtime",
+    define_macros=[("BUILD_FLAGS", f'"{all_flags}"')],  # for `fastgru info`
+    extra_compile_args=[*FLAGS, "-pthread"],
+    extra_link_args=["-pthread"],
+)
 kernels, calls = translated("_kernels"), translated("_calls")
 
 setup(

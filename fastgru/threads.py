@@ -32,11 +32,12 @@ def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         cpus = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows have no affinity call
         cpus = os.cpu_count() or 1
-    return max(1, min(cpus, _cgroup_quota(cgroup)))
+    quota = cgroup_quota(cgroup)
+    return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
-def _cgroup_quota(cgroup: Path) -> int:
-    """CPUs granted by cgroup v2 (cpu.max) or v1 (cpu.cfs_quota_us), rounded up; a large number without a limit."""
+def cgroup_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """CPUs granted by cgroup v2 (cpu.max) or v1 (cpu.cfs_quota_us); None without a limit."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -44,8 +45,8 @@ def _cgroup_quota(cgroup: Path) -> int:
             quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
             period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
         except OSError:
-            return 1 << 30
-    return 1 << 30 if quota in ("max", "-1") else math.ceil(int(quota) / int(period))
+            return None
+    return None if quota in ("max", "-1") else int(quota) / int(period)
 
 
 def get_num_threads() -> int:

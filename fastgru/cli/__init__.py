@@ -1,6 +1,7 @@
 """The command line.
 
-A command is a module: the first line of its docstring is its help, `add_arguments` declares its options, `run` does it.
+A command is a module: the first line of its docstring is its help, `EXAMPLE` stands below that, `add_arguments`
+declares its options, `run` does it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from fastgru import __version__, threads
-from fastgru.cli import convert, evaluate, info, inspect, playground, predict, summary, train
+from fastgru.cli import completion, convert, evaluate, info, inspect, playground, predict, summary, train
 from fastgru.cli.arguments import Parser
 
 # What loads the kernels is imported inside `run`: help is quick, and a wrong FASTGRU_ISA is told in a sentence.
-COMMANDS = (train, evaluate, predict, summary, inspect, convert, playground, info)
+COMMANDS = (train, evaluate, predict, summary, inspect, convert, playground, info, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         sentence = (command.__doc__ or "").splitlines()[0]
-        subparser = subparsers.add_parser(command.__name__.rpartition(".")[2], help=sentence, description=sentence)
+        subparser = subparsers.add_parser(
+            command.__name__.rpartition(".")[2],
+            help=sentence,
+            description=sentence,
+            epilog=f"example: {command.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,  # an example is copied, and no line of it cut
+        )
         command.add_arguments(subparser)
-        subparser.set_defaults(run=command.run)
+        subparser.set_defaults(run=command.run, commands=subparsers.choices)
     return parser

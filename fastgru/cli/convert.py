@@ -6,6 +6,8 @@ import argparse
 
 from fastgru.cli.arguments import STOP, file_named
 
+EXAMPLE = "fastgru convert old.h5 new.keras"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help="a model file of any Keras")

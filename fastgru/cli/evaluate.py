@@ -11,6 +11,8 @@ from fastgru.cli.running import model_file, plan_of, predicting, shaped, thread_
 from fastgru.cli.table_arguments import FILE_HELP, add_reading
 from fastgru.datasets import files
 
+EXAMPLE = "fastgru evaluate digits.keras --data digits"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", **MODEL)

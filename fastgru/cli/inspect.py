@@ -7,6 +7,8 @@ import json
 
 from fastgru.cli.arguments import STOP
 
+EXAMPLE = "fastgru inspect digits.keras --json"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a model file of any Keras, or of fastgru")

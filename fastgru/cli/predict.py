@@ -14,6 +14,8 @@ from fastgru.cli.running import model_file, plan_of, predicting, shaped
 from fastgru.cli.table_arguments import add_reading
 from fastgru.datasets import files
 
+EXAMPLE = "fastgru predict digits.keras x.npy --out answers.npy"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", **MODEL)

@@ -7,6 +7,8 @@ import argparse
 from fastgru.cli.arguments import MODEL
 from fastgru.cli.running import model_file
 
+EXAMPLE = "fastgru summary digits.keras"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", **MODEL)

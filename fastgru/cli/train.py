@@ -12,6 +12,8 @@ from fastgru.cli.running import BATCH_SIZE, checked_out, thread_count
 from fastgru.cli.table_arguments import FILE_HELP, add_table, named
 from fastgru.datasets import files
 
+EXAMPLE = "fastgru train --data digits --units 64 --epochs 20 --out digits.keras"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     seed = whole_number("from 0 to 2**32 - 1", 0, 2**32 - 1)

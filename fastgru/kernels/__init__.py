@@ -16,7 +16,7 @@ from fastgru.naming import suggestion
 if TYPE_CHECKING:
     from fastgru.kernels._compiled import Kernels
 
-__all__ = ["DTYPES", "EPSILON", "available", "contiguous", "isa", "module", "show_config"]
+__all__ = ["COMPILER", "DTYPES", "EPSILON", "available", "contiguous", "isa", "module", "show_config"]
 
 try:
     from fastgru.kernels import _runtime
@@ -49,6 +49,8 @@ Array = npt.NDArray[Any]
 DTYPES = ("float32", "float64")
 #: what Keras adds, or clips to, where it would divide by 0 or take its logarithm
 EPSILON = 1e-7
+#: the compiler of the kernels, and its flags for each instruction set
+COMPILER: str = _runtime.compiler()
 address, gather_rows = _runtime.address, _runtime.gather_rows
 isa: str = _choose()
 _modules: dict[Any, Kernels] = {}

@@ -11,5 +11,8 @@ def gather_rows(source: Any, indices: Any, out: Any, threads: int) -> None:
     IndexError for a row that the source does not have, ValueError where shapes or the type of the indices do not fit.
     """
 
+def compiler() -> str:
+    """The compiler with its version, and its flags."""
+
 def cpu_isas() -> list[str]:
     """The instruction sets that this CPU and operating system support, the plainest first."""

@@ -35,6 +35,17 @@ cdef extern from *:
     _Static_assert(TEAM_MEMBERS == 16 && BARRIER_NUMBERS == 18 * 32, "the numbers of _runtime.pxd are those of pool.h");
     """
 
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define COMPILER "clang " __VERSION__
+    #else
+    #define COMPILER "gcc " __VERSION__
+    #endif
+    """
+    const char *COMPILER
+    const char *BUILD_FLAGS  # which setup.py defines
+
 cdef extern from "<pthread.h>":
     int pthread_atfork(void (*prepare)(), void (*parent)(), void (*child)())
 
@@ -160,3 +171,8 @@ def gather_rows(source, indices, out, int threads):
 def cpu_isas() -> list[str]:
     """The instruction sets that this CPU and operating system support, the plainest first."""
     return ["baseline"] + ["avx2"] * bool(has_avx2()) + ["avx512"] * bool(has_avx512())
+
+
+def compiler() -> str:
+    """The compiler with its version, and its flags."""
+    return f"{COMPILER.decode()} ({BUILD_FLAGS.decode()})"
