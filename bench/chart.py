@@ -39,15 +39,16 @@ def draw(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any], headed:
         return "No chart: nothing to compare was measured"
     columns = min(2, count)
     rows = -(-count // columns)
-    height = 2.2 * rows + (1.2 if headed else 0)
+    places = max((len(outcome.engines) for outcome, _task in bars), default=len(ENGINES))
+    height = (0.7 + 0.3 * places) * rows + (1.2 if headed else 0)
     figure = Figure(figsize=(6.6 * columns, height), layout=ConstrainedLayoutEngine(hspace=0.08))
     grid = figure.add_gridspec(rows, columns)
     # the last panel, the sizes where they were raced, takes the whole of its row if it is alone there
-    places = [grid[number // columns, number % columns] for number in range(count - 1)]
-    places.append(grid[rows - 1, (count - 1) % columns :])
-    axes = [figure.add_subplot(place) for place in places]
+    spots = [grid[number // columns, number % columns] for number in range(count - 1)]
+    spots.append(grid[rows - 1, (count - 1) % columns :])
+    axes = [figure.add_subplot(place) for place in spots]
     for axis, (outcome, task) in zip(axes, bars, strict=False):
-        _bars(axis, outcome, task)
+        _bars(axis, outcome, task, places)
     for axis, outcome in zip(axes[len(bars) :], sizes, strict=True):
         _ratios(axis, outcome)
     if headed:
@@ -67,7 +68,7 @@ def _peers(outcome: Outcome) -> list[str]:
     return [engine for engine in outcome.engines if engine != OWN and outcome.ratios(engine)]
 
 
-def _bars(axis: Any, outcome: Outcome, task: str) -> None:
+def _bars(axis: Any, outcome: Outcome, task: str, places: int) -> None:
     """A bar for each engine at its best, the range of the rounds as a line, its ratio to fastgru behind it."""
     best = [outcome.best(task, engine) for engine in outcome.engines]
     results: list[Result] = [result for result in best if result]
@@ -95,7 +96,7 @@ def _bars(axis: Any, outcome: Outcome, task: str) -> None:
         axis.text(end + 0.025 * longest, place, text, va="center", fontsize=9, color=INK, fontweight=weight)
     axis.set_yticks(range(len(results)), [title(result.engine) for result in results], fontsize=9)
     # bars are equally thick in all panels
-    axis.set_ylim(len(ENGINES) - 0.4, -0.6)
+    axis.set_ylim(places - 0.4, -0.6)
     axis.set_xlim(0, 1.55 * longest)
     axis.spines["left"].set_bounds(len(results) - 0.5, -0.5)
     axis.set_xticks([])

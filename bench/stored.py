@@ -16,7 +16,7 @@ from bench import ROOT, chart, lines
 from bench.outcome import Outcome, Result
 
 RESULTS = ROOT / "bench/results"
-_README = ("train", "small", "predict", "latency", "cold")  # in the chart of the README
+_README = ("train", "latency", "predict", "cold")  # in the chart of the README
 _DERIVED = ("median", "ratio", "share_of_sgemm")  # what a file has besides, to be read by itself
 
 

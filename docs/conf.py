@@ -10,7 +10,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "docs/_ext"), str(ROOT)]
+# the root comes last: its folder fastgru must not hide an installed, compiled one
+sys.path = [str(ROOT / "docs/_ext"), *sys.path, str(ROOT)]
 
 import fastgru  # noqa: E402
 
@@ -62,9 +63,9 @@ autodoc_preserve_defaults = True
 autodoc_typehints = "none"
 autodoc_use_type_comments = False
 autosummary_generate = False
+default_role = "py:obj"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
-maximum_signature_line_length = 100
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 

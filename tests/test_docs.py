@@ -37,9 +37,11 @@ def name(page: Path) -> str:
 
 @pytest.mark.parametrize("page", [page for page in [README, CHINESE_README, *PAGES] if blocks(page)], ids=name)
 def test_the_blocks_of_a_page_run_one_after_the_other(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    if any("matplotlib" in text for _language, text in blocks(page)):
+        pytest.importorskip("matplotlib")
     names: dict[str, object] = {}
     for language, text in blocks(page):
         if language == "python":
@@ -48,6 +50,9 @@ def test_the_blocks_of_a_page_run_one_after_the_other(
         for words in map(shlex.split, text.splitlines()):
             if words[0] == "fastgru":
                 assert cli.main(words[1:]) == 0, text
+    if page in (README, CHINESE_README):
+        assert (tmp_path / "digits.keras").is_file()
+        assert float(re.findall(r"val_accuracy: ([\d.]+)", capsys.readouterr().out)[-1]) > 0.85
 
 
 def test_all_commands_are_shown() -> None:
