@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fastgru.cli.arguments import file_named, whole_number
 
+EXAMPLE = "fastgru playground digits.keras --out page.html"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
