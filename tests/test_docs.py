@@ -142,4 +142,6 @@ def test_every_layer_stands_on_one_page() -> None:
     rooms = " ".join(re.findall(r":within: (.*)", pages)).split()
     assert len(set(rooms)) == len(rooms)
     homes = {name: f"{getattr(layers, name).__module__}." for name in layers.__all__}
-    assert {name for name, home in homes.items() if not any(home.startswith(f"fastgru.layers.{r}.") for r in rooms)} == set()
+    assert {
+        name for name, home in homes.items() if not any(home.startswith(f"fastgru.layers.{r}.") for r in rooms)
+    } == set()

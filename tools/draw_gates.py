@@ -1,6 +1,6 @@
 """Draws docs/images/gates.png: a digit of MNIST, what the playground's GRU computes as it reads it, and its answer.
 
-    python tools/draw_gates.py
+python tools/draw_gates.py
 """
 
 from __future__ import annotations
