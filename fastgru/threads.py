@@ -17,11 +17,15 @@ from typing import Any
 __all__ = ["available_cpus", "get_num_threads", "one_blas_thread", "set_num_threads"]
 
 MAX_THREADS = 1024  # that a program may ask for
+FORK_SECONDS = 1.0  # that a fork waits for
 
 _count: int | None = None
-_lock = threading.Lock()
+# reentrant, for a signal handler may compute in the middle of a change; who forks waits on it
+_lock = threading.Condition(threading.RLock())
 _holders = 0
-_local = threading.local()  # .holders: how many of the holders are of the calling thread
+_callers = 0  # holders that are in a single call of kernels or BLAS
+_forking = False
+_local = threading.local()  # .holders, .callers: how many of them are of the calling thread
 _blas: Any = None
 _restore: list[tuple[Any, int]] = []
 
@@ -77,33 +81,39 @@ def _checked(value: Any, where: str) -> int:
 _nothing = contextlib.nullcontext()
 
 
-def one_blas_thread(needed: bool = True) -> contextlib.AbstractContextManager[None]:
+def one_blas_thread(needed: bool = True, lasting: bool = False) -> contextlib.AbstractContextManager[None]:
     """BLAS on one thread inside (our blocks of rows are the threads), the process's own setting back afterwards.
 
     Nested and concurrent uses share one change: the first sets, the last restores. Nothing happens if it is not needed.
+    A fork in another thread waits for the end of a use that is not `lasting`.
     """
-    return _blas_limited() if needed else _nothing
+    return _blas_limited(lasting) if needed else _nothing
 
 
 @contextlib.contextmanager
-def _blas_limited() -> Iterator[None]:
-    _hold(1)
+def _blas_limited(lasting: bool) -> Iterator[None]:
+    _hold(1, lasting)
     try:
         yield
     finally:
-        _hold(-1)
+        _hold(-1, lasting)
 
 
-def _hold(change: int) -> None:
+def _hold(change: int, lasting: bool) -> None:
     """One holder more or less."""
-    global _holders
+    global _holders, _callers
     with _lock:
-        if _holders == 0:
-            _limit_blas()
         _holders += change
         _local.holders = getattr(_local, "holders", 0) + change
+        if not lasting:
+            _callers += change
+            _local.callers = getattr(_local, "callers", 0) + change
+            if _forking:
+                _lock.notify_all()
         if _holders == 0:
             _free_blas()
+        elif _holders == change:
+            _limit_blas()
 
 
 def _free_blas() -> None:
@@ -112,17 +122,30 @@ def _free_blas() -> None:
     _restore.clear()
 
 
+def _before_fork() -> None:
+    """Wait until no other thread is in a call of BLAS, and let none begin one.
+
+    A lock of BLAS's own that another thread held would be held in the child for ever. The wait has an end, in case that
+    the other thread waits for this one.
+    """
+    global _forking
+    _lock.acquire()
+    _forking = True
+    _lock.wait_for(lambda: _callers == getattr(_local, "callers", 0), FORK_SECONDS)
+    _forking = False
+
+
 def _forked() -> None:
     """A child has no thread but the one that forked it: a lock that another one held would be held for ever."""
-    global _lock, _holders
-    _lock = threading.Lock()
-    _holders = getattr(_local, "holders", 0)
+    global _lock, _holders, _callers
+    _lock = threading.Condition(threading.RLock())
+    _holders, _callers = getattr(_local, "holders", 0), getattr(_local, "callers", 0)
     if _holders == 0:
         _free_blas()
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(before=_before_fork, after_in_parent=lambda: _lock.release(), after_in_child=_forked)
 
 
 def _limit_blas() -> None:

@@ -39,7 +39,7 @@ FLOORS = [
     {"training"},
     {"models"},
     {"saving"},
-    {"datasets", "preprocessing", "utils", "tables", "cli", "playground", "backend", "__init__", "__main__"},
+    {"datasets", "plot", "preprocessing", "utils", "tables", "cli", "playground", "backend", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 Imports = dict[str, list[tuple[int, str]]]  # of each module: line and name of every module that it imports

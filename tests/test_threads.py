@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -169,6 +170,51 @@ os._exit(0)
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_waits_for_the_end_of_another_thread_s_call_but_not_of_a_training(monkeypatch: Any) -> None:
+    monkeypatch.setattr(threads, "FORK_SECONDS", 60.0)
+    inside, leave, left = threading.Event(), threading.Event(), []
+
+    def call(lasting: bool) -> None:
+        with threads.one_blas_thread(lasting=lasting):
+            inside.set()
+            leave.wait()
+        left.append(lasting)
+
+    for lasting in (False, True):
+        inside.clear()
+        leave.clear()
+        thread = threading.Thread(target=call, args=(lasting,))
+        thread.start()
+        inside.wait()
+        if not lasting:
+            threading.Timer(0.2, leave.set).start()
+        child = os.fork()
+        if not child:
+            os._exit(len(left))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        leave.set()
+        thread.join()
+    assert left == [False, True]
+
+
+def test_a_signal_handler_that_computes_in_the_middle_of_a_change_does_not_wait_for_itself(monkeypatch: Any) -> None:
+    free = threads._free_blas
+
+    def interrupted() -> None:
+        monkeypatch.setattr(threads, "_free_blas", free)
+        with threads.one_blas_thread():
+            assert set(blas_threads()) == {1}
+        free()
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        monkeypatch.setattr(threads, "_free_blas", interrupted)
+        with threads.one_blas_thread():
+            pass
+        assert blas_threads() == before
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="a system that does not list a process's threads")

@@ -50,9 +50,21 @@ class Activation:
         known = KNOWN.get(self.name)
         return kernels.activation_id(self.name) if known and known.function is self.function else None
 
+    @cached_property
+    def _input_ids(self) -> tuple[int | None, int | None]:
+        """The same among the kernels that read the input, without options and with ``approximate=True``."""
+        known = KNOWN.get(self.name)
+        numbers = kernels.module("float32").input_activation_ids if known and known.function is self.function else {}
+        return numbers.get(self.name), numbers.get(f"{self.name}_tanh")
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether a kernel computes the function without options, in a product or behind it."""
+        return self.kernel_id is not None or self._input_ids[0] is not None
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # numbers of kernels are those of one build: another may have others
-        self.__dict__.update({name: value for name, value in state.items() if name != "kernel_id"})
+        self.__dict__.update({name: value for name, value in state.items() if name not in ("kernel_id", "_input_ids")})
 
     def __call__(self, x: npt.ArrayLike, *args: Any, **options: Any) -> Array:
         """The activation of `x`, in the dtype of `x` (integers become float32).
@@ -60,16 +72,36 @@ class Activation:
         That of a tensor is a tensor, which a tape records.
         """
         array = _as_float(x)
-        y = np.asarray(self.function(array, *args, **options), dtype=array.dtype)
+        number = self._input_id(array, args, options)
+        if number is None:
+            y = np.asarray(self.function(array, *args, **options), dtype=array.dtype)
+        else:
+            y = np.empty_like(array)
+            kernels.module(array.dtype).activate_input(number, array.reshape(-1), y.reshape(-1))
         if not isinstance(x, Tensor):
             return y
         output = tensor(y)
-        record((output,), (x,), (lambda d: self.derivative(d, y, array, *args, **options),))
+        record((output,), (x,), (lambda d: self.backward(d, y, array, *args, **options),))
         return output
 
-    def backward(self, dy: Array, y: Array, x: Array | None = None, **options: Any) -> Array:
+    def backward(self, dy: Array, y: Array, x: Array | None = None, *args: Any, **options: Any) -> Array:
         """Gradient by x from that by y; x may be None where `needs_input` is False and there are no options."""
-        return self.derivative(dy, y, x, **options)
+        number = None if x is None or dy.dtype != x.dtype else self._input_id(x, args, options)
+        if x is None or number is None:
+            return self.derivative(dy, y, x, *args, **options)
+        dx = np.empty_like(x)
+        gradients = np.ascontiguousarray(dy).reshape(-1)
+        kernels.module(x.dtype).input_derivative(number, gradients, x.reshape(-1), dx.reshape(-1))
+        return dx
+
+    def _input_id(self, x: Array, args: tuple[Any, ...], options: Mapping[str, Any]) -> int | None:
+        """The number of the kernel that computes the function of x with these options; None for numpy."""
+        exact, approximate = self._input_ids
+        number = exact
+        if args or options:
+            number = approximate if not args and options == {"approximate": True} else None
+        is_readable = x.size and x.flags.c_contiguous and x.flags.aligned and x.dtype.name in kernels.DTYPES
+        return number if number is not None and is_readable else None
 
     def serialized(self) -> Any:
         """Keras's JSON form: that of a function."""

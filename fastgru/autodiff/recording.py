@@ -15,9 +15,20 @@ from typing import Any
 import numpy as np
 
 from fastgru.autodiff.operators import Watchable
+from fastgru.autodiff.sums import broadcast, total
 from fastgru.types import Array
 
-__all__ = ["Part", "Pull", "Recording", "is_recorded", "nobody_records", "record", "recorders", "recording_of"]
+__all__ = [
+    "Part",
+    "Pull",
+    "Recording",
+    "broadcast",
+    "is_recorded",
+    "nobody_records",
+    "record",
+    "recorders",
+    "recording_of",
+]
 
 #: one function for each input, of the gradient by the only output (None: there is none); or one function that takes
 #: the gradient by each output, None where there is none, and returns those of all inputs
@@ -101,7 +112,7 @@ class Recording:
         forget : bool
             Let each entry go once it is passed, so that memory is free again.
         """
-        sums = Sums()
+        sums, followed = Sums(), self._followed
         for y, gradient in seeds:
             sums.add(y, gradient)
         keys = {id(x) for x in sources}
@@ -109,15 +120,15 @@ class Recording:
         while entries:
             outputs, inputs, pull = entries.pop()
             parts = [sums.of(y) if id(y) in keys else sums.taken(y) for y in outputs]
-            if all(part is None for part in parts):
+            if parts[0] is None and all(part is None for part in parts):
                 continue
             if isinstance(pull, tuple):
                 for x, one in zip(inputs, pull, strict=False):
-                    if one is not None and id(x) in self._followed:
+                    if one is not None and id(x) in followed:
                         sums.add(x, one(*parts))  # type: ignore[arg-type]
             else:
                 for x, gradient in zip(inputs, pull(*parts), strict=False):
-                    if gradient is not None and id(x) in self._followed:
+                    if gradient is not None and id(x) in followed:
                         sums.add(x, gradient)
         return [sums.of(x) for x in sources]
 
@@ -170,8 +181,8 @@ def summed(gradient: Array, shape: tuple[int, ...]) -> Array:
     added = tuple(range(gradient.ndim - len(shape)))
     repeated = tuple(len(added) + axis for axis, size in enumerate(shape) if size == 1)
     if added or repeated:
-        return gradient.sum(added + repeated).reshape(shape)
-    return np.broadcast_to(gradient, shape)
+        return total(gradient, added + repeated).reshape(shape)
+    return broadcast(gradient, shape)
 
 
 def recorders() -> list[Recording]:

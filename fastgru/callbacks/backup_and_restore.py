@@ -70,6 +70,8 @@ class BackupAndRestore(Callback):
             )
         if not save_seconds > 0:
             raise ValueError(f"BackupAndRestore: expected save_seconds above 0, got {save_seconds!r}.")
+        if not isinstance(backup_dir, (str, os.PathLike)):
+            raise ValueError(f"BackupAndRestore: expected the path of a folder as backup_dir, got {backup_dir!r}.")
         self.backup_dir = os.fspath(backup_dir)
         self.save_freq = save_freq
         self.double_checkpoint = double_checkpoint

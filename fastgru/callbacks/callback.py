@@ -5,7 +5,7 @@ Epochs and batches are counted from 0; `logs` maps the names of the loss and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import fastgru
@@ -114,9 +114,9 @@ class History(Callback):
             self.history.setdefault(name, []).append(value)
         self.model.history = self
 
-    def plot(self, ax: Any = None) -> Any:
-        """The numbers over the epochs as `fastgru.plot.history` draws them; needs the extra ``[plot]``."""
-        return fastgru.plot.history(self, ax=ax)
+    def plot(self, names: Sequence[str] = ("loss",), *, ax: Any = None) -> Any:
+        """The numbers over the epochs, drawn by `fastgru.plot.history`, which needs the extra ``[plot]``."""
+        return fastgru.plot.history(self, names, ax=ax)
 
     def __repr__(self) -> str:
         numbers = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,19 @@ from fastgru import checks
 from fastgru.callbacks.callback import Callback, Logs
 from fastgru.callbacks.monitors import Monitor
 
-__all__ = ["LearningRateScheduler", "ReduceLROnPlateau"]
+__all__ = ["LearningRateScheduler", "ReduceLROnPlateau", "rates"]
+
+
+def rates(optimizer: Any) -> dict[str, float]:
+    """The learning rate as it stands in the logs; of a `MultiOptimizer` that of each inside, with its name."""
+    named = {f"learning_rate_{one.name}": one for one in getattr(optimizer, "optimizers", ())}
+    return {name: float(one.learning_rate) for name, one in (named or {"learning_rate": optimizer}).items()}
+
+
+def _each(optimizer: Any) -> list[tuple[Any, str]]:
+    """Whatever has a learning rate, and what is put before these words to name it."""
+    inside = getattr(optimizer, "optimizers", None)
+    return [(optimizer, "")] if inside is None else [(one, f"{one.name} ") for one in inside]
 
 
 class LearningRateScheduler(Callback):
@@ -29,20 +42,20 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
-        optimizer = self.model.optimizer
-        try:
-            rate = self.schedule(epoch, float(optimizer.learning_rate))
-        except TypeError:
-            rate = self.schedule(epoch)
-        if not isinstance(rate, float | np.floating):
-            raise ValueError(f"LearningRateScheduler: expected a float from the schedule, got {rate!r}.")
-        optimizer.learning_rate = rate
-        if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+        for optimizer, name in _each(self.model.optimizer):
+            try:
+                rate = self.schedule(epoch, float(optimizer.learning_rate))
+            except TypeError:
+                rate = self.schedule(epoch)
+            if not isinstance(rate, float | np.floating):
+                raise ValueError(f"LearningRateScheduler: expected a float from the schedule, got {rate!r}.")
+            optimizer.learning_rate = rate
+            if self.verbose > 0:
+                print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting {name}learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+            logs.update(rates(self.model.optimizer))
 
 
 class ReduceLROnPlateau(Monitor):
@@ -99,10 +112,9 @@ class ReduceLROnPlateau(Monitor):
         self._start()
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
-        optimizer = self.model.optimizer
         logs = {} if logs is None else logs
         self._set_monitor_op()
-        logs["learning_rate"] = float(optimizer.learning_rate)
+        logs.update(rates(self.model.optimizer))
         current = self._value(logs)
         if current is None:
             return
@@ -113,10 +125,16 @@ class ReduceLROnPlateau(Monitor):
             self.wait = 0
         elif self.cooldown_counter == 0:
             self.wait += 1
-            if self.wait >= self.patience and optimizer.learning_rate > np.float32(self.min_lr):
-                rate = max(float(optimizer.learning_rate) * self.factor, self.min_lr)
-                optimizer.learning_rate = rate
+            if self.wait >= self.patience and self._reduce(epoch):
                 self.cooldown_counter = self.cooldown
                 self.wait = 0
-                if self.verbose > 0:
-                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
+
+    def _reduce(self, epoch: int) -> bool:
+        """Lower what is not at its lowest; whether there was something."""
+        high = [one for one in _each(self.model.optimizer) if one[0].learning_rate > np.float32(self.min_lr)]
+        for optimizer, name in high:
+            rate = max(float(optimizer.learning_rate) * self.factor, self.min_lr)
+            optimizer.learning_rate = rate
+            if self.verbose > 0:
+                print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing {name}learning rate to {rate}.")
+        return bool(high)

@@ -71,12 +71,13 @@ class SwapEMAWeights(Callback):
         """Each trainable weight and its mean."""
         optimizer = self.model.optimizer
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        means = {variable.name: variable for variable in optimizer.variables}
-        weights = self.model.trainable_weights
-        names = [f"{weight.path.replace('/', '_')}_average" for weight in weights]
-        if not optimizer.use_ema or not all(name in means for name in names):
+        inside = getattr(optimizer, "optimizers", None)  # of a MultiOptimizer, those without means leave their weights
+        means = {variable.name: variable for one in inside or [optimizer] for variable in one.variables}
+        named = [(weight, f"{weight.path.replace('/', '_')}_average") for weight in self.model.trainable_weights]
+        pairs = [(weight, means[name]) for weight, name in named if name in means]
+        if not pairs or (inside is None and len(pairs) < len(named)):
             raise ValueError(
                 "SwapEMAWeights must be used when `use_ema=True` is set on the optimizer, and once that has trained; "
-                f"got use_ema={optimizer.use_ema}."
+                f"got use_ema={[one.use_ema for one in inside] if inside else optimizer.use_ema}."
             )
-        return [(weight, means[name]) for weight, name in zip(weights, names, strict=True)]
+        return pairs

@@ -15,6 +15,7 @@ from fastgru import checks
 from fastgru.callbacks import event_file
 from fastgru.callbacks.callback import Callback, Logs
 from fastgru.callbacks.event_file import EventFile
+from fastgru.callbacks.learning_rate import rates
 from fastgru.types import Array
 
 __all__ = ["TensorBoard"]
@@ -127,7 +128,8 @@ class TensorBoard(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs:
             trained = {name: value for name, value in logs.items() if not name.startswith("val_")}
-            trained["learning_rate"] = float(self.model.optimizer.learning_rate)
+            optimizer = self.model.optimizer
+            trained.update(rates(getattr(optimizer, "inner_optimizer", optimizer)))
             if self.write_steps_per_second:
                 began, iterations = self._epoch_began
                 steps = int(self.model.optimizer.iterations) - iterations

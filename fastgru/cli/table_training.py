@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> None:
     outcome = problem.outcome(predicting(networks.served, BATCH_SIZE))
     plan.save(networks.served, problem.plan, out)
     say_outcome(outcome)
+    if fitting.is_unfinished(history, training):
+        say("Hint", "the last epoch was the best on the validation part; more --epochs may do better.")
     say("Saved", str(out))
     if options.report:
         page = report.write(Path(options.report), problem, outcome, history, facts)

@@ -19,6 +19,7 @@ cdef Kernels kernels
 include "blas.pxi"
 include "blocks.pxi"
 include "activations.pxi"
+include "input_activations.pxi"
 include "tiles.pxi"
 include "dense.pxi"
 include "sequences.pxi"
@@ -30,7 +31,8 @@ include "optimizers.pxi"
 include "adafactor.pxi"
 
 kernels = Kernels(
-    LANES, NULL, activate_rows, multiply_derivative_rows, dense_packed_size, dense_pack, dense_forward, dense_backward,
+    LANES, NULL, activate_rows, multiply_derivative_rows, activate_input, input_derivative,
+    dense_packed_size, dense_pack, dense_forward, dense_backward,
     gru_packed_size, gru_plan_workspace, gru_pack, gru_forward, gru_backward,
     rnn_packed_size, rnn_plan_workspace, rnn_pack, rnn_forward, rnn_backward,
     binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy, &RULES[0], update, adafactor,

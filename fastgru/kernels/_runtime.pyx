@@ -36,14 +36,7 @@ cdef extern from *:
     """
 
 cdef extern from *:
-    """
-    #if defined(__clang__)
-    #define COMPILER "clang " __VERSION__
-    #else
-    #define COMPILER "gcc " __VERSION__
-    #endif
-    """
-    const char *COMPILER
+    const char *__VERSION__
     const char *BUILD_FLAGS  # which setup.py defines
 
 cdef extern from "<pthread.h>":
@@ -175,4 +168,6 @@ def cpu_isas() -> list[str]:
 
 def compiler() -> str:
     """The compiler with its version, and its flags."""
-    return f"{COMPILER.decode()} ({BUILD_FLAGS.decode()})"
+    version = __VERSION__.decode()
+    name = version if "clang" in version.lower() else f"gcc {version}"  # which leaves out its name
+    return f"{name} ({BUILD_FLAGS.decode()})"

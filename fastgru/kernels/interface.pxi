@@ -155,6 +155,8 @@ cdef struct Kernels:
     void (*multiply_derivative_rows)(
         int kind, const real *y, real *dy, Py_ssize_t rows, Py_ssize_t columns
     ) noexcept nogil
+    void (*activate_input)(int kind, const real *x, real *y, Py_ssize_t n) noexcept nogil
+    void (*input_derivative)(int kind, const real *d, const real *x, real *dx, Py_ssize_t n) noexcept nogil
     Py_ssize_t (*dense_packed_size)(Py_ssize_t F, Py_ssize_t O) noexcept nogil
     void (*dense_pack)(Dense *p) noexcept nogil
     void (*dense_forward)(Dense *p, bint stale, int threads) noexcept nogil

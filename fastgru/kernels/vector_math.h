@@ -70,6 +70,31 @@ static inline vm_real vm_tail(vm_real f)
     return p * f + 0.5;
 }
 #endif
+#ifdef REAL_IS_FLOAT
+/* erf(x) = x P(x^2) / Q(x^2) for |x| <= 4, where it rounds to 1: the rational function of Eigen's and XLA's erf */
+static inline vm_real vm_erf(vm_real x)
+{
+    x = x < -4.0f ? -4.0f : x;
+    x = x > 4.0f ? 4.0f : x;
+    const vm_real s = x * x;
+    vm_real p = -2.72614225801306e-10f;
+    p = p * s + 2.77068142495902e-08f;
+    p = p * s - 2.10102402082508e-06f;
+    p = p * s - 5.69250639462346e-05f;
+    p = p * s - 7.34990630326855e-04f;
+    p = p * s - 2.95459980854025e-03f;
+    p = p * s - 1.60960333262415e-02f;
+    vm_real q = -1.45660718464996e-05f;
+    q = q * s - 2.13374055278905e-04f;
+    q = q * s - 1.68282697438203e-03f;
+    q = q * s - 7.37332916720468e-03f;
+    q = q * s - 1.42647390514189e-02f;
+    return x * p / q;
+}
+#else
+static inline vm_real vm_erf(vm_real x) { return erf(x); }
+#endif
+
 #define VM_LOG2_E ((vm_real)1.4426950408889634074)
 
 /* p = e^f - 1, and 2^(n + shift) by writing n + shift into the exponent bits */

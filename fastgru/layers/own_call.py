@@ -133,6 +133,9 @@ def _masked(layer: Any, first: Any, outputs: Any, mask: Any) -> Any:
     if mask is None and not layer.makes_masks:
         return outputs
     if not layer.supports_masking:
+        is_whole = getattr(layer, "takes_any", False) and not context.depth and not layer.nodes
+        if is_whole or all(_mask_of(y) is not None for y in tree.flatten(outputs)):
+            return outputs  # nothing stands behind a model that is trained, or what does sees masks from inside
         warnings.warn(
             f"Layer {layer.name!r}: got an input with a mask and does not pass masks on, so the layers behind it see "
             "none; set supports_masking = True where its steps are those of the input.",
@@ -285,7 +288,8 @@ class _Running:
             for x, mask in zip(tensors, masks, strict=False):
                 x._keras_mask = mask
             args, kwargs = _filled(arguments, tensors)
-            self.clear_losses()
+            if context.depth:  # else the run clears them
+                self.clear_losses()
             return _run(self, args, {**kwargs, "training": call.training}), self.losses_of_call
 
         if call.differentiate:

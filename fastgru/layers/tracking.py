@@ -20,8 +20,12 @@ _INTERNAL = frozenset(
 
 def tracked_by_name(layer: Any, kind: type) -> dict[str, list[Any]]:
     """For each attribute the layers or variables in it; they are looked for anew, for lists grow after they are set."""
-    by_name = {name: list(_inside(value, kind)) for name, value in vars(layer).items() if name not in _INTERNAL}
-    return {name: entries for name, entries in by_name.items() if entries}
+    holders = (kind, *_NESTS)
+    return {
+        name: entries
+        for name, value in vars(layer).items()
+        if isinstance(value, holders) and name not in _INTERNAL and (entries := list(_inside(value, kind)))
+    }
 
 
 def tracked(layer: Any, kind: type) -> list[Any]:

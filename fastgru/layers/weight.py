@@ -192,6 +192,7 @@ def publish(values: Mapping[Weight, Array]) -> None:
 def show(weights: Sequence[Weight], arrays: Sequence[Array]) -> None:
     """`publish` for arrays that are read-only already."""
     publication = Publication(weights, arrays)
+    # a signal is heard behind calls of the block, which releases the lock, and nowhere between block and lock
     with _writers:
         # a single call that runs no Python code: an interrupt comes before the swap or behind the last slot
         names = chain(("current",), repeat("value"))

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastgru import autodiff
+from fastgru.autodiff.sums import broadcast
 from fastgru.autodiff.tensor import Tensor, plain, tensor
 from fastgru.kernels import DTYPES
 from fastgru.naming import snake_case, unique_name
@@ -90,7 +91,7 @@ class Loss:
         values = np.asarray(losses)
 
         def pull(d_values: Any) -> Array:
-            (gradient,) = pull_back(np.broadcast_to(np.asarray(d_values, values.dtype), values.shape))
+            (gradient,) = pull_back(broadcast(np.asarray(d_values, values.dtype), values.shape))
             if gradient is None:
                 raise ValueError(
                     f"Loss {self.name!r}: does not depend on the predictions by fastgru.ops, operators or numpy's "

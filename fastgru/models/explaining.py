@@ -139,9 +139,9 @@ def _over_all_steps(layer: Any) -> Any:
 
 
 def _one_by_one(model: Any, arrays: Sequence[Array]) -> Any:
-    is_sequence = [
-        x.ndim > 2 or (x.ndim == 2 and dtype is None) for x, dtype in zip(arrays, model.input_dtypes, strict=True)
-    ]
+    of_tokens = [any(layer.takes_tokens for layer in readers) for readers in model.first_layers()]
+    described = zip(arrays, model.input_dtypes, of_tokens, strict=True)
+    is_sequence = [x.ndim > 2 or (x.ndim == 2 and (tokens or dtype is None)) for x, dtype, tokens in described]
     lengths = {x.shape[1] for x, over_time in zip(arrays, is_sequence, strict=True) if over_time}
     if len(lengths) != 1:
         raise ValueError(

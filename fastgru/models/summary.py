@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from fastgru.layers.in_numpy import activations_in_numpy
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
 from fastgru.text import printable
@@ -140,6 +141,10 @@ def print_summary(
     totals = [
         Text.assemble((f" {label} params: ", "bold"), f"{params:,} ({memory(size)})")
         for label, (params, size) in {"Total": total, **sizes}.items()
+    ]
+    totals += [
+        Text(printable(f" Runs in numpy: activation {name!r} ({', '.join(users)})"))
+        for name, users in activations_in_numpy(model).items()
     ]
     whole = Group(Text(printable(f'Model: "{model.name}"'), "bold"), table, *totals)
     if print_fn is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import activations
+from fastgru import activations, kernels
 from fastgru.activations import Activation
 from fastgru.ops.op import elementwise_op, floating, primitive
 from fastgru.types import Array
@@ -44,11 +44,18 @@ __all__ = [
 ]
 
 
+_LARGE = 64  # numbers, from which on a kernel's call is quicker than numpy's several
+
+
 def _of(activation: Activation, name: str | None = None, to_float: bool = True) -> Callable[..., Any]:
     """The op of an activation without options."""
 
     def function(x: Any) -> Array:
-        return np.asarray(activation.function(x), x.dtype)
+        if activation.kernel_id is None or x.size < _LARGE or str(x.dtype) not in kernels.DTYPES:
+            return np.asarray(activation.function(x), x.dtype)
+        y = np.array(x, order="C")
+        kernels.module(y.dtype).apply_activation(activation.kernel_id, y.reshape(1, -1))
+        return y
 
     return elementwise_op(
         name or activation.name,

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fastgru import activations, checks
+from fastgru.ops import ctc_beams
 from fastgru.ops.op import floating, primitive, values
 from fastgru.types import Array
 
@@ -116,26 +118,33 @@ def ctc_decode(
     merge_repeated: bool = True,
     mask_index: int = 0,
 ) -> tuple[Any, Any]:
-    """The labels that the most likely class of each step spells, -1 behind them, and minus the sum of those scores.
+    """The labels that scores of classes spell, -1 behind them: of the most likely class of each step, or the likeliest.
 
     Parameters
     ----------
     inputs : (B, T, C) array_like
         Scores of the classes at each step.
     sequence_lengths : (B,) int array_like
-    strategy : {"greedy"}
+    strategy : {"greedy", "beam_search"}
+    beam_width : int
+        How many prefixes the search for the likeliest labels goes on with at each step.
+    top_paths : int
+        How many of the likeliest labels it returns.
     merge_repeated : bool
-        Whether a class that follows itself is one label.
+        Whether a class that follows itself is one label; a search always takes it for one.
     mask_index : int
         The class that stands for no label.
 
     Returns
     -------
     (1, B, T) int32 Tensor, (B, 1) Tensor
+        The labels, and minus the sum of the scores. Of a search (top_paths, B, T) and (B, top_paths), the log
+        probabilities, which have no gradient.
     """
-    if strategy != "greedy":
-        raise ValueError(f"ctc_decode: expected strategy 'greedy', got {strategy!r}; a beam search is not in fastgru.")
     scores = floating(inputs)
+    if strategy == "beam_search":
+        return _beam_search(scores, values(sequence_lengths), beam_width, top_paths, mask_index), None
+    checks.choice(strategy, ("greedy", "beam_search"), "ctc_decode", "strategy")
     best = scores.argmax(axis=-1)
     inside = np.arange(scores.shape[1]) < np.asarray(values(sequence_lengths))[:, np.newaxis]
     counts = inside & (best != mask_index)
@@ -155,3 +164,25 @@ def ctc_decode(
         return [d_scores]
 
     return (decoded[np.newaxis], total), pull
+
+
+def _beam_search(
+    scores: Array, lengths: Any, beam_width: int, top_paths: int, mask_index: int | None
+) -> tuple[Array, Array]:
+    """The labels (top_paths, B, T) and log probabilities (B, top_paths) of `ctc_decode`."""
+    width, count = (
+        checks.positive_integer(value, "ctc_decode", name)
+        for name, value in (("beam_width", beam_width), ("top_paths", top_paths))
+    )
+    if count > width:
+        raise ValueError(f"ctc_decode: top_paths must be at most beam_width, got {count} and {width}.")
+    rows, steps, classes = scores.shape
+    blank = classes - 1 if mask_index is None else int(mask_index)
+    log_p = activations.log_softmax(scores)
+    decoded, total = np.full((count, rows, steps), -1, np.int32), np.full((rows, count), _NEVER, scores.dtype)
+    for row, length in enumerate(np.asarray(lengths)):
+        paths, likely = ctc_beams.search(log_p[row, :length], blank, width, count)
+        total[row, : len(likely)] = likely
+        for place, labels in enumerate(paths):
+            decoded[place, row, : len(labels)] = labels
+    return decoded, total

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from fastgru import config, kernels, threads
 from fastgru.ops import shaping
 from fastgru.ops.op import composite, floating, primitive, promoted
 from fastgru.types import Array
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 
+_LARGE = 1 << 18  # multiplications, from which on BLAS would share a product among its threads
+
+
 def _both(x1: Any, x2: Any) -> tuple[Array, Array]:
     if all(getattr(x, "dtype", None) == np.int8 for x in (x1, x2)):  # which Keras adds up so
         x1, x2 = x1.astype("int32"), x2.astype("int32")
@@ -38,14 +42,8 @@ def _both(x1: Any, x2: Any) -> tuple[Array, Array]:
 def matmul(x1: Any, x2: Any) -> tuple[Any, Any]:
     """The product of matrices along the last two axes, the others broadcast; a vector is a row or a column."""
     a, b = _both(x1, x2)
-    if b.ndim == 2 and a.ndim > 2:
-        # one product of all rows, which is what BLAS is quick at
-        rows = a.reshape(-1, a.shape[-1])
-        y = (rows @ b).reshape(*a.shape[:-1], b.shape[1])
-        return y, (
-            lambda d: (d.reshape(-1, b.shape[1]) @ b.T).reshape(a.shape),
-            lambda d: rows.T @ d.reshape(-1, b.shape[1]),
-        )
+    if b.ndim == 2 and a.ndim > 1:
+        return _of_rows(a, b)
     row = a[None, :] if a.ndim == 1 else a
     column = b[:, None] if b.ndim == 1 else b
 
@@ -62,6 +60,38 @@ def matmul(x1: Any, x2: Any) -> tuple[Any, Any]:
         return d_b[..., 0].reshape(-1, b.shape[0]).sum(0) if b.ndim == 1 else d_b
 
     return np.matmul(a, b), (by_first, by_second)
+
+
+def _of_rows(a: Array, b: Array) -> tuple[Any, Any]:
+    """The product of the rows (..., F) of one array with a matrix (F, O), and its pullbacks."""
+    rows, columns = a.reshape(-1, a.shape[-1]), b.shape[1]
+    size = rows.size * columns
+    if size >= _LARGE and a.dtype == b.dtype and str(a.dtype) in kernels.DTYPES and config.multiplies_with_tiles():
+        y, by_rows, by_matrix = _by_kernel(kernels.contiguous(rows), kernels.contiguous(b))
+    else:
+        y, by_rows, by_matrix = rows @ b, lambda d: d @ b.T, lambda d: rows.T @ d
+    return y.reshape(*a.shape[:-1], columns), (
+        lambda d: by_rows(d.reshape(-1, columns)).reshape(a.shape),
+        lambda d: by_matrix(d.reshape(-1, columns)),
+    )
+
+
+def _by_kernel(rows: Array, matrix: Array) -> tuple[Array, Callable[[Array], Array], Callable[[Array], Array]]:
+    """The same by the kernels of a linear Dense layer, whose threads leave BLAS's alone."""
+    dtype = rows.dtype
+    compiled, n_threads = kernels.module(dtype), threads.get_num_threads()
+    linear = compiled.activation_ids["linear"]
+    packed = np.empty(compiled.dense_pack_size(*matrix.shape), dtype)
+    y = np.empty((len(rows), matrix.shape[1]), dtype)
+    compiled.dense_forward(rows, matrix, packed, True, None, linear, y, n_threads)
+
+    def backward(d: Array, d_rows: Array | None, d_matrix: Array | None) -> Any:
+        d = kernels.contiguous(d, dtype)
+        memory = np.empty(d.size + compiled.read_padding, dtype)
+        compiled.dense_backward(rows, matrix, packed, linear, y, d, memory, d_rows, d_matrix, None, n_threads)
+        return d_matrix if d_rows is None else d_rows
+
+    return y, lambda d: backward(d, np.empty_like(rows), None), lambda d: backward(d, None, np.zeros_like(matrix))
 
 
 @primitive(arrays=2)
@@ -170,18 +200,23 @@ def _letters(subscripts: str, shapes: Sequence[tuple[int, ...]]) -> tuple[list[s
 def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Any:
     """Sums of products as Einstein writes them: ``einsum("bij,bjk->bik", x, y)``.
 
-    A letter stands once in each term. `kwargs` are those of other libraries; the order of the products is chosen here.
+    A letter that stands twice in a term takes its diagonal. `kwargs` are those of other libraries; the order of the
+    products is chosen here.
     """
     return _einsum(*operands, subscripts=subscripts)
 
 
+def _diagonal(x: Array, term: str, once: str) -> Array:
+    """The view of an array in which each letter of `term` is one axis."""
+    return x if term == once else np.einsum(f"{term}->{once}", x)
+
+
 @primitive(arrays=-1)
 def _einsum(*operands: Any, subscripts: str) -> tuple[Any, Any]:
-    arrays = [np.asarray(x) for x in promoted(operands)]
-    terms, right = _letters(subscripts, [x.shape for x in arrays])
-    for term in terms:
-        if len(set(term)) != len(term):
-            raise ValueError(f"einsum: a letter twice in one term is not supported by fastgru, got {subscripts!r}.")
+    whole = [np.asarray(x) for x in promoted(operands)]
+    whole_terms, right = _letters(subscripts, [x.shape for x in whole])
+    terms = ["".join(dict.fromkeys(term)) for term in whole_terms]
+    arrays = [_diagonal(x, *term) for x, *term in zip(whole, whole_terms, terms, strict=True)]
     sizes = {one: size for term, x in zip(terms, arrays, strict=True) for one, size in zip(term, x.shape, strict=True)}
     path = np.einsum_path(f"{','.join(terms)}->{right}", *arrays, optimize="greedy")[0] if len(arrays) > 2 else True
 
@@ -193,7 +228,12 @@ def _einsum(*operands: Any, subscripts: str) -> tuple[Any, Any]:
             gradient = np.einsum(f"{','.join(inputs)}->{known}", d, *(arrays[index] for index in others), optimize=True)
             # letters that are summed in this term alone: the gradient is the same along them
             shape = [sizes[letter] if letter in known else 1 for letter in terms[place]]
-            return np.broadcast_to(gradient.reshape(shape), arrays[place].shape)
+            spread = np.broadcast_to(gradient.reshape(shape), arrays[place].shape)
+            if terms[place] == whole_terms[place]:
+                return spread
+            d_whole = np.zeros(whole[place].shape, spread.dtype)
+            _diagonal(d_whole, whole_terms[place], terms[place])[...] = spread
+            return d_whole
 
         return pull
 

@@ -161,14 +161,16 @@ def primitive(arrays: int = 1, listed: bool = False) -> Callable[[Callable[_P, t
                 return symbol.draw(op.__name__, args, kwargs)
             if listed:
                 inputs = [*arguments[0]]
-                of = recordable if is_recorded(inputs) else values
+                recorded = is_recorded(inputs)
+                of = recordable if recorded else values
                 y, pull = function([of(x) for x in inputs], *arguments[1:], **options)  # type: ignore[arg-type]
             else:
                 inputs = arguments if arrays < 0 else arguments[:arrays]
-                of = recordable if is_recorded(inputs) else values
+                recorded = is_recorded(inputs)
+                of = recordable if recorded else values
                 y, pull = function(*[of(x) for x in inputs], *arguments[len(inputs) :], **options)
             outputs = tuple([tensor(part) for part in y]) if isinstance(y, (tuple, list)) else (tensor(y),)
-            if pull is not None and recorders():
+            if pull is not None and recorded:
                 record(outputs, tuple(inputs), pull)
             return outputs if isinstance(y, tuple) else list(outputs) if isinstance(y, list) else outputs[0]
 
@@ -223,13 +225,13 @@ def elementwise(
     for x in arguments:
         if isinstance(x, Symbolic):
             return x.draw(name, arguments, {})
-    of = recordable if recorders() and is_recorded(arguments) else values
+    recorded = recorders() and is_recorded(arguments)
+    of = recordable if recorded else values
     numbers = [of(x) for x in arguments]
     if to_float or len(numbers) > 1 or type(numbers[0]) is not np.ndarray:
         numbers = promoted(numbers, to_float)  # type: ignore[assignment]
-    y = function(*numbers)
-    result = tensor(y)
-    if derivatives and recorders():
+    result = tensor(function(*numbers))
+    if derivatives and recorded:
         y = result.view(np.ndarray)
         pulls = tuple([functools.partial(_pulled, derivative, y, numbers) for derivative in derivatives])
         record((result,), arguments, pulls)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgru.autodiff.sums import broadcast, total
 from fastgru.ops import elementwise, indexing, shaping
 from fastgru.ops.op import as_dtype, composite, floating, primitive, reduced_axes, values, with_axes
 from fastgru.types import Array
@@ -53,10 +54,10 @@ def _as_summed(x: Any) -> Array:
     return array.astype("int32") if type(x) is int else array
 
 
-def _spread(shape: tuple[int, ...], axis: Any) -> Callable[[Array], Array]:
-    """A gradient by a reduction, at every number of `shape` that was reduced."""
-    with_ones = with_axes(shape, reduced_axes(axis, len(shape)))
-    return lambda d: np.broadcast_to(d.reshape(with_ones), shape)
+def _spread(shape: tuple[int, ...], axes: tuple[int, ...]) -> Callable[[Array], Array]:
+    """A gradient by a reduction along the axes, at every number of `shape` that was reduced."""
+    with_ones = with_axes(shape, axes)
+    return lambda d: broadcast(d.reshape(with_ones), shape)
 
 
 def _axis(axis: Any) -> Any:
@@ -67,16 +68,21 @@ def _axis(axis: Any) -> Any:
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """The sum along an axis, several, or all."""
     x = _as_summed(x)
-    spread = _spread(x.shape, axis)
-    return np.sum(x, _axis(axis), x.dtype, keepdims=keepdims), (spread,)
+    axes = reduced_axes(axis, x.ndim)
+    return total(x, axes, keepdims).astype(x.dtype, copy=False), (_spread(x.shape, axes),)
 
 
 @primitive()
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """The mean along an axis, several, or all."""
     x = floating(x)
-    y = np.asarray(np.mean(x, _axis(axis), keepdims=keepdims))
-    spread, part = _spread(x.shape, axis), y.size / (x.size or 1)
+    axes = reduced_axes(axis, x.ndim)
+    if x.size and x.dtype.itemsize > 2:
+        y = total(x, axes, keepdims)
+        y /= x.size // y.size
+    else:
+        y = np.asarray(np.mean(x, axes, keepdims=keepdims))
+    spread, part = _spread(x.shape, axes), y.size / (x.size or 1)
     return y, (lambda d: spread(d * part),)
 
 

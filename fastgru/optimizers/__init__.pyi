@@ -14,6 +14,8 @@ from fastgru.optimizers.identifiers import serialize as serialize
 from fastgru.optimizers.lamb import Lamb as Lamb
 from fastgru.optimizers.lion import Lion as Lion
 from fastgru.optimizers.loss_scale_optimizer import LossScaleOptimizer as LossScaleOptimizer
+from fastgru.optimizers.multi_optimizer import MultiOptimizer as MultiOptimizer
+from fastgru.optimizers.multi_optimizer import OptimizerMap as OptimizerMap
 from fastgru.optimizers.muon import Muon as Muon
 from fastgru.optimizers.nadam import Nadam as Nadam
 from fastgru.optimizers.optimizer import Optimizer as Optimizer

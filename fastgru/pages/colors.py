@@ -52,19 +52,23 @@ def color_map() -> Array:
 
 
 def shades(values: Array, low: float, high: float) -> Array:
-    """Which colour of the map each value has, uint8; no number has the lowest."""
+    """Which colour of the map each value has, uint8 from 1 on; 0, which no number has, is for what is none."""
     scaled = (np.asarray(values, np.float64) - low) / ((high - low) or 1.0)
-    return np.asarray(np.rint(255 * np.clip(np.nan_to_num(scaled), 0, 1)), np.uint8)
+    return np.where(np.isnan(scaled), 0, np.rint(1 + 254 * np.clip(np.nan_to_num(scaled), 0, 1))).astype(np.uint8)
 
 
 def picture(values: Array, low: float, high: float) -> str:
-    """An array (rows, columns) as the address of an image of as many pixels, in a PNG with the map as its palette."""
+    """An array (rows, columns) as the address of an image of as many pixels, clear where there is no number.
+
+    The image is a PNG with the map as its palette.
+    """
     pixels = shades(values, low, high)
     rows, columns = pixels.shape
     lines = np.hstack([np.zeros((rows, 1), np.uint8), pixels])  # each line says that it is not filtered
     parts = (
         (b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
         (b"PLTE", color_map().tobytes()),
+        (b"tRNS", b"\0"),
         (b"IDAT", zlib.compress(lines.tobytes(), 9)),
         (b"IEND", b""),
     )
@@ -76,6 +80,6 @@ def picture(values: Array, low: float, high: float) -> str:
 
 def color_bar(low: float, high: float) -> Markup:
     """The map from its lowest to its highest value, for a caption."""
-    address = picture(np.arange(256)[None], 0, 255)
+    address = picture(np.arange(255)[None], 0, 254)
     bar = element("img", src=address, alt="", class_="color-bar")
     return element("span", number(low, 3), bar, number(high, 3), class_="legend")

@@ -28,7 +28,7 @@ def heat_map(
     width: int = 480,
     height: int = 260,
 ) -> Markup:
-    """A colour for each value of an array, the first row at the top; dark is low and light is high.
+    """A colour for each value of an array, the first row at the top; dark is low, light high, NaN clear.
 
     Parameters
     ----------

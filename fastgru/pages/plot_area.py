@@ -90,7 +90,7 @@ class PlotArea:
         return [*marks, element("text", label, x=12, y=middle, transform=turned, class_="middle label")]
 
     def drawing(self, description: str, *marks: Any) -> Markup:
-        """The SVG; ``data-area`` and ``data-x`` tell a script where the area and the values of its x axis lie."""
+        """The SVG; ``data-area``, ``data-x`` and ``data-y`` tell a script where the area is and what is on it."""
         return element(
             "svg",
             marks,
@@ -99,6 +99,7 @@ class PlotArea:
             aria_label=description,
             data_area=f"{self.left} {TOP} {self.right} {self.floor}",
             data_x=f"{self.x_range[0]:g} {self.x_range[1]:g}",
+            data_y=f"{self.y_range[0]:g} {self.y_range[1]:g}",
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastgru import activations, constraints, initializers, operations, registry, regularizers
 from fastgru.layers.core.masking import Masking
+from fastgru.layers.in_numpy import activations_in_numpy
 from fastgru.layers.layer import Layer
 from fastgru.layers.weighted import unfilled_weights
 from fastgru.models.model import Model
@@ -379,3 +380,10 @@ def report_masking(model: Any, report: Report) -> None:
         has_state = layer.stateful or any(len(node.inputs) > 1 for node in layer.nodes)
         if has_state and getattr(layer, ZERO_UNTIL_USED, False):
             report.decide("Steps masked before the first used one put out 0, as in TensorFlow", layer.name)
+
+
+def report_activations(model: Any, report: Report) -> None:
+    """Say which activations no kernel computes."""
+    for name, users in activations_in_numpy(model).items():
+        for user in users:
+            report.decide(f"Runs in numpy: activation {name!r}", user)

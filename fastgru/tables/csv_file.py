@@ -36,6 +36,8 @@ def read(path: Path, wording: Wording) -> Table:
         raise ValueError(
             f"{path.name}: is not text in {wording.encoding} ({error}); save it as UTF-8 or name its --encoding."
         ) from None
+    except LookupError:
+        raise ValueError(f"--encoding: Python knows none that is called {wording.encoding!r}.") from None
     except csv.Error as error:
         raise ValueError(f"{path.name}: is not a CSV file ({error}).") from None
 

@@ -45,7 +45,10 @@ def fitted(series: Series, plan: Plan, columns: Sequence[str] | None, training: 
     for name in series.table.names:
         if name not in (plan.target, plan.time, plan.group):
             try:
-                read.append(_fitted(series, name, training))
+                feature = _fitted(series, name, training)
+                if len(set(series.table.columns[name][training].tolist())) == 1:
+                    raise Unreadable("", "is the same in all rows of the training part")
+                read.append(feature)
             except Unreadable as reason:
                 series.notes.append(f"{name!r} is left out: it {reason.args[1]}")
     return tuple(read)

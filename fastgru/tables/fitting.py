@@ -102,6 +102,12 @@ def fit(model: Any, problem: Problem, training: Training, verbose: Any = "auto")
     return history
 
 
+def is_unfinished(history: Any, training: Training) -> bool:
+    """Whether the validation part was still served better in the last of the epochs."""
+    losses = history.history["val_loss"]
+    return len(losses) == training.epochs and int(np.argmin(losses)) == len(losses) - 1
+
+
 def seconds_an_epoch(model: Any, problem: Problem, training: Training) -> float:
     """How long an epoch would take, by a few batches of it; they train the model."""
     samples = problem.parts[TRAINING]

@@ -111,7 +111,7 @@ class Forecast:
         return self._origins(self.first).outcome(lambda first: predict(self.inputs(first)), seasons)
 
     def _origins(self, first: Array) -> Origins:
-        times, groups = self.series.times, self.plan.groups
+        times = self.series.times
         assert times is not None and self.plan.window is not None
         return Origins(
             self.numbers[:, 0],
@@ -119,7 +119,8 @@ class Forecast:
             first[np.argsort(times[first], kind="stable")],
             self.plan.window,
             self.plan.horizon,
-            lambda row: f"{groups[self.series.group[row]]}, " if groups else "",
+            self.series.group,
+            self.plan.groups,
         )
 
 

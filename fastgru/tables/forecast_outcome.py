@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,10 @@ class ForecastOutcome(Outcome):
         The same of forecasts that began in one stretch of time.
     origins : list of str
         When each stretch begins.
+    by_series : dict of str to (G,) ndarray
+        The same of each series that has forecasts; of no length where there is only one.
+    series : list of str
+        Their names.
     examples : list of dict
         Of some windows: times, the past, the truth and the forecast.
     """
@@ -38,6 +42,8 @@ class ForecastOutcome(Outcome):
     by_step: dict[str, Array]
     by_origin: dict[str, Array]
     origins: list[str]
+    by_series: dict[str, Array]
+    series: list[str]
     examples: list[dict[str, Any]]
 
 
@@ -53,8 +59,10 @@ class Origins:
     first : (W,) int ndarray
         The first row of each window.
     window, horizon : int
-    name : callable
-        Of the series of a row, for a title.
+    group : (N,) int ndarray
+        Which series a row is of.
+    names : sequence of str
+        Of the series; none where there is only one.
     """
 
     values: Array
@@ -62,7 +70,8 @@ class Origins:
     first: Array
     window: int
     horizon: int
-    name: Callable[[int], str]
+    group: Array
+    names: Sequence[str]
 
     def past(self, windows: slice) -> Array:
         return Windows(self.values, self.first[windows], self.window)[:]
@@ -109,6 +118,8 @@ class Origins:
         means = dict(zip(names, by_step.mean(axis=1).tolist(), strict=True))
         roots = dict(zip(names, np.sqrt(squares / (count * self.horizon)).tolist(), strict=True))
         blocks = np.array_split(np.arange(count), min(BLOCKS, count))
+        series = self.group[self.first]
+        present = np.unique(series) if self.names else np.empty(0, np.int64)
         return ForecastOutcome(
             [
                 Comparison("mean absolute error", means.pop("model"), means),
@@ -120,6 +131,11 @@ class Origins:
                 name: np.array([errors[block].mean() for block in blocks])
                 for name, errors in zip(names, by_window, strict=True)
             },
+            by_series={
+                name: np.array([errors[series == one].mean() for one in present])
+                for name, errors in zip(names, by_window, strict=True)
+            },
+            series=[self.names[one] for one in present],
             origins=shown(self.times[self.first[[block[0] for block in blocks]] + self.window]),
             examples=self._examples(forecast),
         )
@@ -133,6 +149,7 @@ class Origins:
             predicted = np.full(len(rows), np.nan)
             predicted[-self.horizon :] = answer
             times, truth = shown(self.times[rows]), self.values[rows].astype(np.float64)
-            title = f"{self.name(origin)}from {times[-self.horizon]}"
+            name = f"{self.names[self.group[origin]]}, " if self.names else ""
+            title = f"{name}from {times[-self.horizon]}"
             examples.append({"title": title, "times": times, "truth": truth, "forecast": predicted})
         return examples

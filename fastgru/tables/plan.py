@@ -16,6 +16,7 @@ from typing import Any
 
 from fastgru import atomic
 from fastgru.saving.formats import zip_archive
+from fastgru.tables.calendar import PERIODS
 from fastgru.tables.table import Wording
 from fastgru.tables.times import Step
 
@@ -154,6 +155,44 @@ def _plan(form: Mapping[str, Any]) -> Plan:
     features = [Feature(**{**one, "values": tuple(one["values"])}) for one in form["features"]]
     step = form["step"] and (int(form["step"][0]), str(form["step"][1]))
     plan = Plan(**{**form, "features": tuple(features), "step": step})
-    if plan.task not in TASKS:
-        raise ValueError(f"task {plan.task!r}")
-    return replace(plan, groups=tuple(plan.groups), classes=tuple(plan.classes))
+    plan = replace(plan, groups=tuple(plan.groups), classes=tuple(plan.classes))
+    for name, is_right in _checks(plan).items():
+        if not is_right:
+            raise ValueError(f"{name} is {getattr(plan, name)!r}")
+    return plan
+
+
+def _checks(plan: Plan) -> dict[str, bool]:
+    """Of each field whether it is what it is declared as: a file may hold anything."""
+    # what a task cannot do without
+    needed = {"forecast": ("time", "window", "step", "features"), "text": ("text", "window")}.get(
+        plan.task, ("features",)
+    )
+    optional = {name: _is_text(getattr(plan, name) or "") for name in ("time", "group", "text", "time_format")}
+    chosen = {"task": TASKS, "gaps": MENDINGS, "doubles": DOUBLES, "decimal": (".", ",")}
+    right = {
+        **optional,
+        **{name: getattr(plan, name) in values for name, values in chosen.items()},
+        "target": _is_text(plan.target),
+        "encoding": _is_text(plan.encoding),
+        "window": plan.window is None or _is_count(plan.window),
+        "horizon": _is_count(plan.horizon),
+        "step": plan.step is None or (plan.step[0] > 0 and plan.step[1] in ("us", "month")),
+        "groups": _is_text(*plan.groups),
+        "classes": _is_text(*plan.classes),
+        "features": all(
+            _is_text(one.column, *one.values)
+            and isinstance(one.fill, (int, float))
+            and (one.kind in ("number", "category") or (one.kind == "calendar" and one.column in PERIODS))
+            for one in plan.features
+        ),
+    }
+    return {name: is_right and (name not in needed or bool(getattr(plan, name))) for name, is_right in right.items()}
+
+
+def _is_text(*values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value > 0

@@ -15,6 +15,7 @@ from fastgru.tables.answers import ClassOutcome, NumberOutcome
 from fastgru.tables.forecast_outcome import ForecastOutcome
 from fastgru.tables.samples import Outcome, Problem
 
+SERIES = 20  # in a table at most
 POINTS = 200  # of a line that shows many samples
 
 
@@ -122,8 +123,21 @@ def _of_forecast(outcome: ForecastOutcome, plan: Any) -> Iterable[Any]:
             ),
         )  # fmt: skip
     yield element("div", charts, class_="grid")
+    if outcome.series:
+        yield _by_series(outcome)
     rows = [[int(step), *(float(errors[step - 1]) for errors in outcome.by_step.values())] for step in steps]
     yield element("details", element("summary", "All steps ahead in numbers"), table(["step", *outcome.by_step], rows))
+
+
+def _by_series(outcome: ForecastOutcome) -> Markup:
+    """The series in which the model does worst beside the best baseline come first."""
+    best = outcome.by_series[outcome.comparisons[0].best]
+    order = np.argsort(-outcome.by_series["model"] / np.maximum(best, np.finfo(np.float32).tiny), kind="stable")
+    rows = [
+        [outcome.series[row], *(float(errors[row]) for errors in outcome.by_series.values())] for row in order[:SERIES]
+    ]
+    shown = "" if len(rows) == len(order) else f", the {SERIES} worst of {len(order):,}"
+    return table(["series", *outcome.by_series], rows, title=f"Mean absolute error by series{shown}")
 
 
 def _of_classes(outcome: ClassOutcome) -> Iterable[Any]:

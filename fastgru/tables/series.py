@@ -63,8 +63,8 @@ def arranged(table: Table, plan: Plan) -> Series:
         )
     if times is not None and (empty := np.flatnonzero(np.isnat(times))).size:
         raise ValueError(
-            f"{table.file}: {empty.size:,} rows have no time in {plan.time!r} (first: {table.line(empty[0])}); mend or "
-            "remove them."
+            f"{table.file}: rows without a time in {plan.time!r}: {empty.size:,} (first: {table.line(empty[0])}); mend "
+            "or remove them."
         )
     order = np.arange(len(table)) if times is None else np.lexsort((times, group))
     if times is None and groups:
@@ -111,7 +111,9 @@ def _without_doubles(series: Series, plan: Plan, lines: Array) -> tuple[Series, 
         f"{time} in {series.table.line(lines[row])}"
         for time, row in zip(shown(times[rows[:PLACES]]), rows, strict=False)
     )
-    finding = f"{rows.size:,} rows have the time of another{' of their series' * bool(series.groups)} (first: {places})"
+    finding = (
+        f"rows with the time of another{' of their series' * bool(series.groups)}: {rows.size:,} (first: {places})"
+    )
     if plan.doubles == "refuse":
         raise ValueError(
             f"{series.table.file}: {finding}; --doubles first, last or mean takes one for both, and --group tells "
@@ -148,8 +150,8 @@ def _without_gaps(series: Series, plan: Plan, lines: Array) -> Series:
     if beside.size and plan.task == "forecast":
         first = f"{shown(times[beside[:1]])[0]} in {series.table.line(lines[beside[0]])}"
         raise ValueError(
-            f"{series.table.file}: most rows come every {step}, and {beside.size:,} of {len(times):,} do not "
-            f"lie on that step (first: {first}); a forecast "
+            f"{series.table.file}: most rows come every {step}, but not all: {beside.size:,} of {len(times):,} "
+            f"lie beside that step (first: {first}); a forecast "
             "needs a regular step."
         )
     distances = np.diff(numbers, prepend=numbers[:1])
@@ -162,7 +164,7 @@ def _without_gaps(series: Series, plan: Plan, lines: Array) -> Series:
         f"behind {time}, {series.table.line(lines[row - 1])}"
         for time, row in zip(shown(times[rows[:PLACES] - 1]), rows, strict=False)
     )
-    finding = f"{absent:,} times are missing in {rows.size:,} gap{'s' * (rows.size > 1)} (first: {places})"
+    finding = f"missing times: {absent:,}, in {rows.size:,} gap{'s' * (rows.size > 1)} (first: {places})"
     if plan.gaps == "refuse":
         raise ValueError(
             f"{series.table.file}: {finding}; --gaps fill fills them, --gaps skip makes no window over one."

@@ -54,7 +54,7 @@ class Supervised:
         known = ~is_missing(target)
         self.notes = self.series.notes
         if not known.all():
-            self.notes.append(f"{plan.target!r} is empty in {(~known).sum():,} rows, which are left out")
+            self.notes.append(f"rows without a {plan.target!r}: {(~known).sum():,}; they are left out")
         part = self._parted(plan, shares, seed)
         if shares is not None:
             plan = _completed(plan, self.series, columns, known & (part == split.TRAINING), target)

@@ -23,6 +23,9 @@ def problem(
     ValueError
         The table has not what the plan asks for.
     """
+    for name, option in ((plan.target, "--target"), (plan.group, "--group"), (plan.time, "--time")):
+        if name is not None:
+            table.require(name, option)
     if plan.task == "forecast":
         return forecast.Forecast(table, plan, columns, shares, stride)
     if plan.task == "text":

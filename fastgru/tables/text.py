@@ -48,7 +48,7 @@ class Texts:
         whole = ~is_missing(labels)
         self.notes = list(table.notes)
         if not whole.all():
-            self.notes.append(f"{plan.target!r} is empty in {(~whole).sum():,} rows, which are left out")
+            self.notes.append(f"rows without a {plan.target!r}: {(~whole).sum():,}; they are left out")
         texts, labels = texts[whole], labels[whole]
         if shares is None:
             self.plan, self.texts = plan, texts

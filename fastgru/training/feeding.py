@@ -244,6 +244,9 @@ def _columns_of_samples(
     if class_weight is not None:
         dataset = data.class_weighted(dataset, class_weight, model._objective.classes(output_shapes))
     x = sources[0]
+    if isinstance(x, Sequences):  # what a model of one's own puts out for each step is known to follow the steps
+        longest = x.shape[1]
+        output_shapes = [(one[0], *(longest if size is None else size for size in one[1:])) for one in output_shapes]
     (y, weight), are_steps = unequal.padded(dataset, x)
     targets = model._objective.bind(where, y, output_shapes, model.dtype)
     labels = data.labels("sample_weight", model.output_names, "output")

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from fastgru import config, threads
+from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
 from fastgru.training.compilation import Compiled
@@ -40,7 +41,7 @@ def train(
         hooks.written("on_batch_end", "on_train_batch_end"),
     )
     model.stop_training = False
-    with held_back() as interrupt, checkpoints, threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+    with held_back() as interrupt, checkpoints, threads.one_blas_thread(lasting=True), bar:
         is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
         if position.finished and (position.epoch >= epochs or model.stop_training):
             checkpoints.restore_callbacks()
@@ -160,6 +161,11 @@ def _call(hooks: list[Hook], batch: int, objective: Objective) -> None:
             hook(batch, logs)
 
 
+def _runs_ops(layer: Layer) -> bool:
+    """Whether a layer, or one inside, is written with ops, whose products may be BLAS's."""
+    return layer.runs_call or any(map(_runs_ops, layer.sublayers))
+
+
 def predict(
     model: Compiled, batches: Feed, hooks: Hooks, bar: Progress, outputs: Predictions | None = None
 ) -> list[Any]:
@@ -169,7 +175,7 @@ def predict(
     each, n_inputs, done = model.steps_per_execution, model._n_inputs, 0
     first = 0  # sample since the last hook
     workspace = _workspace(model, "stop_predicting", hooks, "on_predict_begin")
-    blas = threads.one_blas_thread(not config.multiplies_with_tiles())
+    blas = threads.one_blas_thread(not config.multiplies_with_tiles() or _runs_ops(model), lasting=True)
     with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
         bar.begin("Predict", batches.steps)
         for batch in epoch:

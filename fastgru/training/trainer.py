@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks, config, data, threads
+from fastgru import checks, data, threads
 from fastgru.data import Batches, Sequences
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.training import feeding
@@ -162,7 +162,7 @@ class Trainer(OwnSteps):
         batches = feeding.batches(self, "evaluate", dataset, batch_size, steps=steps)
         bar = progress(verbose)
         hooks = self._hooks(callbacks, verbose, batches.steps)
-        with threads.one_blas_thread(not config.multiplies_with_tiles()), bar:
+        with threads.one_blas_thread(lasting=True), bar:
             bar.begin("Evaluate", batches.steps)
             logs = loops.evaluate(self, batches, hooks, bar)
             bar.end(logs)

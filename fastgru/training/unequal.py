@@ -22,7 +22,7 @@ def check_model(model: Compiled, x: Sequences) -> None:
     beside the longest.
     """
     where = f"Model {model.name!r}: x holds nested lists of unequal lengths, and such sequences"
-    if model.input_shape[1] is not None:
+    if not model.takes_any and model.input_shape[1] is not None:
         raise ValueError(
             f"{where} go into a model that takes any number of steps; this one has the input shape {model.input_shape}."
         )

@@ -114,6 +114,22 @@ def test_rows_are_taken_into_memory_of_their_shape_alone(out):
         kernels.gather_rows(np.zeros((5, 3)), np.array([0, 1]), np.zeros((2, 3), "float32"), 1)
 
 
+@pytest.mark.parametrize(("make", "parts"), [(GRU, 4), (LSTM, 6)])
+def test_gates_go_into_memory_of_their_shape_alone(rng, make, parts):
+    layer, x = make(6), rng.random((3, 4, 5)).astype("float32")
+    layer(x)
+    saving, passing = Call(differentiate=True), Call()
+    for call in (saving, passing):
+        layer.forward(call, x)
+    for shape in ((parts - 1, 3, 4, 6), (parts, 4, 3, 6), (parts, 3, 4), (parts, 3, 4, 7)):
+        out = np.full(shape, 7.0, "float32")
+        with pytest.raises(ValueError, match=r"Kernels, out: expected an? "):
+            saving.saved["run"].kernel_call.put_gates(out)
+        np.testing.assert_array_equal(out, 7.0)
+    with pytest.raises(ValueError, match="expected a workspace of a forward pass with training=True"):
+        passing.saved["run"].kernel_call.put_gates(np.zeros((parts, 3, 4, 6), "float32"))
+
+
 # --- sizes ------------------------------------------------------------------------------------------
 
 B, T, F, H, N, C = 3, 4, 5, 6, 7, 2

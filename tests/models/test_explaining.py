@@ -145,6 +145,10 @@ def test_answers_after_each_step_are_those_for_the_cut_sequence(kind: str, rng) 
 def test_answers_of_a_model_of_tokens_and_of_one_of_two_inputs(rng) -> None:
     tokens = Sequential([Input((None,), dtype="int32"), Embedding(9, 4, mask_zero=True), GRU(5), Dense(2)])
     assert_prefixes(tokens, rng.integers(0, 9, (3, 6)))
+    # as Keras 3 saves a graph of tokens: an input of floats, and the mask as one of the layer's inputs
+    floats = Input((None,))
+    both_ways = Bidirectional(GRU(5))(Embedding(9, 4, mask_zero=True)(floats))
+    assert_prefixes(Model(floats, Dense(2)(both_ways)), rng.integers(0, 9, (3, 6)).astype("float32"))
     series, fixed = Input((None, 2)), Input((3,))
     graph = Model([series, fixed], Dense(2)(layers.Concatenate()([GRU(4)(series), fixed])))
     assert_prefixes(graph, [rng.normal(size=(2, 5, 2)).astype("float32"), rng.normal(size=(2, 3)).astype("float32")])

@@ -221,7 +221,8 @@ def test_numbers_of_python_and_numpy_have_no_say_in_the_dtype() -> None:
         (lambda: ops.pad([1.0], 1, mode="edge", constant_values=1), "pad: constant_values goes with"),
         (lambda: ops.sum([[1.0]], axis=2), "there is no axis 2 in an array of 2 axes"),
         (lambda: ops.where([True], [1.0]), "where: expected both x1 and x2"),
-        (lambda: ops.einsum("ii->i", np.eye(2)), "einsum: a letter twice in one term"),
+        (lambda: ops.ctc_decode(np.zeros((1, 2, 3)), [2], strategy="best"), "must be one of greedy, beam_search"),
+        (lambda: ops.ctc_decode(np.zeros((1, 2, 3)), [2], "beam_search", 2, 3), "top_paths must be at most beam_width"),
         (lambda: ops.einsum("ij,jk->ik", np.eye(2)), "einsum: expected 2 arrays"),
         (lambda: ops.zeros(3, "float99"), "expected the name of a numpy dtype, got 'float99'"),
         (lambda: ops.scan(lambda c, x: (c, x), 0), "scan: expected xs or length"),
@@ -232,3 +233,27 @@ def test_numbers_of_python_and_numpy_have_no_say_in_the_dtype() -> None:
 def test_what_cannot_be_done_is_refused_in_a_sentence(call: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError, IndexError), match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_large_product_and_its_gradients_are_those_of_a_small_one(dtype: str, rng: np.random.Generator) -> None:
+    x, w, d = (rng.normal(size=shape).astype(dtype) for shape in ((40, 30, 17), (17, 29), (40, 30, 29)))
+    x, w = fastgru.ops.convert_to_tensor(x), fastgru.ops.convert_to_tensor(w)
+    with fastgru.GradientTape() as tape:
+        tape.watch([x, w])
+        y = fastgru.ops.matmul(x, w)
+    d_x, d_w = tape.gradient(y, [x, w], output_gradients=d)
+    tolerance = {"rtol": 0, "atol": 1e-3 if dtype == "float32" else 1e-10}
+    np.testing.assert_allclose(y, np.einsum("btf,fu->btu", x, w), **tolerance)
+    np.testing.assert_allclose(d_x, np.einsum("btu,fu->btf", d, w), **tolerance)
+    np.testing.assert_allclose(d_w, np.einsum("btf,btu->fu", x, d), **tolerance)
+
+
+def test_a_large_product_has_the_same_bits_with_any_number_of_threads(rng: np.random.Generator) -> None:
+    x, w = rng.normal(size=(700, 40)).astype("float32"), rng.normal(size=(40, 33)).astype("float32")
+    results = []
+    for count in (1, 2, 3):
+        fastgru.set_num_threads(count)
+        results.append(fastgru.ops.matmul(x, w).tobytes())
+    fastgru.set_num_threads(None)
+    assert len(set(results)) == 1

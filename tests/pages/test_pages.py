@@ -121,13 +121,13 @@ def test_the_color_map_grows_lighter_evenly() -> None:
 
 def test_a_picture_is_a_png_of_the_values(rng: np.random.Generator) -> None:
     values = rng.random((5, 7))
-    values[0, 0], values[4, 6] = 0, 1
+    values[0, 0], values[4, 6], values[2, 2] = 0, 1, np.nan
     png = base64.b64decode(picture(values, 0, 1).partition(",")[2])
     assert struct.unpack(">II", png[16:24]) == (7, 5)
     start = png.index(b"IDAT") + 4
     (length,) = struct.unpack(">I", png[start - 8 : start - 4])
     rows = np.frombuffer(zlib.decompress(png[start : start + length]), np.uint8).reshape(5, 8)
-    np.testing.assert_array_equal(rows[:, 1:], np.rint(255 * values))
+    np.testing.assert_array_equal(rows[:, 1:], np.where(np.isnan(values), 0, np.rint(1 + 254 * values)))
 
 
 def test_a_line_has_a_gap_where_there_is_no_number() -> None:
@@ -148,3 +148,9 @@ def test_a_line_has_a_gap_where_there_is_no_number() -> None:
 def test_what_cannot_be_drawn_is_refused_in_a_sentence(call, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_a_sparkline_says_where_it_goes_and_leaves_out_what_is_no_number() -> None:
+    drawn = pages.sparkline([3.0, float("nan"), 1.0])
+    assert 'aria-label="from 3 to 1"' in drawn and drawn.count(",") == 2
+    assert "no numbers" in pages.sparkline([float("nan")])

@@ -85,7 +85,7 @@ def own_loss(y_true, y_pred):
 @pytest.mark.parametrize(
     ("part", "value", "named"),
     [
-        ("optimizer", {"module": "keras.optimizers", "class_name": "MultiOptimizer", "config": {}}, "MultiO"),
+        ("optimizer", {"module": "keras.optimizers", "class_name": "Shampoo", "config": {}}, "Shampoo"),
         ("loss", "own_loss", "own_loss"),
         ("loss", {"module": "m", "class_name": "function", "config": "own_loss", "registered_name": "own"}, "own_loss"),
         ("metrics", ["accuracy", "mean_relative_error"], "mean_relative_error"),

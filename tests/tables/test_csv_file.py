@@ -101,6 +101,11 @@ def test_what_is_wrong_is_one_sentence(table, content, complaint: str) -> None:
     assert complaint in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
+def test_an_encoding_that_is_none(table) -> None:
+    with pytest.raises(ValueError, match="--encoding: Python knows none that is called 'klingon'"):
+        table("a,b\n1,2\n", encoding="klingon")
+
+
 def test_a_column_that_is_not_there_is_named_with_its_neighbours(table) -> None:
     with pytest.raises(ValueError, match=r"--target: data.csv has no column 'demnd'.*did you mean 'demand'"):
         table("demand,b\n1,2\n").require("demnd", "--target")

@@ -33,7 +33,7 @@ def test_rows_are_put_in_the_order_of_group_and_time() -> None:
 
 
 def test_double_stamps_are_refused_by_line() -> None:
-    with pytest.raises(ValueError, match=r"1 rows have the time of another \(first: 2026-01-01 01:00 in line 4\)"):
+    with pytest.raises(ValueError, match=r"rows with the time of another: 1 \(first: 2026-01-01 01:00 in line 4\)"):
         arranged(table([0, 1, 1, 2], [0, 1, 3, 4]), PLAN)
 
 
@@ -46,7 +46,7 @@ def test_double_stamps_are_mended(doubles: str, expected: float) -> None:
 
 def test_a_gap_is_refused_skipped_or_filled() -> None:
     data = table([0, 1, 2, 5, 6], [0, 1, 2, 5, 6])
-    finding = r"2 times are missing in 1 gap \(first: behind 2026-01-01 02:00, line 4\)"
+    finding = r"missing times: 2, in 1 gap \(first: behind 2026-01-01 02:00, line 4\)"
     with pytest.raises(ValueError, match=finding):
         arranged(data, replace(PLAN, gaps="refuse"))
     skipped = arranged(data, PLAN)
@@ -76,14 +76,16 @@ def test_missing_values_are_counted_or_refused() -> None:
 def test_times_beside_the_step_are_refused() -> None:
     data = table([0, 1, 2, 3], [0, 1, 2, 3])
     data.columns["t"][3] += np.timedelta64(7, "m")
-    with pytest.raises(ValueError, match=r"most rows come every hour, and 1 of 4 do not .* 2026-01-01 03:07 in line 5"):
+    with pytest.raises(
+        ValueError, match=r"most rows come every hour, but not all: 1 of 4 .* 2026-01-01 03:07 in line 5"
+    ):
         arranged(data, PLAN)
 
 
 def test_a_row_without_a_time_is_refused() -> None:
     data = table([0, 1], [0, 1])
     data.columns["t"][1] = np.datetime64("NaT")
-    with pytest.raises(ValueError, match=r"1 rows have no time in 't' \(first: line 3\)"):
+    with pytest.raises(ValueError, match=r"rows without a time in 't': 1 \(first: line 3\)"):
         arranged(data, PLAN)
 
 

@@ -165,7 +165,8 @@ def test_series_of_several_groups_are_scaled_by_their_own_numbers(run: Any, rng:
     columns = {name: [value for part in parts.values() for value in part[name]] for name in ("day", "sales")}
     file = written("shops.csv", {**columns, "shop": [name for name in parts for _ in range(200)]})
     words = ("--target", "sales", "--task", "forecast", "--window", "14", "--horizon", "7", "--group", "shop")
-    status, out, _ = run("train", file, *words, "--units", "16", "--epochs", "30", "--out", "m.keras")
+    status, out, _ = run("train", file, *words, "--units", "16", "--epochs", "30", "--out", "m.keras", "--report", "r")
+    assert "Mean absolute error by series" in Path("r/report.html").read_text()
     assert status == 0 and "Series:         2 of 'shop'" in out and "The model beats" in out
     run("predict", "m.keras", file, "-o", "next.csv")
     answers = rows_of("next.csv")
@@ -185,7 +186,7 @@ def test_gaps_are_told_and_the_forecast_needs_none_at_the_end(run: Any, rng: Any
     file = written("gaps.csv", columns)
     status, out, _ = run("train", file, *SMALL, "--split", "60,20,20", "--out", "m.keras")
     assert status == 0
-    assert "Note:           3 times are missing in 2 gaps (first: behind 2025-02-09, line 41" in out
+    assert "Note:           missing times: 3, in 2 gaps (first: behind 2025-02-09, line 41" in out
     status, _, err = run("predict", "m.keras", file, "-o", "o.csv")
     assert status == 1 and "the last 7 rows, which the model looks at, are not there without a gap" in err
     assert run("predict", "m.keras", file, "-o", "o.csv", "--gaps", "fill")[0] == 0
@@ -361,11 +362,13 @@ def test_a_dry_run_of_series_and_of_sequences(run: Any, rng: Any) -> None:
 
 
 def test_what_cannot_be_read_is_left_out_and_said(run: Any, rng: Any) -> None:
-    columns = {**daily(rng), "note": [f"remark {i}" for i in range(90)], "empty": [""] * 90}
+    columns = {**daily(rng), "note": [f"remark {i}" for i in range(90)], "empty": [""] * 90, "same": [7] * 90}
     status, out, _ = run("train", written("s.csv", columns), *SMALL, "--out", "m.keras")
     assert status == 0
     assert "Note:           'note' is left out: it holds" in out
     assert "different texts, such as 'remark 0', and at most 50 can be told apart." in out
+    assert "'same' is left out: it is the same in all rows of the training part." in out
+    assert "Hint:           the last epoch was the best" in out
     assert "'empty' is left out: it holds nothing in the training part" in out
 
 

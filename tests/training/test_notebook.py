@@ -132,3 +132,17 @@ def test_a_model_and_a_history_have_an_html_form() -> None:
 
 def test_names_in_a_models_html_are_text() -> None:
     assert "<script>" not in Sequential([Dense(1, input_shape=(2,))], name="a<script>")._repr_html_()
+
+
+def test_a_history_plots_itself() -> None:
+    pytest.importorskip("matplotlib", reason="the extra [plot] is not installed").use("Agg")
+    history = fitted(3, verbose=0, validation_split=0.25).history
+    lines = history.plot().get_lines()
+    assert [line.get_label() for line in lines] == ["loss", "val_loss"]
+    np.testing.assert_array_equal(lines[0].get_ydata(), history.history["loss"])
+
+
+def test_without_matplotlib_the_plot_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install fastgru\[plot\]"):
+        fitted(1, verbose=0).history.plot()

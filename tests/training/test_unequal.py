@@ -259,3 +259,38 @@ def test_other_places_take_no_lists_of_unequal_lengths(rng: np.random.Generator)
         two.predict([x, np.ones((N, 2))])
     with pytest.raises(ValueError, match="class_weight: expected one label per sample"):
         model.fit(x, [array[:, 0] for array in x], class_weight={0: 2.0}, verbose=0)
+
+
+class Reader(Model):
+    """A model of one's own, with one output for each sequence or one for each step."""
+
+    def __init__(self, return_sequences: bool) -> None:
+        super().__init__()
+        self.gru, self.dense = GRU(4, return_sequences=return_sequences), Dense(2)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(self.gru(inputs))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_a_model_of_ones_own_takes_them(rng: np.random.Generator, return_sequences: bool) -> None:
+    model, x = Reader(return_sequences), sequences(rng)
+    model.compile("adam", "mse")
+    shapes = [(len(array), 2) if return_sequences else (2,) for array in x]
+    y: Any = [rng.normal(size=shape).astype("float32") for shape in shapes]
+    model.fit(x, y if return_sequences else np.stack(y), epochs=2, verbose=0)
+    for prediction, array in zip(model.predict(x, verbose=0), x, strict=True):
+        np.testing.assert_allclose(prediction, np.asarray(model(array[None]))[0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_layer_of_ones_own_that_hands_the_mask_on_takes_them(rng: np.random.Generator) -> None:
+    class Doubled(layers.Layer):
+        supports_masking = True
+
+        def call(self, inputs: Any) -> Any:
+            return inputs * 2
+
+    model, x = Sequential([Input((None, F)), Doubled(), GRU(4)]), sequences(rng)
+    expected = np.concatenate([model(array[None]) for array in x])
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)

@@ -7,6 +7,7 @@ are not called by the layers' names but by their classes, numbered in order: `gr
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -200,9 +201,14 @@ def write(file: h5py.Group, model: Layer, optimizer: Any, skipped: Collection[in
 
 
 def _write_optimizer(file: h5py.Group, path: str, optimizer: Any) -> None:
-    """The variables of an optimizer, and once more those of the one inside it, if it has one."""
+    """The variables of an optimizer, and once more those of the one inside it, or of several, if it has some."""
     group = file.create_group(f"{path}/vars")
     group.attrs["name"] = optimizer.name
     optimizer.save_own_variables(group)
     if hasattr(optimizer, "inner_optimizer"):
         _write_optimizer(file, f"{path}/inner_optimizer", optimizer.inner_optimizer)
+    used: Counter[str] = Counter()
+    for inner in getattr(optimizer, "optimizers", ()):
+        name = snake_case(type(inner).__name__)
+        _write_optimizer(file, f"{path}/optimizers/{name}" + (f"_{used[name]}" if used[name] else ""), inner)
+        used[name] += 1

@@ -56,7 +56,11 @@ class Folder:
         self.path = Path(path)
         self.with_previous = with_previous
         self._lock: IO[str] | None = None
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            refusal = f"The folder for checkpoints cannot be made ({error.strerror}); give another"
+            raise OSError(error.errno, refusal, str(self.path)) from None
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise OSError(errno.EACCES, "The folder for checkpoints cannot be written to; give another", str(self.path))
 

@@ -13,7 +13,7 @@ from fastgru.data import BatchStream, PaddedColumn, Samples, Sequences, Source, 
 from fastgru.layers.layer import Layer
 from fastgru.training.compilation import Compiled
 
-__all__ = ["DIGEST", "LEARNING_RATE", "layers_of", "settings_of"]
+__all__ = ["DIGEST", "LEARNING_RATE", "layers_of", "names_of", "renamed", "settings_of"]
 
 DIGEST = "digest "  # before what says nothing to people
 LEARNING_RATE = "learning_rate"
@@ -36,14 +36,24 @@ def settings_of(model: Compiled, data: Mapping[str, Any], fit: Mapping[str, Any]
     return {
         "shapes of weights": [[list(weight.shape), weight.dtype] for weight in model.weights],
         "layers": _digest(_nameless(model)),
-        "names of losses and metrics": ", ".join(
-            model._objective.names
-        ),  # those of several outputs have the layers' names
+        "names of losses and metrics": ", ".join(sorted(names_of(model))),
         LEARNING_RATE: _plain(model.optimizer.get_config().get("learning_rate")),
         "arguments of compile": _digest(_compile_settings(model)),
         **{name: _described(value) for name, value in data.items()},
         **{name: _plain(value) for name, value in fit.items()},
     }
+
+
+def names_of(model: Compiled) -> dict[str, str]:
+    """The names in the logs, under what they are whatever the outputs are called: their automatic names count on."""
+    outputs = model.output_names or ()
+    by_length = sorted(enumerate(outputs if len(outputs) > 1 else ()), key=lambda pair: -len(pair[1]))
+
+    def neutral(name: str) -> str:
+        place = next((index for index, output in by_length if name.startswith(f"{output}_")), None)
+        return name if place is None else f"output {place}{name.removeprefix(outputs[place])}"
+
+    return {neutral(name): name for name in model._objective.names}
 
 
 def _plain(value: Any) -> Any:
@@ -69,7 +79,7 @@ def _nameless(model: Compiled) -> Any:
     numbers: dict[str, str] = {}
     for name in _names(plain):
         numbers.setdefault(name, f"layer {len(numbers)}")
-    return _renamed(plain, numbers)
+    return renamed(plain, numbers)
 
 
 def layers_of(layer: Layer) -> list[Layer]:
@@ -100,12 +110,13 @@ def _names(value: Any) -> Iterator[str]:
             yield from _names(part)
 
 
-def _renamed(value: Any, numbers: Mapping[str, str]) -> Any:
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A JSON form with other texts in the place of some, as keys, too."""
     if isinstance(value, dict):
-        return {numbers.get(name, name): _renamed(part, numbers) for name, part in value.items()}
+        return {names.get(name, name): renamed(part, names) for name, part in value.items()}
     if isinstance(value, list):
-        return [_renamed(part, numbers) for part in value]
-    return numbers.get(value, value) if isinstance(value, str) else value
+        return [renamed(part, names) for part in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def _compile_settings(model: Compiled) -> Any:

@@ -15,7 +15,7 @@ from fastgru.layers.layer import Layer
 from fastgru.training.boundary import Position
 from fastgru.training.checkpoints.folder import Checkpoint
 from fastgru.training.checkpoints.packing import Arrays, packed, packed_attributes, restore_attributes, unpacked
-from fastgru.training.checkpoints.settings import DIGEST, LEARNING_RATE, layers_of
+from fastgru.training.checkpoints.settings import DIGEST, LEARNING_RATE, layers_of, names_of, renamed
 from fastgru.training.compilation import Compiled
 from fastgru.training.feeding import Feed
 from fastgru.training.hooks import Hooks
@@ -60,6 +60,7 @@ class RunState:
         assert model.optimizer is not None
         tree = {
             "settings": self._settings,
+            "names": names_of(model),
             "position": packed(vars(self._position), arrays),
             "stopped": model.stop_training,
             "weights": [packed(weight, arrays) for weight in model.weights],
@@ -99,7 +100,7 @@ class RunState:
         tree, arrays = checkpoint[0], Arrays(checkpoint[1])
         model, objective, position = self._model, self._model._objective, self._position
         assert model.optimizer is not None
-        vars(position).update(unpacked(tree["position"], arrays))
+        vars(position).update(unpacked(self._in_names_of_today(tree, "position"), arrays))
         model.stop_training = tree["stopped"]
         unpacked(tree["weights"], arrays, model.weights)
         model.optimizer.set_variables(unpacked(tree["optimizer"], arrays))
@@ -121,10 +122,18 @@ class RunState:
     def put_back_callbacks(self, checkpoint: Checkpoint) -> None:
         """The same with the callbacks; one that was not there begins anew."""
         tree, arrays = checkpoint[0], Arrays(checkpoint[1])
-        saved = {name: unpacked(state, arrays) for name, state in _numbered(tree["callbacks"])}
+        callbacks = self._in_names_of_today(tree, "callbacks")
+        saved = {name: unpacked(state, arrays) for name, state in _numbered(callbacks)}
         for name, callback in _numbered([[type(callback).__name__, callback] for callback in self._callbacks]):
             if name in saved:
                 callback.restore_state(saved[name])
+
+    def _in_names_of_today(self, tree: dict[str, Any], key: str) -> Any:
+        """A part of a checkpoint with the names that losses and metrics have in this process."""
+        today, saved = names_of(self._model), tree["names"]
+        pairs = [(saved[neutral], name) for neutral, name in today.items()]
+        names = {prefix + old: prefix + new for old, new in pairs if old != new for prefix in ("", "val_")}
+        return renamed(tree[key], names) if names else tree[key]
 
 
 def _numbered(pairs: Sequence[Any]) -> Iterator[tuple[tuple[str, int], Any]]:

@@ -84,6 +84,13 @@ def test_both_directions_stand_in_the_order_of_the_input(dtype: str, rng) -> Non
     np.testing.assert_array_equal(y[:, 4:], gates["backward"]["state"][:, 0])
 
 
+def test_initial_states_of_wrappers_go_to_their_layers(rng) -> None:
+    x, states = rng.normal(size=(2, 6, 3)), [rng.normal(size=(2, 4)) for _ in range(4)]
+    both, cell = Bidirectional(LSTM(4)), RNN(LSTMCell(4))
+    assert_gates_agree(both.gates(x, initial_state=states), plain_gates(both, x, states))
+    assert_gates_agree(cell.gates(x, initial_state=states[:2]), plain_gates(cell, x, states[:2]))
+
+
 @pytest.mark.parametrize("go_backwards", [False, True])
 def test_a_cell_has_the_gates_of_its_layer_and_several_have_names(go_backwards: bool, rng) -> None:
     x, mask = rng.normal(size=(2, 6, 3)), rng.random((2, 6)) > 0.3

@@ -341,6 +341,34 @@ def test_the_same_model_with_other_automatic_names_is_the_same(tmp_path: Path) -
     assert same_weights(train(small, np.random.default_rng(5), resume=tmp_path), first)
 
 
+def test_automatic_names_of_several_outputs_are_those_of_this_process(tmp_path: Path) -> None:
+    def model() -> Functional:
+        x = Input((T, F))
+        hidden = GRU(3)(x)
+        return compiled(Functional(x, [Dense(1)(hidden), Dense(1)(hidden)]))
+
+    def fitted(epochs: int, **options: Any) -> tuple[Functional, Any]:
+        utils.set_random_seed(3)
+        trained, rng = model(), np.random.default_rng(5)
+        x, y = rng.normal(size=(N, T, F)), [rng.normal(size=(N, 1)), rng.normal(size=(N, 1))]
+        history = trained.fit(x, y, epochs=epochs, validation_split=0.2, verbose=0, **options).history
+        return trained, history
+
+    for _ in range(7):  # over the step from one digit to two, which changes the order of the names
+        Dense(1)
+    whole, expected = fitted(4)
+    fitted(2, resume=tmp_path)
+    went_on, history = fitted(4, resume=tmp_path)
+    assert same_weights(went_on, whole)
+    assert [name.split("_", 2)[0] for name in history] == [name.split("_", 2)[0] for name in expected]
+    assert sorted(history) == sorted(went_on.history.history)
+    assert {len(values) for values in history.values()} == {4}
+    for output in (0, 1):
+        names = [f"{one.output_names[output]}_loss" for one in (went_on, whole)]
+        assert history[names[0]] == expected[names[1]]
+        assert history[f"val_{names[0]}"] == expected[f"val_{names[1]}"]
+
+
 def damage(path: Path, how: str, rng: np.random.Generator) -> None:
     data = bytearray(path.read_bytes())
     if how == "cut":
@@ -387,7 +415,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path: Path, how:
 def test_a_folder_that_cannot_be_written_to_is_refused_before_training(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "file").touch()
     watcher = Killer()
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(OSError, match=r"The folder for checkpoints cannot be made .*; give another: .*file"):
         train(small, np.random.default_rng(5), resume=tmp_path / "file", callbacks=[watcher])
     monkeypatch.setattr(atomic, "write", full)
     with pytest.raises(OSError, match="No space left"):
