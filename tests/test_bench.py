@@ -387,7 +387,9 @@ def test_stored_results_are_read_as_they_were_and_drawn(tmp_path: Path, monkeypa
     assert stored.outcomes(tmp_path / "b.json") == ([an_outcome(), sizes], WHERE)
     monkeypatch.setattr(stored, "RESULTS", tmp_path)
     drawn = stored.draw_all(tmp_path / "charts")
-    assert [file.name for file in drawn] == [f"{name}.svg" for name in ("train", "scale", "scale-batch", "scale-steps", "speed")]
+    assert [file.name for file in drawn] == [
+        f"{name}.svg" for name in ("train", "scale", "scale-batch", "scale-steps", "speed")
+    ]
     assert "Keras on JAX" in drawn[0].read_text() and "OpenVINO" in drawn[2].read_text()
     assert drawn[0].read_bytes() == stored.draw_all(tmp_path / "again")[0].read_bytes()
 
