@@ -1,4 +1,4 @@
-"""Looks through built pages: every link inside them leads somewhere, and nothing is loaded from outside: ``check_site.py OUT``."""
+"""``check_site.py OUT``: in built pages every link leads somewhere, and nothing is loaded from outside."""
 
 from __future__ import annotations
 
