@@ -33,7 +33,6 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="default: %(default)s")
     parser.add_argument("--plot", type=Path, help="a chart (default: the JSON file's name with .png)")
-    parser.add_argument("--readme", type=Path, help="a Markdown file with markers to put the table between")
     parser.add_argument("--quick", action="store_true", help="a little noise as data: shows that it runs, not how fast")
     options = parser.parse_args()
     # as an exception it lets workers, which may be stopped, be ended
@@ -76,13 +75,11 @@ def _count(text: str) -> int:
 
 def _check_files(options: argparse.Namespace) -> None:
     """Tell before a long race what could not be written after it."""
-    for path in filter(None, (options.json, options.plot, options.readme)):
+    for path in filter(None, (options.json, options.plot)):
         if not path.resolve().parent.is_dir():
             raise ValueError(f"there is no folder {path.parent} to write {path.name} into")
     if options.json.resolve() == options.plot.resolve():
         raise ValueError(f"the JSON file and the chart cannot both be {options.json}")
-    if options.readme:
-        report.around_table(options.readme)
 
 
 def _race(options: argparse.Namespace, console: Console) -> int:
@@ -109,8 +106,6 @@ def _race(options: argparse.Namespace, console: Console) -> int:
     console.print(f"{where['cpu']}, {where['date']}, commit {where['commit'] or 'unknown'}", highlight=False)
     try:
         console.print(f"Saved: {options.json}", highlight=False)
-        if options.readme:
-            report.write_readme(options.readme, outcomes, where)
         console.print(chart.draw(options.plot, outcomes, where), highlight=False)
     except (ValueError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Turns outcomes into tables, a JSON file and the README's table."""
+"""Turns outcomes into tables and a JSON file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ _STEERING = (
     "TORCH",
     "XLA_",
 )
-_BEGIN, _END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _MANY = 5  # of the tasks of a job with more than these the worst for fastgru are shown
 COLUMNS = ("task", "engine", "way", "median", "min to max", "ratio", "of sgemm", "accuracy")
 
@@ -130,85 +129,10 @@ def write_json(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any]) -
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def write_readme(path: Path, outcomes: Sequence[Outcome], where: dict[str, Any]) -> None:
-    """Put one table of all jobs between the two markers of a Markdown file."""
-    before, after = around_table(path)
-    path.write_text(before + _BEGIN + "\n" + "\n".join(readme_lines(outcomes, where)) + "\n" + _END + after)
-
-
-def around_table(path: Path) -> tuple[str, str]:
-    """The text of a Markdown file before and after the markers of the table.
-
-    Raises
-    ------
-    ValueError
-        It has none.
-    """
-    before, begin, rest = path.read_text().partition(_BEGIN)
-    _table, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no markers {_BEGIN} and {_END} to put the table between.")
-    return before, after
-
-
-def readme_lines(outcomes: Sequence[Outcome], where: dict[str, Any]) -> list[str]:
-    """The table: a row for each task, a column for each engine, peers with their ratio to fastgru."""
-    engines = list(dict.fromkeys(engine for outcome in outcomes for engine in outcome.engines))
-    commit = f", commit {where['commit']}" if where["commit"] else ""
-    threads = counted(where["threads"], "thread")
-    words = [
-        f"{where['cpu']}, {threads}, Python {where['python']}, {where['date'][:10]}{commit}.",
-        "Medians of engines that took turns, every engine in its quickest way, fastgru in its plainest; cold start and",
-        "memory were tried in one way only. In brackets: how many times fastgru's time or memory, and for fastgru the",
-        "share of the machine's `sgemm` rate; its least and most stand where they are more than a tenth apart.",
-        "",
-        "| | " + " | ".join(f"{title(engine)} {_version(outcomes, engine)}".strip() for engine in engines) + " |",
-        "|---" + "|--:" * len(engines) + "|",
-    ]
-    for outcome in outcomes:
-        if len(outcome.tasks) > _MANY:
-            cells = [_worst(outcome, engine) for engine in engines]
-            words.append(f"| {outcome.job}: {outcome.title}, worst and median | " + " | ".join(cells) + " |")
-            continue
-        for task in outcome.tasks:
-            name = f"{outcome.job}: {task or outcome.title}"
-            words.append(f"| {name} | " + " | ".join(_cell(outcome, task, engine) for engine in engines) + " |")
-    return words
-
-
-def _spread(result: Result, unit: str, after: str = "") -> str:
-    """From the least to the most; a unit that they, and the amount that stands before them, share is written once."""
+def _spread(result: Result, unit: str) -> str:
+    """From the least to the most; a unit that they share is written once."""
     least, most = (amount(value, unit).split() for value in (min(result.values), max(result.values)))
-    if least[1] == most[1]:
-        least.pop()
-        if after.endswith(" " + most[1]):
-            most.pop()
-    return f"{' '.join(least)} to {' '.join(most)}"
-
-
-def _cell(outcome: Outcome, task: str, engine: str) -> str:
-    result = outcome.best(task, engine)
-    if result is None:
-        return "-"
-    ratio, share = outcome.ratio(result), outcome.sgemm_share(result)
-    text = amount(result.median, outcome.unit)
-    if engine == OWN:
-        wide = max(result.values) - min(result.values) > 0.1 * result.median
-        spread = f", {_spread(result, outcome.unit, text)}" if wide else ""
-        return f"**{text}**{spread}" + (f" ({share:.0%})" if share else "")
-    return text + (f" ({times(ratio)}x)" if ratio else "")
-
-
-def _worst(outcome: Outcome, engine: str) -> str:
-    ratios = outcome.ratios(engine)
-    if engine == OWN or not ratios:
-        return "-"
-    return f"{times(min(ratios.values()))}x, {times(statistics.median(ratios.values()))}x"
-
-
-def _version(outcomes: Sequence[Outcome], engine: str) -> str:
-    versions = [outcome.versions[engine] for outcome in outcomes if engine in outcome.versions]
-    return next(iter(versions[0].values())) if versions else ""
+    return f"{least[0] if least[1] == most[1] else ' '.join(least)} to {' '.join(most)}"
 
 
 def _cpu() -> str:

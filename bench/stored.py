@@ -1,7 +1,7 @@
 """The results of earlier runs in `bench/results`, and the charts of the documentation that are drawn of them.
 
-``python -m bench.stored FOLDER`` draws them: an SVG file for each job, and of the job with many sizes lines over batch and
-over sequence length.
+``python -m bench.stored FOLDER`` draws them: an SVG file for each job, and of the job with many sizes lines over batch
+and over sequence length.
 """
 
 from __future__ import annotations

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from paths import ROOT
 sys.path.append(str(ROOT))
 
 from bench import __main__ as main
-from bench import chart, network, process, profile, programs, race, report
+from bench import chart, network, process, profile, programs, race, report, stored
 from bench.jobs import cold, memory, scale
 from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times
 
@@ -357,30 +359,6 @@ def test_a_run_that_is_ended_leaves_no_worker_behind(tmp_path: Path, name: str) 
 # --- what is written ----------------------------------------------------------------------------------
 
 
-def test_the_readme_table_stands_between_its_markers(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- bench:begin -->\nformer\n<!-- bench:end -->\nafter\n")
-    report.write_readme(readme, [an_outcome()], WHERE)
-    text = readme.read_text()
-    assert text.startswith("before\n<!-- bench:begin -->\n") and text.endswith("\n<!-- bench:end -->\nafter\n")
-    assert "former" not in text
-    assert "| | fastgru 1.0 | Keras on JAX 3.0 |" in text
-    assert "| train: an epoch | **1 s**, 900 ms to 1.1 s (80%) | 3 s (3.00x) |" in text
-
-
-@pytest.mark.parametrize(
-    ("values", "cell"),
-    [
-        ([58e-6, 59e-6, 60e-6], "**59 us**"),
-        ([58e-6, 59e-6, 83e-6], "**59 us**, 58 to 83"),
-        ([980e-6, 1e-3, 1.2e-3], "**1 ms**, 980 us to 1.2 ms"),
-    ],
-)
-def test_the_readme_tells_fastgru_s_spread_where_it_is_wide(values: list[float], cell: str) -> None:
-    outcome = Outcome("latency", "an image", results=[Result("fastgru", "", "w", values)])
-    assert report.readme_lines([outcome], WHERE)[-1] == f"| latency: an image | {cell} |"
-
-
 def test_how_far_numbers_differ_is_told_before_and_after_updates() -> None:
     outcome = an_outcome()
     outcome.differences = {"": {"fastgru": 0.0, "keras_jax": 3e-7}}
@@ -399,18 +377,33 @@ def test_the_json_file_holds_every_run_and_difference(tmp_path: Path) -> None:
     assert job["differences_trained"][""]["keras_jax"] == 2e-4
 
 
+def test_stored_results_are_read_as_they_were_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    sizes = Outcome("scale", "sizes")
+    for steps, batch in itertools.product((10, 50), (1, 32)):
+        task = f"predict T={steps} B={batch} H=128"
+        sizes.results += [Result("fastgru", task, "w", [1.0]), Result("openvino", task, "w", [2.0])]
+    report.write_json(tmp_path / "b.json", [an_outcome(), sizes], WHERE)
+    assert stored.outcomes(tmp_path / "b.json") == ([an_outcome(), sizes], WHERE)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    drawn = stored.draw_all(tmp_path / "charts")
+    assert [file.name for file in drawn] == [
+        f"{name}.svg" for name in ("train", "scale", "scale-batch", "scale-steps", "speed")
+    ]
+    assert "Keras on JAX" in drawn[0].read_text() and "OpenVINO" in drawn[2].read_text()
+    assert drawn[0].read_bytes() == stored.draw_all(tmp_path / "again")[0].read_bytes()
+
+
+def test_the_charts_of_the_documentation_are_of_results_in_the_checkout() -> None:
+    jobs = {outcome.job for path in stored.RESULTS.glob("*.json") for outcome in stored.outcomes(path)[0]}
+    page = (ROOT / "docs/measured.md").read_text()
+    assert set(re.findall(r"_made/(\w+)\.svg", page)) <= jobs
+
+
 def test_many_sizes_without_a_peer_are_all_told() -> None:
     outcome = Outcome("scale", "sizes", results=[Result("fastgru", f"size {n}", "w", [1.0]) for n in range(8)])
     assert [row[0] for row in report.rows(outcome)] == [f"size {n}" for n in range(8)]
     assert list(report.lines(outcome)) == []
-
-
-def test_a_readme_without_markers_is_left_alone(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("text")
-    with pytest.raises(ValueError, match="no markers"):
-        report.write_readme(readme, [an_outcome()], WHERE)
-    assert readme.read_text() == "text"
 
 
 def test_many_sizes_are_told_by_the_five_worst() -> None:
@@ -518,8 +511,6 @@ def test_a_quick_profile_tells_the_shares() -> None:
         (["--json", "missing/b.json"], "there is no folder missing to write b.json into"),
         (["--plot", "missing/b.png"], "there is no folder missing to write b.png into"),
         (["--json", "b.png"], "the JSON file and the chart cannot both be b.png"),
-        (["--readme", "CHANGELOG.md"], "CHANGELOG.md has no markers"),
-        (["--readme", "missing.md"], "missing.md"),
     ],
 )
 def test_what_cannot_be_done_is_told_before_the_race(words: list[str], complaint: str) -> None:

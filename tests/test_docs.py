@@ -1,4 +1,4 @@
-"""What the README and the pages of the documentation show is what happens; the notebooks run when the pages are built."""
+"""What the README and the pages of the documentation show is what happens; notebooks run when the pages are built."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_links_of_a_page_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "zh" in page.parts], ids=name)
+@pytest.mark.parametrize("page", [page for page in NOTEBOOKS if "zh" in page.parts], ids=name)
 def test_a_page_in_chinese_has_the_code_of_its_english_twin(page: Path) -> None:
     twin = DOCS / page.relative_to(DOCS / "zh")
     assert blocks(page) == blocks(twin)
@@ -94,7 +94,7 @@ def test_the_two_readmes_have_the_same_code() -> None:
 def test_the_readme_is_short(readme: Path) -> None:
     text = readme.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 80
-    assert len(blocks(readme)[0][1].splitlines()) == 10
+    assert len(blocks(readme)[0][1].splitlines()) <= 10
     for picture in re.findall(r"!\[[^]]*\]\((.*?)\)", text):
         assert (ROOT / picture).stat().st_size < 100_000, picture
 
@@ -142,6 +142,5 @@ def test_every_layer_stands_on_one_page() -> None:
     rooms = " ".join(re.findall(r":within: (.*)", pages)).split()
     assert len(set(rooms)) == len(rooms)
     homes = {name: f"{getattr(layers, name).__module__}." for name in layers.__all__}
-    assert {
-        name for name, home in homes.items() if not any(home.startswith(f"fastgru.layers.{r}.") for r in rooms)
-    } == set()
+    shown = tuple(f"fastgru.layers.{room}." for room in rooms)
+    assert [name for name, home in homes.items() if not home.startswith(shown)] == []

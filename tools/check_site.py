@@ -1,7 +1,4 @@
-"""Looks through built pages: every link inside them leads somewhere, and nothing is loaded from outside.
-
-python tools/check_site.py OUT
-"""
+"""``check_site.py OUT``: in built pages every link leads somewhere, and nothing is loaded from outside."""
 
 from __future__ import annotations
 
@@ -54,14 +51,12 @@ def complaints(site: Path) -> Iterator[str]:
     pages = {file.resolve(): Page(file) for file in site.rglob("*.html")}
     for file, page in pages.items():
         for target, is_loaded in page.targets:
-            yield from (
-                f"{file.relative_to(site.resolve())}: {what}" for what in _wrong(file, target, is_loaded, pages)
-            )
+            name = file.relative_to(site.resolve())
+            yield from (f"{name}: {what}" for what in _wrong(file, target, is_loaded, pages))
     for file in site.rglob("*.css"):
         for url, imported in IN_STYLE.findall(file.read_text(encoding="utf-8")):
-            yield from (
-                f"{file.relative_to(site)}: {what}" for what in _wrong(file.resolve(), url or imported, True, {})
-            )
+            name = file.relative_to(site)
+            yield from (f"{name}: {what}" for what in _wrong(file.resolve(), url or imported, True, {}))
 
 
 def _wrong(file: Path, target: str, is_loaded: bool, pages: dict[Path, Page]) -> Iterator[str]:

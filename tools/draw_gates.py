@@ -1,7 +1,4 @@
-"""Draws docs/images/gates.png: a digit of MNIST, what the playground's GRU computes as it reads it, and its answer.
-
-python tools/draw_gates.py
-"""
+"""Draws docs/images/gates.png: a digit of MNIST, what the playground's GRU computes as it reads it, and its answer."""
 
 from __future__ import annotations
 

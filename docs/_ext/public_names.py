@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,6 +81,12 @@ class Public(SphinxDirective):
             yield ""
 
 
+def write_endings(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    """`.keras` in single backticks is the ending of a file, and no name that Sphinx should look for."""
+    lines[:] = [re.sub(r"(?<!`)`(\.[\w.]+)`(?!`)", r"``\1``", line) for line in lines]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("autodoc-process-docstring", write_endings)
     app.add_directive("public", Public)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
