@@ -44,4 +44,4 @@ for kernels in "$work"/packages/fastgru/kernels/_float*_baseline*.so; do
 done
 
 emulated -m fastgru info
-emulated -m pytest -q -p no:cacheprovider -m fast tests/kernels tests/layers "${@:2}"
+emulated -m pytest -q -p no:cacheprovider -m fast tests/kernels tests/layers/rnn tests/layers/core "${@:2}"
