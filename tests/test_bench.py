@@ -437,7 +437,7 @@ def test_one_extreme_peer_leaves_the_other_bars_long_enough_to_see() -> None:
     values = {"fastgru": 1.0, "pytorch": 2.0, "openvino": 1000.0}
     outcome = Outcome("cold", "t", results=[Result(engine, "", "w", [value]) for engine, value in values.items()])
     axis = figure.subplots()
-    chart._bars(axis, outcome, "")
+    chart._bars(axis, outcome, "", 3)
     own, _pytorch, extreme = (bar.get_width() for bar in axis.patches)
     assert extreme == 12 * own
     assert "1e+03 s  (1000.0x)" in [text.get_text() for text in axis.texts]

@@ -1,7 +1,4 @@
-"""What the gates of a model do with one sample, step by step, as text or as an HTML page.
-
-fastgru explain model.keras sample.npy --report page.html
-"""
+"""What the gates of a model do with one sample, step by step, as text or as an HTML page."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from fastgru.datasets import files
 from fastgru.text import printable
 from fastgru.types import Array
 
+EXAMPLE = "fastgru explain digits.keras sample.npy --report page.html"
 PAGE = "explain.html"
 MOST_NUMBERS = 10_000_000  # of gates in a page, which a browser still opens
 

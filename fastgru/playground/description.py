@@ -40,6 +40,8 @@ def described(model: Any, name: str) -> dict[str, Any]:
     """
     if type(model) is not Sequential:
         raise _refused(name, f"is a {type(model).__name__}")
+    if not model.built:
+        raise _refused(name, "does not know the shape of its input")
     shape = model.input_shape
     size = shape[-1] if isinstance(shape, tuple) and len(shape) == 3 else None
     if size not in SIZES or shape[1] not in (size, None):
@@ -75,8 +77,8 @@ def _layers(model: Sequential, name: str) -> tuple[list[GRU], list[Dense]]:
 
 def _refused(name: str, what: str) -> ValueError:
     return ValueError(
-        f"{name}: {what}, and the playground runs Sequential models of GRU layers, each reading forwards, and Dense "
-        "layers, ending with softmax, over images of 28 rows of 28 numbers or 8 of 8; without a model it shows its own."
+        f"{name}: {what}; the playground runs Sequential models of GRU layers, then Dense layers ending with softmax, "
+        "over 28x28 or 8x8 images, and without MODEL its own."
     )
 
 

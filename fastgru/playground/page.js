@@ -122,7 +122,7 @@ function chooseLayer(index) {
   speak(page.language);
 }
 
-function wire() {
+function wireReading() {
   one("#clear").addEventListener("click", () => pad.set([], false));
   one("#play").addEventListener("click", () => {
     if (timer) stop();
@@ -161,6 +161,9 @@ function wire() {
     if (row === undefined) show();
     else goTo(row);
   });
+}
+
+function wireHand() {
   for (const button of all("[data-experiment]")) {
     button.addEventListener("click", () => {
       one('[name="scope"][value="all"]').checked = true;
@@ -185,6 +188,9 @@ function wire() {
       hold(gate, event.target.checked ? Number(slider.value) : undefined));
     slider.addEventListener("input", () => hold(gate, Number(slider.value)));
   }
+}
+
+function repaintWhereThePageChanges() {
   const repaint = () => {
     pad.paint();
     show();
@@ -194,6 +200,8 @@ function wire() {
 }
 
 build();
-wire();
+wireReading();
+wireHand();
 chooseLayer(0);
 take(3);
+repaintWhereThePageChanges();

@@ -27,7 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model.save("digits.keras")
     with pytest.warns(UserWarning, match="legacy"):
         model.save("old.h5")
-    np.save("x.npy", np.random.default_rng(0).random((5, 8, 8), dtype=np.float32))
+    x = np.random.default_rng(0).random((5, 8, 8), dtype=np.float32)
+    np.save("x.npy", x)
+    np.save("sample.npy", x[0])
     return tmp_path
 
 

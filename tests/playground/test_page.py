@@ -104,6 +104,7 @@ def test_gru_and_dense_layers_over_images_are_described(accepted: Sequential) ->
     ("refused", "reason"),
     [
         (graph(), r"is a Functional"),
+        (Sequential([GRU(4), Dense(3, activation="softmax")]), r"does not know the shape of its input"),
         (model(GRU(4), shape=(28, 27)), r"takes \(None, 28, 27\)"),
         (model(GRU(4), shape=(27, 28)), r"takes \(None, 27, 28\)"),
         (Sequential([Input((28, 28)), Dense(3), GRU(4), Dense(2, activation="softmax")]), r"a GRU, at that place"),

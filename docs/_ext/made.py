@@ -1,0 +1,24 @@
+"""What pages show and the build makes: the charts of the stored results, and the page on which one draws a digit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from bench import stored
+from fastgru import playground
+
+
+def make(app: Sphinx, config: Config) -> None:
+    made = Path(app.srcdir) / "_made"
+    stored.draw_all(made)
+    (made / "pages").mkdir(parents=True, exist_ok=True)
+    (made / "pages/draw.html").write_text(playground.page(), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("config-inited", make)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
