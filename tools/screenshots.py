@@ -1,7 +1,7 @@
-"""Screenshots of the playground: desktop and phone, light and dark, English and Chinese.
+"""Screenshots of the playground (desktop and phone, light and dark, English and Chinese) and of the documentation.
 
 Needs ``pip install 'fastgru[browser]'`` and a Chromium, which tests/browsers.py finds. Run as
-``python tools/screenshots.py FOLDER``.
+``python tools/screenshots.py FOLDER [SITE]``, where `SITE` is what ``sphinx-build -W docs SITE`` built.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from browsers import chromium
 from fastgru.playground import page
 
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
+PAGES = ("index", "introduction", "tutorials/forecast", "api/layers-recurrent", "measured", "playground")
+CHINESE = ("zh/index", "zh/introduction", "zh/tutorials/forecast")
 
 
 def main(folder: Path) -> None:
@@ -42,5 +44,19 @@ def main(folder: Path) -> None:
             context.close()
 
 
+def documentation(folder: Path, site: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        for (size, (width, height)), page in product(SIZES.items(), PAGES + CHINESE):
+            tab = browser.new_page(viewport={"width": width, "height": height})
+            tab.goto((site.resolve() / f"{page}.html").as_uri())
+            target = folder / f"docs-{page.replace('/', '-')}-{size}.png"
+            tab.screenshot(path=target, full_page=True)
+            print(target)
+            tab.close()
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))
+    if len(sys.argv) > 2:
+        documentation(Path(sys.argv[1]), Path(sys.argv[2]))
