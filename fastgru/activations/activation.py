@@ -86,11 +86,11 @@ class Activation:
 
     def backward(self, dy: Array, y: Array, x: Array | None = None, *args: Any, **options: Any) -> Array:
         """Gradient by x from that by y; x may be None where `needs_input` is False and there are no options."""
-        number = None if x is None or dy.dtype != x.dtype else self._input_id(x, args, options)
+        number = None if x is None else self._input_id(x, args, options)
         if x is None or number is None:
             return self.derivative(dy, y, x, *args, **options)
         dx = np.empty_like(x)
-        gradients = np.ascontiguousarray(dy).reshape(-1)
+        gradients = kernels.contiguous(dy, x.dtype).reshape(-1)
         kernels.module(x.dtype).input_derivative(number, gradients, x.reshape(-1), dx.reshape(-1))
         return dx
 

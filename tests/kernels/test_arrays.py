@@ -264,6 +264,8 @@ RNNS = list(itertools.product((H, 4 * H), FLAGS))  # SimpleRNN and LSTM, tiles
 CALLS = [
     ("apply_activation", lambda compiled: {"kind": SOFTMAX, "x": zeros(N, C)}),
     ("apply_derivative", lambda compiled: {"kind": SOFTMAX, "y": zeros(N, C), "dy": zeros(N, C)}),
+    ("activate_input", lambda compiled: {"kind": 0, "x": zeros(N), "y": zeros(N)}),
+    ("input_derivative", lambda compiled: {"kind": 0, "dy": zeros(N), "x": zeros(N), "dx": zeros(N)}),
     ("dense_pack", dense_pack),
     *[("dense_forward", partial(dense_forward, tiles=tiles)) for tiles in FLAGS],
     *[("dense_backward", partial(dense_backward, tiles=tiles)) for tiles in FLAGS],
@@ -422,6 +424,8 @@ def test_a_kernel_refuses_an_activation_that_it_does_not_know(kernel, make, kind
     arguments = make(kernels.module("float32"))
     # a softmax is no function for gates
     last, wrong = (SOFTMAX - 1, (kind, SOFTMAX)) if kernel in CALL_TYPES else (SOFTMAX, (kind,))
+    if kernel in ("activate_input", "input_derivative"):
+        last = len(kernels.module("float32").input_activation_ids) - 1
     for name in {"kind", "activation", "recurrent_activation"} & set(arguments):
         for number in wrong:
             with pytest.raises(ValueError, match=f"expected an activation from 0 to {last}, got {number}"):

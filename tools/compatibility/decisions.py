@@ -197,6 +197,7 @@ DECISIONS: dict[str, Callable[[], list[str]]] = {
         optimizer=[(3, 2), (2,), (3, 2), (2,)],
     ),
     "masked_start": masked_start,
+    "activation_in_numpy": lambda: report_of_config(gru(activation="swish")),
     "unneeded_weights_h5": lambda: report_of_file(dense(), dense=[(3, 2), (2,)], left=[(2,)]),
     "unneeded_weights_keras": lambda: saved_report(more_weights),
     "part_of_a_model": lambda: saved_report(lambda file: None, outputs=["gru"])[:1],
