@@ -206,7 +206,8 @@ def deserialize(form: Mapping[str, Any], kind: str, custom_objects: Mapping[str,
     name, config = (form.get("class_name"), form.get("config") or {}) if isinstance(form, Mapping) else (None, None)
     if not isinstance(name, str) or not isinstance(config, Mapping):
         raise ValueError(
-            f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {form!r}."
+            f"{kind}: expected a config of the form {{'class_name': ..., 'config': {{...}}}}, got {form!r}. Expected a "
+            "dictionary containing a 'config' key."
         )
     cls = custom_object(form, custom_objects_in_force(custom_objects))
     with CustomObjectScope(custom_objects):

@@ -14,7 +14,8 @@ if [ ! -x "$root/usr/bin/$python" ]; then
     debootstrap --arch=arm64 --foreign --variant=minbase --include=python3,python3-dev bookworm "$root"
     for package in "$root"/var/cache/apt/archives/*.deb; do dpkg -x "$package" "$root"; done
 fi
-# the tests start no other programs, so nothing of the system has to know of QEMU; the checkout has no kernels for it
+# The system need not know of QEMU, as long as no test starts another Python; the one that does is left out below. The
+# checkout, which has no kernels for ARM, is kept off the path.
 emulated() {
     PYTHONHOME=$root/usr PYTHONPATH=$work/packages PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 \
         qemu-aarch64-static -L "$root" "$root/usr/bin/$python" "$@"
@@ -44,4 +45,5 @@ for kernels in "$work"/packages/fastgru/kernels/_float*_baseline*.so; do
 done
 
 emulated -m fastgru info
-emulated -m pytest -q -p no:cacheprovider -m fast tests/kernels tests/layers "${@:2}"
+emulated -m pytest -q -p no:cacheprovider -m fast tests/kernels tests/layers/rnn tests/layers/core \
+    --deselect tests/kernels/test_arrays.py::test_a_blas_with_another_signature_is_not_called "${@:2}"

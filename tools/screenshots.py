@@ -1,7 +1,8 @@
-"""Screenshots of the playground (desktop and phone, light and dark, English and Chinese) and of the documentation.
+"""Screenshots of the playground and of reports: desktop and phone, light and dark, English and Chinese.
 
 Needs ``pip install 'fastgru[browser]'`` and a Chromium, which tests/browsers.py finds. Run as
-``python tools/screenshots.py FOLDER [SITE]``, where `SITE` is what ``sphinx-build -W docs SITE`` built.
+``python tools/screenshots.py FOLDER [REPORT.html ...]``, where the reports are pages that ``fastgru explain`` or
+``fastgru train`` wrote, or any others.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import sys
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -17,46 +19,41 @@ from browsers import chromium
 from fastgru.playground import page
 
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
-PAGES = ("index", "introduction", "tutorials/forecast", "api/layers-recurrent", "measured", "playground")
-CHINESE = ("zh/index", "zh/introduction", "zh/tutorials/forecast")
 
 
-def main(folder: Path) -> None:
+def tab_of(browser: Any, size: str, theme: str) -> Any:
+    """A new page of that size and theme."""
+    width, height = SIZES[size]
+    return browser.new_page(
+        viewport={"width": width, "height": height}, device_scale_factor=2 if size == "phone" else 1,
+        has_touch=size == "phone", color_scheme=theme, reduced_motion="reduce",
+    )  # fmt: skip
+
+
+def shoot(tab: Any, target: Path) -> None:
+    tab.evaluate("window.scrollTo(0, 0)")
+    tab.screenshot(path=target, full_page=True)
+    print(target)
+
+
+def main(folder: Path, reports: list[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = page()
     with chromium() as browser:
-        for size, theme, language in product(SIZES, ("light", "dark"), ("en", "zh")):
-            width, height = SIZES[size]
-            context = browser.new_context(
-                viewport={"width": width, "height": height}, device_scale_factor=2 if size == "phone" else 1,
-                has_touch=size == "phone", color_scheme=theme, reduced_motion="reduce",
-            )  # fmt: skip
-            tab = context.new_page()
-            tab.set_content(text)
-            tab.click(f"[data-language={language}]")
-            for name in ("read", "held"):
-                if name == "held":
-                    tab.click("[data-experiment=freeze]")
-                tab.evaluate("window.scrollTo(0, 0)")
-                target = folder / f"playground-{size}-{theme}-{language}-{name}.png"
-                tab.screenshot(path=target, full_page=True)
-                print(target)
-            context.close()
-
-
-def documentation(folder: Path, site: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with chromium() as browser:
-        for (size, (width, height)), page in product(SIZES.items(), PAGES + CHINESE):
-            tab = browser.new_page(viewport={"width": width, "height": height})
-            tab.goto((site.resolve() / f"{page}.html").as_uri())
-            target = folder / f"docs-{page.replace('/', '-')}-{size}.png"
-            tab.screenshot(path=target, full_page=True)
-            print(target)
+        for size, theme in product(SIZES, ("light", "dark")):
+            tab = tab_of(browser, size, theme)
+            for language in ("en", "zh"):
+                tab.set_content(text)
+                tab.click(f"[data-language={language}]")
+                shoot(tab, folder / f"playground-{size}-{theme}-{language}-read.png")
+                tab.click("[data-experiment=freeze]")
+                shoot(tab, folder / f"playground-{size}-{theme}-{language}-held.png")
+            for report in reports:
+                tab.goto(report.resolve().as_uri())
+                shoot(tab, folder / f"{report.stem}-{size}-{theme}.png")
             tab.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots"))
-    if len(sys.argv) > 2:
-        documentation(Path(sys.argv[1]), Path(sys.argv[2]))
+    arguments = [*map(Path, sys.argv[1:])] or [Path("screenshots")]
+    main(arguments[0], arguments[1:])

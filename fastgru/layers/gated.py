@@ -57,7 +57,7 @@ class Gated(Layer):
         Raises
         ------
         ValueError
-            The inputs do not fit the layer, or it runs a cell of one's own.
+            The inputs do not fit the layer, or its steps run in Python: a cell of one's own, or ConvLSTM1D.
         """
         states = self._as_states(initial_state)
         arrays = self.as_inputs((sequences, *states))
@@ -80,7 +80,7 @@ class Gated(Layer):
 
     def gates_left(self, call: Call) -> Any:
         """What `gates` returns, of the last forward pass with a call that is to `differentiate`."""
-        raise ValueError(f"{self._where}: its steps are code of one's own, whose gates fastgru does not know.")
+        raise ValueError(f"{self._where}: its steps run op by op in Python, and leave no gates that could be shown.")
 
 
 @contextmanager

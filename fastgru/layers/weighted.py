@@ -58,6 +58,23 @@ class Weighted:
     _weights: list[Weight]
     own_weights: Any  # of this layer, without those inside; `OwnLayer` has them
 
+    def add_variable(
+        self,
+        shape: Any,
+        initializer: Any,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str = "variable",
+    ) -> Weight:
+        """`add_weight` with Keras's other name and order of arguments."""
+        return self.add_weight(
+            name=name, shape=shape, initializer=initializer, dtype=dtype, trainable=trainable, autocast=autocast,
+            regularizer=regularizer, constraint=constraint,
+        )  # fmt: skip
+
     def add_weight(self, *arguments: Any, **options: Any) -> Weight:
         """Create a weight, in the order in which Keras lists them.
 

@@ -66,7 +66,10 @@ class Functional(Model):
         for argument, tensors in (("inputs", inputs), ("outputs", outputs)):
             leaves = flattened(tensors)
             if not leaves or not all(isinstance(tensor, SymbolicTensor) for tensor in leaves):
-                raise ValueError(f"Model {self.name!r}: expected {argument} to be symbolic tensors, got {tensors!r}.")
+                raise ValueError(
+                    f"Model {self.name!r}: expected {argument} to be symbolic tensors, got {tensors!r}. "
+                    f"All `{argument}` values must be KerasTensors."
+                )
         if not all(isinstance(tensor.layer, InputLayer) for tensor in flattened(inputs)):
             inputs, outputs = _cut_off(inputs, outputs)
         self.input, self.output = inputs, outputs

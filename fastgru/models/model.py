@@ -48,7 +48,8 @@ class Model(GeneratorTrainer):
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
             # a subclass, defined on top of this one
             return super().__new__(registry.lookup("keras.models", "Functional"))
-        if cls.is_own and not cls.runs_call and is_symbolic(args[:1] or kwargs.get("inputs")):
+        base = next(one for one in cls.__mro__ if not getattr(one, "is_own", False))
+        if base is Model is not cls and not cls.runs_call and is_symbolic(args[:1] or kwargs.get("inputs")):
             # as in Keras: a class with a training step of its own, say, of a graph
             return super().__new__(_graph_class(cls, registry.lookup("keras.models", "Functional")))  # type: ignore[arg-type]
         return super().__new__(cls)

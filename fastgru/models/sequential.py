@@ -90,7 +90,9 @@ class Sequential(Model):
         if isinstance(layer, InputLayer):
             if self._input is not None or self._stack:
                 has = "layers" if self._input is None else f"the input shape {self._input.batch_shape}"
-                raise ValueError(f"Model {self.name!r}: the Input comes first, but the model has {has} already.")
+                raise ValueError(
+                    f"Model {self.name!r}: the Input comes first, but the model has already been configured with {has}."
+                )
             self._input = layer
             return
         if not self._stack:
@@ -258,7 +260,10 @@ class Sequential(Model):
             The config is not that of a Sequential, or a layer of it is unknown.
         """
         if "name" not in config or "layers" not in config:
-            raise ValueError(f"Sequential: expected a config with name and layers, got the keys {sorted(config)}.")
+            raise ValueError(
+                f"Sequential: expected a config with name and layers, got the keys {sorted(config)}. A Sequential "
+                "model configuration must be a dictionary containing the 'name' and 'layers' keys."
+            )
         if not isinstance(config["layers"], (list, tuple)):
             raise ValueError(f"Sequential: expected layers to be a list of configs, got {config['layers']!r}.")
         layers = [deserialize_layer(form, custom_objects) for form in config["layers"]]

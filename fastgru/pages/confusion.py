@@ -56,7 +56,8 @@ def confusion_matrix(counts: npt.ArrayLike, names: Sequence[str] = (), *, title:
     for name, row, row_colors in zip(names, array, colors, strict=True):
         cells = [_cell(count, color) for count, color in zip(row, row_colors, strict=True)]
         body.append(element("tr", element("th", name, scope="row"), cells))
-    caption = element("caption", title, " ", color_bar(0, 1), element("span", " of the row", class_="legend"))
+    unit = element("span", "\N{NO-BREAK SPACE}of the row", class_="legend")
+    caption = element("caption", title, " ", color_bar(0, 1), unit)
     whole = element("table", caption, element("thead", head), element("tbody", body), class_="confusion")
     return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=title)
 

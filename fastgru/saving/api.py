@@ -151,7 +151,7 @@ def load_weights(
     """
     from fastgru.saving.legacy.weights import activated
 
-    _check_built(model)
+    _check_built(model, "loading weights into")
     with sniff.stored_model(filepath) as stored, reading(stored.file):
         how = Matching(skip_mismatch, by_name, skipped=frozenset(map(id, _with_inner(objects_to_skip))))
         matched = matching.pairs(model, stored, how)
@@ -264,7 +264,7 @@ def save_weights(
     from fastgru.saving.formats import hdf5
 
     endpoints.ending(filepath, (".weights.h5",), overwrite, ".weights.h5")
-    _check_built(model)
+    _check_built(model, "saving")
 
     def fill(file: h5py.File) -> None:
         weights_h5.write(file, model, model.optimizer, frozenset(map(id, _with_inner(objects_to_skip))))
@@ -288,9 +288,12 @@ def _check_all_in_config(model: Any, file: str) -> None:
             )
 
 
-def _check_built(model: Any) -> None:
+def _check_built(model: Any, doing: str) -> None:
     if not model.built:
-        raise ValueError(f"Model {model.name!r} is not built yet and has no weights; call it on data or build it.")
+        raise ValueError(
+            f"Model {model.name!r} is not built yet and has no weights; call it on data or build it. You are {doing} a "
+            "model that has not yet been built."
+        )
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:

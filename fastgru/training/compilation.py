@@ -51,7 +51,8 @@ class Compiled(Layer):
     run_eagerly, jit_compile, auto_scale_loss, steps_per_execution = False, True, True, 1
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, dtype: Any = None) -> None:
-        super().__init__(name=name, trainable=trainable, dtype=dtype)
+        if "name" not in vars(self):  # else a layer that this is mixed in with has been made already
+            super().__init__(name=name, trainable=trainable, dtype=dtype)
         self.optimizer: Optimizer | None = None
         self.loss: Any = None
         self.compiled = False
@@ -68,6 +69,8 @@ class Compiled(Layer):
     @property
     def input_shape(self) -> Any:
         """Shape of a batch of inputs, the batch axis first; an AttributeError before the model is built."""
+        if self._first_shape is not None:
+            return self._first_shape
         raise AttributeError(
             f"{type(self).__name__} {self.name!r} has no input_shape: a model with a call takes inputs of any, and one "
             "with forward and backward defines it."
@@ -187,7 +190,7 @@ class Compiled(Layer):
         from fastgru.parameters import Parameters
         from fastgru.training.step import training_step
 
-        if self.optimizer is None or not self._objective.has_loss:
+        if self.optimizer is None or not (self._objective.has_loss or _may_add_losses(self)):
             raise ValueError("fit: training needs an optimizer and a loss; call compile(optimizer, loss) with both.")
         weights = self.trainable_weights
         if self._parameters is None or not self._parameters.holds(weights):
@@ -216,3 +219,9 @@ class Compiled(Layer):
     @property
     def _n_inputs(self) -> int:
         return 1 if self.input_names is None else len(self.input_names)
+
+
+def _may_add_losses(layer: Layer) -> bool:
+    """Whether a layer, or one inside, may have a loss of its own: by `add_loss`, or a regularizer."""
+    regularized = layer.activity_regularizer is not None or any(weight.regularizer for weight in layer.weights)
+    return layer.runs_call or regularized or any(map(_may_add_losses, layer.sublayers))

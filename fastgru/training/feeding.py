@@ -71,7 +71,10 @@ def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -
         (x,) = sources
         if not model.built:
             rows = min(batch_size or len(x), len(x)) if is_stateful(model) else None
-            model.build((rows, *((None, *x.shape[2:]) if isinstance(x, Sequences) else x.shape[1:])))
+            shape = (rows, *((None, *x.shape[2:]) if isinstance(x, Sequences) else x.shape[1:]))
+            model.build(shape)
+            if type(model).forward is not Layer.forward:  # a layer that is trained by itself
+                model._first_shape = shape
         return [data.fitted(x, model.input_shape, "Model {!r}", model.name)]
     described = zip(sources, model.input_names, data.shapes(model.input_shape), strict=True)
     return [data.fitted(x, shape, "Model {!r}, input {!r}", model.name, name) for x, name, shape in described]

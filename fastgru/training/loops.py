@@ -47,10 +47,10 @@ def train(
             checkpoints.restore_callbacks()
             return
         boundary = Boundary(model._objective, position, interrupt, checkpoints)
-        hooks.call("on_train_begin", None)
+        hooks.call("on_train_begin", {})
         is_begun = is_resumed and (position.batch > 0 or position.trained is not None)
         if is_begun:
-            hooks.call("on_epoch_begin", position.epoch, None)
+            hooks.call("on_epoch_begin", position.epoch, {})
         if is_resumed:
             checkpoints.restore()  # once more: callbacks may have drawn or set something
             checkpoints.restore_callbacks()
@@ -59,7 +59,7 @@ def train(
             checkpoints.save()
         for epoch in range(position.epoch, position.epoch if model.stop_training else epochs):
             if not is_begun:
-                hooks.call("on_epoch_begin", epoch, None)
+                hooks.call("on_epoch_begin", epoch, {})
             is_begun = False
             bar.begin(f"Epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", batches.steps)
             if position.trained is None:  # else it was killed during the validation
@@ -105,7 +105,7 @@ def _workspace(model: Compiled, stop: str, hooks: Hooks, begin: str) -> Iterator
     before = getattr(model, stop)
     setattr(model, stop, False)
     try:
-        hooks.call(begin, None)
+        hooks.call(begin, {})
         call = model._acquired_call()
         try:
             yield call
@@ -136,7 +136,7 @@ def _epoch(
         for batch in epoch:
             if done % each == 0:
                 for hook in before_batch:
-                    hook(done, None)
+                    hook(done, {})
             step(batch)
             done += 1
             if done % each == 0:
@@ -182,7 +182,7 @@ def predict(
             inputs, call.masks = batch[:n_inputs], batch[n_inputs:]
             if done % each == 0:
                 for hook in before_batch:
-                    hook(done, None)
+                    hook(done, {})
                 first = outputs.count
             predictions = model._predictions(call, inputs)
             masks = model.outgoing_mask(call, *inputs) if call.masks else None
@@ -199,6 +199,6 @@ def predict(
             for hook in after_batch:
                 hook(done + each - done % each - 1, {"outputs": model.as_predicted(outputs.since(first))})
         bar.trained(done, outputs.count, {})
-        hooks.call("on_predict_end", None)
+        hooks.call("on_predict_end", {})
         bar.end({})
     return outputs.whole()

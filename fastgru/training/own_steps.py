@@ -5,6 +5,7 @@ A model that overrides none of them never comes here: its steps are those of `fa
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +17,9 @@ from fastgru.autodiff.recording import record
 from fastgru.autodiff.tape import GradientTape
 from fastgru.autodiff.tensor import plain, tensor
 from fastgru.layers.layer import Layer
+from fastgru.layers.tracking import tracked
 from fastgru.layers.workspace import Call
+from fastgru.metrics import Metric
 from fastgru.ops.op import values
 from fastgru.training.compilation import Compiled
 from fastgru.types import Array
@@ -46,7 +49,7 @@ class OwnSteps(Compiled):
         x, y, sample_weight = _unpacked(data)
         with GradientTape() as tape:
             y_pred = self(x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+            loss = self._loss_of_batch(x, y, y_pred, sample_weight, training=True)
         weights = self.trainable_weights
         assert self.optimizer is not None
         self.optimizer.apply(tape.gradient(self.optimizer.scale_loss(loss), weights), weights)
@@ -57,13 +60,19 @@ class OwnSteps(Compiled):
         """Loss and metrics of a batch; returns the numbers for the logs by name."""
         x, y, sample_weight = _unpacked(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        loss = self._loss_of_batch(x, y, y_pred, sample_weight, training=False)
         self._objective.track(float(loss), _rows(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def predict_step(self, data: Any) -> Any:
         """The outputs for a batch."""
         return self(_unpacked(data)[0], training=False)
+
+    def _loss_of_batch(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+        """`compute_loss`; one that was written for Keras before 3.3 takes no `training`."""
+        takes = inspect.signature(self.compute_loss).parameters
+        options = {"training": training} if "training" in takes or "kwargs" in takes else {}
+        return self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options)
 
     def compute_loss(
         self,
@@ -120,6 +129,20 @@ class OwnSteps(Compiled):
         """The values of all metrics by name."""
         return _flat_logs({metric.name: metric.result() for metric in self.metrics})
 
+    @property
+    def metrics(self) -> list[Any]:
+        """As in Keras 3 the loss, the metrics of `compile`, and those that the model and layers of one's own keep."""
+        return [*super().metrics, *self.own_metrics]
+
+    @property
+    def own_metrics(self) -> list[Any]:
+        """The metrics in attributes of the model and of the layers inside, each once."""
+        layers: list[Layer] = [self]
+        for layer in layers:
+            layers += layer.sublayers
+        own = [layer for layer in layers if type(layer).is_own]
+        return list(dict.fromkeys(metric for layer in own for metric in tracked(layer, Metric)))
+
     # --- for the loops ------------------------------------------------------------------------------
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -129,14 +152,14 @@ class OwnSteps(Compiled):
         cls.takes_any = cls.runs_call or (bool(cls.own_steps) and cls.forward is Layer.forward)
 
     def _training_step(self) -> Step:
-        if not self.own_steps & {"train_step", "compute_loss", "compute_metrics"}:
+        if not self.own_steps & {"train_step", "compute_loss", "compute_metrics"} and not self.own_metrics:
             return super()._training_step()
         if self.optimizer is None:
             raise ValueError("fit: training needs an optimizer; call compile(optimizer) first.")
         return self._own_step(self.train_step)
 
     def _evaluation_step(self, call: Call) -> Step:
-        if not self.own_steps & {"test_step", "compute_loss", "compute_metrics"}:
+        if not self.own_steps & {"test_step", "compute_loss", "compute_metrics"} and not self.own_metrics:
             return super()._evaluation_step(call)
         return self._own_step(self.test_step)
 

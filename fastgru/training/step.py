@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from fastgru.data import Batch
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight
@@ -41,6 +43,9 @@ def training_step(
             penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
         masks = outgoing_mask(call, *inputs)
         gradients = objective.add(batch[targets], predictions, batch[weights], masks, penalty, True)
+        if not objective.has_loss:  # but those that layers add
+            outputs = predictions if isinstance(predictions, tuple) else (predictions,)
+            gradients = [np.zeros_like(output) for output in outputs]
         parameters.zero_gradients()
         backward(call, *gradients)
         for weight, regularizer in regularized:

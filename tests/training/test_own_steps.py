@@ -163,3 +163,71 @@ def test_what_a_step_must_not_do_is_refused() -> None:
     model = fastgru.Model(x, fastgru.layers.Dense(1)(x))
     with pytest.raises(ValueError, match="no loss to compute"):
         model.compute_loss(X, Y, model(X))
+
+
+class AddsLoss(fastgru.layers.Layer):
+    def call(self, x: Any) -> Any:
+        self.add_loss(0.1 * fastgru.ops.mean(fastgru.ops.square(x)))
+        return x
+
+
+@pytest.mark.keras
+def test_losses_that_layers_add_are_enough_to_train_by(keras: Any, rng: np.random.Generator) -> None:
+    class AddsLossInKeras(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            self.add_loss(0.1 * keras.ops.mean(keras.ops.square(x)))
+            return x
+
+    x, weights = rng.normal(size=(12, 4)).astype("float32"), [rng.normal(size=s) for s in ((4, 2), 2, (2, 1), 1)]
+    results = []
+    for k, adds in ((fastgru, AddsLoss), (keras, AddsLossInKeras)):
+        model = k.Sequential([k.layers.Input((4,)), k.layers.Dense(2), adds(), k.layers.Dense(1)])
+        model.set_weights(weights)
+        model.compile(k.optimizers.SGD(0.1))
+        losses = model.fit(x, np.zeros((12, 1)), 5, 3, shuffle=False, verbose=0).history["loss"]
+        results.append([*losses, *(np.asarray(w).ravel() for w in model.get_weights())])
+    np.testing.assert_allclose(np.hstack(results[0]), np.hstack(results[1]), rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_without_any_loss_is_not_trained() -> None:
+    model = fastgru.Sequential([fastgru.layers.Input((4,)), fastgru.layers.Dense(2)])
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="training needs an optimizer and a loss"):
+        model.fit(np.ones((3, 4)), np.ones((3, 2)), verbose=0)
+
+
+class Watched(fastgru.Model):
+    """Keeps a metric of its own, and a layer with one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.means = fastgru.metrics.Mean(name="means")
+        self.dense = fastgru.layers.Dense(1, kernel_initializer="ones")
+
+    def call(self, x: Any) -> Any:
+        self.means.update_state(fastgru.ops.mean(x))
+        return self.dense(x)
+
+
+def test_metrics_in_attributes_are_logged_and_begin_anew_each_epoch(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(6, 4)).astype("float32")
+    model = Watched()
+    model.compile("sgd", "mse", metrics=["mae"])
+    history = model.fit(x, x[:, :1], 3, 2, verbose=0, shuffle=False, validation_data=(2 * x, x[:, :1])).history
+    assert [metric.name for metric in model.metrics] == ["loss", "compile_metrics", "means"]
+    assert sorted(history) == ["loss", "mae", "means", "val_loss", "val_mae", "val_means"]
+    np.testing.assert_allclose(history["means"], [x.mean()] * 2, rtol=1e-5)
+    np.testing.assert_allclose(history["val_means"], [2 * x.mean()] * 2, rtol=1e-5)
+
+
+def test_a_compute_loss_without_training_is_called_without_it_also_of_a_sequential_class() -> None:
+    class Doubled(fastgru.Sequential):
+        def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+            return 2 * super().compute_loss(x, y, y_pred, sample_weight)
+
+    losses = []
+    for cls in (fastgru.Sequential, Doubled):
+        model = cls([fastgru.layers.Input((4,)), fastgru.layers.Dense(1, kernel_initializer="ones")])
+        model.compile("sgd", "mse")
+        losses.append(model.test_on_batch(np.ones((3, 4)), np.zeros((3, 1))))
+    assert losses[1] == pytest.approx(2 * losses[0])

@@ -52,8 +52,8 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         if not callable(function):
             raise ValueError(
-                f"{self._where}: expected a function, got {function!r}; code from a file is never run, give the "
-                "function itself with custom_objects."
+                f"{self._where}: expected a function, got {function!r}; code from a file is never run (that would be "
+                "arbitrary code execution), give the function itself with custom_objects."
             )
         self.function = function
         self.arguments = dict(arguments or {})

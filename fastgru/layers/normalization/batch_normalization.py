@@ -1,17 +1,19 @@
-"""BatchNormalization (Ioffe and Szegedy 2015)."""
+"""BatchNormalization (Ioffe and Szegedy 2015), and with `renorm` batch renormalization (Ioffe 2017)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fastgru import checks, config
 from fastgru.initializers import Initializer
 from fastgru.layers import options
 from fastgru.layers.normalization.normalizer import Normalizer
 from fastgru.layers.options import ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
+from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
@@ -27,9 +29,20 @@ def _axis(value: Any, where: str, name: str) -> int:
     return checks.integer(value[0] if isinstance(value, Sequence) and len(value) == 1 else value, where, name)
 
 
-def _no_renorm(value: Any, where: str, name: str) -> bool:
-    checks.not_supported(where, **{name: value or None})
-    return False
+def _clipping(value: Any, where: str, name: str) -> Any:
+    """What `renorm_clipping` may hold."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or set(value) - {"rmax", "rmin", "dmax"}:
+        raise ValueError(
+            f"{where}: Received invalid keys for `{name}` argument: {value!r}. Supported values: rmax, rmin, dmax."
+        )
+    rmax, rmin, dmax = (value.get(key) for key in ("rmax", "rmin", "dmax"))
+    if rmax is not None and rmin is not None and rmax < rmin:
+        raise ValueError(f"{where}, {name}: rmax should be greater than rmin. Received: rmax={rmax}, rmin={rmin}.")
+    if dmax is not None and dmax < 0:
+        raise ValueError(f"{where}, {name}: dmax should be non-negative. Received: dmax={dmax}.")
+    return dict(value)
 
 
 @registered("keras.layers")
@@ -51,6 +64,13 @@ class BatchNormalization(Normalizer):
         Whether there are `beta` (F,) and `gamma` (F,).
     beta_initializer, gamma_initializer, moving_mean_initializer, moving_variance_initializer : optional
     beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint : optional
+    renorm : bool
+        In training, bring what was normalized by the batch to running statistics, as constants: ``x' r + d`` with
+        ``r = stddev / renorm_stddev`` and ``d = (mean - renorm_mean) / renorm_stddev``.
+    renorm_clipping : dict, optional
+        Bounds of r, ``"rmin"`` and ``"rmax"``, and of the size of d, ``"dmax"``.
+    renorm_momentum : float
+        That of the running statistics of `renorm`.
     synchronized
         Accepted for Keras's sake and without effect.
     """
@@ -60,9 +80,9 @@ class BatchNormalization(Normalizer):
     moving_mean_initializer: Initializer = options.initializer()
     moving_variance_initializer: Initializer = options.initializer()
     synchronized: bool = options.flag()
-    renorm: bool = options.option(_no_renorm, before=lambda layer: False)
-    renorm_clipping: Any = options.option()
-    renorm_momentum: float = options.option()
+    renorm: bool = options.flag(before=lambda layer: False)
+    renorm_clipping: Any = options.option(_clipping)
+    renorm_momentum: float = options.number()
 
     def __init__(
         self,
@@ -87,6 +107,8 @@ class BatchNormalization(Normalizer):
     ) -> None:
         super().__init__(**kwargs)
         self._set_options(locals())
+        if self.renorm and self.renorm_clipping is None:
+            self.renorm_clipping = {}  # as in Keras's config
 
     def build(self, input_shape: Shape) -> None:
         shape = self._sizes(input_shape, [self.axis])
@@ -95,6 +117,15 @@ class BatchNormalization(Normalizer):
         self.moving_variance = self.add_weight(
             "moving_variance", shape, self.moving_variance_initializer, trainable=False
         )
+        if self.renorm:
+            of_variance = self.moving_variance_initializer
+
+            def root(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+                return np.sqrt(of_variance(shape, dtype=dtype))
+
+            self.moving_stddev = self.add_weight("moving_stddev", shape, root, trainable=False)
+            self.renorm_mean = self.add_weight("renorm_mean", shape, self.moving_mean_initializer, trainable=False)
+            self.renorm_stddev = self.add_weight("renorm_stddev", shape, root, trainable=False)
         self.built = True
 
     def check_inputs(self, *inputs: Array) -> None:
@@ -110,7 +141,10 @@ class BatchNormalization(Normalizer):
         saved["of_batch"] = call.training and self.trainable
         if saved["of_batch"]:
             self._normalize_by_batch(call, rows, y, axes, x)
-            np.multiply(saved["normal"], 1 if self.gamma is None else call.value(self.gamma), out=y)
+            gamma = 1 if self.gamma is None else call.value(self.gamma)
+            np.multiply(saved["normal"], saved["r"] * gamma if self.renorm else gamma, out=y)
+            if self.renorm:
+                y += saved["d"] * gamma
             if self.beta is not None:
                 y += call.value(self.beta)
         else:
@@ -143,9 +177,36 @@ class BatchNormalization(Normalizer):
         inverse = 1 / np.sqrt(variance + self.epsilon)
         normal *= inverse
         call.saved.update(normal=normal, inverse=inverse, counts=counts, total=total)
+        if self.renorm:
+            self._renormalize(call, mean, np.sqrt(variance + self.epsilon))
+            return
         moved = ((self.moving_mean, mean), (self.moving_variance, variance))
-        version, rest = call.version, 1 - self.momentum
-        version.update({moving: version.latest(moving) * self.momentum + new * rest for moving, new in moved})
+        call.version.update({moving: self._moved(call, moving, new, self.momentum) for moving, new in moved})
+
+    @staticmethod
+    def _moved(call: Call, moving: Weight, new: Array, momentum: float) -> Array:
+        return call.version.latest(moving) * momentum + new * (1 - momentum)
+
+    def _renormalize(self, call: Call, mean: Array, stddev: Array) -> None:
+        """Save r and d, and move all statistics."""
+        latest = call.version.latest
+        divisor = np.maximum(latest(self.renorm_stddev), np.asarray(self.epsilon**0.5, self.dtype))
+        limits = self.renorm_clipping
+        r, d = stddev / divisor, (mean - latest(self.renorm_mean)) / divisor
+        r = np.clip(r, limits.get("rmin"), limits.get("rmax")).astype(self.dtype)
+        dmax = limits.get("dmax")
+        d = d if dmax is None else np.clip(d, -dmax, dmax).astype(self.dtype)
+        call.saved.update(r=r, d=d)
+        moving_stddev = self._moved(call, self.moving_stddev, stddev, self.momentum)
+        call.version.update(
+            {
+                self.renorm_mean: self._moved(call, self.renorm_mean, mean, self.renorm_momentum),
+                self.renorm_stddev: self._moved(call, self.renorm_stddev, stddev, self.renorm_momentum),
+                self.moving_mean: self._moved(call, self.moving_mean, mean, self.momentum),
+                self.moving_stddev: moving_stddev,
+                self.moving_variance: np.maximum(moving_stddev * moving_stddev - self.epsilon, 0).astype(self.dtype),
+            }
+        )
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Array | None:
         (dy,) = d_outputs
@@ -156,6 +217,8 @@ class BatchNormalization(Normalizer):
         of_batch, inverse = saved["of_batch"], saved["inverse"]
         gamma = None if self.gamma is None else self.gamma.gradient
         dx = call.buffer("dx_rows", d.shape, self.dtype)
+        d_beta = np.ones(len(d), self.dtype) @ d
+        renorm = self.renorm and of_batch
         if of_batch or gamma is not None:
             if of_batch:
                 normal = saved["normal"]
@@ -165,13 +228,14 @@ class BatchNormalization(Normalizer):
                 normal *= inverse
             d_gamma = np.ones(len(d), self.dtype) @ np.multiply(d, normal, out=dx)
             if gamma is not None:
-                gamma += d_gamma
-        d_beta = np.ones(len(d), self.dtype) @ d
+                gamma += saved["r"] * d_gamma + saved["d"] * d_beta if renorm else d_gamma
         if self.beta is not None and self.beta.gradient is not None:
             self.beta.gradient += d_beta
         if not call.input_gradient:
             return None
         s = inverse if self.gamma is None else inverse * call.value(self.gamma)
+        if renorm:
+            s = s * saved["r"]
         if of_batch:
             # dx = s (dy - (sum dy + x' sum(dy x')) / n), where x' is normalized; a masked step has no part in the sums
             np.multiply(normal, -d_gamma / saved["total"], out=dx)

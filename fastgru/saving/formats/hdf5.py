@@ -226,8 +226,10 @@ class Node:
             link = name.encode("utf-8", "surrogateescape")
             if links is None or not links.exists(link):
                 raise ValueError("is missing")
-            if links.get_info(link).type != h5l.TYPE_HARD:
-                raise ValueError("is a soft or external link, which fastgru does not follow")
+            kind = links.get_info(link).type
+            if kind != h5l.TYPE_HARD:
+                name = "SoftLink" if kind == h5l.TYPE_SOFT else "ExternalLink"
+                raise ValueError(f"is a soft or external link ({name}), which fastgru does not follow")
             return group[name]
 
     def _below(self, path: str) -> str:

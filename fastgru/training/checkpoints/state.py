@@ -12,6 +12,7 @@ import numpy as np
 from fastgru import random
 from fastgru.callbacks import Callback
 from fastgru.layers.layer import Layer
+from fastgru.metrics import Metric
 from fastgru.training.boundary import Position
 from fastgru.training.checkpoints.folder import Checkpoint
 from fastgru.training.checkpoints.packing import Arrays, packed, packed_attributes, restore_attributes, unpacked
@@ -71,7 +72,7 @@ class RunState:
             "sums": list(objective.sums),
             "metrics": [
                 [packed_attributes(metric, arrays), packed([variable.numpy() for variable in metric.variables], arrays)]
-                for metric in objective.metrics
+                for metric in _metrics_of(model)
             ],
             "callbacks": [
                 [type(callback).__name__, packed(callback.saved_state(), arrays)] for callback in self._callbacks
@@ -114,7 +115,7 @@ class RunState:
             self._is_placed = True
         _set_random_state(tree["random"], arrays)
         objective.sums = tree["sums"]
-        for metric, (state, values) in zip(objective.metrics, tree["metrics"], strict=True):
+        for metric, (state, values) in zip(_metrics_of(model), tree["metrics"], strict=True):
             restore_attributes(metric, state, arrays)
             for variable, value in zip(metric.variables, unpacked(values, arrays), strict=True):
                 variable.assign(value)
@@ -134,6 +135,10 @@ class RunState:
         pairs = [(saved[neutral], name) for neutral, name in today.items()]
         names = {prefix + old: prefix + new for old, new in pairs if old != new for prefix in ("", "val_")}
         return renamed(tree[key], names) if names else tree[key]
+
+
+def _metrics_of(model: Compiled) -> list[Metric]:
+    return [*model._objective.metrics, *getattr(model, "own_metrics", ())]
 
 
 def _numbered(pairs: Sequence[Any]) -> Iterator[tuple[tuple[str, int], Any]]:

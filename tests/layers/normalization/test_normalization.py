@@ -74,7 +74,9 @@ def test_gradients_agree_with_central_differences(rng, name, options, shape):
 @pytest.mark.parametrize("make, x, message", [
     (lambda: layers.BatchNormalization(axis=3), np.ones((3, 6)), "has no axis 3"),
     (lambda: layers.BatchNormalization(axis=[1, 2]), None, "axis must be an integer"),
-    (lambda: layers.BatchNormalization(renorm=True), None, "renorm is not supported"),
+    (lambda: layers.BatchNormalization(renorm=True, renorm_clipping={"r": 1}), None, "Received invalid keys for"),
+    (lambda: layers.BatchNormalization(renorm=True, renorm_clipping={"rmax": 0, "rmin": 1}), None, "rmax should be"),
+    (lambda: layers.BatchNormalization(renorm=True, renorm_clipping={"dmax": -1}), None, "dmax should be non-negative"),
     (lambda: layers.LayerNormalization(axis=[1, -4]), np.ones((3, 6)), "has no axis -4"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_in_a_sentence(make, x, message):

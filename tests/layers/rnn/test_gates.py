@@ -13,6 +13,7 @@ from fastgru.layers import (
     LSTM,
     RNN,
     Bidirectional,
+    ConvLSTM1D,
     GRUCell,
     Layer,
     LSTMCell,
@@ -144,10 +145,10 @@ class OwnGRU(GRU):
         return super().call(sequences)
 
 
-@pytest.mark.parametrize("layer", [RNN(OwnCell()), OwnGRU(3)], ids=["cell", "layer"])
-def test_steps_of_ones_own_are_refused_in_a_sentence(layer: Layer) -> None:
-    with pytest.raises(ValueError, match="its steps are code of one's own, whose gates fastgru does not know"):
-        layer.gates(np.zeros((2, 3, 4)))
+@pytest.mark.parametrize("layer", [RNN(OwnCell()), OwnGRU(3), ConvLSTM1D(3, 2)], ids=["cell", "layer", "convolution"])
+def test_steps_that_run_in_python_are_refused_in_a_sentence(layer: Layer) -> None:
+    with pytest.raises(ValueError, match="its steps run op by op in Python, and leave no gates that could be shown"):
+        layer.gates(np.zeros((2, 3, 4, 2)[: layer.input_rank]))
 
 
 @pytest.mark.parametrize(
