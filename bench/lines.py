@@ -15,7 +15,7 @@ _MARKERS = "os^Dv"  # engines differ in more than their colour
 
 
 def draw(folder: Path, outcome: Outcome) -> list[Path]:
-    """``scale-batch.svg``: time of a sample over the batch, for each length; ``scale-steps.svg``: over the length."""
+    """``scale-batch.svg``: time of a sample over the batch for each length; ``scale-steps.svg``: over the length."""
     sizes = {task: tuple(map(int, size.groups())) for task in outcome.tasks if (size := _TASK.match(task))}
     steps, batches = (sorted({size[axis] for size in sizes.values()}) for axis in (0, 1))
     files = []

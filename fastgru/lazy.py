@@ -21,10 +21,27 @@ __all__ = ["AbsentName", "absence", "exports"]
 
 _EXPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
 _exported: dict[str, list[str]] = {}  # the names of each package
+# what does the same, of names near which there is none that does
+_INSTEAD = {
+    frozenset({"fastgru.ops.conv", "fastgru.ops.depthwise_conv", "fastgru.ops.separable_conv"}): (
+        "the layers Conv1D, DepthwiseConv1D and SeparableConv1D"
+    ),
+    frozenset({"fastgru.ops.conv_transpose"}): "the layer Conv1DTranspose",
+    frozenset({"fastgru.ops.max_pool", "fastgru.ops.average_pool"}): "the layers MaxPooling1D and AveragePooling1D",
+    frozenset(f"fastgru.ops.{name}" for name in ("fft", "fft2", "ifft2", "rfft", "irfft", "stft", "istft")): (
+        "numpy.fft on the data before they go in"
+    ),
+    frozenset(f"fastgru.ops.{name}" for name in ("svd", "qr", "eig", "eigh", "cholesky", "lstsq", "lu_factor")): (
+        "numpy.linalg, where no gradient is needed"
+    ),
+}
 
 
 def absence(module: str, name: str, names: Iterable[str]) -> str:
     """The sentence for a name that Keras may have and fastgru has not."""
+    other = next((other for absent, other in _INSTEAD.items() if f"{module}.{name}" in absent), None)
+    if other is not None:
+        return f"module {module!r} has no attribute {name!r}: it is not in fastgru; use {other}."
     near = nearest(name, names)
     instead = "docs/compatibility.md lists what there is." if near is None else f"did you mean {near!r}?"
     return f"module {module!r} has no attribute {name!r}: it is not in fastgru; {instead}"

@@ -111,3 +111,9 @@ def test_a_name_of_keras_that_is_absent_is_told_to_be_so(name: str, instead: str
     with pytest.raises(ImportError, match=sentence):
         exec(f"from fastgru.layers import {name}")
     assert not hasattr(fastgru.layers, name)
+
+
+@pytest.mark.parametrize(("name", "instead"), [("conv", "Conv1D"), ("max_pool", "MaxPooling1D"), ("rfft", "numpy.fft")])
+def test_an_op_that_another_name_does_says_which(name: str, instead: str) -> None:
+    with pytest.raises(AttributeError, match=rf"'{name}': it is not in fastgru; use .*{instead}"):
+        getattr(fastgru.ops, name)

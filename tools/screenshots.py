@@ -1,8 +1,8 @@
-"""Screenshots of the playground and of reports: desktop and phone, light and dark, English and Chinese.
+"""Screenshots of the playground, of reports and of the documentation: desktop and phone, light and dark, two languages.
 
 Needs ``pip install 'fastgru[browser]'`` and a Chromium, which tests/browsers.py finds. Run as
-``python tools/screenshots.py FOLDER [REPORT.html ...]``, where the reports are pages that ``fastgru explain`` or
-``fastgru train`` wrote, or any others.
+``python tools/screenshots.py FOLDER [PAGE.html or SITE ...]``: a page is one that ``fastgru explain`` or ``fastgru train``
+wrote, or any other; a site is the folder that ``sphinx-build -W docs SITE`` built.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from browsers import chromium
 from fastgru.playground import page
 
 SIZES = {"desktop": (1280, 860), "phone": (390, 844)}
+PAGES = (
+    "index", "introduction", "tutorials/forecast", "api/layers-recurrent", "measured", "playground",
+    "zh/index", "zh/introduction", "zh/tutorials/forecast",
+)  # fmt: skip
 
 
 def tab_of(browser: Any, size: str, theme: str) -> Any:
@@ -36,7 +40,7 @@ def shoot(tab: Any, target: Path) -> None:
     print(target)
 
 
-def main(folder: Path, reports: list[Path]) -> None:
+def main(folder: Path, pages: list[Path]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = page()
     with chromium() as browser:
@@ -48,12 +52,15 @@ def main(folder: Path, reports: list[Path]) -> None:
                 shoot(tab, folder / f"playground-{size}-{theme}-{language}-read.png")
                 tab.click("[data-experiment=freeze]")
                 shoot(tab, folder / f"playground-{size}-{theme}-{language}-held.png")
-            for report in reports:
-                tab.goto(report.resolve().as_uri())
-                shoot(tab, folder / f"{report.stem}-{size}-{theme}.png")
+            for other in pages:
+                tab.goto(other.resolve().as_uri())
+                name = "-".join(other.with_suffix("").parts[-2:]) if other.parent.name else other.stem
+                shoot(tab, folder / f"{name}-{size}-{theme}.png")
             tab.close()
 
 
 if __name__ == "__main__":
-    arguments = [*map(Path, sys.argv[1:])] or [Path("screenshots")]
-    main(arguments[0], arguments[1:])
+    folder, *places = [*map(Path, sys.argv[1:])] or [Path("screenshots")]
+    sites = [place for place in places if place.is_dir()]
+    pages = [site / f"{name}.html" for site in sites for name in PAGES]
+    main(folder, [place for place in places if place not in sites] + pages)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastgru.activations import Activation
+from fastgru.layers.options import declared
 
 __all__ = ["activations_in_numpy"]
 
@@ -26,12 +27,12 @@ def activations_in_numpy(layer: Any) -> dict[str, list[str]]:
 
 def _used(layer: Any) -> Iterator[tuple[Any, Activation]]:
     owner = getattr(layer, "_layer", layer)  # of a cell
-    in_steps = getattr(owner, "recurrent_activation", None)
-    for activation in (getattr(owner, "activation", None), in_steps):
-        if not isinstance(activation, Activation):
-            continue
+    in_steps = hasattr(owner, "recurrent_activation")
+    options = declared(type(owner))  # LeakyReLU, which is an activation, has none
+    for name in (one for one in ("activation", "recurrent_activation") if one in options):
+        activation = getattr(owner, name)
         has_kernel = activation.is_compiled
-        if in_steps is not None:
+        if in_steps:
             has_kernel = activation.kernel_id is not None and activation.name != "softmax"
         if not has_kernel:
             yield layer, activation

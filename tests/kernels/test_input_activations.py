@@ -11,7 +11,7 @@ from layer_checks import gradients_hold
 
 import fastgru
 from fastgru import GradientTape, activations, kernels
-from fastgru.layers import GRU, RNN, Activation, Bidirectional, Conv1D, Dense, GRUCell, Input
+from fastgru.layers import GRU, RNN, Activation, Bidirectional, Conv1D, Dense, GRUCell, Input, LeakyReLU
 from fastgru.models import load_model
 
 FORMS = [("silu", {}), ("hard_silu", {}), ("mish", {}), ("gelu", {}), ("gelu", {"approximate": True})]
@@ -107,7 +107,9 @@ def test_what_runs_in_numpy_is_said(tmp_path) -> None:
 
 
 def test_what_the_kernels_compute_is_not_said() -> None:
-    model = fastgru.Sequential([Input((4, 3)), RNN(GRUCell(2, "relu")), Dense(2, "silu"), Dense(3, "softmax")])
+    model = fastgru.Sequential(
+        [Input((4, 3)), RNN(GRUCell(2, "relu")), Dense(2, "silu"), LeakyReLU(), Dense(3, "softmax")]
+    )
     lines: list[str] = []
     model.summary(print_fn=lines.append)
     assert "numpy" not in "\n".join(lines)
