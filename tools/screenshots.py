@@ -1,8 +1,8 @@
 """Screenshots of the playground, of reports and of the documentation: desktop and phone, light and dark, two languages.
 
 Needs ``pip install 'fastgru[browser]'`` and a Chromium, which tests/browsers.py finds. Run as
-``python tools/screenshots.py FOLDER [PAGE.html or SITE ...]``: a page is one that ``fastgru explain`` or ``fastgru train``
-wrote, or any other; a site is the folder that ``sphinx-build -W docs SITE`` built.
+``python tools/screenshots.py FOLDER [PAGE.html or SITE ...]``: a page is one that ``fastgru explain`` or ``fastgru
+train`` wrote, or any other; a site is the folder that ``sphinx-build -W docs SITE`` built.
 """
 
 from __future__ import annotations
