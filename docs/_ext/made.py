@@ -11,10 +11,14 @@ from sphinx.config import Config
 from bench import stored
 from fastgru import playground
 
+LINES = ("scale-batch", "scale-steps")
+
 
 def make(app: Sphinx, config: Config) -> None:
     made = Path(app.srcdir) / "_made"
-    stored.draw_all(made)
+    drawn = stored.draw_all(made)
+    lines = [f"![{file.stem}](_made/{file.name})\n" for file in drawn if file.stem in LINES]
+    (made / "sizes.md").write_text("\n".join(lines) or "<!-- no run with many sizes is stored -->\n")
     (made / "pages").mkdir(parents=True, exist_ok=True)
     (made / "pages/draw.html").write_text(playground.page(), encoding="utf-8")
 
