@@ -74,8 +74,8 @@ def _arrays(file: str, data: bytes) -> Iterator[tuple[list[str], ArrayInMemory]]
     unread = len(data)
     while stack:
         names, place = stack.pop()
-        group = _messages(data, place).get(_GROUP, b"")
-        for name, inner in _members(data, *unpack_from("<2Q", group), visited):
+        tree, heap = unpack_from("<2Q", _messages(data, place).get(_GROUP, b""))
+        for name, inner in _members(data, tree, heap, visited):
             path = [*names, name]
             _only(inner not in visited and len(visited) < limits.MAX_OBJECTS and len(path) <= limits.MAX_DEPTH)
             visited.add(inner)
