@@ -60,6 +60,9 @@ class AbsentName(AttributeError):
     def __str__(self) -> str:
         return absence(*self._absent)
 
+    def __reduce__(self) -> tuple[Any, ...]:  # that of errors calls the class with `args`, which are none
+        return AbsentName, self._absent
+
 
 class AbsentNames:
     """The finder that is asked last, so that ``from fastgru.layers import Conv3D`` ends with the same sentence.

@@ -117,3 +117,9 @@ def test_a_name_of_keras_that_is_absent_is_told_to_be_so(name: str, instead: str
 def test_an_op_that_another_name_does_says_which(name: str, instead: str) -> None:
     with pytest.raises(AttributeError, match=rf"'{name}': it is not in fastgru; use .*{instead}"):
         getattr(fastgru.ops, name)
+
+
+def test_the_error_of_an_absent_name_comes_out_of_another_process_as_it_was() -> None:
+    with pytest.raises(AttributeError, match="did you mean 'Conv2D'") as caught:
+        fastgru.layers.Conv3D  # noqa: B018
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -57,6 +57,12 @@ def _rows(
             yield from _rows(model.layers, [shapes_of[inner] for inner in model.layers], nested, level + 1)
 
 
+def _in_numpy(model: Any) -> list[str]:
+    """A line for each activation that no kernel computes."""
+    in_numpy = activations_in_numpy(model).items()
+    return [printable(f" Runs in numpy: activation {name!r} ({', '.join(users)})") for name, users in in_numpy]
+
+
 def html_summary(model: Any) -> str:
     """The layers of a model as a notebook shows them."""
     from fastgru.pages import element, table
@@ -142,11 +148,7 @@ def print_summary(
         Text.assemble((f" {label} params: ", "bold"), f"{params:,} ({memory(size)})")
         for label, (params, size) in {"Total": total, **sizes}.items()
     ]
-    totals += [
-        Text(printable(f" Runs in numpy: activation {name!r} ({', '.join(users)})"))
-        for name, users in activations_in_numpy(model).items()
-    ]
-    whole = Group(Text(printable(f'Model: "{model.name}"'), "bold"), table, *totals)
+    whole = Group(Text(printable(f'Model: "{model.name}"'), "bold"), table, *totals, *map(Text, _in_numpy(model)))
     if print_fn is None:
         Console(highlight=False).print(whole)
         return

@@ -11,7 +11,7 @@ from fastgru import activations
 from fastgru.layers.layer import Layer
 from fastgru.object_registration import CustomObjectScope
 from fastgru.saving import endpoints, legacy, matching, sniff
-from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_activations, report_masking
+from fastgru.saving.build import Builder, bounded_weights, build_by_arrays, report_behaviour
 from fastgru.saving.endpoints import FileLike
 from fastgru.saving.formats import json_text, weights_h5
 from fastgru.saving.leaves import leaves
@@ -81,8 +81,7 @@ def load_model(
             with bounded_weights(stored):
                 model = builder.model(part)
                 build_by_arrays(model, stored)
-            report_masking(model, report)
-            report_activations(model, report)
+            report_behaviour(model, report)
             _fill(model, stored, builder)
             if compile and stored.training and part is whole.config:
                 _compile(model, stored, builder)
@@ -338,8 +337,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
             training=config.get("compile_config"),
         )
         model = builder.model(builder.part(legacy.modern(stored, report)))
-        report_masking(model, report)
-        report_activations(model, report)
+        report_behaviour(model, report)
         training = legacy.modern_training(stored).training
         if training:
             builder.compile(model, training)

@@ -371,7 +371,13 @@ def build_by_arrays(model: Any, stored: StoredModel) -> None:
     model.build((*[None] * (first.input_rank - 1), features))
 
 
-def report_masking(model: Any, report: Report) -> None:
+def report_behaviour(model: Any, report: Report) -> None:
+    """Say where a model computes as one backend of Keras and not another, and what no kernel computes."""
+    _report_masking(model, report)
+    _report_activations(model, report)
+
+
+def _report_masking(model: Any, report: Report) -> None:
     """Keras's backends disagree about what comes out of a row before its first step that is not masked."""
     layers = list(leaves(model))
     if not any(isinstance(layer, Masking) or getattr(layer, "mask_zero", False) for layer in layers):
@@ -382,7 +388,7 @@ def report_masking(model: Any, report: Report) -> None:
             report.decide("Steps masked before the first used one put out 0, as in TensorFlow", layer.name)
 
 
-def report_activations(model: Any, report: Report) -> None:
+def _report_activations(model: Any, report: Report) -> None:
     """Say which activations no kernel computes."""
     for name, users in activations_in_numpy(model).items():
         for user in users:

@@ -14,7 +14,7 @@ LAST = "the last value"
 
 def seasons(step: Step, window: int) -> dict[str, int]:
     """How many steps the seasons have that fit into a window, by the name of the naive forecast."""
-    if step.unit == "month":
+    if step.unit != "us":
         lengths = {"year": 12 / step.size}
     else:
         lengths = {name: seconds / step.seconds for name, seconds in SEASONS.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from fastgru.types import Array
 ROWS = 2_000  # parsed at a time, while their cells are in the cache
 SEPARATORS = ",;\t|"
 SEEN = 100  # cells by which the kind of a column is told
+THOUSANDS = re.compile(r"\.(?=\d{3}(?:[.,]|\s*$))")  # a point between them, where the comma is decimal
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
 
 
@@ -151,7 +153,7 @@ class Column:
 class Numbers(Column):
     def parsed(self, texts: Sequence[str], line: int) -> Array:
         if self.wording.decimal == ",":
-            texts = [text.replace(".", "").replace(",", ".") for text in texts]
+            texts = [_with_point(text) for text in texts]
         try:
             return np.array(texts, np.float64)
         except ValueError:  # empty cells, or one that is no number
@@ -218,9 +220,14 @@ def _stripped(text: str) -> str:
     return "" if text.lower() in MISSING else text
 
 
+def _with_point(text: str) -> str:
+    """A number with a decimal comma in the form of others."""
+    return THOUSANDS.sub("", text).replace(",", ".")
+
+
 def _is_number(text: str, decimal: str = ".") -> bool:
     try:
-        float(text if decimal == "." else text.replace(".", "").replace(",", "."))
+        float(text if decimal == "." else _with_point(text))
     except ValueError:
         return False
     return True

@@ -177,7 +177,7 @@ def _checks(plan: Plan) -> dict[str, bool]:
         "encoding": _is_text(plan.encoding),
         "window": plan.window is None or _is_count(plan.window),
         "horizon": _is_count(plan.horizon),
-        "step": plan.step is None or (plan.step[0] > 0 and plan.step[1] in ("us", "month")),
+        "step": plan.step is None or (plan.step[0] > 0 and plan.step[1] in ("us", "month", "month end")),
         "groups": _is_text(*plan.groups),
         "classes": _is_text(*plan.classes),
         "features": all(

@@ -201,7 +201,8 @@ def _target(series: Series, plan: Plan) -> Array:
     if plan.task == "classify" and target.dtype != object:
         raise ValueError(f"{where}: expected classes, got times.")
     if plan.is_of_groups:
-        same = (target[1:] == target[:-1]) | (series.group[1:] != series.group[:-1])
+        missing = is_missing(target)
+        same = (target[1:] == target[:-1]) | (missing[1:] & missing[:-1]) | (series.group[1:] != series.group[:-1])
         if not same.all():
             row = int(np.flatnonzero(~same)[0]) + 1
             raise ValueError(

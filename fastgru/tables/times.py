@@ -146,7 +146,7 @@ class Step:
     ----------
     size : int
         How many of the unit.
-    unit : {"month", "us"}
+    unit : {"month", "month end", "us"}
     """
 
     size: int
@@ -154,11 +154,11 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        return self.size * (30.4375 * 86_400 if self.unit == "month" else 1 / SECOND)
+        return self.size * (1 / SECOND if self.unit == "us" else 30.4375 * 86_400)
 
     def numbers(self, times: Array) -> tuple[Array, Array]:
         """On which step each time lies, and whether exactly."""
-        if self.unit == "month":
+        if self.unit != "us":
             months = times.astype("datetime64[M]").astype(np.int64)
             first = months.min() if len(months) else 0
             number, rest = np.divmod(months - first, self.size)
@@ -172,12 +172,12 @@ class Step:
         """The times that lie so many steps behind one."""
         if self.unit == "us":
             return time + (counts * self.size).astype("timedelta64[us]")
-        month = time.astype("datetime64[M]")
+        month = time.astype("datetime64[M]") + int(self.unit == "month end")  # the last day lies before the next month
         rest = time - month.astype("datetime64[us]")
         return (month + (counts * self.size).astype("timedelta64[M]")).astype("datetime64[us]") + rest
 
     def __str__(self) -> str:
-        if self.unit == "month":
+        if self.unit != "us":
             return _counted(self.size, "month")
         seconds = self.size / SECOND
         for unit, size in UNITS.items():
@@ -205,9 +205,10 @@ def step_of(times: Array, follows: Array) -> Step | None:
         return None
     months = times.astype("datetime64[M]")
     days = distances.min() / (86_400 * SECOND)
-    if days >= 28 and len(np.unique(times - months.astype("datetime64[us]"))) == 1:
-        sizes, counts = np.unique(np.diff(months.astype(np.int64))[follows], return_counts=True)
-        return Step(int(sizes[counts.argmax()]), "month")
+    for unit, ahead in (("month", 0), ("month end", 1)):
+        if days >= 28 and len(np.unique(times - (months + ahead).astype("datetime64[us]"))) == 1:
+            sizes, counts = np.unique(np.diff(months.astype(np.int64))[follows], return_counts=True)
+            return Step(int(sizes[counts.argmax()]), unit)
     sizes, counts = np.unique(distances, return_counts=True)
     return Step(int(sizes[counts.argmax()]))
 

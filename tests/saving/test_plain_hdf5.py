@@ -100,6 +100,19 @@ def test_damaged_bytes_never_do_more_than_leave_it_to_the_library(rng) -> None:
         assert hdf5_plain.arrays("f", data[:end]) is None
 
 
+def test_a_root_that_is_an_array_is_left_to_the_library() -> None:
+    with h5py.File(io.BytesIO(data := image(lambda file: file.update({"x": np.ones(3)})))) as file:
+        array = h5py.h5o.get_info(file["x"].id).addr
+    assert hdf5_plain.arrays("f", data[:64] + array.to_bytes(8, "little") + data[72:]) is None
+
+
+@pytest.mark.parametrize("name", [b"aa", b"zz", b"\0b"])
+def test_names_twice_or_out_of_their_order_are_left_to_the_library(name) -> None:
+    data = image(lambda file: file.update({"aa": np.ones(3), "ab": np.zeros(3), "b": np.zeros(3)}))
+    assert hdf5_plain.arrays("f", data) is not None
+    assert hdf5_plain.arrays("f", data.replace(b"ab\0", name + b"\0")) is None
+
+
 def test_a_keras_file_opens_and_predicts_without_h5py(tmp_path, rng) -> None:
     model = Sequential([GRU(8, input_shape=(5, 3)), Dense(2, activation="softmax")])
     model.compile("adam", "mse")

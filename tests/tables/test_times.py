@@ -63,6 +63,7 @@ def test_the_first_that_is_none_is_named(texts: list[str], index: int) -> None:
         (np.arange("2026-01-01", "2026-02-03", 7, dtype="datetime64[D]"), Step(7 * 86_400_000_000), "week"),
         (np.arange("2026-01", "2027-01", dtype="datetime64[M]"), Step(1, "month"), "month"),
         (np.arange("2020-01", "2027-01", 3, dtype="datetime64[M]"), Step(3, "month"), "3 months"),
+        (np.arange("2026-02", "2027-02", dtype="datetime64[M]").astype("M8[D]") - 1, Step(1, "month end"), "month"),
         (np.arange("2026-01-01T00:00", "2026-01-01T06:00", 15, dtype="datetime64[m]"), Step(900_000_000), "15 minutes"),
     ],
 )  # fmt: skip
@@ -92,4 +93,13 @@ def test_times_are_written_without_what_is_zero_in_all() -> None:
     assert shown(np.array(["2026-01-01", "2026-01-01T06"], "datetime64[us]")) == [
         "2026-01-01 00:00",
         "2026-01-01 06:00",
+    ]
+
+
+def test_behind_the_end_of_a_month_come_the_ends_of_the_next_ones() -> None:
+    last = np.datetime64("2024-01-31T18:00", "us")
+    assert shown(Step(1, "month end").after(last, np.arange(1, 4))) == [
+        "2024-02-29 18:00",
+        "2024-03-31 18:00",
+        "2024-04-30 18:00",
     ]

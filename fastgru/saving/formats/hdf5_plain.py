@@ -24,6 +24,8 @@ _START = b"\x89HDF\r\n\x1a\n" + bytes([0, 0, 0, 0, 0, 8, 8, 0])
 _SPACE, _TYPE, _LAYOUT, _MORE, _GROUP = 0x01, 0x03, 0x08, 0x10, 0x11
 _IGNORED = {0x00, 0x04, 0x05, 0x0C, 0x0D, 0x0E, 0x12}  # fill values, attributes, comments, times
 _CONTIGUOUS = b"\x03\x01"  # version and class of a layout
+_MAX_NAME = 1024  # bytes
+_MAX_RANK = 32  # the library's own limit
 
 # a type as it stands in a file (IV.A.2.d)
 _TYPES = {
@@ -68,11 +70,12 @@ def _arrays(file: str, data: bytes) -> Iterator[tuple[list[str], ArrayInMemory]]
     base, _, end, driver, _, root = unpack_from("<6Q", data, 24)
     _only(data.startswith(_START) and base == 0 and driver == limits.NOWHERE and end <= len(data))
     stack: list[tuple[list[str], int]] = [([], root)]
-    visited: set[int] = set()
+    visited: set[int] = set()  # headers and nodes of trees: else a small file could be a tree without end
     unread = len(data)
     while stack:
         names, place = stack.pop()
-        for name, inner in _members(data, *unpack_from("<2Q", _messages(data, place)[_GROUP])):
+        tree, heap = unpack_from("<2Q", _messages(data, place).get(_GROUP, b""))
+        for name, inner in _members(data, tree, heap, visited):
             path = [*names, name]
             _only(inner not in visited and len(visited) < limits.MAX_OBJECTS and len(path) <= limits.MAX_DEPTH)
             visited.add(inner)
@@ -110,18 +113,23 @@ def _messages(data: bytes, place: int) -> dict[int, bytes]:
     return messages
 
 
-def _members(data: bytes, tree: int, heap: int) -> Iterator[tuple[str, int]]:
+def _members(data: bytes, tree: int, heap: int, visited: set[int]) -> Iterator[tuple[str, int]]:
     """The names in a group in their order, each with the place of its header (III.A.1, III.C, III.D)."""
+    previous = b""
     _only(data[heap : heap + 5] == b"HEAP\0")
     size, _, texts = unpack_from("<3Q", data, heap + 8)
     _only(texts + size <= len(data))
-    for node in _leaves(data, tree, set()):
+    for node in _leaves(data, tree, visited):
         signature, version, _, count = unpack_from("<4sBBH", data, node)
         _only(signature == b"SNOD" and version == 1)
         for entry in range(node + 8, node + 8 + 40 * count, 40):
             start, header, cached = unpack_from("<QQI", data, entry)
             _only(start < size and cached < 2)  # it is no soft link
-            text = data[texts + start : data.find(b"\0", texts + start, texts + size)]
+            begin = texts + start
+            end = data.find(b"\0", begin, min(texts + size, begin + _MAX_NAME))
+            text = data[begin : max(begin, end)]
+            _only(previous < text)  # the library looks a name up where it stands in this order
+            previous = text
             yield text.decode(), header
 
 
@@ -131,7 +139,7 @@ def _leaves(data: bytes, tree: int, visited: set[int], level: int | None = None)
     _only(signature == b"TREE" and kind == 0 and level in (None, height) and height <= limits.MAX_DEPTH)
     for number in range(count):
         (child,) = unpack_from("<Q", data, tree + 32 + 16 * number)
-        _only(child not in visited)  # else a small file could be a tree of endless leaves
+        _only(child not in visited)
         visited.add(child)
         if height:
             yield from _leaves(data, child, visited, height - 1)
@@ -142,7 +150,7 @@ def _leaves(data: bytes, tree: int, visited: set[int], level: int | None = None)
 def _array(data: bytes, messages: dict[int, bytes]) -> Array:
     space, layout = messages[_SPACE], messages[_LAYOUT]
     version, rank, flags = unpack_from("<3B", space)
-    _only(version == 1 and not flags & 2 and layout.startswith(_CONTIGUOUS))
+    _only(version == 1 and rank <= _MAX_RANK and not flags & 2 and layout.startswith(_CONTIGUOUS))
     shape = unpack_from(f"<{rank}Q", space, 8)
     dtype = next((dtype for encoded, dtype in _TYPES.items() if messages[_TYPE].startswith(encoded)), np.dtype("V"))
     place, size = unpack_from("<2Q", layout, 2)
