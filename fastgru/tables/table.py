@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastgru.naming import suggestion
+from fastgru.naming import nearest
 from fastgru.types import Array
 
 SHOWN = 12  # names of columns in a message
@@ -73,10 +73,9 @@ class Table:
     def require(self, name: str, option: str) -> Array:
         """A column; ValueError where there is none of that name, or it cannot be read."""
         if name not in self.columns:
-            raise ValueError(
-                f"{option}: {self.file} has no column {name!r}{suggestion(name, self.names)}; "
-                f"it has {listed(self.names)}."
-            )
+            near = nearest(name, self.names)
+            hint = "" if near is None else f"; did you mean {near!r}?"
+            raise ValueError(f"{option}: {self.file} has no column {name!r}, but {listed(self.names)}{hint or '.'}")
         if name in self.problems:
             raise ValueError(self.problems[name])
         return self.columns[name]
