@@ -477,7 +477,7 @@ def run_bench(*words: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_quick_run_of_all_jobs_writes_its_results(tmp_path: Path) -> None:
-    files = {name: str(tmp_path / f"bench.{name}") for name in ("json", "plot")}
+    files = {"json": str(tmp_path / "bench.json"), "plot": str(tmp_path / "bench.png")}
     words = ["--quick", "--rounds", 2, "--threads", 1, "--engines", "fastgru"]
     done = run_bench(*words, "--json", files["json"], "--plot", files["plot"])
     assert (done.returncode, done.stderr) == (0, "")

@@ -48,7 +48,7 @@ def stored_model(filepath: FileLike) -> Iterator[StoredModel]:
     with reading(file):
         source = source_of(filepath)
         if isinstance(source, Path) and not source.exists():
-            raise ModelFileMissing(f"{file}: there is no such file (File not found).")
+            raise ModelFileMissing(f"{file}: File not found.")
         start = _first_bytes(source) if isinstance(source, Path) else source[:64]
         is_index = file.endswith(INDEX_ENDING) and start.lstrip().startswith(b"{")
         if not is_index and not start.startswith((ZIP_START, HDF5_START)):

@@ -23,7 +23,7 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @pytest.fixture
-def running() -> Iterator[subprocess.Popen[str]]:
+def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     # the default handler, which is what a terminal's program has; a shell's background job would ignore Ctrl-C
     program = (
         "import signal, sys; from fastgru import cli; "
@@ -31,7 +31,7 @@ def running() -> Iterator[subprocess.Popen[str]]:
         "sys.exit(cli.main(['playground', '--no-browser']))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
     )
     yield process
     process.kill()
@@ -85,7 +85,7 @@ def test_a_model_of_ones_own_is_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["missing.keras", "--no-browser"], "fastgru: missing.keras: there is no such file."),
+        (["missing.keras", "--no-browser"], "fastgru: missing.keras: File not found."),
         (["--port", "70000"], "expected a whole number from 0 to 65535, got '70000'"),
         (["--out", "page.txt"], "expected a file named *.html, got 'page.txt'"),
     ],

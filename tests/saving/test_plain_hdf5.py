@@ -129,5 +129,5 @@ slow = ("h5py", "rich", "scipy", "numpy.random", "difflib", "fastgru.optimizers.
 print(sorted(set(slow) & set(sys.modules)))
 """
     model.save(path, include_optimizer=False)
-    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True, cwd=tmp_path).strip() == "[]"
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), load_model(path).predict(x, verbose=0))

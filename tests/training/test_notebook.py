@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_a_quick_prediction_and_a_silent_fit_show_nothing(shown: list[str]) -> N
     assert shown == []
 
 
-def test_a_real_notebook() -> None:
+def test_a_real_notebook(tmp_path: Path) -> None:
     pytest.importorskip("ipykernel", reason="no notebook is installed")
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     cells = [nbformat.v4.new_code_cell(source) for source in (PROGRAM, "model", "history", "repr(history)")]
@@ -107,7 +108,7 @@ def test_a_real_notebook() -> None:
                 updates.append(message["content"]["data"]["text/plain"])
             return super().process_message(message, cell, cell_index)
 
-    Client(notebook, timeout=120, kernel_name="python3").execute()
+    Client(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     assert sum("━" in update for update in updates) > 3
     (output,) = cells[0].outputs
     assert [line[:9] for line in output["data"]["text/plain"].splitlines()] == ["Epoch 1/2", "Epoch 2/2"]
