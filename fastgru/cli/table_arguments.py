@@ -50,7 +50,7 @@ def add_table(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         times.add_argument(
             "--split", type=shares, metavar="A,B,C", help="training, validation and test, in time (default: 70,15,15)"
         ),
-        *add_mending(times),
+        *add_mending(times, "skip", "refuse"),
         network.add_argument("--layers", **COUNT, help="GRUs on top of each other (default: 1)"),
         network.add_argument("--bidirectional", action="store_true", default=None, help="read in both directions"),
         network.add_argument(
@@ -73,16 +73,17 @@ def add_wording(parser: argparse._ActionsContainer) -> list[argparse.Action]:
     ]
 
 
-def add_mending(parser: argparse._ActionsContainer) -> list[argparse.Action]:
+def add_mending(parser: argparse._ActionsContainer, gaps: str, doubles: str) -> list[argparse.Action]:
+    """With what stands for them where nothing is said."""
     return [
-        parser.add_argument("--gaps", choices=MENDINGS, help="missing rows and values of a table (default: skip)"),
-        parser.add_argument("--doubles", choices=DOUBLES, help="rows of one time in a table (default: refuse)"),
+        parser.add_argument("--gaps", choices=MENDINGS, help=f"missing rows and values of a table (default: {gaps})"),
+        parser.add_argument("--doubles", choices=DOUBLES, help=f"rows of one time in a table (default: {doubles})"),
     ]
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """What of a model's way to read tables may be another for a file."""
-    add_mending(parser)
+    add_mending(parser, "as in training", "as in training")
     add_wording(parser)
 
 

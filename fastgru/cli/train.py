@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=source, help=f"{SOURCES} (default: mnist where it can be had, else digits)")
     parser.add_argument("--units", **COUNT, help="size of the GRU (default: 128; 64 with a file)")
     parser.add_argument(
-        "--epochs", **COUNT, help="rounds over the data (default: 10; 40 below 10,000 samples; 20 or 100 with a file)"
+        "--epochs", **COUNT, help="rounds over the data (default: 10; 40 below 10,000 samples; with a file 20 and 100)"
     )
     parser.add_argument("--batch-size", **COUNT, help="samples a step (default: 128; 32 below 10,000 samples)")
     parser.add_argument("--seed", type=seed, metavar="N", default=0, help="of the random numbers (default: 0)")

@@ -115,9 +115,10 @@ def _without_doubles(series: Series, plan: Plan, lines: Array) -> tuple[Series, 
         f"rows with the time of another{' of their series' * bool(series.groups)}: {rows.size:,} (first: {places})"
     )
     if plan.doubles == "refuse":
+        several = "" if series.groups else ", and --group tells several series apart"
         raise ValueError(
-            f"{series.table.file}: {finding}; --doubles first, last or mean takes one for both, and --group tells "
-            "several series apart. An hour that comes twice in autumn is one of local time, which UTC does not have."
+            f"{series.table.file}: {finding}; --doubles first, last or mean takes one for both{several}. An hour that "
+            "comes twice in autumn is one of local time, which UTC does not have."
         )
     series.notes.append(f"{finding}; the {plan.doubles} of each is taken")
     begins = np.flatnonzero(~double)
@@ -161,7 +162,7 @@ def _without_gaps(series: Series, plan: Plan, lines: Array) -> Series:
         return series
     absent = int((distances[rows] - 1).sum())
     places = ", ".join(
-        f"behind {time}, {series.table.line(lines[row - 1])}"
+        f"after {time}, {series.table.line(lines[row - 1])}"
         for time, row in zip(shown(times[rows[:PLACES] - 1]), rows, strict=False)
     )
     finding = f"missing times: {absent:,}, in {rows.size:,} gap{'s' * (rows.size > 1)} (first: {places})"

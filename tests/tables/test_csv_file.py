@@ -62,6 +62,13 @@ def test_decimal_commas(table) -> None:
         table(text).require("a", "--target")
 
 
+@pytest.mark.parametrize(
+    ("cell", "number"), [("1.5", 1.5), ("1.234", 1234), ("1.234.567,5", 1234567.5), ("-1.234,5", -1234.5)]
+)
+def test_beside_a_decimal_comma_a_point_is_one_of_thousands_before_three_digits(table, cell, number) -> None:
+    assert table(f"a;b\n{cell};x\n2,5;y\n", decimal=",").columns["a"].tolist() == [number, 2.5]
+
+
 def test_what_is_named_as_text_is_text(table) -> None:
     assert table("a,b\n007,1\n8,2\n", text=frozenset("a")).columns["a"].tolist() == ["007", "8"]
 

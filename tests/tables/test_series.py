@@ -46,7 +46,7 @@ def test_double_stamps_are_mended(doubles: str, expected: float) -> None:
 
 def test_a_gap_is_refused_skipped_or_filled() -> None:
     data = table([0, 1, 2, 5, 6], [0, 1, 2, 5, 6])
-    finding = r"missing times: 2, in 1 gap \(first: behind 2026-01-01 02:00, line 4\)"
+    finding = r"missing times: 2, in 1 gap \(first: after 2026-01-01 02:00, line 4\)"
     with pytest.raises(ValueError, match=finding):
         arranged(data, replace(PLAN, gaps="refuse"))
     skipped = arranged(data, PLAN)

@@ -186,7 +186,7 @@ def test_gaps_are_told_and_the_forecast_needs_none_at_the_end(run: Any, rng: Any
     file = written("gaps.csv", columns)
     status, out, _ = run("train", file, *SMALL, "--split", "60,20,20", "--out", "m.keras")
     assert status == 0
-    assert "Note:           missing times: 3, in 2 gaps (first: behind 2025-02-09, line 41" in out
+    assert "Note:           missing times: 3, in 2 gaps (first: after 2025-02-09, line 41" in out
     status, _, err = run("predict", "m.keras", file, "-o", "o.csv")
     assert status == 1 and "the last 7 rows, which the model looks at, are not there without a gap" in err
     assert run("predict", "m.keras", file, "-o", "o.csv", "--gaps", "fill")[0] == 0
@@ -251,6 +251,14 @@ def test_a_number_is_predicted_in_its_own_unit(run: Any, rng: Any) -> None:
     truth = np.array([float(row["price"]) for row in rows_of(file)])
     assert np.abs(predicted - truth).mean() < 3
     assert "Samples in the order of their truth" in Path("pages/report.html").read_text()
+
+
+def test_a_group_without_a_target_is_left_out(run: Any, rng: Any) -> None:
+    rows = [f"{group},{rng.normal():.3f},{'' if group == 3 else group}" for group in range(40) for _ in range(5)]
+    Path("groups.csv").write_text("\n".join(["id,x,size", *rows]))
+    words = ("--target", "size", "--task", "regress", "--group", "id", "--units", "4", "--epochs", "1")
+    status, out, err = run("train", "groups.csv", *words)
+    assert (status, err) == (0, ""), out
 
 
 def test_all_rows_of_a_group_are_one_sequence(run: Any, rng: Any) -> None:
