@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # small models run once: compiling is what takes time
 
-from fastgru import config, kernels, naming, random
+from fastgru import cli, config, kernels, naming, random
 
 ENGINES = [
     pytest.param((isa, products), id=f"{isa} with {products}", marks=[] if isa == kernels.isa else [pytest.mark.isa])
@@ -48,6 +49,21 @@ def ctrl_c() -> Iterator[None]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20261123)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs one command; returns its exit status, and what it wrote to stdout and stderr."""
+
+    def command(*words: str) -> tuple[int, str, str]:
+        try:
+            status = cli.main(words)
+        except SystemExit as stopped:
+            status = int(stopped.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastgru
-from fastgru import cli, models
+from fastgru import models
 from fastgru.callbacks import History
 from fastgru.datasets import digits, mnist
 from fastgru.optimizers import Adam
@@ -31,21 +31,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(mnist, "URL", "http://127.0.0.1:9/mnist.npz")
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs one command; returns its exit status, and what it wrote to stdout and stderr."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        try:
-            status = cli.main(words)
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return command
 
 
 def stored(name: str, **arrays: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import cli, models, utils
+from fastgru import models, utils
 from fastgru.tables import fitting, reading, tasks
 from fastgru.tables import plan as plans
 from fastgru.tables.network import Size
@@ -22,21 +22,6 @@ FORECAST = ("--target", "demand", "--task", "forecast", "--window", "168", "--ho
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs one command; returns its exit status, and what it wrote to stdout and stderr."""
-
-    def command(*words: str) -> tuple[int, str, str]:
-        try:
-            status = cli.main(words)
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return command
 
 
 def written(name: str, columns: dict[str, Any]) -> str:
