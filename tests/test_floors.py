@@ -35,10 +35,11 @@ FLOORS = [
     {"ops"},
     {"layers", "parameters"},
     {"operations", "sampling"},
-    {"losses", "metrics", "optimizers", "callbacks", "data"},
+    {"losses", "metrics", "optimizers", "callbacks", "data", "distribution"},
     {"training"},
     {"models"},
     {"saving"},
+    {"bridges", "torch", "keras", "dask", "sklearn"},
     {"datasets", "plot", "preprocessing", "utils", "tables", "cli", "playground", "backend", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
