@@ -40,9 +40,12 @@ class Model(GeneratorTrainer):
     ----------
     load_report : list of str
         Of a model that came from a file: a sentence for each decision about what its version of Keras meant.
+    table_plan : bytes or None
+        Of a model that was trained on a table: how it reads one, which `.keras` files keep.
     """
 
     load_report: list[str]
+    table_plan: bytes | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
