@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", metavar="A,B,...", type=lambda text: text.split(","), help="the names of the classes, in order"
     )
+    parser.add_argument(
+        "--language",
+        choices=("en", "zh"),
+        default="en",
+        help="of the page as it opens (default: en)",
+    )
     parser.add_argument("--outputs", **STOP)
     add_running(parser)
 
@@ -56,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     for line in _summary(shown):
         print(line)
     if options.report:
-        page = pages.explanation_page(shown, footer=f"Written by fastgru {__version__}")
+        page = pages.explanation_page(shown, options.language, __version__)
         atomic.write(Path(options.report), page.encode())
         print(f"Saved: {options.report}")
 
@@ -115,7 +121,9 @@ def _explanation(options: argparse.Namespace, model: Any, x: dict[str, Array]) -
     for name, (gates, mask) in gates_and_masks(model, data).items():
         layers.update(_of_one_sample(name, gates, mask))
     if not layers:
-        raise ValueError(f"{options.model} has no recurrent layers, whose gates could be shown.")
+        own = ", ".join(layer.name for layer in [model, *_inside(model)] if layer.runs_call)
+        ops = f"; what the call of {printable(own)} computes by ops of its own is not seen" if own else ""
+        raise ValueError(f"{options.model} has no recurrent layers, whose gates could be shown{ops}.")
     numbers = sum(values.size for gates in layers.values() for values in gates.values())
     if options.report and numbers > MOST_NUMBERS:
         raise ValueError(
@@ -126,6 +134,12 @@ def _explanation(options: argparse.Namespace, model: Any, x: dict[str, Array]) -
     inputs = {name: array[0].reshape(array.shape[1] if array.ndim > 1 else 1, -1) for name, array in x.items()}
     sample = Path(options.sample).name + (f" [{options.index}]" if options.index else "")
     return pages.Explanation(Path(options.model).name, sample, inputs, layers, answers, note)
+
+
+def _inside(layer: Any) -> Iterator[Any]:
+    for inner in layer.sublayers:
+        yield inner
+        yield from _inside(inner)
 
 
 def _of_one_sample(name: str, gates: Mapping[str, Any], mask: Array | None) -> dict[str, dict[str, Array]]:
@@ -186,11 +200,15 @@ def _summary(shown: Any) -> Iterator[str]:
         yield f"\nNo answers step by step: {shown.note}"
     for answer in shown.answers:
         last = answer.values[-1]
+        if 1 < answer.first <= len(answer.values):
+            early = f"\n  none before step {answer.first}: the model needs so many"
+        else:
+            early = ""
         if answer.is_classes:
             changes = [f"step {step}: {printable(label)}" for step, label in answer.changes()]
             best = int(last.argmax())
-            yield f"\nAnswer {printable(answer.name)}: {printable(answer.labels[best])} ({last[best]:.3f})"
+            yield f"\nAnswer {printable(answer.name)}: {printable(answer.labels[best])} ({last[best]:.3f}){early}"
             yield f"  the most probable after each step: {', '.join(changes)}"
         else:
             numbers = ", ".join(f"{value:.4g}" for value in last[:8]) + (", ..." if len(last) > 8 else "")
-            yield f"\nAnswer {printable(answer.name)}: {numbers}"
+            yield f"\nAnswer {printable(answer.name)}: {numbers}{early}"

@@ -83,13 +83,20 @@ def say_outcome(outcome: Any) -> None:
 
 def _plan(options: argparse.Namespace) -> Any:
     """What the options say of the file; ValueError where they do not go together."""
+    from fastgru.tables import reading
     from fastgru.tables.plan import Plan
+    from fastgru.tables.table import Wording, listed
 
     if options.scale is not None:
         raise ValueError("--scale: is for --data; the columns of a file are scaled by themselves.")
-    for option, what in (("target", "the column to predict"), ("task", "forecast, classify, regress or text")):
-        if getattr(options, option) is None:
-            raise ValueError(f"{options.file}: expected --{option}, {what}.")
+    if options.target is None:
+        wording = Wording(
+            options.time, options.time_format, decimal=options.decimal or ".", encoding=options.encoding or "utf-8"
+        )
+        names = reading.read(options.file, wording).names
+        raise ValueError(f"{options.file}: expected --target, the column to predict: {listed(names)}.")
+    if options.task is None:
+        raise ValueError(f"{options.file}: expected --task, forecast, classify, regress or text.")
     if options.task == "forecast" and options.window is None:
         raise ValueError("--task forecast: expected --window, the steps that the model looks back at, such as 168.")
     belongs = {"horizon": ("forecast",), "text": ("text",), "group": ("forecast", "classify", "regress")}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["Context", "assigning", "context", "inside"]
+__all__ = ["Context", "assigning", "context", "inside", "watching"]
 
 
 class Context(threading.local):
@@ -21,11 +21,14 @@ class Context(threading.local):
         What a layer inside takes where nobody says it; None outside of any.
     assigns : bool
         Whether weights take what is assigned to them: a `call` that runs for the shapes of its outputs changes nothing.
+    watch : callable or None
+        Is told of each layer that is called on arrays, with the call that holds what its forward pass left.
     """
 
     depth = 0
     training: bool | None = None
     assigns = True
+    watch: Callable[[Any, Any], None] | None = None
 
 
 context = Context()
@@ -50,3 +53,13 @@ def assigning(assigns: bool) -> Iterator[None]:
         yield
     finally:
         context.assigns = before
+
+
+@contextmanager
+def watching(watch: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Inside, the function is told of the layers that are called."""
+    before, context.watch = context.watch, watch
+    try:
+        yield
+    finally:
+        context.watch = before

@@ -10,6 +10,7 @@ import numpy as np
 from fastgru import tree
 from fastgru.layers.activations.activation import ActivationLayer
 from fastgru.layers.activations.softmax import Softmax
+from fastgru.layers.context import watching
 from fastgru.layers.core.dense import Dense
 from fastgru.layers.core.embedding import Embedding
 from fastgru.layers.core.identity import Identity
@@ -28,6 +29,8 @@ from fastgru.types import Array
 
 __all__ = ["explained", "gates_and_masks", "prefix_predictions"]
 
+Called = tuple[Any, str, Any, "Array | None"]  # a layer that a `call` called, and name, gates and mask of what is in it
+
 # layers whose output at a step of a sequence is that of this step's input alone
 OF_EACH_STEP = (
     ActivationLayer, BatchNormalization, Dense, Dropout, Embedding, Gaussian, Identity, Masking, TimeDistributed,
@@ -42,15 +45,15 @@ def explained(model: Any, x: Any) -> dict[str, Any]:
 def gates_and_masks(model: Any, x: Any) -> dict[str, tuple[Any, Array | None]]:
     """The same, with the mask (B, T) that each layer saw."""
     arrays = _arrays(model, x)
-    if not hasattr(model, "run_order"):
-        raise ValueError(
-            f"Model {model.name!r}: explain looks into models that are a row or a graph of layers, and this one runs a "
-            "call of its own; ask its recurrent layers for their gates(sequences)."
-        )
     call = model._acquired_call(differentiate=True)
-    with stored_states(model):
+    called: list[Called] = []
+
+    def watch(layer: Any, call: Call) -> None:
+        called.extend((layer, *seen) for seen in [*_gates_left(layer, call, layer.name, called)])
+
+    with stored_states(model), watching(watch):
         model.forward(call, *arrays)
-    return {name: (gates, mask) for name, gates, mask in _gates_left(model, call, "")}
+    return {name: (gates, mask) for name, gates, mask in _gates_left(model, call, "", called)}
 
 
 def _arrays(model: Any, x: Any) -> list[Array]:
@@ -60,20 +63,52 @@ def _arrays(model: Any, x: Any) -> list[Array]:
     return arrays
 
 
-def _gates_left(layer: Any, call: Call, name: str) -> Iterator[tuple[str, Any, Array | None]]:
-    """Name, gates and mask of the recurrent layers in a layer, itself included, that has run with a call."""
-    if isinstance(layer, Gated):
+def _gates_left(layer: Any, call: Call, name: str, called: list[Called]) -> Iterator[tuple[str, Any, Array | None]]:
+    """Name, gates and mask of the recurrent layers in a layer, itself included, that has run with a call.
+
+    What a `call` of one's own has called is taken out of `called`.
+    """
+    if layer.runs_call:
+        yield from _gates_of_called(layer, name, called)
+    elif isinstance(layer, Gated):
         yield name, layer.gates_left(call), call.mask
     elif isinstance(layer, TimeDistributed):
         outer = call.saved["shape"][:2]
-        for inner, gates, _ in _gates_left(layer.layer, call.child(0), f"{name}/{layer.layer.name}"):
+        for inner, gates, _ in _gates_left(layer.layer, call.child(0), f"{name}/{layer.layer.name}", called):
             yield inner, tree.map_structure(lambda rows: rows.reshape(*outer, *rows.shape[1:]), gates), None
     elif hasattr(layer, "run_order"):
         calls: dict[Layer, int] = {}
         for index, inner_layer in enumerate(layer.run_order):
             number = calls[inner_layer] = calls.get(inner_layer, -1) + 1
-            path = f"{name}/{inner_layer.name}" if name else inner_layer.name
-            yield from _gates_left(inner_layer, call.child(index), f"{path}[{number}]" if number else path)
+            path = _joined(name, inner_layer.name)
+            yield from _gates_left(inner_layer, call.child(index), f"{path}[{number}]" if number else path, called)
+
+
+def _gates_of_called(layer: Any, name: str, called: list[Called]) -> Iterator[tuple[str, Any, Array | None]]:
+    """What the `call` of a layer, and of those inside it, has called, in its order."""
+    parents = dict(_parents(layer, name))
+    numbers: dict[str, int] = {}
+    rest = []
+    for entry in called:
+        inner, path, gates, mask = entry
+        if id(inner) not in parents:
+            rest.append(entry)
+            continue
+        path = _joined(parents[id(inner)], path)
+        number = numbers[path] = numbers.get(path, -1) + 1
+        yield f"{path}[{number}]" if number else path, gates, mask
+    called[:] = rest
+
+
+def _parents(layer: Any, name: str) -> Iterator[tuple[int, str]]:
+    """The layers inside a layer by their identity, each with the name of what it stands in."""
+    for inner in layer.sublayers:
+        yield id(inner), name
+        yield from _parents(inner, _joined(name, inner.name))
+
+
+def _joined(name: str, inner: str) -> str:
+    return f"{name}/{inner}" if name else inner
 
 
 # --- what the model would have answered -------------------------------------------------------------------------------
@@ -149,27 +184,35 @@ def _one_by_one(model: Any, arrays: Sequence[Array]) -> Any:
             f"got inputs of shapes {[x.shape for x in arrays]}."
         )
     (steps,) = lengths
-    answers = []
+    answers: list[list[Array]] = []
+    refusal: ValueError | None = None
     for stop in range(1, steps + 1):
         cut = [
             np.ascontiguousarray(x[:, :stop]) if over_time else x
             for x, over_time in zip(arrays, is_sequence, strict=True)
         ]
         with stored_states(model):
-            answers.append(_parts(model, cut, stop, steps))
+            try:
+                answers.append(_parts(model, cut))
+            except ValueError as error:
+                # a convolution or a pool wants a few steps; a model that wants them all has nothing to say on its way
+                if answers or stop == steps:
+                    raise
+                refusal = refusal or error
+    first = steps - len(answers) + 1
+    if first == steps > 1:
+        raise ValueError(f"Model {model.name!r} takes {steps} steps and cannot answer after 1 of them: {refusal}")
     outputs = []
     for parts in zip(*answers, strict=True):
-        over_time = all(part.ndim > 2 and part.shape[1] == stop for stop, part in enumerate(parts, 1))
-        outputs.append(np.stack([part[:, -1] if over_time else part for part in parts], axis=1))
+        lengths_over_time = [part.shape[1] if part.ndim > 2 else 0 for part in parts]
+        over_time = lengths_over_time != lengths_over_time[:1] * len(parts) or lengths_over_time == [steps]
+        rows = np.stack([part[:, -1] if over_time else part for part in parts], axis=1)
+        before = np.full((len(rows), first - 1, *rows.shape[2:]), np.nan, rows.dtype)
+        outputs.append(np.concatenate([before, rows], axis=1))
     return model.as_structure(outputs)
 
 
-def _parts(model: Any, arrays: Sequence[Array], stop: int, steps: int) -> list[Array]:
-    """The outputs for inputs of so many steps."""
-    try:
-        outputs = model._new_outputs(arrays, False, ())
-    except ValueError as error:
-        raise ValueError(
-            f"Model {model.name!r} takes {steps} steps and cannot answer after {stop} of them: {error}"
-        ) from None
+def _parts(model: Any, arrays: Sequence[Array]) -> list[Array]:
+    """The outputs for a batch."""
+    outputs = model._new_outputs(arrays, False, ())
     return outputs if isinstance(outputs, list) else [outputs]

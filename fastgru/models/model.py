@@ -40,9 +40,12 @@ class Model(GeneratorTrainer):
     ----------
     load_report : list of str
         Of a model that came from a file: a sentence for each decision about what its version of Keras meant.
+    table_plan : bytes or None
+        Of a model that was trained on a table: how it reads one, which `.keras` files keep.
     """
 
     load_report: list[str]
+    table_plan: bytes | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
@@ -144,13 +147,14 @@ class Model(GeneratorTrainer):
         dict of str to dict
             For each `GRU`, `LSTM`, `SimpleRNN`, `RNN` and `Bidirectional` by name what its `gates` returns for what
             comes to it, masks included. A layer in a model inside, or in a `TimeDistributed`, has their names before
-            its own (``encoder/gru``), and in a `TimeDistributed` arrays (B, T, T inside, H); a layer that is called
-            several times stands there for each call (``gru``, ``gru[1]``).
+            its own (``encoder/gru``), and so has one that a layer's or model's own `call` calls; in a
+            `TimeDistributed` arrays are (B, T, T inside, H); a layer that is called several times stands there for each
+            call (``gru``, ``gru[1]``). A recurrence that a `call` computes by ops is none of these.
 
         Raises
         ------
         ValueError
-            The model runs a call of its own, or a layer a cell of one's own.
+            A layer runs a cell of one's own.
         """
         from fastgru.models.explaining import explained  # few ask
 
@@ -167,13 +171,14 @@ class Model(GeneratorTrainer):
         Returns
         -------
         (B, T, ...) ndarray, or a list or dict of them where the model has several outputs
-            At ``[:, t]`` the prediction for ``x[:, :t + 1]``, of an output for every step its last. A row of layers
-            that goes forward takes one pass for all, any other model one for each step.
+            At ``[:, t]`` the prediction for ``x[:, :t + 1]``, of an output for every step its last; NaN where the
+            sequence is still too short for the model, say for the kernel of a `Conv1D`. A row of layers that goes
+            forward takes one pass for all, any other model one for each step.
 
         Raises
         ------
         ValueError
-            The model takes sequences of one length alone, as one with Flatten does.
+            The model takes whole sequences alone, as one with Flatten does.
         """
         from fastgru.models.explaining import prefix_predictions
 

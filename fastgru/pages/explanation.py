@@ -10,26 +10,23 @@ from typing import Any
 import numpy as np
 
 from fastgru.pages.heat import heat_map
+from fastgru.pages.languages import LANGUAGES, language_choice, word, words
 from fastgru.pages.lines import line_chart
-from fastgru.pages.markup import Markup, element
-from fastgru.pages.numbers import number
+from fastgru.pages.markup import Markup, Word, element
 from fastgru.pages.skeleton import data_block, page, resource
 from fastgru.types import Array
 
 __all__ = ["Answer", "Explanation", "explanation_page", "leading", "value_range"]
 
 SHOWN = 5  # classes, or numbers of an output, that have a line
-SYMBOLS = {"update": "z", "reset": "r", "candidate": "h\N{COMBINING TILDE}", "state": "h"}
-MEANINGS = {
-    "update": "the share of the old state that stays: near 1 a unit keeps, near 0 it takes the candidate",
-    "reset": "how much of the old state the candidate sees",
-    "candidate": "what the step would put in the state's place",
-    "state": "what is handed to the next step",
-    "input": "how much of the candidate is let into the cell",
-    "forget": "the share of the old cell that stays",
-    "output": "how much of the cell is shown as the state",
-    "cell": "the memory that only gates change",
-}
+# in the equations, by the key of the name
+SYMBOLS = {
+    "update": "z", "reset": "r", "candidate": "h\N{COMBINING TILDE}", "state": "h", "input": "i", "forget": "f",
+    "output": "o", "cellCandidate": "c\N{COMBINING TILDE}", "cell": "c", "shownState": "h", "plainState": "h",
+}  # fmt: skip
+# gates that go by one name and mean something else where there is a cell, or no gate at all
+OF_CELLS = {"candidate": "cellCandidate", "state": "shownState"}
+OF_NO_GATES = {"state": "plainState"}
 
 
 @dataclass
@@ -48,16 +45,21 @@ class Answer:
     labels: Sequence[str]
 
     @property
+    def first(self) -> int:
+        """How many steps it takes until there is an answer; one more than there are where none has numbers."""
+        return int(np.append(np.isfinite(self.values).all(axis=1), True).argmax()) + 1
+
+    @property
     def is_classes(self) -> bool:
         """Whether the numbers are probabilities of classes that exclude each other."""
-        v = self.values
-        return v.shape[1] > 1 and bool(v.min() >= 0) and bool(np.allclose(v.sum(axis=1), 1, atol=1e-3))
+        v = self.values[self.first - 1 :]
+        return v.size > len(v) and bool(v.min() >= 0) and bool(np.allclose(v.sum(axis=1), 1, atol=1e-3))
 
     def changes(self) -> list[tuple[int, str]]:
-        """The steps at which the most probable class is another than before, the first included, and its name."""
-        best = self.values.argmax(axis=1)
+        """The steps, from 1, at which the most probable class is another than before, the first included; its name."""
+        best = self.values[self.first - 1 :].argmax(axis=1)
         steps = [0, *(np.flatnonzero(np.diff(best)) + 1)]
-        return [(int(step), self.labels[best[step]]) for step in steps]
+        return [(self.first + int(step), self.labels[best[step]]) for step in steps]
 
 
 @dataclass
@@ -97,84 +99,24 @@ class Explanation:
         return max(len(array) for array in ([a.values for a in self.answers] or [*self.inputs.values()]))
 
 
-def explanation_page(shown: Explanation, footer: str = "") -> str:
-    """The HTML document; it loads nothing, and works from a file."""
-    arrays: list[Array] = []
-    body = [_control(shown.steps)]
-    if shown.note:
-        body.append(element("p", shown.note, class_="note"))
-    for answer in shown.answers:
-        title = "Answer" if len(shown.answers) == 1 else f"Answer: {answer.name}"
-        body += [element("h2", title), *_of_answer(answer, arrays)]
-    inputs = [_map(values, name, "feature", arrays) for name, values in shown.inputs.items()]
-    if len(inputs) > 1:
-        body += [element("h2", "Inputs"), element("div", inputs, class_="grid")]
-    for name, gates in shown.layers.items():  # a single input stands beside the gates of each layer
-        body += _of_layer(name, gates, inputs if len(inputs) == 1 else [], arrays)
-    data = data_block("explanation", {"steps": shown.steps, "arrays": [*map(_packed, arrays)]})
-    introduction = (
-        f"What {shown.model} does with {shown.sample}, step by step: move the slider, or press the arrow keys."
-    )
-    return page(
-        f"Inside {shown.model}",
-        *body,
-        data,
-        introduction=introduction,
-        footer=footer,
-        script=resource("fastgru.pages", "explanation.js"),
-    )
+def explanation_page(shown: Explanation, language: str = "en", version: str = "") -> str:
+    """The HTML document; it loads nothing, and works from a file.
 
-
-def _control(steps: int) -> Markup:
-    slider = element(
-        "input", type="range", id="step", min=0, max=steps - 1, value=steps - 1, step=1, aria_label="time step"
-    )
-    play = element("button", "\N{BLACK RIGHT-POINTING TRIANGLE}", type="button", id="play", aria_label="play")
-    where = element("output", f"step {steps - 1} of {steps - 1}", id="where", for_="step")
-    return element("div", play, slider, where, class_="control")
+    Parameters
+    ----------
+    shown : Explanation
+    language : {"en", "zh"}
+        In which it opens; buttons choose the other.
+    version : str
+        Of fastgru, for the last line.
+    """
+    return _Page(shown, language).document(version)
 
 
 def leading(chances: Array, most: int) -> Array:
     """At most so many classes of (T, C) probabilities: first those that were the most probable at some step."""
     was_first = np.bincount(chances.argmax(axis=1), minlength=chances.shape[1]) > 0
     return np.lexsort((-chances.max(axis=0), ~was_first))[:most]
-
-
-def _of_answer(answer: Answer, arrays: list[Array]) -> list[Markup]:
-    values, labels = answer.values, answer.labels
-    columns = leading(values, SHOWN) if answer.is_classes else np.arange(len(labels))[:SHOWN]
-    chart = line_chart(
-        {labels[column]: values[:, column] for column in columns},
-        title="After each step",
-        x_label="last step read",
-        y_label="probability" if answer.is_classes else "prediction",
-        y_range=(0.0, 1.0) if answer.is_classes else None,
-    )
-    parts = []
-    if answer.is_classes:
-        changes = answer.changes()
-        course = ", ".join(f"{label} from step {step}" for step, label in changes)
-        final = f"{changes[-1][1]} ({number(float(values[-1].max()), 3)})"
-        parts.append(
-            element("p", "It says ", element("strong", final), f"; after each step it would have said {course}.")
-        )
-    arrays.append(values)
-    rows = element(
-        "div", class_="answer", data_array=len(arrays) - 1, data_labels="\n".join(labels), aria_live="polite"
-    )
-    now = element("figure", element("figcaption", element("strong", "At this step")), rows, class_="chart")
-    return [*parts, element("div", element("div", chart, data_time=True), now, class_="grid")]
-
-
-def _map(values: Array, name: str, y_label: str, arrays: list[Array]) -> Markup:
-    is_gate = y_label == "unit"
-    low, high = value_range(values, name) if is_gate else (None, None)
-    title = f"{name} {SYMBOLS[name]}" if is_gate and name in SYMBOLS else name
-    arrays.append(values)
-    chart = heat_map(values.T, title=title, x_label="step", y_label=y_label, low=low, high=high, height=220)
-    reading = element("p", class_="reading", data_array=len(arrays) - 1, data_row=y_label)
-    meaning = element("p", MEANINGS[name], class_="note") if is_gate and name in MEANINGS else None
-    return element("div", chart, reading, meaning, data_time=True, class_="map")
 
 
 def _finite(values: Array) -> Array:
@@ -189,25 +131,153 @@ def value_range(values: Array, name: str) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-def _of_layer(name: str, gates: Mapping[str, Array], inputs: list[Markup], arrays: list[Array]) -> list[Markup]:
-    first = len(arrays)
-    maps = [_map(values, gate, "unit", arrays) for gate, values in gates.items()]
-    units = next(iter(gates.values())).shape[1]
-    largest = max(1.0, *(float(np.nanmax(np.abs(values), initial=0.0)) for values in gates.values()))
-    lowest = min(0.0, *(float(np.nanmin(values, initial=0.0)) for values in gates.values()))
-    chart = line_chart(
-        {gate: values[:, 0] for gate, values in gates.items()},
-        title="One unit",
-        x_label="step",
-        y_label="value",
-        y_range=(-largest if lowest < 0 else 0.0, largest),
-    )
-    choice = element("input", type="number", min=0, max=units - 1, value=0, class_="unit")
-    label = element("label", "unit ", choice, f" of 0 to {units - 1}")
-    history = element(
-        "div", chart, label, data_time=True, class_="map history", data_first=first, data_count=len(gates)
-    )
-    return [element("h2", name), element("section", [*inputs, *maps, history], class_="grid layer")]
+class _Page:
+    """The parts of the page in one language, and the arrays that its script reads."""
+
+    def __init__(self, shown: Explanation, language: str) -> None:
+        self.shown, self.language = shown, language
+        self.arrays: list[Array] = []
+
+    def word(self, key: str, /, **values: Any) -> Word:
+        return word(self.language, key, **values)
+
+    def document(self, version: str) -> str:
+        shown = self.shown
+        title = self.word("title", model=shown.model)
+        body = [self.control(), *self.answers(), *self.layers()]
+        script = "\n".join(resource("fastgru.pages", name) for name in ("words.js", "explanation.js"))
+        data = {
+            "steps": shown.steps,
+            "title": title.form,
+            "words": words("explanation"),
+            "arrays": [*map(_packed, self.arrays)],
+        }
+        return page(
+            title,
+            *body,
+            data_block("explanation", data),
+            introduction=self.word("introduction", model=shown.model, sample=shown.sample),
+            footer=self.word("written", version=version) if version else "",
+            script=f"(() => {{\n{script}\n}})();",
+            language=LANGUAGES[self.language][0],
+            choice=language_choice(self.language),
+        )
+
+    def control(self) -> Markup:
+        steps = self.shown.steps
+        slider = element(
+            "input", type="range", id="step", min=1, max=steps, value=steps, step=1, aria_label=self.word("time")
+        )
+        play = element(
+            "button", "\N{BLACK RIGHT-POINTING TRIANGLE}", type="button", id="play", aria_label=self.word("play")
+        )
+        where = element("output", self.word("where", step=steps, steps=steps), id="where", for_="step")
+        return element("div", play, slider, where, class_="control")
+
+    # --- answers --------------------------------------------------------------------------------------
+
+    def answers(self) -> list[Markup]:
+        answers, note = self.shown.answers, self.shown.note
+        parts = []
+        if note:  # in the words of whoever refused
+            reason = element("span", note, lang="en")
+            parts.append(element("p", self.word("noAnswers"), " ", reason, class_="note"))
+        for answer in answers:
+            title = self.word("answer") if len(answers) == 1 else self.word("answerOf", name=answer.name)
+            parts += [element("h2", title), *self.answer(answer)]
+        return parts
+
+    def answer(self, answer: Answer) -> list[Markup]:
+        values, labels = answer.values, answer.labels
+        numbers = values[answer.first - 1 :]
+        columns = leading(numbers, SHOWN) if answer.is_classes else np.arange(len(labels))[:SHOWN]
+        chart = line_chart(
+            {labels[column]: values[:, column] for column in columns},
+            title=self.word("afterEach"),
+            x=np.arange(1, len(values) + 1),
+            x_label=self.word("lastRead"),
+            y_label=self.word("probability" if answer.is_classes else "prediction"),
+            y_range=(0.0, 1.0) if answer.is_classes else None,
+            description=self.word("answerLines", steps=len(values)),
+        )
+        sentences: list[Any] = []
+        if answer.first > 1 and len(numbers):
+            sentences.append(self.word("first", step=answer.first))
+        if answer.is_classes:
+            changes = answer.changes()
+            share = f"{values[-1].max():.3f}"
+            course = [self.word("fromStep", label=label, step=step) for step, label in changes]
+            says = element("strong", self.word("says", label=changes[-1][1], share=share))
+            sentences += [says, self.word("course", changes=course)]
+        self.arrays.append(values)
+        rows = element(
+            "div", class_="answer", data_array=len(self.arrays) - 1, data_labels="\n".join(labels), aria_live="polite"
+        )
+        caption = element("figcaption", element("strong", self.word("atThisStep")))
+        now = element("figure", caption, rows, class_="chart")
+        grid = element("div", element("div", chart, data_time=True), now, class_="grid")
+        return [element("p", [[one, " "] for one in sentences]), grid] if sentences else [grid]
+
+    # --- layers ---------------------------------------------------------------------------------------
+
+    def layers(self) -> list[Markup]:
+        inputs = [self.map(values, name, "feature") for name, values in self.shown.inputs.items()]
+        parts = []
+        if len(inputs) > 1:
+            parts += [element("h2", self.word("inputs")), element("div", inputs, class_="grid")]
+        for name, gates in self.shown.layers.items():  # a single input stands beside the gates of each layer
+            parts += [element("h2", name), self.layer(gates, inputs if len(inputs) == 1 else [])]
+        return parts
+
+    def layer(self, gates: Mapping[str, Array], inputs: list[Markup]) -> Markup:
+        first = len(self.arrays)
+        names = {gate: self.name(gate, gates) for gate in gates}
+        maps = [self.map(values, gate, "unit", names[gate]) for gate, values in gates.items()]
+        steps, units = next(iter(gates.values())).shape
+        largest = max(1.0, *(float(np.nanmax(np.abs(values), initial=0.0)) for values in gates.values()))
+        lowest = min(0.0, *(float(np.nanmin(values, initial=0.0)) for values in gates.values()))
+        chart = line_chart(
+            {names[gate]: values[:, 0] for gate, values in gates.items()},
+            title=self.word("oneUnit"),
+            x=np.arange(1, steps + 1),
+            x_label=self.word("step"),
+            y_label=self.word("value"),
+            y_range=(-largest if lowest < 0 else 0.0, largest),
+            description=self.word("unitLines", steps=steps),
+        )
+        choice = element("input", type="number", min=1, max=units, value=1, class_="unit")
+        label = element("label", self.word("unitChoice", units=units), " ", choice)
+        history = element(
+            "div", chart, label, data_time=True, class_="map history", data_first=first, data_count=len(gates)
+        )
+        return element("section", [*inputs, *maps, history], class_="grid layer")
+
+    def name(self, gate: str, gates: Mapping[str, Array]) -> str:
+        """What a gate is called: in words, or as the layer calls it."""
+        other = OF_CELLS if "cell" in gates else {} if "update" in gates else OF_NO_GATES
+        key = other.get(gate, gate)
+        return self.word(key) if f"{key}Means" in words("explanation")["en"] else gate
+
+    def map(self, values: Array, name: str, row: str, title: Any = None) -> Markup:
+        """A heat map of an input, or of a gate by its title, with the numbers of the step below."""
+        low, high = value_range(values, name) if row == "unit" else (None, None)
+        symbol = [" ", element("var", SYMBOLS[title.key])] if isinstance(title, Word) else []
+        self.arrays.append(values)
+        said = self.word("map", name=title or name, rows=self.word(f"{row}s", count=values.shape[1]), steps=len(values))
+        chart = heat_map(
+            values.T,
+            title=[title or name, *symbol],
+            x_label=self.word("step"),
+            y_label=self.word(row),
+            low=low,
+            high=high,
+            first=1,
+            height=220,
+            description=said,
+        )
+        reading = element("p", class_="reading", data_array=len(self.arrays) - 1, data_row=row)
+        meaning = element("p", self.word(f"{title.key}Means"), class_="note") if isinstance(title, Word) else None
+        return element("div", chart, reading, meaning, data_time=True, class_="map")
 
 
 def _packed(array: Array) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastgru.pages.colors import color_bar, picture
 from fastgru.pages.markup import Markup, element
-from fastgru.pages.numbers import number
+from fastgru.pages.numbers import number, ticks
 from fastgru.pages.plot_area import TOP, PlotArea, figure
 
 __all__ = ["heat_map"]
@@ -18,13 +19,15 @@ __all__ = ["heat_map"]
 def heat_map(
     values: npt.ArrayLike,
     *,
-    title: str,
+    title: Any,
     x_label: str = "",
     y_label: str = "",
     low: float | None = None,
     high: float | None = None,
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
+    first: int = 0,
+    description: str = "",
     width: int = 480,
     height: int = 260,
 ) -> Markup:
@@ -33,11 +36,16 @@ def heat_map(
     Parameters
     ----------
     values : (rows, columns) array_like
-    title, x_label, y_label : str
+    title : Markup, str or a list of them
+    x_label, y_label : str
     low, high : float, optional
         The values of the darkest and of the lightest colour; the least and the greatest where absent.
     row_names, column_names : sequence of str
-        Else their numbers, from 0.
+        Else their numbers.
+    first : int
+        The number of the first row and of the first column, where they have no names.
+    description : str
+        Instead of the numbers, for those who do not see them.
     width, height : int
         Of the drawing, which is scaled to the page.
 
@@ -55,7 +63,8 @@ def heat_map(
     rows, columns = array.shape
     left = min(width // 3, 8 * max(map(len, row_names)) + 30) if row_names else 56
     # a cell lies around its number
-    area = PlotArea((-0.5, columns - 0.5), (rows - 0.5, -0.5), width, height, left)
+    edge = first - 0.5
+    area = PlotArea((edge, columns + edge), (rows + edge, edge), width, height, left)
     cells = element(
         "image",
         href=picture(array, low, high),
@@ -67,5 +76,13 @@ def heat_map(
         class_="cells",
     )
     said = f"{title}: {rows} by {columns} values from {number(low)} (dark) to {number(high)} (light)"
-    axes = area.y_axis(y_label, row_names, grid=False), area.x_axis(x_label, column_names)
-    return figure(title, area.drawing(said, cells, *axes), color_bar(low, high))
+    axes = (
+        area.y_axis(y_label, row_names, _whole(*area.y_range), grid=False),
+        area.x_axis(x_label, column_names, _whole(*area.x_range)),
+    )
+    return figure(title, area.drawing(description or said, cells, *axes), color_bar(low, high))
+
+
+def _whole(*edges: float) -> list[float]:
+    """Where an axis of rows or columns has ticks."""
+    return [place for place in ticks(min(edges), max(edges)) if float(place).is_integer()]

@@ -27,6 +27,7 @@ def line_chart(
     x_label: str = "",
     y_label: str = "",
     y_range: tuple[float, float] | None = None,
+    description: str = "",
     width: int = 480,
     height: int = 260,
 ) -> Markup:
@@ -43,6 +44,8 @@ def line_chart(
         What the axes show, with its unit.
     y_range : (float, float), optional
         The y axis from and to; else what the values need.
+    description : str
+        Instead of the numbers, for those who do not see them.
     width, height : int
         Of the drawing, which is scaled to the page.
 
@@ -63,10 +66,10 @@ def line_chart(
     right = places[-1] if places[-1] > places[0] else places[0] + 1
     area = PlotArea((float(places[0]), float(right)), (low, high), width, height)
     marks = [_line(area, places, line, index) for index, line in enumerate(lines.values())]
-    said = "; ".join(f"{name}: {_said(line)}" for name, line in lines.items())
+    said = f"{title}. " + "; ".join(f"{name}: {_said(line)}" for name, line in lines.items())
     whole_numbers = _whole(places) if not names else None
     axes = area.y_axis(y_label), area.x_axis(x_label, names, whole_numbers)
-    return figure(title, area.drawing(f"{title}. {said}", *axes, *marks), legend(list(lines)))
+    return figure(title, area.drawing(description or said, *axes, *marks), legend(list(lines)))
 
 
 def legend(names: Sequence[str]) -> Markup | None:

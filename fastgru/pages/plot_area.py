@@ -71,9 +71,11 @@ class PlotArea:
         middle = (self.left + self.right) / 2
         return [*marks, element("text", label, x=middle, y=self.height - 6, class_="middle label")]
 
-    def y_axis(self, label: str, names: Sequence[str] = (), grid: bool = True) -> list[Markup]:
+    def y_axis(
+        self, label: str, names: Sequence[str] = (), at: Sequence[float] | None = None, grid: bool = True
+    ) -> list[Markup]:
         """Ticks beside the area, with lines across it: at round numbers, or by name at 0, 1, ..."""
-        places = ticks(min(self.y_range), max(self.y_range))
+        places = list(ticks(min(self.y_range), max(self.y_range)) if at is None else at)
         texts = tick_labels(places)
         if names:
             every = -(-len(names) * 14 // (self.floor - TOP))
@@ -103,7 +105,7 @@ class PlotArea:
         )
 
 
-def figure(title: str, drawing: Markup, legend: Any = None, **attributes: Any) -> Markup:
+def figure(title: Any, drawing: Markup, legend: Any = None, **attributes: Any) -> Markup:
     """A chart under its title."""
     caption = element("figcaption", element("strong", title), legend)
     return element("figure", caption, drawing, class_="chart", **attributes)

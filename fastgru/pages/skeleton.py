@@ -8,11 +8,17 @@ from typing import Any
 
 from fastgru.pages.markup import Markup, element
 
-__all__ = ["data_block", "page"]
+__all__ = ["data_block", "page", "resource"]
 
 
 def page(
-    title: str, *body: Any, introduction: Any = "", footer: str = "", script: str = "", language: str = "en"
+    title: str,
+    *body: Any,
+    introduction: Any = "",
+    footer: str = "",
+    script: str = "",
+    language: str = "en",
+    choice: Markup | None = None,
 ) -> str:
     """A whole HTML document, with fastgru's style sheet inside.
 
@@ -30,6 +36,8 @@ def page(
         JavaScript that runs when the page is there.
     language : str
         Of its texts, as HTML names it: ``en``, ``zh-CN``.
+    choice : Markup, optional
+        Buttons beside the heading.
     """
     head = element(
         "head",
@@ -39,7 +47,7 @@ def page(
         element("title", title),
         element("style", Markup(resource("fastgru.pages", "page.css"))),
     )
-    header = element("header", element("h1", title), element("p", introduction) if introduction else None)
+    header = element("header", choice, element("h1", title), element("p", introduction) if introduction else None)
     main = element("main", header, body, element("footer", footer) if footer else None)
     program = element("script", Markup(script.replace("</", "<\\/"))) if script else None
     return f"<!DOCTYPE html>\n{element('html', head, element('body', main, program), lang=language)}\n"

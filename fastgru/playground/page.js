@@ -7,7 +7,6 @@ const all = (selector) => [...document.querySelectorAll(selector)];
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 const page = {
-  language: location.hash === "#zh" || (location.hash !== "#en" && navigator.language.startsWith("zh")) ? "zh" : "en",
   image: null, // rows of numbers; null while nothing is drawn
   steps: null, // what `read` gives for the image, with gates held by hand
   own: null, // the same with the network's own gates
@@ -119,7 +118,7 @@ function chooseLayer(index) {
   page.unit = Math.min(page.unit, model.gru[index].units - 1);
   one("#maps").setAttribute("aria-valuemax", model.gru[index].units);
   showFormulas();
-  speak(page.language);
+  speak(spoken.language);
 }
 
 function wireReading() {
@@ -131,12 +130,6 @@ function wireReading() {
   });
   one("#time").addEventListener("input", (event) => goTo(Number(event.target.value)));
   one("#layer").addEventListener("change", (event) => chooseLayer(Number(event.target.value)));
-  for (const button of all("[data-language]")) {
-    button.addEventListener("click", () => {
-      history.replaceState(null, "", `#${button.dataset.language}`);
-      speak(button.dataset.language);
-    });
-  }
   for (const canvas of [one("#image"), one("#answers")]) {
     canvas.addEventListener("pointerdown", (event) => {
       const box = canvas.getBoundingClientRect();
@@ -199,7 +192,9 @@ function repaintWhereThePageChanges() {
   new ResizeObserver(repaint).observe(document.body);
 }
 
+spoken.language = location.hash === "#zh" || (location.hash !== "#en" && navigator.language.startsWith("zh")) ? "zh" : "en";
 build();
+wireLanguages(speak);
 wireReading();
 wireHand();
 chooseLayer(0);

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from fastgru import pages
 from fastgru.models import load_model
 from fastgru.playground.description import described
 
-__all__ = ["OWN_MODEL", "page"]
+__all__ = ["OWN_MODEL", "page", "words"]
 
 FOLDER = Path(__file__).parent
 OWN_MODEL = FOLDER / "mnist.keras"
@@ -37,10 +38,16 @@ def page(model: str | Path | None = None) -> str:
     parts = {
         "style": _text("style.css"),
         "model": _script_text(description),
-        "words": _script_text(json.loads(_text("words.json"))),
-        "script": "\n".join(map(_text, SCRIPTS)),
+        "words": _script_text(words()),
+        "script": "\n".join([pages.resource("fastgru.pages", "words.js"), *map(_text, SCRIPTS)]),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _text("page.html"))
+
+
+def words() -> dict[str, dict[str, str]]:
+    """What the page says in each language: its own words, and those that it shares with other pages."""
+    own = json.loads(_text("words.json"))
+    return {language: {**shared, **own[language]} for language, shared in pages.words("playground").items()}
 
 
 def _text(name: str) -> str:

@@ -1,9 +1,5 @@
 // What the page shows of its state, in words, numbers and pictures.
 
-function word(key, values = {}) {
-  return WORDS[page.language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
-}
-
 const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 const decimal = (value) => value.toFixed(2).replace(/^-0.00$/, "0.00").replace("-", "−");
 const largest = (numbers) => numbers.indexOf(Math.max(...numbers));
@@ -15,14 +11,8 @@ function say(selector, text) {
 }
 
 function speak(language) {
-  page.language = language;
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  translate(language);
   document.title = word("title");
-  for (const element of all("[data-word]")) element.textContent = word(element.dataset.word);
-  for (const element of all("[data-label]")) element.setAttribute("aria-label", word(element.dataset.label));
-  for (const button of all("[data-language]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.language === language));
-  }
   for (const button of all("[data-experiment]")) {
     const [gate, value] = EXPERIMENTS[button.dataset.experiment];
     button.innerHTML = `${word(button.dataset.experiment)} <var>${gate === "update" ? "z" : "r"} = ${value}</var>`;

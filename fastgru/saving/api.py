@@ -85,6 +85,8 @@ def load_model(
             _fill(model, stored, builder)
             if compile and stored.training and part is whole.config:
                 _compile(model, stored, builder)
+        if part is whole.config:  # one that stops elsewhere answers otherwise than the plan says
+            model.table_plan = stored.table_plan
         model.load_report = report.sentences()
         return model
 
@@ -221,6 +223,8 @@ def save_model(
             f"Model {model.name!r} is saved as an HDF5 file, a format that Keras considers legacy; the name of one in "
             "its own ends in .keras."
         )
+        if model.table_plan is not None:
+            notice(f"Model {model.name!r}: how it reads a table stays behind, which a .keras file alone keeps.")
         data = hdf5.image(lambda file: legacy_h5.write(file, model, spec, training, version))
     endpoints.write(filepath, data)
 

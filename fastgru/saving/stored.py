@@ -107,6 +107,8 @@ class StoredModel:
         By their owner those that are no weights and have names: of a vocabulary, how much a token weighs.
     assets : dict
         By their path the files beside the arrays, to be read: vocabularies.
+    table_plan : bytes, optional
+        How the model reads a table, in the form of `fastgru.tables.plan`; None where nobody said it.
     """
 
     file: str
@@ -124,6 +126,7 @@ class StoredModel:
     model_arrays: list[StoredArray] = field(default_factory=list)
     named_arrays: dict[str, dict[str, StoredArray]] = field(default_factory=dict)
     assets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    table_plan: bytes | None = None
 
     @property
     def layer_arrays(self) -> dict[str, list[StoredArray]]:

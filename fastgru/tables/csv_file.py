@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ ROWS = 2_000  # parsed at a time, while their cells are in the cache
 SEPARATORS = ",;\t|"
 SEEN = 100  # cells by which the kind of a column is told
 THOUSANDS = re.compile(r"\.(?=\d{3}(?:[.,]|\s*$))")  # a point between them, where the comma is decimal
+BREAK = re.compile(r"\r\n|\r|\n")
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
 
 
@@ -59,20 +60,20 @@ def _table(file: io.TextIOBase, name: str, wording: Wording) -> Table:
     file.seek(0)
     reader = csv.reader(file, delimiter=_separator(head), strict=True)
     names = _header(next(reader, []), name, wording)
-    first_line = reader.line_num + 1
     columns: list[Column] = []
-    count = 0
-    for cells in _chunks(reader, len(names), name, first_line):
+    lines: list[Sequence[int]] = []
+    for cells, its_lines in _chunks(reader, len(names), name):
         if not columns:
             columns = [_column(*pair, name, wording) for pair in zip(names, cells, strict=True)]
         for column, texts in zip(columns, cells, strict=True):
-            column.add(texts, first_line + count)
-        count += len(cells[0])
+            column.add(texts, its_lines)
+        lines.append(its_lines)
+    count = sum(map(len, lines))
     if not count:
         raise ValueError(f"{name}: has a header and no rows.")
     problems = {column.name: column.problem for column in columns if column.problem}
     notes = [f"{name}: {column.note}" for column in columns if column.note]
-    return Table(name, {column.name: column.whole(count) for column in columns}, problems, notes, first_line)
+    return Table(name, {column.name: column.whole(count) for column in columns}, problems, notes, np.concatenate(lines))
 
 
 def _separator(head: str) -> str:
@@ -103,23 +104,32 @@ def _header(cells: Sequence[str], name: str, wording: Wording) -> list[str]:
     return names
 
 
-def _chunks(reader: Iterator[list[str]], width: int, name: str, line: int) -> Iterator[list[tuple[str, ...]]]:
-    """Rows by columns; blank lines are left out."""
+def _chunks(reader: Any, width: int, name: str) -> Iterator[tuple[list[tuple[str, ...]], Sequence[int]]]:
+    """Rows by columns, and the line in which each begins; blank lines are left out."""
+    line = reader.line_num + 1
     while rows := list(islice(reader, ROWS)):
+        lines = _lines(rows, line, reader.line_num)
+        line = reader.line_num + 1
         try:
             cells = list(zip(*rows, strict=True))
         except ValueError:
             cells = []
         if len(cells) != width:
-            for index, row in enumerate(rows):
+            for at, row in zip(lines, rows, strict=True):
                 if len(row) not in (0, width):
-                    raise ValueError(
-                        f"{name}, line {line + index:,}: expected {width} cells as in the header, got {len(row)}."
-                    )
+                    raise ValueError(f"{name}, line {at:,}: expected {width} cells as in the header, got {len(row)}.")
+            lines = [at for at, row in zip(lines, rows, strict=True) if row]
             cells = list(zip(*filter(None, rows), strict=True))
         if cells:
-            yield cells
-        line += len(rows)
+            yield cells, lines
+
+
+def _lines(rows: Sequence[Sequence[str]], first: int, last: int) -> Sequence[int]:
+    """The line in which each of some rows begins, of which the first begins in a line and the last ends in one."""
+    if last - first + 1 == len(rows):
+        return range(first, last + 1)
+    breaks = [sum(len(BREAK.findall(cell)) for cell in row) for row in rows]  # those inside quotes
+    return [first + index + before for index, before in enumerate(accumulate(breaks[:-1], initial=0))]
 
 
 # --- columns --------------------------------------------------------------------------------------------
@@ -135,12 +145,12 @@ class Column:
         self.name, self.file, self.wording = name, file, wording
         self.parts: list[Array] = []
 
-    def add(self, texts: Sequence[str], line: int) -> None:
-        """More cells, of which the first stands in a line of the file."""
+    def add(self, texts: Sequence[str], lines: Sequence[int]) -> None:
+        """More cells, with the lines of the file in which their rows begin."""
         if not self.problem:
-            self.parts.append(self.parsed(texts, line))
+            self.parts.append(self.parsed(texts, lines))
 
-    def parsed(self, texts: Sequence[str], line: int) -> Array:
+    def parsed(self, texts: Sequence[str], lines: Sequence[int]) -> Array:
         raise NotImplementedError
 
     def complain(self, line: int, reason: str) -> None:
@@ -151,7 +161,7 @@ class Column:
 
 
 class Numbers(Column):
-    def parsed(self, texts: Sequence[str], line: int) -> Array:
+    def parsed(self, texts: Sequence[str], lines: Sequence[int]) -> Array:
         if self.wording.decimal == ",":
             texts = [_with_point(text) for text in texts]
         try:
@@ -163,14 +173,14 @@ class Numbers(Column):
         except ValueError:
             index = next(index for index, text in enumerate(texts) if not _is_number(text))
             remedy = "; is it a decimal comma, give --decimal ','" if _is_number(texts[index], ",") else ""
-            self.complain(line + index, f"expected a number, got {texts[index]!r}{remedy}")
+            self.complain(lines[index], f"expected a number, got {texts[index]!r}{remedy}")
             return np.empty(0)
 
 
 class Times(Column):
     empty = np.datetime64("NaT", "us")
 
-    def parsed(self, texts: Sequence[str], line: int) -> Array:
+    def parsed(self, texts: Sequence[str], lines: Sequence[int]) -> Array:
         time_format = self.wording.time_format if self.name == self.wording.time else None
         try:
             try:
@@ -178,7 +188,7 @@ class Times(Column):
             except UnreadableTime:
                 times, has_zone = stamps([_stripped(text) for text in texts], time_format)
         except UnreadableTime as error:
-            self.complain(line + error.index, str(error))
+            self.complain(lines[error.index], str(error))
             return np.empty(0)
         if has_zone:
             self.note = f"the times of {self.name!r} say their zone and are taken in UTC"
@@ -190,7 +200,7 @@ class Texts(Column):
         super().__init__(name, file, wording)
         self._known: dict[str, str] = {}
 
-    def parsed(self, texts: Sequence[str], line: int) -> Array:
+    def parsed(self, texts: Sequence[str], lines: Sequence[int]) -> Array:
         known = self._known.setdefault  # equal cells are one object: a column of few words takes little memory
         cells = np.empty(len(texts), object)
         cells[:] = [known(text, text) for text in map(str.strip, texts)]

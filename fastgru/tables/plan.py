@@ -1,12 +1,12 @@
 """What a model wants of a file: the plan by which a training read it, kept beside the model.
 
 It is one more member of the `.keras` archive, `fastgru.json`. Keras opens such a file as any other, since it asks for
-its own members by their names; a layer's config would be refused by Keras, and a second file would be left behind.
+its own members by their names; a layer's config would be refused by Keras, and a second file would be left behind. A
+model that is opened and saved again keeps it.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -14,13 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fastgru import atomic
 from fastgru.saving.formats import zip_archive
+from fastgru.saving.formats.keras_zip import PLAN as MEMBER
 from fastgru.tables.calendar import PERIODS
 from fastgru.tables.table import Wording
 from fastgru.tables.times import Step
 
-MEMBER = "fastgru.json"
 TASKS = ("forecast", "classify", "regress", "text")
 MENDINGS = ("skip", "fill", "refuse")
 DOUBLES = ("refuse", "first", "last", "mean")
@@ -123,11 +122,8 @@ class Plan:
 
 def save(model: Any, plan: Plan, path: Path) -> None:
     """Write a model with the plan beside it."""
-    buffer = io.BytesIO()
-    model.save(buffer)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        archive.writestr(MEMBER, json.dumps(asdict(plan), indent=1, ensure_ascii=False))
-    atomic.write(path, buffer.getbuffer())
+    model.table_plan = json.dumps(asdict(plan), indent=1, ensure_ascii=False).encode()
+    model.save(path)
 
 
 def load(path: str) -> Plan | None:
@@ -145,10 +141,15 @@ def load(path: str) -> Plan | None:
         if MEMBER not in archive.namelist():
             return None
         content = zip_archive.content(archive, archive.getinfo(MEMBER))
+    return parsed(content, f"{path}, {MEMBER}")
+
+
+def parsed(content: bytes, where: str) -> Plan:
+    """A plan in the form of a file; ValueError where it is not one that this version writes."""
     try:
         return _plan(json.loads(content))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path}, {MEMBER}: is not the plan of a training ({error}).") from None
+        raise ValueError(f"{where}: is not the plan of a training ({error}).") from None
 
 
 def _plan(form: Mapping[str, Any]) -> Plan:

@@ -197,7 +197,7 @@ def _filled(series: Series, numbers: Array) -> Series:
         inside = np.arange(1, counts[row])
         times[places[row - 1] + inside] = series.step.after(series.times[row - 1], inside)
     follows = np.concatenate([[False], group[1:] == group[:-1]])
-    table = Table(series.table.file, columns, series.table.problems, series.notes, series.table.first_line)
+    table = Table(series.table.file, columns, series.table.problems, series.notes, series.table.lines)
     return Series(table, times, group, series.groups, follows, series.step, series.notes)
 
 

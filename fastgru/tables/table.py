@@ -50,15 +50,15 @@ class Table:
         Of a column that cannot be read as what it seems to be: the sentence that says why.
     notes : list of str
         What the reader decided and a user should know.
-    first_line : int
-        Where in the file the first row stands.
+    lines : sequence of int
+        In which line of the file each row begins; absent: rows are counted from 1.
     """
 
     file: str
     columns: dict[str, Array]
     problems: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    first_line: int = 1
+    lines: Sequence[int] | Array = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -68,7 +68,7 @@ class Table:
         return [*self.columns]
 
     def line(self, row: int) -> str:
-        return f"line {row + self.first_line:,}"
+        return f"line {self.lines[row] if len(self.lines) else row + 1:,}"
 
     def require(self, name: str, option: str) -> Array:
         """A column; ValueError where there is none of that name, or it cannot be read."""
@@ -85,9 +85,9 @@ class Table:
         return [name for name, column in self.columns.items() if column.dtype.kind == "M"]
 
     def taken(self, rows: Array) -> Table:
-        """Some of the rows, in another order."""
+        """Some of the rows, in another order; `line` still takes their numbers in the file."""
         columns = {name: column[rows] for name, column in self.columns.items()}
-        return Table(self.file, columns, self.problems, self.notes, self.first_line)
+        return Table(self.file, columns, self.problems, self.notes, self.lines)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastgru import cli
-from fastgru.layers import GRU, Concatenate, Dense, Embedding, Flatten, Input
+from fastgru.layers import GRU, Concatenate, Conv1D, Dense, Embedding, Flatten, Input
 from fastgru.models import Model, Sequential
 
 
@@ -47,7 +47,7 @@ def test_a_summary_and_a_page(run: Any, digits: np.ndarray) -> None:
     status, out, err = run("digits.keras", "one.npy", "--report", "--classes", "cat,dog,fish")
     assert (status, err) == (0, "")
     assert "rows (6 units)" in out and "update" in out and "Saved: explain.html" in out
-    page = Path("explain.html").read_text()
+    page = Path("explain.html").read_text(encoding="utf-8")
     assert "http" not in page and "Inside digits.keras" in page
     assert (
         run("digits.keras", "x.npy", "--index", "1", "--classes", "cat,dog,fish")[1].replace(
@@ -62,10 +62,23 @@ def test_a_model_is_explained_up_to_a_layer(run: Any, digits: np.ndarray) -> Non
     assert status == 0 and "rows (6 units)" in out and "Answer rows:" in out
 
 
+def test_a_page_in_chinese(run: Any, digits: np.ndarray) -> None:
+    status, out, _ = run("digits.keras", "x.npy", "--report", "page.html", "--language", "zh")
+    assert status == 0 and "Answer " in out
+    assert "看见 digits.keras 的内部" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_answers_begin_where_a_convolution_has_its_steps(run: Any, digits: np.ndarray) -> None:
+    Sequential([Input((8, 8)), Conv1D(4, 3), GRU(4), Dense(3, activation="softmax")]).save("conv.keras")
+    status, out, _ = run("conv.keras", "x.npy", "--report", "conv.html")
+    assert status == 0 and "none before step 3: the model needs so many" in out and "after each step: step 3:" in out
+    assert "It needs 3 steps before it can answer." in Path("conv.html").read_text(encoding="utf-8")
+
+
 def test_without_a_report_nothing_is_written(run: Any, digits: np.ndarray) -> None:
     before = sorted(Path().iterdir())
     status, out, _ = run("digits.keras", "x.npy")
-    assert status == 0 and "the most probable after each step: step 0:" in out
+    assert status == 0 and "the most probable after each step: step 1:" in out
     assert sorted(Path().iterdir()) == before
 
 
@@ -77,7 +90,7 @@ def test_several_inputs_come_by_name(run: Any, rng: np.random.Generator) -> None
     status, out, err = run("two.keras", "one.npz", "--report", "two.html")
     assert (status, err) == (0, "")
     assert "reader (4 units)" in out and "masked" in out
-    assert "<strong>words" in Path("two.html").read_text()
+    assert "<strong>words" in Path("two.html").read_text(encoding="utf-8")
     np.savez("wrong.npz", words=np.array([3, 4, 0, 0, 0]))
     assert "expected an array for each input of the model (words, extra), got words" in run("two.keras", "wrong.npz")[2]
 

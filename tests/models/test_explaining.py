@@ -100,11 +100,51 @@ class Own(Model):
         return self.head(self.gru(x))
 
 
-def test_a_model_with_a_call_of_its_own_is_refused_and_answers_step_by_step(rng) -> None:
+def test_a_call_of_its_own_shows_the_layers_that_it_calls(rng) -> None:
     model, x = Own(), rng.normal(size=(2, 4, 3)).astype("float32")
-    with pytest.raises(ValueError, match="runs a call of its own; ask its recurrent layers for their gates"):
-        model.explain(x)
+    assert_gates_agree(model.explain(x)["gru"], plain_gates(model.gru, x))
     assert_prefixes(model, x)
+
+
+class Twice(layers.Layer):
+    """Calls a layer of tokens, a model and one layer two times, none of which is trained."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.embed = Embedding(9, 3, mask_zero=True)
+        self.encoder = Sequential([Input((None, 3)), GRU(4, return_sequences=True, name="rows")], name="encoder")
+        self.shared = LSTM(4, return_sequences=True, name="shared")
+        self.trainable = False
+
+    def call(self, x: Any) -> Any:
+        return self.shared(self.shared(self.encoder(self.embed(x))))
+
+
+def test_layers_of_own_layers_have_their_names_and_masks_and_frozen_ones_are_seen(rng) -> None:
+    own = Twice(name="twice")
+    model = Sequential([Input((5,), dtype="int32"), own, GRU(2, name="last"), Dense(1)])
+    x = np.array([[1, 2, 3, 0, 0], [4, 5, 6, 7, 8]])
+    before = model.predict(x, verbose=0)
+    explained = model.explain(x)
+    assert [*explained] == ["twice/encoder/rows", "twice/shared", "twice/shared[1]", "last"]
+    rows = own.encoder.get_layer("rows")
+    embedded = np.asarray(own.embed(x))
+    assert_gates_agree(explained["twice/encoder/rows"], plain_gates(rows, embedded, mask=x != 0))
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+
+
+def test_own_layers_inside_others_have_paths(rng) -> None:
+    each = Sequential([Input((4, 3)), Own()], name="inner")
+    model = Sequential([Input((6, 4, 3)), TimeDistributed(each, name="each"), GRU(2, name="after")])
+    x = rng.normal(size=(2, 6, 4, 3)).astype("float32")
+    explained = model.explain(x)
+    own = each.layers[0]
+    assert [*explained] == [f"each/inner/{own.name}/gru", "after"]
+    plain = plain_gates(own.gru, x.reshape(12, 4, 3))
+    assert_gates_agree(
+        explained[f"each/inner/{own.name}/gru"],
+        {name: values.reshape(2, 6, 4, 3) for name, values in plain.items()},
+    )
 
 
 def assert_prefixes(model: Any, x: Any) -> None:
@@ -154,11 +194,38 @@ def test_answers_of_a_model_of_tokens_and_of_one_of_two_inputs(rng) -> None:
     assert_prefixes(graph, [rng.normal(size=(2, 5, 2)).astype("float32"), rng.normal(size=(2, 3)).astype("float32")])
 
 
+SHORTEST = {
+    "convolution": (3, [layers.Conv1D(4, 3), GRU(5), Dense(2)]),
+    "two of them": (5, [layers.Conv1D(4, 3), layers.Conv1D(4, 3), GRU(5, return_sequences=True), Dense(2)]),
+    "strides": (2, [layers.Conv1D(4, 2, strides=2), GRU(5, return_sequences=True), layers.GlobalMaxPooling1D()]),
+    "pool": (2, [layers.MaxPooling1D(2), GRU(5), Dense(2)]),
+    "padded": (1, [layers.Conv1D(4, 3, padding="same"), layers.AveragePooling1D(2, padding="same"), GRU(5)]),
+}
+
+
+@pytest.mark.parametrize("kind", SHORTEST)
+def test_what_wants_a_few_steps_answers_from_there_on(kind: str, rng) -> None:
+    shortest, row = SHORTEST[kind]
+    model = Sequential([Input((7, 3)), *(type(one).from_config(one.get_config()) for one in row)])
+    free = Sequential([Input((None, 3)), *(type(one).from_config(one.get_config()) for one in row)])
+    free.set_weights(model.get_weights())
+    x = rng.normal(size=(2, 7, 3)).astype("float32")
+    answers = model.predict_prefixes(x)
+    assert np.isnan(answers[:, : shortest - 1]).all() and np.isfinite(answers[:, shortest - 1 :]).all()
+    for stop in range(shortest, 8):
+        expected = free.predict(x[:, :stop], verbose=0)
+        expected = expected[:, -1] if expected.ndim > 2 else expected
+        np.testing.assert_allclose(answers[:, stop - 1], expected, rtol=0, atol=2e-6)
+
+
 def test_a_model_of_a_fixed_length_answers_early_where_its_layers_can(rng) -> None:
     fixed, free = (Sequential([Input((steps, 3)), GRU(5), Dense(2)]) for steps in (6, None))
     free.set_weights(fixed.get_weights())
     x = rng.normal(size=(2, 6, 3)).astype("float32")
     np.testing.assert_array_equal(fixed.predict_prefixes(x), free.predict_prefixes(x))
+    whole = Sequential([Input((6, 3)), layers.Conv1D(4, 6), GRU(5), Dense(2)])
+    with pytest.raises(ValueError, match="takes 6 steps and cannot answer after 1 of them"):
+        whole.predict_prefixes(x)
     flat = Sequential([Input((6, 3)), GRU(5, return_sequences=True), layers.Flatten(), Dense(2)])
     with pytest.raises(ValueError, match="takes 6 steps and cannot answer after 1 of them"):
         flat.predict_prefixes(x)

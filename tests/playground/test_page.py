@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from fastgru.layers import GRU, LSTM, Bidirectional, Dense, Dropout, Flatten, In
 from fastgru.models import Model, Sequential, load_model
 from fastgru.playground import page
 from fastgru.playground.description import described
-from fastgru.playground.page import FOLDER, OWN_MODEL
+from fastgru.playground.page import FOLDER, OWN_MODEL, words
 
-WORDS = json.loads((FOLDER / "words.json").read_text(encoding="utf-8"))
+WORDS = words()
 
 
 def test_the_page_is_whole_and_leads_nowhere() -> None:

@@ -88,6 +88,20 @@ def test_a_slip_far_down_is_named_with_its_line_when_the_column_is_asked_for(tab
         read_table.require("t", "--target")
 
 
+@pytest.mark.parametrize("far", [0, 3000], ids=["near", "in a later chunk"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_count_blank_ones_and_breaks_inside_quotes(table, far: int, end: str) -> None:
+    rows = ["t,remark", "", '1,"two', 'lines"', "", *["1,x"] * far, '2,"a', "", 'b"', "oops,y", "", "3"]
+    with pytest.raises(ValueError, match=rf"data.csv, line {11 + far:,}: expected 2 cells as in the header, got 1"):
+        table(end.join(rows))
+    read_table = table(end.join(rows[:-1]))
+    assert [read_table.line(row) for row in (0, far + 1, far + 2)] == [
+        "line 3", f"line {far + 6:,}", f"line {far + 9:,}"
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=rf"data.csv, line {far + 9:,}, column 't': expected a number, got 'oops'"):
+        read_table.require("t", "--target")
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fastgru import models
+from fastgru import cli, models
 from fastgru.layers import Dense
 from fastgru.tables import plan as plans
 from fastgru.tables.plan import Feature, Plan
@@ -34,9 +34,29 @@ def test_it_comes_back_and_the_model_opens_as_any_other(tmp_path: Path) -> None:
     model = models.Sequential([Dense(1, input_shape=(2,))])
     plans.save(model, PLAN, path)
     assert plans.load(str(path)) == PLAN
-    assert models.load_model(path).count_params() == 3
-    model.save(path)
-    assert plans.load(str(path)) is None
+    opened = models.load_model(path)
+    assert opened.count_params() == 3
+    opened.save(tmp_path / "again.keras")
+    assert plans.load(str(tmp_path / "again.keras")) == PLAN
+    models.Sequential(opened.layers).save(tmp_path / "other.keras")
+    assert plans.load(str(tmp_path / "other.keras")) is None
+
+
+def test_it_survives_convert_and_is_left_where_the_model_stops_elsewhere(tmp_path: Path) -> None:
+    old, new, cut = (tmp_path / f"{name}.keras" for name in ("old", "new", "cut"))
+    plans.save(models.Sequential([Dense(3, input_shape=(2,), name="first"), Dense(1)]), PLAN, old)
+    assert (
+        cli.main(["convert", str(old), str(new)])
+        == 0
+        == cli.main(["convert", str(old), str(cut), "--outputs", "first"])
+    )
+    assert plans.load(str(new)) == PLAN and plans.load(str(cut)) is None
+
+
+def test_a_legacy_file_says_that_it_stays_behind(tmp_path: Path) -> None:
+    plans.save(model := models.Sequential([Dense(1, input_shape=(2,))]), PLAN, tmp_path / "m.keras")
+    with pytest.warns(UserWarning, match="how it reads a table stays behind"):
+        model.save(tmp_path / "m.h5")
 
 
 def test_what_is_no_archive_has_none(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def table(hours: list[int], values: list[float], group: list[str] | None = None)
     columns = {"t": times, "y": np.array(values, float)}
     if group is not None:
         columns["g"] = np.array(group, object)
-    return Table("d.csv", columns, first_line=2)
+    return Table("d.csv", columns, lines=range(2, 1000))
 
 
 def test_rows_are_put_in_the_order_of_group_and_time() -> None:

@@ -428,7 +428,7 @@ def test_the_report_of_a_forecast_is_one_page_that_asks_for_nothing(run: Any, rn
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("s.csv", "--task", "forecast"), "expected --target"),
+        (("s.csv", "--task", "forecast"), "expected --target, the column to predict: day, sales."),
         (("s.csv", "--target", "sales"), "expected --task"),
         (("s.csv", "--target", "sales", "--task", "forecast"), "expected --window"),
         (("s.csv", "--target", "sale", *SMALL[2:]), "has no column 'sale'"),

@@ -20,6 +20,7 @@ from fastgru.saving.report import ModelFileError, reading
 from fastgru.saving.stored import KERAS_3, WRITER, StoredArray, StoredModel, short_version, writer
 
 CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
+PLAN = "fastgru.json"  # Keras asks for its own members by their names, and leaves this one alone
 ASSETS = "assets/"  # before the paths of layers whose vocabularies stand in files of their own
 
 
@@ -65,7 +66,11 @@ def _of_members(file: str, names: set[str], member: Callable[[str], bytes], size
     }
     with _arrays(place, weights, size, weights_name == ARRAYS) as arrays:
         stored = weights_h5.stored_weights(place, arrays)
-        yield _with_config(file, config, metadata, replace(stored, assets=assets))
+        plan = None
+        if PLAN in names:
+            with reading(file, PLAN):
+                plan = member(PLAN)
+        yield _with_config(file, config, metadata, replace(stored, assets=assets, table_plan=plan))
 
 
 @contextmanager
@@ -135,6 +140,8 @@ def image(model: Any, config: Mapping[str, Any], training: Mapping[str, Any] | N
         archive.writestr(METADATA, json.dumps(metadata))
         archive.writestr(CONFIG, json.dumps({**config, "compile_config": training}))
         archive.writestr(WEIGHTS, weights)
+        if model.table_plan is not None:
+            archive.writestr(PLAN, model.table_plan)
         for path, layer in weights_h5.owners(model):
             for name, content in layer.stored_files().items():  # type: ignore[attr-defined]
                 archive.writestr(f"{ASSETS}{path}/{name}", content)
