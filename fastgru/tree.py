@@ -34,9 +34,9 @@ def flatten(structure: Any) -> list[Any]:
     """What the structure holds, in a row."""
     if isinstance(structure, dict):
         structure = [structure[key] for key in _keys(structure)]
-    if isinstance(structure, (list, tuple)):
-        return [leaf for entry in structure for leaf in flatten(entry)]
-    return [structure]
+    elif not isinstance(structure, (list, tuple)):
+        return [structure]
+    return [leaf for entry in structure for leaf in flatten(entry)]
 
 
 def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
@@ -73,6 +73,8 @@ def _filled(structure: Any, leaves: Iterator[Any]) -> Any:
 
 def _remade(structure: Any, entries: list[Any]) -> Any:
     """A structure of the same type with other entries, in their order."""
+    if type(structure) is tuple or type(structure) is list:
+        return type(structure)(entries)
     if isinstance(structure, dict):
         pairs = zip(structure, entries, strict=True)
         return type(structure)(pairs) if type(structure) is not dict else dict(pairs)
@@ -102,7 +104,7 @@ def map_structure(func: Callable[..., Any], *structures: Any, none_is_leaf: bool
         None if not none_is_leaf and all(leaf is None for leaf in row) else func(*row)
         for row in zip(*map(flatten, structures), strict=True)
     ]
-    return pack_sequence_as(structures[0], leaves)
+    return _filled(structures[0], iter(leaves))
 
 
 def map_structure_up_to(shallow_structure: Any, func: Callable[..., Any], *structures: Any) -> Any:

@@ -17,6 +17,8 @@ DOCS = ROOT / "docs"
 README, CHINESE_README = ROOT / "README.md", ROOT / "README.zh-CN.md"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"_build", "_made"} & {*path.parts})
 NOTEBOOKS = [page for page in PAGES if page.read_text(encoding="utf-8").startswith("---\nfile_format: mystnb")]
+# whose programs train for a second or two
+TRAINING_PAGES = ("README.zh-CN.md", "docs/index.md", "docs/howto/csv.md", "docs/howto/command-line.md")
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CELL = re.compile(r"^```{code-cell} ipython3\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -39,7 +41,14 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", [page for page in [README, CHINESE_README, *PAGES] if blocks(page)], ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name(page), marks=[pytest.mark.slow] if name(page) in TRAINING_PAGES else [])
+        for page in [README, CHINESE_README, *PAGES]
+        if blocks(page)
+    ],
+)
 def test_the_blocks_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,33 +111,33 @@ def assert_no_circle(graph: dict[str, set[str]]) -> None:
         pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
 
 
-IMPORTS = imports_in(PACKAGE)
+@pytest.fixture(scope="module")
+def imports() -> Imports:
+    return imports_in(PACKAGE)
 
 
-@pytest.mark.parametrize("module", sorted(IMPORTS))
-def test_imports_go_down(module: str) -> None:
+@pytest.mark.parametrize("module", sorted(module_of(file, PACKAGE) for file in FILES))
+def test_imports_go_down(module: str, imports: Imports) -> None:
     if module == "fastgru":  # the door, which opens every room when it is asked for it
         return
     upward = [
         f"line {line}: {other}"
-        for line, other in IMPORTS[module]
+        for line, other in imports[module]
         if floor_of(subpackage_of(other)) > floor_of(subpackage_of(module))
     ]
     assert not upward
 
 
-def test_no_files_import_each_other_in_circles() -> None:
-    assert_no_circle(
-        {module: {name for _, name in imports} for module, imports in IMPORTS.items() if module != "fastgru"}
-    )
+def test_no_files_import_each_other_in_circles(imports: Imports) -> None:
+    assert_no_circle(files_of(imports))
 
 
-def test_no_rooms_import_each_other_in_circles() -> None:
+def test_no_rooms_import_each_other_in_circles(imports: Imports) -> None:
     graph: dict[str, set[str]] = {}
-    for module, imports in IMPORTS.items():
+    for module, names in imports.items():
         subpackage = subpackage_of(module)
         if subpackage != "__init__":
-            imported = {subpackage_of(name) for _, name in imports}
+            imported = {subpackage_of(name) for _, name in names}
             graph.setdefault(subpackage, set()).update(imported - {subpackage})
     assert_no_circle(graph)
 
@@ -151,13 +151,13 @@ STEPS = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_steps_of_loading_never_meet(step: str) -> None:
+def test_the_steps_of_loading_never_meet(step: str, imports: Imports) -> None:
     others = tuple(f"fastgru.saving.{other}" for other in STEPS[step])
     meetings = [
         f"{module}, line {line}: {name}"
-        for module, imports in IMPORTS.items()
+        for module, names in imports.items()
         if f"{module}.".startswith(f"fastgru.saving.{step}.")
-        for line, name in imports
+        for line, name in names
         if name.startswith(others)
     ]
     assert not meetings

@@ -139,7 +139,7 @@ def test_the_last_of_several_threads_gives_blas_its_setting_back() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize("route", ["tiles", "blas"])
+@pytest.mark.parametrize("route", ["tiles", pytest.param("blas", marks=pytest.mark.slow)])
 def test_a_child_forked_while_threads_compute_computes_and_has_its_own_blas_setting(route: str, tmp_path: Path) -> None:
     code = """
 import os, signal, sys, threading

@@ -25,6 +25,7 @@ __all__ = [
     "broadcast",
     "is_recorded",
     "nobody_records",
+    "readers",
     "record",
     "recorders",
     "recording_of",
@@ -74,30 +75,32 @@ class Recording:
 
     def __init__(self, watches_variables: bool = True) -> None:
         self.watches_variables = watches_variables
-        self.entries: list[tuple[tuple[Any, ...], tuple[Any, ...], Pull]] = []
+        self.entries: list[tuple[tuple[Any, ...], tuple[Any, ...], Pull, tuple[Any, ...]]] = []
         self._followed: dict[int, Any] = {}
 
     def follow(self, x: Any) -> None:
         """Record what is done to an array or a variable."""
         self._followed[id(x)] = x
 
-    def follows(self, x: Any) -> bool:
-        """Whether what is done to `x` is recorded."""
-        if id(x) in self._followed:
-            return True
-        if self.watches_variables and isinstance(x, Watchable) and x.trainable:
-            self._followed[id(x)] = x
-            return True
-        return False
+    def reads(self, values: Sequence[Any]) -> bool:
+        """Whether it follows one of the values, as it does each trainable variable from when it is read."""
+        followed, is_one = self._followed, False
+        for x in values:
+            if id(x) in followed:
+                is_one = True
+            elif isinstance(x, Watchable) and self.watches_variables and x.trainable:
+                followed[id(x)] = x
+                is_one = True
+        return is_one
 
     @property
     def variables(self) -> list[Any]:
         """The variables that are followed."""
         return [x for x in self._followed.values() if isinstance(x, Watchable)]
 
-    def add(self, outputs: tuple[Any, ...], inputs: tuple[Any, ...], pull: Pull) -> None:
-        """Keep what made `outputs` of `inputs`."""
-        self.entries.append((outputs, inputs, pull))
+    def add(self, outputs: tuple[Any, ...], inputs: tuple[Any, ...], pull: Pull, saved: tuple[Any, ...] = ()) -> None:
+        """Keep what made `outputs` of `inputs`; `saved` is what `pull` takes behind the gradients."""
+        self.entries.append((outputs, inputs, pull, saved))
         for y in outputs:
             if y is not None and y.dtype.kind == "f":
                 self._followed[id(y)] = y
@@ -118,16 +121,16 @@ class Recording:
         keys = {id(x) for x in sources}
         entries = self.entries if forget else self.entries[:]
         while entries:
-            outputs, inputs, pull = entries.pop()
-            parts = [sums.of(y) if id(y) in keys else sums.taken(y) for y in outputs]
+            outputs, inputs, pull, saved = entries.pop()
+            parts: list[Any] = [sums.of(y) if id(y) in keys else sums.taken(y) for y in outputs]
             if parts[0] is None and all(part is None for part in parts):
                 continue
             if isinstance(pull, tuple):
                 for x, one in zip(inputs, pull, strict=False):
                     if one is not None and id(x) in followed:
-                        sums.add(x, one(*parts))  # type: ignore[arg-type]
+                        sums.add(x, one(*parts, *saved))
             else:
-                for x, gradient in zip(inputs, pull(*parts), strict=False):
+                for x, gradient in zip(inputs, pull(*parts, *saved), strict=False):
                     if gradient is not None and id(x) in followed:
                         sums.add(x, gradient)
         return [sums.of(x) for x in sources]
@@ -147,8 +150,9 @@ class Sums:
 
     def taken(self, x: Any) -> Array | None:
         """The gradient, which nobody asks for any more."""
-        self._own.discard(id(x))
-        return self._sums.pop(id(x), None)
+        key = id(x)
+        self._own.discard(key)
+        return self._sums.pop(key, None)
 
     def add(self, x: Any, gradient: Any) -> None:
         """Add a gradient, which may be of the shape that `x` was broadcast to, and of another dtype."""
@@ -168,7 +172,7 @@ class Sums:
         if gradient.dtype != dtype:
             gradient = gradient.astype(dtype)
         if before is None:
-            self._sums[key] = np.asarray(gradient)
+            self._sums[key] = gradient if type(gradient) is np.ndarray else np.asarray(gradient)
         elif key in self._own:
             before += gradient
         else:
@@ -178,10 +182,10 @@ class Sums:
 
 def summed(gradient: Array, shape: tuple[int, ...]) -> Array:
     """The gradient of what was broadcast from `shape`."""
-    added = tuple(range(gradient.ndim - len(shape)))
-    repeated = tuple(len(added) + axis for axis, size in enumerate(shape) if size == 1)
-    if added or repeated:
-        return total(gradient, added + repeated).reshape(shape)
+    added = gradient.ndim - len(shape)
+    axes = (*range(added), *[added + axis for axis, size in enumerate(shape) if size == 1])
+    if axes:
+        return total(gradient, axes).reshape(shape)
     return broadcast(gradient, shape)
 
 
@@ -190,18 +194,22 @@ def recorders() -> list[Recording]:
     return _thread.recordings
 
 
+def readers(values: Sequence[Any]) -> list[Recording]:
+    """The recordings of this thread that follow one of the values."""
+    if not _thread.recordings:
+        return []
+    return [recording for recording in _thread.recordings if recording.reads(values)]
+
+
 def is_recorded(values: Sequence[Any]) -> bool:
     """Whether a recording follows one of the values."""
-    recordings = _thread.recordings
-    return bool(recordings) and any(recording.follows(x) for recording in recordings for x in values)
+    return bool(readers(values))
 
 
 def record(outputs: tuple[Any, ...], inputs: tuple[Any, ...], pull: Pull) -> None:
     """Tell each recording that follows an input what was made of the inputs."""
-    for recording in _thread.recordings:
-        # all are asked: variables are followed as they are read
-        if True in [recording.follows(x) for x in inputs]:
-            recording.add(outputs, inputs, pull)
+    for recording in readers(inputs):
+        recording.add(outputs, inputs, pull)
 
 
 @contextmanager

@@ -179,8 +179,7 @@ def _build(layer: Any, inputs: dict[str, Any]) -> None:
 
 def _filled(arguments: Arguments, inputs: Sequence[Any]) -> Arguments:
     """The arguments of a call with the inputs in their places."""
-    leaves = [inputs[leaf.index] if isinstance(leaf, Place) else leaf for leaf in tree.flatten(arguments)]
-    filled: Arguments = tree.pack_sequence_as(arguments, leaves)
+    filled: Arguments = tree.map_structure(lambda leaf: inputs[leaf.index] if type(leaf) is Place else leaf, arguments)
     return filled
 
 

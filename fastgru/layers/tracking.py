@@ -20,18 +20,20 @@ _INTERNAL = frozenset(
 
 def tracked_by_name(layer: Any, kind: type) -> dict[str, list[Any]]:
     """For each attribute the layers or variables in it; they are looked for anew, for lists grow after they are set."""
-    holders = (kind, *_NESTS)
-    return {
-        name: entries
-        for name, value in vars(layer).items()
-        if isinstance(value, holders) and name not in _INTERNAL and (entries := list(_inside(value, kind)))
-    }
+    named = {}
+    for name, value in vars(layer).items():
+        if isinstance(value, kind):
+            named[name] = [value]
+        elif isinstance(value, _NESTS) and value and name not in _INTERNAL and (entries := list(_inside(value, kind))):
+            named[name] = entries
+    return named
 
 
 def tracked(layer: Any, kind: type) -> list[Any]:
     """The layers or variables in the attributes of a layer, in the order in which these were set, each once."""
-    entries = (entry for listed in tracked_by_name(layer, kind).values() for entry in listed)
-    return [entry for entry in {id(entry): entry for entry in entries}.values() if entry is not layer]
+    entries = {id(entry): entry for listed in tracked_by_name(layer, kind).values() for entry in listed}
+    entries.pop(id(layer), None)
+    return list(entries.values())
 
 
 def only(value: Any, kind: type, outer: tuple[int, ...] = ()) -> Any:

@@ -94,7 +94,7 @@ true_divide = elementwise_op(
     "true_divide",
     np.true_divide,
     lambda d, y, a, b: d / b,
-    lambda d, y, a, b: -d * y / b,
+    lambda d, y, a, b: d * y / -b,
     doc="``x1 / x2``.",
     to_float=True,
 )
@@ -102,7 +102,7 @@ divide = elementwise_op(
     "divide",
     np.true_divide,
     lambda d, y, a, b: d / b,
-    lambda d, y, a, b: -d * y / b,
+    lambda d, y, a, b: d * y / -b,
     doc="``x1 / x2``.",
     to_float=True,
 )

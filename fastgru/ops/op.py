@@ -15,7 +15,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from fastgru.autodiff.operators import Symbolic, Watchable
-from fastgru.autodiff.recording import is_recorded, record, recorders
+from fastgru.autodiff.recording import readers
 from fastgru.autodiff.tensor import Tensor, tensor
 from fastgru.types import Array
 
@@ -36,6 +36,7 @@ __all__ = [
 
 _P = ParamSpec("_P")
 _NUMBERS = (float, int, bool)
+_ndarray = np.ndarray
 _FLOATX = np.dtype("float32")
 _FLOAT64 = np.dtype("float64")
 
@@ -124,6 +125,8 @@ def common_dtype(dtypes: Any, numbers: Sequence[type]) -> np.dtype[Any]:
 def _symbolic(arguments: Sequence[Any]) -> Symbolic | None:
     """The first symbolic tensor among the arguments and in their lists."""
     for x in arguments:
+        if type(x) is Tensor:
+            continue
         if isinstance(x, Symbolic):
             return x
         if isinstance(x, (list, tuple)) and (inside := _symbolic(x)) is not None:
@@ -156,22 +159,21 @@ def primitive(arrays: int = 1, listed: bool = False) -> Callable[[Callable[_P, t
                 named = [name for name in names[len(args) :] if name in options]
                 arguments = (*args, *(options[name] for name in named))
                 options = {name: value for name, value in options.items() if name not in named}
-            symbol = _symbolic((*arguments, *options.values()))
+            symbol = _symbolic((*arguments, *options.values()) if options else arguments)
             if symbol is not None:
                 return symbol.draw(op.__name__, args, kwargs)
+            inputs = tuple(arguments[0]) if listed else arguments if arrays < 0 else arguments[:arrays]
+            recordings = readers(inputs)
+            of = recordable if recordings else values
+            numbers: Any = [x.view(_ndarray) if type(x) is Tensor else of(x) for x in inputs]
             if listed:
-                inputs = [*arguments[0]]
-                recorded = is_recorded(inputs)
-                of = recordable if recorded else values
-                y, pull = function([of(x) for x in inputs], *arguments[1:], **options)  # type: ignore[arg-type]
+                y, pull = function(numbers, *arguments[1:], **options)
             else:
-                inputs = arguments if arrays < 0 else arguments[:arrays]
-                recorded = is_recorded(inputs)
-                of = recordable if recorded else values
-                y, pull = function(*[of(x) for x in inputs], *arguments[len(inputs) :], **options)
+                y, pull = function(*numbers, *arguments[len(inputs) :], **options)
             outputs = tuple([tensor(part) for part in y]) if isinstance(y, (tuple, list)) else (tensor(y),)
-            if pull is not None and recorded:
-                record(outputs, tuple(inputs), pull)
+            if pull is not None:
+                for recording in recordings:
+                    recording.add(outputs, inputs, pull)
             return outputs if isinstance(y, tuple) else list(outputs) if isinstance(y, list) else outputs[0]
 
         return _described(op, arrays, listed)
@@ -204,7 +206,7 @@ def _described(op: Any, arrays: int, listed: bool) -> Any:
 def elementwise(
     name: str,
     function: Callable[..., Any],
-    derivatives: Sequence[Callable[..., Any]],
+    derivatives: tuple[Callable[..., Any], ...],
     arguments: tuple[Any, ...],
     to_float: bool = False,
 ) -> Any:
@@ -215,7 +217,7 @@ def elementwise(
     name : str
         Of the op.
     function : callable
-    derivatives : sequence of callable
+    derivatives : tuple of callable
         For each argument its gradient, from that of the output, the output and all arguments; none for a function
         that has none.
     arguments : tuple
@@ -225,21 +227,17 @@ def elementwise(
     for x in arguments:
         if isinstance(x, Symbolic):
             return x.draw(name, arguments, {})
-    recorded = recorders() and is_recorded(arguments)
-    of = recordable if recorded else values
-    numbers = [of(x) for x in arguments]
+    recordings = readers(arguments)
+    of = recordable if recordings else values
+    numbers: Any = [x.view(_ndarray) if type(x) is Tensor else of(x) for x in arguments]
     if to_float or len(numbers) > 1 or type(numbers[0]) is not np.ndarray:
-        numbers = promoted(numbers, to_float)  # type: ignore[assignment]
-    result = tensor(function(*numbers))
-    if derivatives and recorded:
-        y = result.view(np.ndarray)
-        pulls = tuple([functools.partial(_pulled, derivative, y, numbers) for derivative in derivatives])
-        record((result,), arguments, pulls)
+        numbers = promoted(numbers, to_float)
+    y = np.asarray(function(*numbers))
+    result = tensor(y)
+    if derivatives:
+        for recording in recordings:
+            recording.add((result,), arguments, derivatives, (y, *numbers))
     return result
-
-
-def _pulled(derivative: Callable[..., Any], y: Array, arguments: Sequence[Any], d: Array) -> Any:
-    return derivative(d, y, *arguments)
 
 
 def elementwise_op(
@@ -276,13 +274,15 @@ def elementwise_op(
 
 def reduced_axes(axis: Any, rank: int) -> tuple[int, ...]:
     """The axes that are reduced, counted from the first; ValueError for one that is not there."""
-    axes = tuple(range(rank)) if axis is None else tuple(int(one) for one in np.atleast_1d(axis))
+    if axis is None:
+        return tuple(range(rank))
+    axes = (axis,) if type(axis) is int else tuple([int(one) for one in np.atleast_1d(axis)])
     for one in axes:
         if not -rank <= one < rank:
             raise ValueError(f"there is no axis {one} in an array of {rank} axes.")
-    return tuple(one % rank for one in axes)
+    return tuple([one % rank for one in axes])
 
 
 def with_axes(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape with length 1 along the axes."""
-    return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    return tuple([1 if axis in axes else size for axis, size in enumerate(shape)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.autodiff.sums import broadcast, total
+from fastgru.autodiff.sums import broadcast, extreme, total
 from fastgru.ops import elementwise, indexing, shaping
 from fastgru.ops.op import as_dtype, composite, floating, primitive, reduced_axes, values, with_axes
 from fastgru.types import Array
@@ -99,18 +99,21 @@ def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return elementwise.sqrt(var(x, axis, keepdims))
 
 
-def _extreme(function: Callable[..., Any], x: Any, axis: Any, keepdims: bool, initial: Any) -> tuple[Any, Any]:
+def _extreme(ufunc: np.ufunc, x: Any, axis: Any, keepdims: bool, initial: Any) -> tuple[Any, Any]:
     """The largest or smallest number, and its gradient, which equals share, as in JAX."""
     x = np.asarray(x)
-    options = {} if initial is None else {"initial": initial}
-    y = np.asarray(function(x, _axis(axis), keepdims=keepdims, **options))
     axes = reduced_axes(axis, x.ndim)
+    if initial is None:
+        y = extreme(ufunc, x, axes, keepdims)
+    else:
+        y = np.asarray(ufunc.reduce(x, axes, keepdims=keepdims, initial=initial))
     shape = with_axes(x.shape, axes)
 
     def pull(d: Array) -> Array:
-        extreme = (x == y.reshape(shape)).astype(d.dtype)
-        counts = extreme.sum(axes, keepdims=True)
-        return extreme * (d.reshape(shape) / np.where(counts == 0, 1, counts))
+        chosen = (x == y.reshape(shape)).astype(d.dtype)
+        counts = total(chosen, axes, keepdims=True)
+        chosen *= d.reshape(shape) / np.maximum(counts, 1)
+        return chosen
 
     return y, (pull,)
 
@@ -118,13 +121,13 @@ def _extreme(function: Callable[..., Any], x: Any, axis: Any, keepdims: bool, in
 @primitive()
 def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> tuple[Any, Any]:
     """The largest number along an axis, several, or all, `initial` among them; equals share the gradient."""
-    return _extreme(np.max, x, axis, keepdims, initial)
+    return _extreme(np.maximum, x, axis, keepdims, initial)
 
 
 @primitive()
 def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> tuple[Any, Any]:
     """The smallest number along an axis, several, or all, `initial` among them; equals share the gradient."""
-    return _extreme(np.min, x, axis, keepdims, initial)
+    return _extreme(np.minimum, x, axis, keepdims, initial)
 
 
 @composite()

@@ -1,11 +1,11 @@
-"""Sums along axes and arrays spread along them are numpy's."""
+"""Sums and extremes along axes and arrays spread along them are numpy's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fastgru.autodiff.sums import broadcast, total
+from fastgru.autodiff.sums import broadcast, extreme, total
 
 
 @pytest.mark.parametrize("keepdims", [False, True])
@@ -24,7 +24,21 @@ def test_totals_of_nothing_are_zeros() -> None:
     assert total(np.ones((3, 0), "float32"), (1,)).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("rows", [2, 4000])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axes", [(0,), (2,), (1, 2)])
+@pytest.mark.parametrize("width", [1, 7, 70])
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum])
+def test_extremes_are_those_of_numpy(
+    ufunc: np.ufunc, width: int, axes: tuple[int, ...], keepdims: bool, rng: np.random.Generator
+) -> None:
+    x = rng.normal(size=(5, 20, width)).astype("float32")
+    x[2, 3, 0] = np.nan
+    for array in (x, np.asfortranarray(x), x[::-1]):
+        y = extreme(ufunc, array, axes, keepdims)
+        np.testing.assert_array_equal(y, ufunc.reduce(array, axes, keepdims=keepdims))
+
+
+@pytest.mark.parametrize("rows", [2, 40000])
 def test_an_array_is_spread_as_by_numpy(rows: int, rng: np.random.Generator) -> None:
     x = rng.normal(size=(1, 3)).astype("float32")
     y = broadcast(x, (rows, 3))

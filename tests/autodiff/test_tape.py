@@ -24,6 +24,7 @@ def gradient_of(function: Any, *inputs: Any) -> Any:
     return gradients if len(tensors) > 1 else gradients[0]
 
 
+@pytest.mark.keras  # or rather JAX, which takes as long to load
 def test_numpy_functions_methods_and_operators_are_differentiated_as_ops(rng: Any) -> None:
     jax = pytest.importorskip("jax")
     jnp = jax.numpy

@@ -53,12 +53,12 @@ def test_no_more_than_that_many_are_made_ahead(ahead: Any, size: int) -> None:
             yield item
 
     taken = ahead(items(), size)
-    for count in range(1, 10):
+    for count in range(1, 4):
         next(taken)
         assert settled(lambda: len(made)) == count + size
     taken.close()
     assert threads() == 0
-    assert len(made) <= 9 + size + 1
+    assert len(made) <= 3 + size + 1
 
 
 class Stop(Exception):

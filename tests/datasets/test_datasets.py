@@ -7,7 +7,7 @@ import http.server
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -155,18 +155,18 @@ def test_a_slow_download_is_given_up_in_time(cache: Path, server: type) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"", "damaged"),
-        (b"<html>not a zip</html>", "damaged"),
-        (mnist_bytes()[:5000], "damaged"),
-        (mnist_bytes(x_test=np.zeros((10000, 28, 27), np.uint8)), r"x_test \(10000, 28, 28\) uint8"),
-        (mnist_bytes(y_test=np.zeros(10000, np.int64)), "y_test"),
-        (mnist_bytes(y_test=np.full(10000, None)), "damaged"),
+        (lambda: b"", "damaged"),
+        (lambda: b"<html>not a zip</html>", "damaged"),
+        (lambda: mnist_bytes()[:5000], "damaged"),
+        (lambda: mnist_bytes(x_test=np.zeros((10000, 28, 27), np.uint8)), r"x_test \(10000, 28, 28\) uint8"),
+        (lambda: mnist_bytes(y_test=np.zeros(10000, np.int64)), "y_test"),
+        (lambda: mnist_bytes(y_test=np.full(10000, None)), "damaged"),
     ],
     ids=["empty", "html", "truncated", "shape", "dtype", "pickled"],
 )
-def test_a_file_that_is_not_mnist_is_named(cache: Path, content: bytes, complaint: str) -> None:
+def test_a_file_that_is_not_mnist_is_named(cache: Path, content: Callable[[], bytes], complaint: str) -> None:
     cache.parent.mkdir(parents=True)
-    cache.write_bytes(content)
+    cache.write_bytes(content())
     with pytest.raises(ValueError, match=complaint) as caught:
         mnist.load_data()
     assert str(cache) in str(caught.value)

@@ -147,7 +147,7 @@ def test_members_over_one_another_count_each(cheap: None, tmp_path: Path) -> Non
 def deflated(members: dict[str, bytes | int]) -> bytes:
     """An archive of members, each with its content or with so many megabytes of zeros."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
         for name, content in members.items():
             with file.open(name, "w") as member:
                 for block in [content] if isinstance(content, bytes) else [bytes(MEGABYTE)] * content:

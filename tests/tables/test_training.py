@@ -59,6 +59,7 @@ SMALL = ("--target", "sales", "--task", "forecast", "--window", "7", "--horizon"
 # --- forecasts --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_forecast_of_hourly_demand_beats_the_seasonal_naive_one(run: Any, rng: Any) -> None:
     file = written("demand.csv", demand(rng))
     status, out, err = run("train", file, *FORECAST, "--units", "32", "--epochs", "25", "--out", "m.keras")

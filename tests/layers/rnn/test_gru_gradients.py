@@ -20,6 +20,16 @@ OPTIONS = [
     dict(zip(("reset_after", "return_sequences", "go_backwards", "zero_output_for_mask"), values, strict=True))
     for values in itertools.product((True, False), repeat=4)
 ]
+SIZES = [(1, 1, 1, 1), (5, 3, 2, 7), (150, 6, 3, 70), (2, 300, 1, 50)]
+SIZES_AND_OPTIONS = [
+    pytest.param(
+        sizes,
+        options,
+        id=f"{'x'.join(map(str, sizes))}-{options}",
+        marks=[pytest.mark.slow] if max(sizes) > 100 and options not in OPTIONS[::5] else [],
+    )
+    for sizes, options in itertools.product(SIZES, OPTIONS)
+]
 
 
 def random_gru(rng, batch=BATCH, steps=STEPS, features=FEATURES, units=UNITS, dtype="float64", **options):
@@ -96,10 +106,7 @@ def test_gradients_without_bias_agree_with_central_differences(rng):
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["no mask", "mask"])
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize(
-    "sizes", [(1, 1, 1, 1), (5, 3, 2, 7), (150, 6, 3, 70), (2, 300, 1, 50)], ids=lambda sizes: "x".join(map(str, sizes))
-)
+@pytest.mark.parametrize(("sizes", "options"), SIZES_AND_OPTIONS)
 def test_compiled_kernels_agree_with_the_numpy_twin(sizes, options, masked, rng):
     batch, steps, features, units = sizes
     layer, x, h0 = random_gru(rng, batch, steps, features, units, **options)
@@ -183,7 +190,7 @@ def test_directions_side_by_side_are_those_of_two_layers(batch, cell, rng, monke
 
 @pytest.mark.parametrize("options", [OPTIONS[0], OPTIONS[5], OPTIONS[6], OPTIONS[8]], ids=str)
 @pytest.mark.parametrize("masked", ["nowhere", "behind", "in front", "anywhere", "everywhere"])
-@pytest.mark.parametrize("batch", [1, 3, 9, 150])
+@pytest.mark.parametrize("batch", [1, 3, 9, pytest.param(150, marks=pytest.mark.slow)])
 def test_a_prediction_does_not_depend_on_keeping_the_steps_for_a_backward_pass(batch, masked, options, rng):
     steps, units = 80, 130
     layer, x, h0 = random_gru(rng, batch, steps, 4, units, "float32", **options)
