@@ -6,7 +6,8 @@ package keeps it, or raises a ValueError of one sentence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,27 @@ def _is_integer(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, NUMBERS) and not isinstance(value, bool)
+
+
+def optional(check: Callable[[Any, str, str], Any]) -> Callable[[Any, str, str], Any]:
+    """The same check, which lets None pass."""
+
+    def check_what_is_there(value: Any, where: str, name: str) -> Any:
+        return None if value is None else check(value, where, name)
+
+    return check_what_is_there
+
+
+def text(value: Any, where: str, name: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{where}: expected {name} to be a string, got {value!r}.")
+    return value
+
+
+def function(value: Any, where: str, name: str) -> Callable[..., Any]:
+    if not callable(value):
+        raise ValueError(f"{where}: {name} must be a function, got {value!r}.")
+    return value
 
 
 def integer(value: Any, where: str, name: str) -> int:
@@ -86,8 +108,13 @@ def flag(value: Any, where: str, name: str) -> bool:
     return bool(value)
 
 
+def verbosity(value: Any, where: str, name: str) -> int:
+    """Of a callback: 0 says nothing."""
+    return count(int(value) if isinstance(value, (bool, np.bool_)) else value, where, name)
+
+
 def number(value: Any, where: str, name: str) -> float:
-    if not _is_number(value):
+    if not _is_number(value) or math.isnan(value):
         raise ValueError(f"{where}: {name} must be a number, got {value!r}.")
     return float(value)
 
@@ -122,6 +149,20 @@ def positive(value: Any, where: str, name: str) -> Any:
     if not is_not_negative(value) or not value:
         raise ValueError(f"{where}: {name} must be greater than 0, got {value!r}.")
     return value
+
+
+def listed(value: Any, where: str, name: str) -> tuple[Any, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise ValueError(f"{where}: {name} must be a tuple or a list, got {value!r}.")
+    return tuple(value)
+
+
+def sizes(value: Any, where: str, name: str) -> tuple[int | None, ...]:
+    """A shape: whole numbers of at least 0, and None for what is not known."""
+    listed = isinstance(value, (list, tuple))
+    if not listed or not all(size is None or (_is_integer(size) and size >= 0) for size in value):
+        raise ValueError(f"{where}: {name} must be a tuple of sizes, each None or at least 0, got {value!r}.")
+    return tuple(value)
 
 
 def choice(value: Any, choices: Sequence[Any], where: str, name: str) -> Any:

@@ -82,6 +82,7 @@ class MinMaxNorm(Constraint):
         self.rate = checks.rate(rate, name, "rate")
         if min_value > max_value:
             raise ValueError(f"{name}: min_value must be at most max_value, got {min_value!r} and {max_value!r}.")
+        checks.axes(axis, name, "axis")
         self.axis = axis
 
     def __call__(self, w: Array) -> Array:
@@ -109,6 +110,7 @@ class UnitNorm(Constraint):
     """Norms along `axis` become 1."""
 
     def __init__(self, axis: Axes = 0) -> None:
+        checks.axes(axis, type(self).__name__, "axis")
         self.axis = axis
 
     def __call__(self, w: Array) -> Array:

@@ -105,6 +105,7 @@ class Constant(Initializer):
     """One number everywhere, or the numbers of an array whose shape fits the weight's: `value`."""
 
     def __init__(self, value: npt.ArrayLike = 0.0) -> None:
+        checks.real_numbers(value, "Constant, value")
         self.value = value
 
     def __call__(self, shape: Sequence[int], dtype: npt.DTypeLike = "float32") -> Array:
@@ -123,7 +124,7 @@ class Identity(Initializer):
     """The identity matrix times `gain`, for two axes only."""
 
     def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
+        self.gain = checks.number(gain, type(self).__name__, "gain")
 
     def __call__(self, shape: Sequence[int], dtype: npt.DTypeLike = "float32") -> Array:
         if len(shape) != 2:
@@ -166,10 +167,10 @@ class RandomUniform(RandomInitializer):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
+        self.minval = checks.number(minval, type(self).__name__, "minval")
+        self.maxval = checks.number(maxval, type(self).__name__, "maxval")
         if minval > maxval:
             raise ValueError(f"RandomUniform: minval must be at most maxval, got {minval!r} and {maxval!r}.")
-        self.minval = minval
-        self.maxval = maxval
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return generator.uniform(self.minval, self.maxval, shape)
@@ -184,7 +185,7 @@ class RandomNormal(RandomInitializer):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean = mean
+        self.mean = checks.number(mean, type(self).__name__, "mean")
         self.stddev = checks.not_negative(stddev, type(self).__name__, "stddev")
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -238,10 +239,10 @@ class VarianceScaling(RandomInitializer):
         output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
-        distribution = distribution.lower()
+        distribution = checks.text(distribution, type(self).__name__, "distribution").lower()
         if distribution == "normal":
             distribution = "truncated_normal"
-        if scale <= 0:
+        if not checks.is_not_negative(scale) or scale == 0:
             raise ValueError(
                 f"{type(self).__name__}: Argument `scale` must be positive float. Received: scale={scale}; expected a "
                 "scale greater than 0."
@@ -255,6 +256,8 @@ class VarianceScaling(RandomInitializer):
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
+        for name, axes in (("input_axes", input_axes), ("output_axes", output_axes)):
+            checks.optional(checks.axes)(axes, type(self).__name__, name)
         self.input_axes = input_axes
         self.output_axes = output_axes
 
@@ -353,7 +356,7 @@ class Orthogonal(RandomInitializer):
 
     def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.gain = gain
+        self.gain = checks.number(gain, type(self).__name__, "gain")
 
     def draw(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Array:
         if len(shape) < 2:

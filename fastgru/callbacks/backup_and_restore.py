@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fastgru import checks
 from fastgru.callbacks.callback import Callback, Logs
 
 __all__ = ["LATEST", "PREVIOUS", "BackupAndRestore"]
@@ -68,15 +69,13 @@ class BackupAndRestore(Callback):
                 "BackupAndRestore: Invalid value for save_freq, expected 'epoch' or a whole number of batches of at "
                 f"least 1, got {save_freq!r}."
             )
-        if not save_seconds > 0:
-            raise ValueError(f"BackupAndRestore: expected save_seconds above 0, got {save_seconds!r}.")
         if not isinstance(backup_dir, (str, os.PathLike)):
             raise ValueError(f"BackupAndRestore: expected the path of a folder as backup_dir, got {backup_dir!r}.")
         self.backup_dir = os.fspath(backup_dir)
         self.save_freq = save_freq
-        self.double_checkpoint = double_checkpoint
-        self.delete_checkpoint = delete_checkpoint
-        self.save_seconds = save_seconds
+        self.double_checkpoint = checks.flag(double_checkpoint, type(self).__name__, "double_checkpoint")
+        self.delete_checkpoint = checks.flag(delete_checkpoint, type(self).__name__, "delete_checkpoint")
+        self.save_seconds = checks.positive(save_seconds, type(self).__name__, "save_seconds")
         # under Keras's names: here one file is both
         latest, previous = Path(backup_dir) / LATEST, Path(backup_dir) / PREVIOUS
         self._weights_path = self._training_metadata_path = str(latest)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import fastgru
+from fastgru import checks
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback", "Logs"]
 
@@ -206,4 +207,7 @@ class LambdaCallback(Callback):
             "on_train_batch_end": on_train_batch_end,
             **kwargs,
         }
+        for name, value in methods.items():
+            if name.startswith("on_"):
+                checks.optional(checks.function)(value, type(self).__name__, name)
         self.__dict__.update((name, value) for name, value in methods.items() if value is not None)

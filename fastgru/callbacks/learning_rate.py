@@ -38,8 +38,8 @@ class LearningRateScheduler(Callback):
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
-        self.schedule = schedule
-        self.verbose = verbose
+        self.schedule = checks.function(schedule, type(self).__name__, "schedule")
+        self.verbose = checks.verbosity(verbose, type(self).__name__, "verbose")
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         for optimizer, name in _each(self.model.optimizer):
@@ -94,11 +94,11 @@ class ReduceLROnPlateau(Monitor):
     ) -> None:
         super().__init__(monitor, mode, min_delta=min_delta)
         where = type(self).__name__
-        if not 0 <= factor < 1:
+        if not checks.is_not_negative(factor) or factor >= 1:
             raise ValueError(f"ReduceLROnPlateau: expected a factor of at least 0 and less than 1, got {factor!r}.")
         self.factor = factor
         self.patience = checks.count(patience, where, "patience")
-        self.verbose = verbose
+        self.verbose = checks.verbosity(verbose, type(self).__name__, "verbose")
         self.cooldown = checks.count(cooldown, where, "cooldown")
         self.min_lr = checks.not_negative(min_lr, where, "min_lr")
         self._start()

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from fastgru import checks
 from fastgru.callbacks.callback import Callback, Logs
 
 __all__ = ["CSVLogger"]
@@ -28,8 +29,8 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         self.filename = os.fspath(filename)
-        self.sep = separator
-        self.append = append
+        self.sep = checks.text(separator, type(self).__name__, "separator")
+        self.append = checks.flag(append, type(self).__name__, "append")
         self._file: TextIO | None = None
         self._writer: Any = None
         self._with_header = True

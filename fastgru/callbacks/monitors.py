@@ -41,7 +41,7 @@ class Monitor(Callback):
             warnings.warn(f"{type(self).__name__} mode {mode!r} is unknown; taking 'auto'.", stacklevel=3)
             mode = "auto"
         where = type(self).__name__
-        self.monitor = monitor
+        self.monitor = checks.text(monitor, type(self).__name__, "monitor")
         self.mode = mode
         self.best = best if best is None else checks.number(best, where, "initial_value_threshold")
         self.min_delta = abs(checks.number(min_delta, where, "min_delta"))
@@ -120,9 +120,9 @@ class EarlyStopping(Monitor):
         super().__init__(monitor, mode, min_delta=min_delta)
         where = type(self).__name__
         self.patience = checks.count(patience, where, "patience")
-        self.verbose = verbose
+        self.verbose = checks.verbosity(verbose, type(self).__name__, "verbose")
         self.baseline = baseline if baseline is None else checks.number(baseline, where, "baseline")
-        self.restore_best_weights = restore_best_weights
+        self.restore_best_weights = checks.flag(restore_best_weights, type(self).__name__, "restore_best_weights")
         self.start_from_epoch = checks.count(start_from_epoch, where, "start_from_epoch")
         self._start()
 
@@ -200,9 +200,9 @@ class ModelCheckpoint(Monitor):
     ) -> None:
         super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
-        self.verbose = verbose
-        self.save_best_only = save_best_only
-        self.save_weights_only = save_weights_only
+        self.verbose = checks.verbosity(verbose, type(self).__name__, "verbose")
+        self.save_best_only = checks.flag(save_best_only, type(self).__name__, "save_best_only")
+        self.save_weights_only = checks.flag(save_weights_only, type(self).__name__, "save_weights_only")
         self.save_freq = save_freq
         self._epoch = 0
         self._unsaved_batches = 0
@@ -270,7 +270,7 @@ class TerminateOnNaN(Callback):
     """Ends the training when the loss is NaN or infinite, or raises a RuntimeError there with `raise_error`."""
 
     def __init__(self, raise_error: bool = False) -> None:
-        self.raise_error = raise_error
+        self.raise_error = checks.flag(raise_error, type(self).__name__, "raise_error")
 
     def on_batch_end(self, batch: int, logs: Logs = None) -> None:
         loss = (logs or {}).get("loss")

@@ -9,6 +9,7 @@ from urllib import error, parse, request
 
 import numpy as np
 
+from fastgru import checks
 from fastgru.callbacks.callback import Callback, Logs
 
 __all__ = ["RemoteMonitor"]
@@ -39,11 +40,15 @@ class RemoteMonitor(Callback):
         headers: Mapping[str, str] | None = None,
         send_as_json: bool = False,
     ) -> None:
+        for name, value in (("root", root), ("path", path), ("field", field)):
+            checks.text(value, "RemoteMonitor", name)
+        if headers is not None and not isinstance(headers, Mapping):
+            raise ValueError(f"RemoteMonitor: expected a dict as headers, got {headers!r}.")
         if not root.startswith(("http://", "https://")):
             raise ValueError(f"RemoteMonitor: expected root to begin with http:// or https://, got {root!r}.")
         self.root, self.path, self.field = root, path, field
         self.headers = headers
-        self.send_as_json = send_as_json
+        self.send_as_json = checks.flag(send_as_json, type(self).__name__, "send_as_json")
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         values = {name: np.asarray(value).tolist() for name, value in (logs or {}).items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastgru import checks
 from fastgru.callbacks.callback import Callback, Logs
 from fastgru.layers.weight import publish
 
@@ -31,7 +32,7 @@ class SwapEMAWeights(Callback):
     state_names = ("_ema_weights_in_model",)
 
     def __init__(self, swap_on_epoch: bool = False) -> None:
-        self.swap_on_epoch = swap_on_epoch
+        self.swap_on_epoch = checks.flag(swap_on_epoch, type(self).__name__, "swap_on_epoch")
         self._ema_weights_in_model = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

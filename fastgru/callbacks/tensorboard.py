@@ -68,9 +68,9 @@ class TensorBoard(Callback):
             raise ValueError(f"{where}: fastgru has no profiler; expected profile_batch=0, got {profile_batch!r}.")
         self.log_dir = os.fspath(log_dir)
         self.histogram_freq = checks.count(histogram_freq, where, "histogram_freq")
-        self.write_graph = write_graph
-        self.write_images = write_images
-        self.write_steps_per_second = write_steps_per_second
+        self.write_graph = checks.flag(write_graph, type(self).__name__, "write_graph")
+        self.write_images = checks.flag(write_images, type(self).__name__, "write_images")
+        self.write_steps_per_second = checks.flag(write_steps_per_second, type(self).__name__, "write_steps_per_second")
         every_batch = 1 if update_freq == "batch" else update_freq
         is_epoch = every_batch == "epoch"
         self.update_freq = "epoch" if is_epoch else checks.positive_integer(every_batch, where, "update_freq")

@@ -13,10 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import kernels, regularizers
+from fastgru import checks, kernels, regularizers
 from fastgru.autodiff.recording import is_recorded, recorders
 from fastgru.autodiff.tensor import plain, tensor
-from fastgru.checks import real_numbers
 from fastgru.layers import own_call, penalties
 from fastgru.layers.context import context
 from fastgru.layers.options import DTypeLike, Optioned, RegularizerLike
@@ -40,7 +39,10 @@ def dtype_name(dtype: Any) -> str:
     """The dtype of a layer from what Keras accepts for it: a name, a numpy dtype or a serialized DTypePolicy."""
     if isinstance(dtype, Mapping):
         dtype = dtype.get("config", {}).get("name")
-    name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    try:
+        name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    except TypeError:  # numpy does not know it
+        name = dtype
     if name not in kernels.DTYPES:
         raise ValueError(f"dtype {name!r} is not supported; fastgru computes in {' or '.join(kernels.DTYPES)}.")
     return name
@@ -110,21 +112,21 @@ class Layer(Optioned, OwnLayer, Weighted):
     ) -> None:
         if unknown:
             raise ValueError(f"{type(self).__name__}: unrecognized keyword arguments {sorted(unknown)}.")
-        if name is not None and not isinstance(name, str):
-            raise ValueError(f"{type(self).__name__}: expected name to be a string, got {name!r}.")
-        self.name = name or unique_name(type(self).__name__)
+        where = type(self).__name__
+        self.name = checks.optional(checks.text)(name, where, "name") or unique_name(where)
         self.dtype = dtype_name(dtype)
-        self._trainable = bool(trainable)
+        self._trainable = checks.flag(trainable, where, "trainable")
+        checks.flag(autocast, where, "autocast")
         self.activity_regularizer: Regularizer | None = regularizers.get(activity_regularizer)
         self.built = type(self).build is Layer.build and not type(self).is_own  # without weights nothing is to be done
         self._weights: list[Weight] = []
         self.nodes: list[Node] = []  # its applications in graphs
         self._workspaces = Workspaces()
         if input_dim is not None:
-            input_shape = (input_dim,)
+            input_shape = (checks.positive_integer(input_dim, where, "input_dim"),)
         if batch_shape is None and input_shape is not None:
-            batch_shape = (None, *input_shape)
-        self.batch_shape: Shape | None = None if batch_shape is None else tuple(batch_shape)
+            batch_shape = (None, *checks.sizes(input_shape, where, "input_shape"))
+        self.batch_shape: Shape | None = checks.optional(checks.sizes)(batch_shape, where, "batch_shape")
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_version"}
@@ -426,7 +428,7 @@ class Layer(Optioned, OwnLayer, Weighted):
 
     def as_input(self, x: npt.ArrayLike) -> Array:
         """`x` of the layer's dtype, as the kernels read it; ValueError where it holds no real numbers."""
-        return kernels.contiguous(real_numbers(x, f"Layer {self.name!r}"), self.input_dtype)
+        return kernels.contiguous(checks.real_numbers(x, f"Layer {self.name!r}"), self.input_dtype)
 
     @property
     def input_dtype(self) -> str | None:
@@ -439,7 +441,7 @@ class Layer(Optioned, OwnLayer, Weighted):
 
     def as_mask(self, mask: npt.ArrayLike, x: Array) -> Array:
         """The mask of `x` as the layers read it: bool and C-contiguous; ValueError where its shape is not (B, T)."""
-        array = real_numbers(mask, f"Layer {self.name!r}, mask")
+        array = checks.real_numbers(mask, f"Layer {self.name!r}, mask")
         if array.shape != x.shape[:2]:
             raise ValueError(
                 f"Layer {self.name!r}: expected a mask of shape {x.shape[:2]} (batch, timesteps), got {array.shape}."

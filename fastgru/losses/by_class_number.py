@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import ops
+from fastgru import checks, ops
 from fastgru.autodiff.tensor import Tensor
 from fastgru.losses.formula_loss import ClassFormulaLoss
 from fastgru.losses.loss import KIND
@@ -48,7 +48,7 @@ class CategoricalGeneralizedCrossEntropy(ClassFormulaLoss):
         name: str | None = "categorical_generalized_cross_entropy",
         dtype: npt.DTypeLike | None = None,
     ) -> None:
-        if not 0 < q < 1:
+        if not checks.is_not_negative(q) or not 0 < q < 1:
             raise ValueError(f"CategoricalGeneralizedCrossEntropy: expected q in the interval (0, 1), got {q!r}.")
         super().__init__(name, reduction, dtype, q=q)
 

@@ -69,9 +69,9 @@ class _Crossentropy(SameShapeLoss):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__(name or snake_case(type(self).__name__), reduction, dtype)
-        self.from_logits = from_logits
+        self.from_logits = checks.flag(from_logits, type(self).__name__, "from_logits")
         self.label_smoothing = checks.rate(label_smoothing, type(self).__name__, "label_smoothing")
-        self.axis = axis
+        self.axis = checks.integer(axis, type(self).__name__, "axis")
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -164,9 +164,9 @@ class SparseCategoricalCrossentropy(Loss):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
-        self.from_logits = from_logits
-        self.ignore_class = ignore_class
-        self.axis = axis
+        self.from_logits = checks.flag(from_logits, type(self).__name__, "from_logits")
+        self.ignore_class = checks.optional(checks.integer)(ignore_class, type(self).__name__, "ignore_class")
+        self.axis = checks.integer(axis, type(self).__name__, "axis")
 
     def _as_pair(self, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Array, Array]:
         """Class numbers of shape (...), and predictions (..., classes)."""

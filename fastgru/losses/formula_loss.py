@@ -14,13 +14,23 @@ from fastgru.losses.loss import Loss, SameShapeLoss, as_float, same_shape
 __all__ = ["ClassFormulaLoss", "FormulaLoss", "pair"]
 
 
+def _not_negative_each(value: Any, where: str, name: str) -> None:
+    """One number, or one for each class."""
+    for one in value if isinstance(value, (list, tuple, np.ndarray)) else [value]:
+        checks.not_negative(one, where, name)
+
+
 _RANGES: dict[str, Callable[[Any, str, str], Any]] = {
-    "alpha": checks.not_negative,
+    "alpha": _not_negative_each,
+    "apply_class_balancing": checks.flag,
+    "axis": checks.optional(checks.axes),
     "beta": checks.not_negative,
     "delta": checks.positive,
+    "from_logits": checks.flag,
     "gamma": checks.not_negative,
     "label_smoothing": checks.rate,
     "margin": checks.number,
+    "remove_diagonal": checks.flag,
 }
 
 
@@ -40,7 +50,7 @@ class ClassFormulaLoss(Loss):
     def __init__(self, name: str | None, reduction: str | None, dtype: npt.DTypeLike | None, **options: Any) -> None:
         super().__init__(name, reduction, dtype)
         for option, value in options.items():
-            if option in _RANGES and np.ndim(value) == 0:  # or one of them for each class
+            if option in _RANGES:
                 _RANGES[option](value, type(self).__name__, option)
         self.options = options
 

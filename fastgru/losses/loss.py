@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import autodiff
+from fastgru import autodiff, checks
 from fastgru.autodiff.sums import broadcast
 from fastgru.autodiff.tensor import Tensor, plain, tensor
 from fastgru.kernels import DTYPES
@@ -72,7 +72,8 @@ class Loss:
                 f"{type(self).__name__}: Invalid value for argument `reduction`: expected one of {choices} as "
                 f"reduction, got {reduction!r}."
             )
-        self.name = name or unique_name(type(self).__name__)
+        where = type(self).__name__
+        self.name = checks.optional(checks.text)(name, where, "name") or unique_name(where)
         self.reduction = reduction
         self.dtype = _checked_dtype(dtype, type(self).__name__)
 

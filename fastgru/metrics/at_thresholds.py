@@ -35,18 +35,18 @@ class _BestRate(ConfusionMetric):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         where = type(self).__name__
-        if not 0 <= value <= 1:
+        if not checks.is_not_negative(value) or value > 1:
             raise ValueError(
                 f"{where}: {self.least_name} must lie in [0, 1], got {value!r}. Argument `{self.least_name}` must be "
                 "in the range [0, 1]."
             )
-        if num_thresholds <= 0:
+        if checks.integer(num_thresholds, where, "num_thresholds") <= 0:
             raise ValueError(
                 f"{where}: num_thresholds must be a positive integer, got {num_thresholds!r}. Argument "
                 "`num_thresholds` must be an integer > 0."
             )
-        self.value = checks.rate(value, where, self.least_name)
-        self.num_thresholds = checks.positive_integer(num_thresholds, where, "num_thresholds")
+        self.value = value
+        self.num_thresholds = int(num_thresholds)
         thresholds = [0.5] if self.num_thresholds == 1 else even_thresholds(self.num_thresholds)
         super().__init__(thresholds, None, class_id, name, dtype)
         self._add_counts()

@@ -247,7 +247,7 @@ def _member(kind: type[Any], value: Any, name: str) -> Any:
 
 
 def _label_weights(values: npt.ArrayLike, num_labels: int | None) -> Array:
-    weights = np.asarray(values, "float32")
+    weights = checks.real_numbers(values, "AUC, label_weights").astype("float32")
     if weights.ndim != 1 or not (weights >= 0).all() or num_labels not in (None, len(weights)):
         of = "each label" if num_labels is None else f"each of {num_labels} labels"
         raise ValueError(f"AUC: label_weights must be numbers of at least 0, one for {of}, got {values!r}.")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastgru import checks
 from fastgru.kernels import EPSILON
 from fastgru.types import Array
 
@@ -27,7 +28,7 @@ class Counts(NamedTuple):
 def thresholds_in_range(thresholds: Any, where: str) -> list[float]:
     """One threshold or several as a list; a ValueError where one is not from 0 to 1."""
     values = list(thresholds) if isinstance(thresholds, (list, tuple, np.ndarray)) else [thresholds]
-    bad = [value for value in values if value is None or not 0 <= value <= 1]
+    bad = [value for value in values if not checks.is_not_negative(value) or value > 1]
     if bad or not values:
         raise ValueError(
             f"{where}: thresholds must be numbers in [0, 1], got {bad}. Threshold values must be in [0, 1]. "

@@ -55,16 +55,17 @@ class IoU(Metric):
     ) -> None:
         where = type(self).__name__
         self.num_classes = checks.positive_integer(num_classes, where, "num_classes")
-        self.target_class_ids = list(target_class_ids)
-        if not self.target_class_ids or not all(0 <= number < num_classes for number in self.target_class_ids):
+        self.target_class_ids = list(checks.listed(target_class_ids, where, "target_class_ids"))
+        known = [checks.is_not_negative(number) and number < num_classes for number in self.target_class_ids]
+        if not known or not all(known):
             raise ValueError(
                 f"{where}: target_class_ids must be numbers from 0 to {num_classes - 1}, got {target_class_ids!r}."
             )
         super().__init__(dtype or "int", name)
-        self.ignore_class = ignore_class
-        self.sparse_y_true = sparse_y_true
-        self.sparse_y_pred = sparse_y_pred
-        self.axis = axis
+        self.ignore_class = checks.optional(checks.integer)(ignore_class, where, "ignore_class")
+        self.sparse_y_true = checks.flag(sparse_y_true, type(self).__name__, "sparse_y_true")
+        self.sparse_y_pred = checks.flag(sparse_y_pred, type(self).__name__, "sparse_y_pred")
+        self.axis = checks.integer(axis, type(self).__name__, "axis")
         self.total_cm = self.add_variable((num_classes, num_classes), dtype="float64", name="total_confusion_matrix")
 
     def update_state(

@@ -71,7 +71,8 @@ class Metric:
 
     def __init__(self, dtype: npt.DTypeLike | None = None, name: str | None = None) -> None:
         self._dtype = _checked_dtype(dtype, type(self).__name__)
-        self.name = name or unique_name(type(self).__name__)
+        where = type(self).__name__
+        self.name = checks.optional(checks.text)(name, where, "name") or unique_name(where)
         self._variables: list[Variable] = []
 
     @property

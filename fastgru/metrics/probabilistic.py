@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import losses
+from fastgru import checks, losses
 from fastgru.metrics.metric import KIND
 from fastgru.metrics.reductions import MeanMetricWrapper
 from fastgru.registry import registered
@@ -37,10 +38,20 @@ class Poisson(MeanMetricWrapper):
         super().__init__(losses.poisson, name, dtype)
 
 
+_RANGES: dict[str, Callable[[Any, str, str], Any]] = {
+    "axis": checks.integer,
+    "from_logits": checks.flag,
+    "ignore_class": checks.optional(checks.integer),
+    "label_smoothing": checks.rate,
+}
+
+
 class _Crossentropy(MeanMetricWrapper):
     """The mean of a cross-entropy, whose options are attributes and stand in the config."""
 
     def __init__(self, fn: Any, name: str | None, dtype: npt.DTypeLike | None, **options: Any) -> None:
+        for option, value in options.items():
+            _RANGES[option](value, type(self).__name__, option)
         super().__init__(fn, name, dtype, **options)
         vars(self).update(options)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import losses, metrics, registry
+from fastgru import checks, losses, metrics, registry
 from fastgru.autodiff import Tensor
 from fastgru.losses import same_rank
 from fastgru.metrics.metric import KIND, Metric
@@ -164,7 +164,7 @@ class MeanMetricWrapper(Mean):
         self, fn: Function, name: str | None = None, dtype: npt.DTypeLike | None = None, **kwargs: Any
     ) -> None:
         super().__init__(name, dtype)
-        self._fn = fn
+        self._fn = checks.function(fn, type(self).__name__, "fn")
         self._fn_kwargs = kwargs
         is_loss = isinstance(fn, losses.Loss) or getattr(losses, getattr(fn, "__name__", ""), None) is fn
         if self.direction is None and is_loss:

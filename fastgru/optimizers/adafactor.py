@@ -63,7 +63,7 @@ class Adafactor(Optimizer):
         self.epsilon_1 = checks.not_negative(epsilon_1, "Adafactor", "epsilon_1")
         self.epsilon_2 = checks.not_negative(epsilon_2, "Adafactor", "epsilon_2")
         self.clip_threshold = clip_threshold
-        self.relative_step = relative_step
+        self.relative_step = checks.flag(relative_step, type(self).__name__, "relative_step")
         self._factors: dict[Weight, tuple[OptimizerVariable, OptimizerVariable]] = {}
 
     def _new_state(self, weights: Sequence[Weight]) -> tuple[dict[str, Array], list[OptimizerVariable]]:

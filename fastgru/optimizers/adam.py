@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from fastgru import checks
 from fastgru.optimizers.moments import Moments
 from fastgru.optimizers.optimizer import KIND, OptimizerOptions
 from fastgru.optimizers.stretch import Numbers
@@ -52,7 +53,7 @@ class Adam(Moments):
         **kwargs: Unpack[OptimizerOptions],
     ) -> None:
         super().__init__(learning_rate, beta_1, beta_2, epsilon, *args, **kwargs)
-        self.amsgrad = amsgrad
+        self.amsgrad = checks.flag(amsgrad, type(self).__name__, "amsgrad")
 
     def _keeps(self, slot: str) -> bool:
         return slot != "velocity_hat" or self.amsgrad

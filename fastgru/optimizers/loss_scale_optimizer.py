@@ -75,6 +75,8 @@ class LossScaleOptimizer(Optimizer):
             raise ValueError(f"LossScaleOptimizer does not support arguments: `{'`, `'.join(kwargs)}`.")
         if not checks.number(initial_scale, "LossScaleOptimizer", "initial_scale") > 0:
             raise ValueError(f"LossScaleOptimizer: initial_scale must be greater than 0, got {initial_scale!r}.")
+        if not isinstance(inner_optimizer, Optimizer):
+            raise ValueError(f"LossScaleOptimizer: expected an Optimizer as inner_optimizer, got {inner_optimizer!r}.")
         super().__init__(0.0, name=name)
         self.inner_optimizer = inner_optimizer
         self.initial_scale = initial_scale

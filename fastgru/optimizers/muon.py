@@ -87,16 +87,16 @@ class Muon(Optimizer):
         if adam_weight_decay is not None:
             checks.not_negative(adam_weight_decay, "Muon", "adam_weight_decay")
         self.adam_weight_decay = adam_weight_decay
-        self.muon_a = muon_a
-        self.muon_b = muon_b
-        self.muon_c = muon_c
-        self.adam_lr_ratio = adam_lr_ratio
+        self.muon_a = checks.number(muon_a, type(self).__name__, "muon_a")
+        self.muon_b = checks.number(muon_b, type(self).__name__, "muon_b")
+        self.muon_c = checks.number(muon_c, type(self).__name__, "muon_c")
+        self.adam_lr_ratio = checks.not_negative(adam_lr_ratio, type(self).__name__, "adam_lr_ratio")
         self.momentum = checks.rate(momentum, "Muon", "momentum")
         self.ns_steps = checks.integer_from_one(ns_steps, "Muon", "ns_steps")
-        self.nesterov = nesterov
-        self.exclude_embeddings = exclude_embeddings
-        self.exclude_layers = list(exclude_layers or [])
-        self.rms_rate = rms_rate
+        self.nesterov = checks.flag(nesterov, type(self).__name__, "nesterov")
+        self.exclude_embeddings = checks.flag(exclude_embeddings, type(self).__name__, "exclude_embeddings")
+        self.exclude_layers = [*checks.listed(exclude_layers or [], "Muon", "exclude_layers")]
+        self.rms_rate = checks.optional(checks.not_negative)(rms_rate, type(self).__name__, "rms_rate")
 
     def _should_use_adamw(self, variable: Any) -> bool:
         if len(variable.shape) != 2 or (self.exclude_embeddings and "embedding" in variable.path.lower()):

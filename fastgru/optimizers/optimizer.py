@@ -188,7 +188,7 @@ class Optimizer(OptimizerStep):
             rate = np.float32(value)
         except (TypeError, ValueError):
             rate = np.float32(math.nan)
-        if isinstance(value, str | bool) or not math.isfinite(rate):
+        if isinstance(value, str | bool) or np.ndim(rate) or not math.isfinite(rate):
             raise ValueError(
                 f"{type(self).__name__}: expected a float, a schedule or a function as learning_rate, got {value!r}."
             )

@@ -51,7 +51,7 @@ class RMSprop(Optimizer):
         self.rho = checks.rate(rho, where, "rho")
         self.momentum = checks.rate(momentum, where, "momentum")
         self.epsilon = checks.not_negative(epsilon, where, "epsilon")
-        self.centered = centered
+        self.centered = checks.flag(centered, type(self).__name__, "centered")
 
     def _keeps(self, slot: str) -> bool:
         return {"velocity": True, "momentum": self.momentum > 0, "average_gradient": self.centered}[slot]

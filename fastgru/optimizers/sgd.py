@@ -49,7 +49,7 @@ class SGD(Optimizer):
         if not 0 <= checks.number(momentum, type(self).__name__, "momentum") <= 1:
             raise ValueError(f"{type(self).__name__}: `momentum` must be a float between [0, 1], got {momentum!r}.")
         self.momentum = float(momentum)
-        self.nesterov = nesterov
+        self.nesterov = checks.flag(nesterov, type(self).__name__, "nesterov")
 
     def _keeps(self, slot: str) -> bool:
         return self.momentum != 0

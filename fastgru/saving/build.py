@@ -188,6 +188,9 @@ class Builder:
         """The config with objects in the place of their configs, without what is unknown and of no account."""
         options: Config = {}
         accepted = _arguments(cls)
+        if config.get("synchronized"):  # of a BatchNormalization: there is one replica
+            self.report.decide("synchronized=True is left out: a batch stands in one process", config.get("name"))
+            config = {**config, "synchronized": False}
         for key, value in config.items():
             get = next((get for ending, get in FROM_NAMES.items() if key.endswith(ending)), None)
             if get is not None:

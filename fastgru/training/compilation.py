@@ -122,6 +122,10 @@ class Compiled(Layer):
             For an unknown name or another number of outputs; the model stays compiled as it was.
         """
         steps_per_execution = checks.positive_integer(steps_per_execution, "compile", "steps_per_execution")
+        run_eagerly = bool(checks.optional(checks.flag)(run_eagerly, "compile", "run_eagerly"))
+        auto_scale_loss = checks.flag(auto_scale_loss, "compile", "auto_scale_loss")
+        if jit_compile != "auto":
+            checks.optional(checks.flag)(jit_compile, "compile", "jit_compile")
         resolved = None if optimizer is None else optimizers.get(optimizer)
         unseen = self.runs_call and self.output_names is None  # whose outputs the first data show
         objective = Objective(loss, loss_weights, metrics, weighted_metrics, self._output_names_of(loss, unseen))

@@ -127,7 +127,7 @@ class ELU(ActivationLayer):
 
     activation = activations.elu
 
-    alpha: float = options.option()
+    alpha: float = options.number()
 
     def __init__(self, alpha: float = 1.0, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)

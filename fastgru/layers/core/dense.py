@@ -73,7 +73,7 @@ class Dense(Layer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._set_options(locals())
-        not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
+        not_supported(self._where, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
         self._packing = Packing()
 
     def build(self, input_shape: Shape) -> None:

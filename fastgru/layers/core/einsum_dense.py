@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastgru import ops
+from fastgru import checks, ops
 from fastgru.activations import Activation
 from fastgru.checks import not_supported
 from fastgru.constraints import Constraint
@@ -67,7 +67,7 @@ class EinsumDense(Layer):
     output_shape: Shape = options.option(_shape)
     equation: str = options.option()
     activation: Activation = options.activation()
-    bias_axes: str | None = options.option()
+    bias_axes: str | None = options.option(checks.optional(checks.text))
     kernel_initializer: Initializer = options.initializer()
     bias_initializer: Initializer = options.initializer()
     kernel_regularizer: Regularizer | None = options.regularizer()
@@ -98,6 +98,7 @@ class EinsumDense(Layer):
         not_supported(
             self._where,
             lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
             gptq_unpacked_column_size=gptq_unpacked_column_size,
             quantization_config=quantization_config,
         )

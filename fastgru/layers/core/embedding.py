@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
 from fastgru.checks import INTEGERS, not_supported, real_numbers
 from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer
@@ -93,7 +94,9 @@ class Embedding(Layer):
         super().__init__(**kwargs)
         self._set_options(locals())
         self.supports_masking = self.mask_zero
-        not_supported(self._where, lora_rank=lora_rank, quantization_config=quantization_config)
+        not_supported(self._where, lora_rank=lora_rank, lora_alpha=lora_alpha, quantization_config=quantization_config)
+        if input_length is not None:
+            checks.integers(input_length, np.size(input_length), self._where, "input_length")
         if weights is not None:
             self.build()
             listed: Any = weights if isinstance(weights, list) and len(weights) == 1 else [weights]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fastgru import registry
+from fastgru import checks, registry
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.own_call import inferred_output_shape
@@ -55,6 +55,10 @@ class Lambda(Layer):
                 f"{self._where}: expected a function, got {function!r}; code from a file is never run (that would be "
                 "arbitrary code execution), give the function itself with custom_objects."
             )
+        if arguments is not None and not isinstance(arguments, Mapping):
+            raise ValueError(f"{self._where}: expected a dict as arguments, got {arguments!r}.")
+        if output_shape is not None and not callable(output_shape):
+            checks.sizes(output_shape, self._where, "output_shape")
         self.function = function
         self.arguments = dict(arguments or {})
         self.mask = mask

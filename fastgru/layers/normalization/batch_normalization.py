@@ -45,6 +45,15 @@ def _clipping(value: Any, where: str, name: str) -> Any:
     return dict(value)
 
 
+def _not_synchronized(value: Any, where: str, name: str) -> bool:
+    if checks.flag(value, where, name):
+        raise ValueError(
+            f"{where}: Argument {name}=True is only supported by Keras with the TensorFlow backend; fastgru takes the "
+            "statistics of the batch at hand, leave it out."
+        )
+    return False
+
+
 @registered("keras.layers")
 class BatchNormalization(Normalizer):
     """Normalize each feature by its mean and variance over the batch in training, over past batches otherwise.
@@ -76,13 +85,13 @@ class BatchNormalization(Normalizer):
     """
 
     axis: int = options.option(_axis)
-    momentum: float = options.number()
+    momentum: float = options.option(checks.rate)
     moving_mean_initializer: Initializer = options.initializer()
     moving_variance_initializer: Initializer = options.initializer()
-    synchronized: bool = options.flag()
+    synchronized: bool = options.option(_not_synchronized)
     renorm: bool = options.flag(before=lambda layer: False)
     renorm_clipping: Any = options.option(_clipping)
-    renorm_momentum: float = options.number()
+    renorm_momentum: float = options.option(checks.rate)
 
     def __init__(
         self,

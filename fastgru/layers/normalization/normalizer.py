@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastgru import checks
 from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer
 from fastgru.layers import options
@@ -25,7 +26,7 @@ class Normalizer(Layer):
     gamma: Weight | None = None
     beta: Weight | None = None
 
-    epsilon: float = options.number()
+    epsilon: float = options.option(checks.not_negative)
     center: bool = options.flag()
     scale: bool = options.flag()
     beta_initializer: Initializer = options.initializer()

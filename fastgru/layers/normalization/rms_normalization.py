@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastgru import ops
+from fastgru import checks, ops
 from fastgru.layers import options
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
@@ -30,7 +30,7 @@ class RMSNormalization(Layer):
     """
 
     axis: int | list[int] = options.axes()
-    epsilon: float = options.number()
+    epsilon: float = options.option(checks.not_negative)
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)

@@ -78,6 +78,8 @@ class Hashing(TokenLayer):
                 f"{where}: The `num_bins` for `Hashing` cannot be `None` or non-positive values, got {num_bins!r}."
             )
         self.num_bins = num_bins
+        if mask_value is not None and not isinstance(mask_value, (str, bytes)):
+            checks.integer(mask_value, where, "mask_value")
         self.mask_value = mask_value
         self.salt = None if salt is None else checked_salt(salt, where)
 

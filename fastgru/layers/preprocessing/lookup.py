@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from os import PathLike
 from typing import Any
@@ -25,6 +25,10 @@ OUTPUT_MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
 OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 OOV_METHODS = ("floormod", "farmhash")
 VOCABULARY_FILE = "vocabulary.txt"
+
+
+def _text_token(value: Any, where: str, name: str) -> Any:
+    return value if isinstance(value, bytes) else checks.text(value, where, name)
 
 
 class Lookup(VocabularyLayer):
@@ -51,6 +55,8 @@ class Lookup(VocabularyLayer):
         super().__init__(**kwargs)
         where = self._where
         checks.not_supported(where, sparse=sparse)
+        checks.optional(checks.integer)(max_tokens, where, "max_tokens")
+        checks.integer(num_oov_indices, where, "num_oov_indices")
         if max_tokens is not None and max_tokens <= 1:
             raise ValueError(f"{where}: If set, `max_tokens` must be greater than 1, got max_tokens={max_tokens}.")
         if pad_to_max_tokens and max_tokens is None:
@@ -67,12 +73,16 @@ class Lookup(VocabularyLayer):
         self.invert = checks.flag(invert, where, "invert")
         self.max_tokens = max_tokens
         self.num_oov_indices = num_oov_indices
-        self.mask_token, self.oov_token = mask_token, oov_token
+        is_token = checks.integer if self.vocabulary_dtype == "int64" else _text_token
+        self.mask_token = checks.optional(is_token)(mask_token, where, "mask_token")
+        self.oov_token = checks.optional(is_token)(oov_token, where, "oov_token")
         self.pad_to_max_tokens = checks.flag(pad_to_max_tokens, where, "pad_to_max_tokens")
         self.sparse = False
         self.oov_method = checks.choice(oov_method, OOV_METHODS, where, "oov_method")
         self.salt = self._checked_salt(salt)
         from_file = isinstance(vocabulary, (str, PathLike))
+        if vocabulary is not None and not from_file and not isinstance(vocabulary, Iterable):
+            raise ValueError(f"{where}: expected a list of tokens or a file as vocabulary, got {vocabulary!r}.")
         self.input_vocabulary = None if from_file else vocabulary
         self.input_idf_weights = idf_weights
         self._has_input_vocabulary = vocabulary is not None if has_input_vocabulary is None else has_input_vocabulary
@@ -81,7 +91,7 @@ class Lookup(VocabularyLayer):
                 f"{where}: When specifying the `vocabulary` argument, in TF-IDF output mode, the `idf_weights` "
                 "argument must also be provided."
             )
-        self._frozen_size = vocabulary_size
+        self._frozen_size = checks.optional(checks.count)(vocabulary_size, where, "vocabulary_size")
         self._set_keys([])
         self.reset_state()
         if vocabulary is not None:

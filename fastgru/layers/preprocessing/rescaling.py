@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
 from fastgru.layers import options
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.preprocessing.affine import Affine
@@ -22,7 +23,10 @@ __all__ = ["Rescaling"]
 
 
 def _numbers(value: Any, where: str, name: str) -> Any:
-    return deserialize_keras_object(value) if isinstance(value, Mapping) else value
+    numbers = deserialize_keras_object(value) if isinstance(value, Mapping) else value
+    if not np.isfinite(checks.real_numbers(numbers, f"{where}, {name}")).all():
+        raise ValueError(f"{where}: {name} must be a finite number or an array of them, got {numbers!r}.")
+    return numbers
 
 
 @registered("keras.layers")

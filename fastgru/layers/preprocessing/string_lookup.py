@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
 from fastgru.checks import real_numbers
 from fastgru.layers.preprocessing.lookup import Lookup
 from fastgru.layers.preprocessing.texts import encoded_texts, text_array
@@ -71,6 +73,10 @@ class StringLookup(Lookup):
         oov_method: str = "floormod",
         **kwargs: Any,
     ) -> None:
+        try:
+            codecs.lookup(checks.text(encoding, type(self).__name__, "encoding"))
+        except LookupError:
+            raise ValueError(f"{type(self).__name__}: encoding {encoding!r} is not known to Python.") from None
         self.encoding = encoding
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode, sparse,

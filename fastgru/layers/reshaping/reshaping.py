@@ -76,7 +76,7 @@ class Flatten(Reshaping):
 
 
 def _target_shape(value: Any, where: str, name: str) -> tuple[int, ...]:
-    sizes = tuple(value)
+    sizes = checks.listed(value, where, name)
     if not all(isinstance(size, checks.INTEGERS) and size >= -1 for size in sizes):
         raise ValueError(
             f"{where}: {name} must have sizes of at least 0 and at most one -1: each a non-negative integer or -1. "
@@ -132,8 +132,8 @@ class Reshape(Reshaping):
 
 
 def _dims(value: Any, where: str, name: str) -> tuple[int, ...]:
-    axes = tuple(value)
-    if sorted(axes) != list(range(1, len(axes) + 1)):
+    axes = checks.listed(value, where, name)
+    if not all(isinstance(axis, checks.INTEGERS) for axis in axes) or sorted(axes) != list(range(1, len(axes) + 1)):
         raise ValueError(
             f"{where}: Invalid permutation argument `{name}`: {name} must hold each of 1, 2, ... once, got {value!r}."
         )

@@ -89,6 +89,8 @@ class Bidirectional(SequenceWrapper):
         self.forward_layer.zero_output_for_mask = self.return_sequences
         self.backward_layer.zero_output_for_mask = self.return_sequences
         self._settle_dtype(kwargs.get("dtype"))
+        if weights is not None and not isinstance(weights, (list, tuple)):
+            raise ValueError(f"{self._where}: expected a list of arrays as weights, got {weights!r}.")
         self._first_weights = weights
 
     def build(self, input_shape: Shape) -> None:

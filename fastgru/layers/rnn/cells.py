@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
 from fastgru.layers.core.wrapper import Wrapper
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.rnn.gru import GRU
 from fastgru.layers.rnn.lstm import LSTM
 from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.recurrent_weights import implementation
 from fastgru.layers.rnn.simple_rnn import SimpleRNN
 from fastgru.layers.symbolic import arranged, flattened
 from fastgru.layers.workspace import Call
@@ -122,8 +124,9 @@ class Cell(StepLayer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         arguments = self.__signature__.bind(*args, **kwargs).arguments
         of_base = arguments.pop("kwargs", {})
-        of_base.pop("implementation", None)  # Keras's choice among ways to compute the same
+        chosen = of_base.pop("implementation", 2)
         super().__init__(**of_base)
+        self.implementation = implementation(chosen, self._where, "implementation")
         of_layer: dict[str, Any] = {**arguments, "name": self.name, "dtype": self.dtype, "return_state": True}
         self._layer = self.layer_class(**of_layer)
         self.units = self._layer.units
@@ -201,7 +204,7 @@ class StackedRNNCells(StepLayer, Wrapper):
 
     def __init__(self, cells: Sequence[Cell], **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        strangers = [cell for cell in cells if not isinstance(cell, Cell)]
+        strangers = [cell for cell in checks.listed(cells, self._where, "cells") if not isinstance(cell, Cell)]
         if strangers or not cells:
             raise ValueError(
                 f"{self._where}: expected fastgru's cells, got {strangers or cells!r}; give RNN the list of others."

@@ -10,6 +10,7 @@ from fastgru.kernels.reference import gru as reference
 from fastgru.layers import options
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.rnn.recurrent_weights import cudnn, implementation
 from fastgru.layers.rnn.run import DropoutMasks
 from fastgru.registry import registered
 from fastgru.types import Array
@@ -59,7 +60,9 @@ class GRU(Recurrent):
         Which candidate, see above.
     zero_output_for_mask : bool
         Masked steps put out zeros instead of the last state.
-    unroll, use_cudnn, implementation
+    unroll : bool
+    use_cudnn : {"auto", False}
+    implementation : {0, 1, 2}
         Accepted for Keras's sake and without effect.
 
     Notes
@@ -80,6 +83,8 @@ class GRU(Recurrent):
     recurrent_activation: Activation = options.activation()
     reset_after: bool = options.flag()
     seed: int | None = options.seed()
+    use_cudnn: bool | str = options.option(cudnn, in_config=False, before=lambda layer: "auto")
+    implementation: int = options.option(implementation, in_config=False, before=lambda layer: 2)
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from fastgru.activations import Activation
 from fastgru.layers import options
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
 from fastgru.layers.rnn.recurrent import Recurrent
-from fastgru.layers.rnn.recurrent_weights import forget_gate_first
+from fastgru.layers.rnn.recurrent_weights import cudnn, forget_gate_first, implementation
 from fastgru.registry import registered
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class LSTM(Recurrent):
     recurrent_activation: Activation = options.activation()
     unit_forget_bias: bool = options.flag()
     seed: int | None = options.seed()
+    use_cudnn: bool | str = options.option(cudnn, in_config=False, before=lambda layer: "auto")
+    implementation: int = options.option(implementation, in_config=False, before=lambda layer: 2)
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from fastgru.layers.weight import Weight
 from fastgru.regularizers import Regularizer
 from fastgru.types import Array, Shape
 
-__all__ = ["CellWeights", "RecurrentWeights", "forget_gate_first"]
+__all__ = ["CellWeights", "RecurrentWeights", "cudnn", "forget_gate_first", "implementation"]
 
 
 def forget_gate_first(initializer: Any, size: int) -> Any:
@@ -30,6 +30,22 @@ def forget_gate_first(initializer: Any, size: int) -> Any:
         return np.concatenate([of_i, np.ones(size, dtype), of_c_and_o])
 
     return first
+
+
+def cudnn(value: Any, where: str, name: str) -> Any:
+    """`use_cudnn`: there is no cuDNN to use."""
+    if value not in ("auto", True, False):
+        raise ValueError(
+            f"{where}: Invalid valid received for argument `{name}`. Expected 'auto', True or False, got {value!r}."
+        )
+    if value is True:
+        raise ValueError(f"{where}: {name}=True was specified, and there is no cuDNN on a CPU; leave it at 'auto'.")
+    return value
+
+
+def implementation(value: Any, where: str, name: str) -> Any:
+    """Keras's choice among ways to compute the same."""
+    return checks.choice(value, (0, 1, 2), where, name)
 
 
 class CellWeights(SequenceLayer, Seeded):

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32, steps_of_decay
+from fastgru import checks
+from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32, scalar, steps_of_decay
 from fastgru.registry import registered
 
 __all__ = ["CosineDecay", "CosineDecayRestarts"]
@@ -45,12 +46,12 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = scalar(initial_learning_rate, type(self).__name__, "initial_learning_rate")
         self.decay_steps = steps_of_decay(decay_steps, "CosineDecay")
-        self.alpha = alpha
-        self.name = name
-        self.warmup_steps = warmup_steps
-        self.warmup_target = warmup_target
+        self.alpha = scalar(alpha, type(self).__name__, "alpha")
+        self.name = checks.text(name, type(self).__name__, "name")
+        self.warmup_steps = checks.not_negative(warmup_steps, type(self).__name__, "warmup_steps")
+        self.warmup_target = checks.optional(scalar)(warmup_target, type(self).__name__, "warmup_target")
 
     def __call__(self, step: Any) -> Any:
         steps, start = float32(step), float32(self.initial_learning_rate)
@@ -101,12 +102,12 @@ class CosineDecayRestarts(LearningRateSchedule):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = scalar(initial_learning_rate, type(self).__name__, "initial_learning_rate")
         self.first_decay_steps = steps_of_decay(first_decay_steps, "CosineDecayRestarts", "first_decay_steps")
-        self.t_mul = t_mul
-        self.m_mul = m_mul
-        self.alpha = alpha
-        self.name = name
+        self.t_mul = checks.positive(t_mul, type(self).__name__, "t_mul")
+        self.m_mul = checks.not_negative(m_mul, type(self).__name__, "m_mul")
+        self.alpha = scalar(alpha, type(self).__name__, "alpha")
+        self.name = checks.text(name, type(self).__name__, "name")
 
     def __call__(self, step: Any) -> Any:
         passed, t_mul, alpha = float32(step) / float32(self.first_decay_steps), float32(self.t_mul), float32(self.alpha)

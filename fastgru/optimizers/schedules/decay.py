@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32, steps_of_decay
+from fastgru import checks
+from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32, scalar, steps_of_decay
 from fastgru.registry import registered
 
 __all__ = ["ExponentialDecay", "InverseTimeDecay"]
@@ -23,11 +24,12 @@ class _Decay(LearningRateSchedule):
         staircase: bool = False,
         name: str | None = None,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = scalar(initial_learning_rate, type(self).__name__, "initial_learning_rate")
         self.decay_steps = steps_of_decay(decay_steps, type(self).__name__)
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-        self.name = name or type(self).__name__
+        self.decay_rate = scalar(decay_rate, type(self).__name__, "decay_rate")
+        self.staircase = checks.flag(staircase, type(self).__name__, "staircase")
+        where = type(self).__name__
+        self.name = checks.optional(checks.text)(name, where, "name") or where
 
     def _time(self, step: Any) -> Any:
         time = float32(step) / float32(self.decay_steps)

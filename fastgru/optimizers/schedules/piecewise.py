@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32
+from fastgru import checks
+from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32, scalar
 from fastgru.registry import registered
 
 __all__ = ["PiecewiseConstantDecay"]
@@ -27,6 +28,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries: Sequence[int], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
+        checks.listed(boundaries, "PiecewiseConstantDecay", "boundaries")
+        for value in checks.listed(values, "PiecewiseConstantDecay", "values"):
+            scalar(value, "PiecewiseConstantDecay", "values")
         if len(boundaries) != len(values) - 1:
             raise ValueError(
                 f"PiecewiseConstantDecay: expected one value more than boundaries, got {len(values)} values and "
@@ -34,7 +38,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
             )
         self.boundaries = boundaries
         self.values = values
-        self.name = name
+        self.name = checks.text(name, "PiecewiseConstantDecay", "name")
 
     def __call__(self, step: Any) -> Any:
         return float32(self.values)[np.searchsorted(np.asarray(self.boundaries), np.asarray(step))]

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32, steps_of_decay
+from fastgru import checks
+from fastgru.optimizers.schedules.schedule import KIND, LearningRateSchedule, float32, scalar, steps_of_decay
 from fastgru.registry import registered
 
 __all__ = ["PolynomialDecay"]
@@ -36,12 +37,12 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
+        self.initial_learning_rate = scalar(initial_learning_rate, type(self).__name__, "initial_learning_rate")
         self.decay_steps = steps_of_decay(decay_steps, "PolynomialDecay")
-        self.end_learning_rate = end_learning_rate
-        self.power = power
-        self.cycle = cycle
-        self.name = name
+        self.end_learning_rate = scalar(end_learning_rate, type(self).__name__, "end_learning_rate")
+        self.power = scalar(power, type(self).__name__, "power")
+        self.cycle = checks.flag(cycle, type(self).__name__, "cycle")
+        self.name = checks.text(name, "PolynomialDecay", "name")
 
     def __call__(self, step: Any) -> Any:
         steps, decay_steps, end = float32(step), float32(self.decay_steps), float32(self.end_learning_rate)

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import registry
-from fastgru.checks import NUMBERS
+from fastgru import checks, registry
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["KIND", "LearningRateSchedule", "deserialize", "float32", "serialize", "steps_of_decay"]
+__all__ = ["KIND", "LearningRateSchedule", "deserialize", "float32", "scalar", "serialize", "steps_of_decay"]
 
 KIND = "keras.optimizers.schedules"
 
@@ -48,9 +47,14 @@ def float32(value: npt.ArrayLike) -> Any:
     return np.asarray(value).astype("float32")[()]
 
 
+def scalar(value: Any, where: str, name: str) -> Any:
+    """A number, or a variable or an array that holds one, as it is."""
+    return value if getattr(value, "shape", None) == () else checks.number(value, where, name)
+
+
 def steps_of_decay(value: Any, where: str, name: str = "decay_steps") -> Any:
     """A positive number, as it is."""
-    if not isinstance(value, NUMBERS) or not value > 0:
+    if not isinstance(value, checks.NUMBERS) or not value > 0:
         raise ValueError(f"{where}: {name} must be greater than 0, got {value!r}.")
     return value
 
