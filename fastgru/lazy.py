@@ -7,6 +7,7 @@ does `exports`: each of its lines ``from MODULE import NAME as NAME`` says where
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -78,8 +79,13 @@ class AbsentNames:
         return None
 
 
-def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """``__getattr__``, ``__dir__`` and ``__all__`` of the package whose stub lists its names (PEP 562)."""
+def exports(
+    spec: ModuleSpec, needs: str | None = None, extra: str = ""
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """``__getattr__``, ``__dir__`` and ``__all__`` of the package whose stub lists its names (PEP 562).
+
+    A bridge can be imported without the package on its other side, which its names need and `extra` brings.
+    """
     stub = spec.loader.get_data(str(Path(spec.origin or "").with_suffix(".pyi")))  # type: ignore[union-attr]
     homes = {name: module for module, name in _EXPORT.findall(stub.decode())}
     moved_attribute = moved.attributes(spec.name, stacklevel=3)
@@ -90,6 +96,8 @@ def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[s
                 return moved_attribute(name)
             except AttributeError:
                 raise AbsentName(spec.name, name, names) from None
+        if needs is not None:
+            _need(needs, spec.name, extra)
         home = homes[name]
         inner = home == spec.name  # a module of the package itself
         value = importlib.import_module(f"{home}.{name}") if inner else getattr(importlib.import_module(home), name)
@@ -101,3 +109,9 @@ def exports(spec: ModuleSpec) -> tuple[Callable[[str], Any], Callable[[], list[s
         sys.meta_path.append(AbsentNames)
     _exported[spec.name] = names
     return attribute, lambda: names, names
+
+
+def _need(package: str, bridge: str, extra: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        sentence = f"{bridge} needs {package}, which is not installed: pip install 'fastgru[{extra}]'."
+        raise ImportError(sentence, name=package)

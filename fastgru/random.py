@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -13,9 +16,21 @@ _OF_KERAS = [
     *("SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint", "shuffle"),
     *("truncated_normal", "uniform"),
 ]
-__all__ = [*_OF_KERAS, "generator", "seed_stream", "stream"]
+__all__ = [*_OF_KERAS, "drawing_from", "generator", "seed_stream", "stream"]
 
 _stream: np.random.Generator | None = None  # made when it is asked for: numpy.random takes its time to import
+
+_scoped: ContextVar[np.random.Generator | None] = ContextVar("drawing_from", default=None)
+
+
+@contextmanager
+def drawing_from(source: np.random.Generator) -> Iterator[None]:
+    """Inside, this thread draws from `source` where it would draw from the package's stream, which stays untouched."""
+    token = _scoped.set(source)
+    try:
+        yield
+    finally:
+        _scoped.reset(token)
 
 
 def seed_stream(seed: int) -> None:
@@ -27,6 +42,9 @@ def seed_stream(seed: int) -> None:
 def stream() -> np.random.Generator:
     """The package's stream: initial weights, shuffling and dropout draw from it unless they have their own seed."""
     global _stream
+    scoped = _scoped.get()
+    if scoped is not None:
+        return scoped
     if _stream is None:
         _stream = np.random.default_rng()
     return _stream

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_cpus", "get_num_threads", "one_blas_thread", "set_num_threads"]
+__all__ = ["available_cpus", "get_num_threads", "limited_to", "one_blas_thread", "set_num_threads"]
 
 MAX_THREADS = 1024  # that a program may ask for
 FORK_SECONDS = 1.0  # that a fork waits for
@@ -25,7 +25,7 @@ _lock = threading.Condition(threading.RLock())
 _holders = 0
 _callers = 0  # holders that are in a single call of kernels or BLAS
 _forking = False
-_local = threading.local()  # .holders, .callers: how many of them are of the calling thread
+_local = threading.local()  # .holders, .callers: how many of them are of the calling thread; .limit: its own count
 _blas: Any = None
 _restore: list[tuple[Any, int]] = []
 
@@ -56,6 +56,9 @@ def cgroup_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> float | None:
 def get_num_threads() -> int:
     """Threads that kernels use: `set_num_threads`, else FASTGRU_NUM_THREADS, else the CPUs this process may use."""
     global _count
+    limit: int | None = getattr(_local, "limit", None)
+    if limit is not None:
+        return limit
     if _count is None:
         text = os.environ.get("FASTGRU_NUM_THREADS")
         _count = available_cpus() if text is None else _checked(text, "FASTGRU_NUM_THREADS")
@@ -66,6 +69,16 @@ def set_num_threads(count: int | None) -> None:
     """Set the number of threads (at least 1), or go back to the default with None."""
     global _count
     _count = None if count is None else _checked(count, "set_num_threads")
+
+
+@contextlib.contextmanager
+def limited_to(count: int) -> Iterator[None]:
+    """Inside, what this Python thread computes takes `count` threads, whatever is set for the process."""
+    before, _local.limit = getattr(_local, "limit", None), count
+    try:
+        yield
+    finally:
+        _local.limit = before
 
 
 def _checked(value: Any, where: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pickle
 import pkgutil
@@ -15,10 +16,19 @@ import pytest
 
 import fastgru
 
+BRIDGES = {"dask": "dask", "sklearn": "sklearn"}  # rooms whose files import a package that an extra brings
+
+
+def is_installed(name: str) -> bool:
+    """Whether there is what a module of fastgru imports."""
+    package = BRIDGES.get(name.removeprefix("fastgru.").partition(".")[0])
+    return package is None or importlib.util.find_spec(package) is not None
+
 
 def public_modules(module: ModuleType) -> dict[str, ModuleType]:
     """The module, and the modules that it and they offer, by name."""
-    offered = {name: getattr(module, name) for name in module.__all__ if inspect.ismodule(getattr(module, name))}
+    names = module.__all__ if is_installed(module.__name__) else []
+    offered = {name: getattr(module, name) for name in names if inspect.ismodule(getattr(module, name))}
     modules = {module.__name__: module}
     for inner in offered.values():
         modules |= public_modules(inner)
@@ -26,7 +36,11 @@ def public_modules(module: ModuleType) -> dict[str, ModuleType]:
 
 
 PUBLIC = public_modules(fastgru)
-ALL = [module.name for module in pkgutil.walk_packages(fastgru.__path__, "fastgru.") if "._" not in module.name]
+ALL = [
+    module.name
+    for module in pkgutil.walk_packages(fastgru.__path__, "fastgru.")
+    if "._" not in module.name and is_installed(module.name)
+]
 DECLARED = [name for name in ALL if hasattr(importlib.import_module(name), "__all__")]
 
 
@@ -123,3 +137,18 @@ def test_the_error_of_an_absent_name_comes_out_of_another_process_as_it_was() ->
     with pytest.raises(AttributeError, match="did you mean 'Conv2D'") as caught:
         fastgru.layers.Conv3D  # noqa: B018
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize(("bridge", "package"), BRIDGES.items())
+def test_a_bridge_without_what_it_leads_to_names_the_extra(
+    bridge: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *args: None if name == package else find_spec(name, *args)
+    )
+    room = getattr(fastgru, bridge)
+    name = room.__all__[0]
+    vars(room).pop(name, None)  # where another test asked for it
+    with pytest.raises(ImportError, match=rf"fastgru\.{bridge} needs {package}, .* pip install 'fastgru\[\w+\]'"):
+        getattr(room, name)
