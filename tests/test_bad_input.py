@@ -71,7 +71,6 @@ CASES: dict[str, tuple[Callable[[Sequential], Any], str]] = {
     "label too large in evaluate": (lambda m: m.evaluate(X, LABELS * 5), "labels from 0 to 2, got 5"),
     "labels of another shape": (fit(y=np.zeros((6, 2))), "one class number for each prediction"),
     "empty x": (fit(x=X[:0], y=LABELS[:0]), r"x: expected an array with at least one sample, got shape \(0, 5, 3\)"),
-    "empty x in predict": (lambda m: m.predict(X[:0]), "at least one sample"),
     "empty x in a call": (lambda m: m(X[:0]), "at least one sample"),
     "no time steps": (fit(x=X[:, :0]), "at least one sample"),
     "a number": (lambda m: m.predict(3.0), r"at least one sample, got shape \(\)"),

@@ -325,7 +325,11 @@ def _normal_cdf(x: Array) -> Array:
     return np.asarray(ndtr(x))
 
 
+_GELU_END = 20  # beyond which tanh is 1 to the last bit, also in float64, and powers may overflow
+
+
 def _gelu_tanh(x: Array) -> Array:
+    x = np.clip(x, -_GELU_END, _GELU_END)
     return np.tanh(_GELU_SLOPE * (x + 0.044715 * x**3))
 
 
@@ -335,7 +339,7 @@ def _gelu(x: Array, approximate: bool = False) -> Array:
 
 def _d_gelu(dy: Array, y: Array, x: Array, approximate: bool = False) -> Array:
     if approximate:
-        t = _gelu_tanh(x)
+        t, x = _gelu_tanh(x), np.clip(x, -_GELU_END, _GELU_END)
         return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _GELU_SLOPE * (1 + 3 * 0.044715 * x * x))
     return dy * (_normal_cdf(x) + x * np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi))
 

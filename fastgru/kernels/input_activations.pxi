@@ -84,11 +84,14 @@ cdef void gelu_tanh(const real *x, real *y, Py_ssize_t n) noexcept nogil:
 
 cdef void gelu_tanh_backward(const real *d, const real *x, real *dx, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real t, slope
+    cdef real t, slope, near
     for i in range(n):
-        t = gelu_bend(x[i])
-        slope = GELU_SLOPE * (<real>1 + 3 * GELU_CUBIC * (x[i] * x[i]))
-        dx[i] = d[i] * (<real>0.5 * (<real>1 + t + x[i] * ((<real>1 - t * t) * slope)))
+        # beyond 20 t is 1 to the last bit, and the square may overflow, which 1 - t t would make NaN of
+        near = <real>20 if x[i] > <real>20 else x[i]
+        near = <real>-20 if near < <real>-20 else near
+        t = gelu_bend(near)
+        slope = GELU_SLOPE * (<real>1 + 3 * GELU_CUBIC * (near * near))
+        dx[i] = d[i] * (<real>0.5 * (<real>1 + t + near * ((<real>1 - t * t) * slope)))
 
 
 cdef struct InputActivation:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from fastgru import checks, kernels, regularizers
 from fastgru.autodiff.recording import is_recorded, recorders
 from fastgru.autodiff.tensor import plain, tensor
-from fastgru.layers import own_call, penalties
+from fastgru.layers import no_rows, own_call, penalties
 from fastgru.layers.context import context
 from fastgru.layers.options import DTypeLike, Optioned, RegularizerLike
 from fastgru.layers.own_layer import OwnLayer
@@ -39,10 +39,8 @@ def dtype_name(dtype: Any) -> str:
     """The dtype of a layer from what Keras accepts for it: a name, a numpy dtype or a serialized DTypePolicy."""
     if isinstance(dtype, Mapping):
         dtype = dtype.get("config", {}).get("name")
-    try:
-        name = "float32" if dtype is None else dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    except TypeError:  # numpy does not know it
-        name = dtype
+    name = np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype
+    name = "float32" if name is None else name
     if name not in kernels.DTYPES:
         raise ValueError(f"dtype {name!r} is not supported; fastgru computes in {' or '.join(kernels.DTYPES)}.")
     return name
@@ -115,8 +113,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         where = type(self).__name__
         self.name = checks.optional(checks.text)(name, where, "name") or unique_name(where)
         self.dtype = dtype_name(dtype)
-        self._trainable = checks.flag(trainable, where, "trainable")
-        checks.flag(autocast, where, "autocast")
+        self._trainable, _ = checks.flag(trainable, where, "trainable"), checks.flag(autocast, where, "autocast")
         self.activity_regularizer: Regularizer | None = regularizers.get(activity_regularizer)
         self.built = type(self).build is Layer.build and not type(self).is_own  # without weights nothing is to be done
         self._weights: list[Weight] = []
@@ -261,6 +258,8 @@ class Layer(Optioned, OwnLayer, Weighted):
         if self.takes_list and isinstance(inputs, (list, tuple)):
             inputs, more = inputs[0], tuple(inputs[1:])
         arrays = self.as_inputs((inputs, *more))
+        if no_rows.without_rows(arrays) and not (self.runs_call or self.stateful):
+            return no_rows.outputs_without_rows(lambda *rows: Layer.__call__(self, *rows, training=False), arrays)
         if not self.built:
             shapes = [array.shape for array in arrays]
             self.build(shapes if self.takes_list else shapes[0])

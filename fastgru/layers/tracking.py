@@ -12,7 +12,7 @@ _NESTS = (list, tuple, dict)
 # what a layer or model has for itself: graphs, memory, and what it was compiled with
 _INTERNAL = frozenset(
     {
-        *("_weights", "nodes", "_workspaces", "_version", "_shapes", "_losses", "_init_arguments"),
+        *("_weights", "nodes", "_workspaces", "_version", "_shapes", "_losses", "_init_arguments", "_cell"),
         *("_parameters", "_step", "_objective", "_compile_config", "history", "optimizer", "loss"),
     }
 )

@@ -154,7 +154,9 @@ def load_weights(
 
     _check_built(model, "loading weights into")
     with sniff.stored_model(filepath) as stored, reading(stored.file):
-        how = Matching(skip_mismatch, by_name, skipped=frozenset(map(id, _with_inner(objects_to_skip))))
+        skipped = frozenset(map(id, _with_inner(objects_to_skip)))
+        entries = matching.entries_of_pruned(model, stored)
+        how = Matching(skip_mismatch, by_name, entries=entries, skipped=skipped)
         matched = matching.pairs(model, stored, how)
         state = None
         if model.optimizer is not None and not stored.by_layer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +11,14 @@ import numpy as np
 
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight, publish
+from fastgru.naming import snake_case
 from fastgru.saving.formats.weights_h5 import owners, places
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import Array, Entry, StoredArray, StoredModel
 
 Pair = tuple[Weight, StoredArray]
+
+PRUNED = "prune_low_magnitude"  # the wrapper by which TensorFlow's toolkit prunes a layer; its own arrays count steps
 
 
 @dataclass
@@ -50,6 +54,20 @@ def pairs(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
     return _pairs_by_layer(model, stored, how) if stored.by_layer else _pairs_by_path(model, stored, how)
 
 
+def entries_of_pruned(model: Any, stored: StoredModel) -> dict[int, list[Entry]]:
+    """How a file of a pruned model lists the layers of a plain one; empty for other files.
+
+    A class of which the file has layers outside of the wrappers counts as one that was not pruned.
+    """
+    groups = [path.split("/")[1] for path in stored.arrays if path.startswith("layers/")]
+    classes = {re.sub(r"_\d+$", "", group) for group in groups}
+    if PRUNED not in classes or not hasattr(model, "layers"):
+        return {}
+    named = [(snake_case(type(layer).__name__), layer) for layer in model.layers]
+    plain = {*classes, "input_layer"}
+    return {id(model): [(name, "", one) if name in plain else (PRUNED, "layer", one) for name, one in named]}
+
+
 def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pair]:
     """By the paths of attributes that lead to the owners of weights."""
     file = stored.weights_file
@@ -65,7 +83,8 @@ def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pai
             continue
         arrays = stored.arrays.get(path, [])
         matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, path or "/", how.skip_mismatch)
-    rest = ", ".join(sorted(path for path in stored.layer_arrays if path not in visited))
+    unread = [path for path in stored.layer_arrays if path not in visited]
+    rest = ", ".join(sorted(path for path in unread if not re.fullmatch(rf"layers/{PRUNED}(_\d+)?", path)))
     if rest and how.made_for:
         how.report.decide(f"The model does without the weights at {rest}")
     elif rest:

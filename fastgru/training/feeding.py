@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastgru import checks, data
 from fastgru.data import (
     Batch,
@@ -23,6 +25,7 @@ from fastgru.data import (
     TrimmedColumn,
 )
 from fastgru.layers.layer import Layer
+from fastgru.layers.no_rows import outputs_without_rows, without_rows
 from fastgru.training import own_model, unequal
 from fastgru.training.compilation import Compiled
 from fastgru.training.readers import computing_readers, warn_of_ids
@@ -56,6 +59,29 @@ def inputs(model: Compiled, x: Any, batch_size: int | None = None) -> list[Sourc
     names = model.input_names
     text = model.takes_text
     return fitted(model, [data.source(x, "x", text)] if names is None else data.inputs(x, names, text), batch_size)
+
+
+def lacks_rows(model: Compiled, x: Any) -> bool:
+    """Whether inputs are arrays without rows, for which `predict` has an answer without rows."""
+    if type(x) is np.ndarray and len(x):
+        return False
+    arrays = _flat(x)
+    return without_rows(arrays) and not is_stateful(model)
+
+
+def no_predictions(model: Any, x: Any) -> Any:
+    """The outputs for inputs without rows."""
+
+    def predict(*rows: Array) -> Any:
+        if isinstance(x, Mapping):
+            return model.predict_on_batch(dict(zip(x, rows, strict=True)))
+        return model.predict_on_batch(list(rows) if isinstance(x, (list, tuple)) else rows[0])
+
+    return outputs_without_rows(predict, _flat(x))
+
+
+def _flat(x: Any) -> list[Any]:
+    return list(x.values() if isinstance(x, Mapping) else x if isinstance(x, (list, tuple)) else [x])
 
 
 def fitted(model: Compiled, sources: Sequence[Source], batch_size: int | None) -> list[Source]:

@@ -207,6 +207,8 @@ class Trainer(OwnSteps):
         -------
         ndarray, or a list or dict of them where the model has several outputs.
         """
+        if feeding.lacks_rows(self, x):
+            return feeding.no_predictions(self, x)
         if (stream := data.stream_of(x)) is not None:
             stream_batches = feeding.input_batches(self, stream, batch_size, steps)
             hooks = self._hooks(callbacks, verbose, stream_batches.steps)
@@ -245,6 +247,8 @@ class Trainer(OwnSteps):
 
     def predict_on_batch(self, x: Any) -> Outputs:
         """Outputs for one batch of inputs, in new arrays."""
+        if feeding.lacks_rows(self, x):
+            return feeding.no_predictions(self, x)
         return self._one_prediction(feeding.one_batch(self, feeding.inputs(self, x)))
 
     def __call__(self, *inputs: Any, mask: Any = None, training: bool | None = None) -> Any:

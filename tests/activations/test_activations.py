@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 
 import numpy as np
 import pytest
 from layer_checks import gradients_hold
 
-from fastgru import activations, kernels, layers
+import fastgru
+from fastgru import activations, kernels, layers, ops
 from fastgru.activations import KNOWN
 from fastgru.activations.activation import Activation
 
@@ -99,6 +101,22 @@ def test_dtype_is_kept(rng, name, dtype):
 def test_large_inputs_neither_overflow_nor_warn(name):
     with np.errstate(all="raise", under="ignore"):
         assert np.isfinite(activations.get(name)(np.array([-1e4, 0.0, 1e4]))).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("approximate", [False, True])
+def test_the_slope_of_gelu_far_out_is_that_of_a_ramp(approximate: bool, dtype: str) -> None:
+    x = np.array([-1e30, -1e20, -50, 50, 1e20, 1e30], dtype)
+    ramp = [0, 0, 0, 1, 1, 1]
+    gelu = activations.get("gelu")
+    y = gelu(x, approximate=approximate)
+    np.testing.assert_array_equal(gelu.backward(np.ones_like(x), y, x, approximate=approximate), ramp)
+    layer = layers.Activation("gelu" if not approximate else functools.partial(gelu, approximate=True))
+    with fastgru.GradientTape() as tape:
+        watched = ops.convert_to_tensor(x)
+        tape.watch(watched)
+        outputs = layer(watched)
+    np.testing.assert_array_equal(np.asarray(tape.gradient(outputs, watched)), ramp)
 
 
 @pytest.mark.keras

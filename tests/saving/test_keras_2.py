@@ -6,6 +6,7 @@ of today is written in the words and the layout of that time, and has to come ba
 
 from __future__ import annotations
 
+import collections
 import json
 import warnings
 from pathlib import Path
@@ -154,7 +155,11 @@ def test_pruning_is_taken_off(tmp_path: Path) -> None:
     }
     path = written(tmp_path / "m.h5", config, groups, keras_version="2.9.0", backend="tensorflow")
     x = RNG.normal(size=(3, 6, 3)).astype("float32")
-    assert_predicts(load_model(path), [x], [model.predict(x, verbose=0)])
+    expected = model.predict(x, verbose=0)
+    assert_predicts(load_model(path), [x], [expected])
+    plain = randomized(Sequential([Input((6, 3)), GRU(4, name="p"), Dense(1, name="dense")]))
+    plain.load_weights(path)
+    assert_predicts(plain, [x], [expected])
 
 
 def test_layers_that_pruning_gave_a_counter_alone_open(tmp_path: Path) -> None:
@@ -182,6 +187,33 @@ def test_layers_that_pruning_gave_a_counter_alone_open(tmp_path: Path) -> None:
     model.set_weights([np.zeros(weight.shape) for weight in model.weights])
     model.load_weights(path)
     assert_predicts(model, [x], [expected])
+
+
+@pytest.mark.parametrize("is_pruned", [(True, True, True), (True, True, False)], ids=str)
+def test_weights_of_a_pruned_keras_file_go_into_a_plain_model(is_pruned: tuple[bool, ...], tmp_path: Path) -> None:
+    def made() -> Sequential:
+        return randomized(Sequential([Input((6, 3)), GRU(4), Dropout(0.5), Dense(1)]))
+
+    model, counts = made(), collections.Counter[str]()
+    path = tmp_path / "pruned.weights.h5"
+    with h5py.File(path, "w") as file:  # as tf_keras writes it: by class and number, the wrapper's arrays beside
+        for layer, pruned in zip(model.layers, is_pruned, strict=True):
+            name = "prune_low_magnitude" if pruned else type(layer).__name__.lower()
+            group = file.create_group(
+                f"_layer_checkpoint_dependencies/{name}" + f"_{counts[name]}" * bool(counts[name])
+            )
+            counts[name] += 1
+            inside = ("layer/" if pruned else "") + ("cell/vars" if isinstance(layer, GRU) else "vars")
+            for index, value in enumerate(layer.get_weights()):
+                group[f"{inside}/{index}"] = value
+            if pruned:
+                group["vars/0"] = np.int64(3)
+                group["vars/1"], group["vars/2"] = np.ones((3, 12)), np.float32(0)
+    x, plain = RNG.normal(size=(3, 6, 3)).astype("float32"), made()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain.load_weights(path)
+    assert_predicts(plain, [x], [model.predict(x, verbose=0)])
 
 
 def test_theano_flips_kernels_in_keras_2_too(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "StackedRNNCells",
     "StepLayer",
     "backward_in_row",
+    "by_cell",
     "forward_in_row",
 ]
 
@@ -112,6 +113,7 @@ class Cell(StepLayer):
     arguments: ClassVar[tuple[str, ...]]
     state_count: ClassVar[int]
     __signature__: ClassVar[inspect.Signature]
+    _source: Any = None  # the layer whose cell this is
 
     def __init_subclass__(cls) -> None:
         cls.state_count = cls.layer_class.state_count
@@ -131,6 +133,29 @@ class Cell(StepLayer):
         self._layer = self.layer_class(**of_layer)
         self.units = self._layer.units
 
+    @classmethod
+    def of(cls, layer: Any) -> Cell:
+        """The cell of a layer, whose weights are the layer's."""
+        options = {name: getattr(layer, name) for name in cls.arguments}
+        cell = cls(**options, name=layer.cell_name, dtype=layer.dtype, trainable=layer.trainable)
+        cell._source = layer
+        if layer.built:
+            cell.take_weights()
+        return cell
+
+    def take_weights(self) -> None:
+        """Have the weights of the layer whose cell this is."""
+        source, layer = self._source, self._layer
+        self._weights = layer._weights = source._weights
+        for one in (self, layer):
+            one.kernel, one.recurrent_kernel, one.bias = source.kernel, source.recurrent_kernel, source.bias
+            one.built = True
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).arguments and "_layer" in vars(self):
+            return getattr(self._layer, name)
+        return super().__getattribute__(name)
+
     @property
     def cells(self) -> list[Cell]:
         return [self]
@@ -140,6 +165,9 @@ class Cell(StepLayer):
         return self.units if self.state_count == 1 else self.state_sizes
 
     def build(self, input_shape: Shape) -> None:
+        if self._source is not None:
+            self._source.build((input_shape[0], None, *input_shape[1:]))
+            return
         self._layer.build((input_shape[0], None, *input_shape[1:]))
         self._weights = self._layer.weights
         for weight in self._weights:
@@ -255,7 +283,7 @@ def forward_in_row(
     """
     call.saved["states_are_inputs"] = bool(states)
     new: list[Array] = []
-    for index, (layer, before) in enumerate(zip(layers, _by_cell(cells, states), strict=True)):
+    for index, (layer, before) in enumerate(zip(layers, by_cell(cells, states), strict=True)):
         x, *after = layer.forward(call.child(index), x, *before)
         new += after
     return (x, *new)
@@ -267,7 +295,7 @@ def backward_in_row(
     """Gradients of the input and, where states came as inputs, of them."""
     d_states = d_states or (None,) * sum(cell.state_count for cell in cells)
     d_before: list[Array | None] = []
-    for index, d_after in reversed(list(enumerate(_by_cell(cells, d_states)))):
+    for index, d_after in reversed(list(enumerate(by_cell(cells, d_states)))):
         child = call.child(index)
         child.input_gradient = index > 0 or call.input_gradient
         gradients = layers[index].backward(child, d_y, *d_after)
@@ -276,7 +304,8 @@ def backward_in_row(
     return (d_y, *d_before)
 
 
-def _by_cell(cells: Sequence[Cell], states: Sequence[Any]) -> list[Sequence[Any]]:
+def by_cell(cells: Sequence[Cell], states: Sequence[Any]) -> list[Sequence[Any]]:
+    """The states of all cells in a row, those of each beside each other."""
     ends = accumulate(cell.state_count for cell in cells)
     return [states[end - cell.state_count : end] for cell, end in zip(cells, ends, strict=True)]
 

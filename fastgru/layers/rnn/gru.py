@@ -75,7 +75,7 @@ class GRU(Recurrent):
     gate_names = ("update", "reset", "candidate", "state")
     activation_gates = (2,)
     recurrent_activation_gates = (0, 1)
-    cell_name = "gru_cell"
+    cell_name, cell_class = "gru_cell", "GRUCell"
     _kernels = ("GRUCall", "gru_forward", "gru_backward")
     _no_states = (None,)
     _twin = (reference.gru_forward, reference.gru_backward, reference.gru_gates)

@@ -52,7 +52,7 @@ class LSTM(Recurrent):
     gate_names = ("input", "forget", "candidate", "output", "cell", "state")
     recurrent_activation_gates = (0, 1, 3)  # the activation is also that of the state
     state_count = 2
-    cell_name = "lstm_cell"
+    cell_name, cell_class = "lstm_cell", "LSTMCell"
 
     recurrent_activation: Activation = options.activation()
     unit_forget_bias: bool = options.flag()

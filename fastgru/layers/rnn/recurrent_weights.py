@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import activations, checks
+from fastgru import activations, checks, registry
 from fastgru.activations import Activation
 from fastgru.constraints import Constraint
 from fastgru.initializers import Initializer
@@ -115,8 +115,10 @@ class RecurrentWeights(CellWeights):
     activation_gates: ClassVar[tuple[int, ...]] = ()
     recurrent_activation_gates: ClassVar[tuple[int, ...]] = ()
     state_count: ClassVar[int] = 1
+    cell_class: ClassVar[str]
 
     units: int = options.size()
+    _cell: Any = None
     recurrent_activation: Activation = activations.linear  # the kernels ask layers without gates, and do not use it
 
     def build(self, input_shape: Shape) -> None:
@@ -135,6 +137,15 @@ class RecurrentWeights(CellWeights):
             raise
         self._store_zeros(input_shape[0], [self.units] * self.state_count)
         self.built = True
+        if self._cell is not None:
+            self._cell.take_weights()
+
+    @property
+    def cell(self) -> Any:
+        """The cell of one step, with the layer's options and weights, for programs that look there as in Keras."""
+        if self._cell is None:
+            self._cell = registry.lookup("keras.layers", self.cell_class).of(self)
+        return self._cell
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.gate_count * self.units,)

@@ -12,9 +12,10 @@ from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.gated import Gated
 from fastgru.layers.layer import Layer
 from fastgru.layers.options import LayerOptions
-from fastgru.layers.rnn.cells import Cell, StackedRNNCells, StepLayer, backward_in_row, forward_in_row
+from fastgru.layers.rnn.cells import Cell, StackedRNNCells, StepLayer, backward_in_row, by_cell, forward_in_row
 from fastgru.layers.rnn.own_cells import initial_state, output_size, run_cells
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
+from fastgru.layers.symbolic import is_symbolic
 from fastgru.layers.workspace import Call
 from fastgru.ops import shaping
 from fastgru.registry import registered
@@ -75,6 +76,32 @@ class RNN(SequenceLayer, SequenceWrapper):
         self.cell: Any = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
         self._settle_dtype(kwargs.get("dtype"))
         self._set_options(locals())
+
+    def __call__(  # type: ignore[override]  # the order of arguments is Keras's
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool | None = None
+    ) -> Any:
+        """As of every recurrent layer; with `return_state` the states of several cells are nested as Keras nests them.
+
+        Eagerly there is a list for each cell; in a graph the state of a cell that has one stands alone.
+        """
+        outputs = super().__call__(sequences, initial_state, mask, training)
+        if not self.return_state or len(getattr(self.cell, "cells", ())) < 2:
+            return outputs
+        symbolic = is_symbolic(outputs)
+        output, *new = outputs
+        nested = [list(one) for one in by_cell(self.cell.cells, new)]
+        return [output, *(one[0] if symbolic and len(one) == 1 else one for one in nested)]
+
+    @property
+    def state_size(self) -> list[Any]:
+        """The sizes of the states, of several cells an entry for each."""
+        size = self.cell.state_size
+        return list(size) if isinstance(size, (list, tuple)) else [size]
+
+    def get_initial_state(self, batch_size: int) -> list[Any]:
+        """The states at the start, zeros (B, H), of several cells a list for each."""
+        states: list[Any] = self.cell.get_initial_state(batch_size)
+        return states
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 3 or input_shape[2] is None:

@@ -36,7 +36,7 @@ class SimpleRNN(Recurrent):
     gate_count = 1
     gate_names = ("state",)
     activation_gates = (0,)
-    cell_name = "simple_rnn_cell"
+    cell_name, cell_class = "simple_rnn_cell", "SimpleRNNCell"
 
     seed: int | None = options.seed(in_config=False)
 

@@ -34,7 +34,8 @@ class TimeDistributed(Wrapper):
     -----
     All time steps go through the layer at once, as B * T rows. A `BatchNormalization` inside therefore takes one mean
     over all steps in training, as in Keras 2; Keras 3 takes one for each step. The activity regularizer of the inner
-    layer counts, as in Keras 2; Keras 3 leaves it out. The mask is passed on, and not to the inner layer.
+    layer counts, as in Keras 2; Keras 3 leaves it out. A mask (B, T) is passed on, and not to the inner layer; one of
+    (B, T, S) is that of the inner layer's steps, and one of (B, T, 1) is of all of them at once.
     """
 
     inner = ("layer",)
@@ -61,7 +62,16 @@ class TimeDistributed(Wrapper):
                 f"incompatible with the input shape {x.shape}; expected a mask of shape {x.shape[:2]} (batch, "
                 "timesteps)."
             )
-        return super().as_mask(mask, x)
+        if array.shape[2:] not in ((), (1,), x.shape[2:3] if x.ndim > 3 else ()):
+            raise ValueError(
+                f"{self._where}: expected a mask of shape {x.shape[:2]} (batch, timesteps), or with one axis more for "
+                f"the steps of each, got {array.shape}."
+            )
+        return np.ascontiguousarray(array, dtype=bool)
+
+    def outgoing_mask(self, call: Call, *inputs: Array) -> Array | None:
+        mask = call.mask
+        return mask if mask is None or mask.ndim == 2 else np.asarray(mask.any(axis=2))
 
     def _step_shape(self, shape: Shape) -> Shape:
         if len(shape) < 3:
@@ -85,7 +95,11 @@ class TimeDistributed(Wrapper):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         (x,) = inputs
-        y, call.penalty = run_forward(self.layer, call.child(0), _rows(x))
+        child, mask = call.child(0), call.mask
+        child.mask = None
+        if mask is not None and mask.ndim > 2 and x.ndim > 3:
+            child.mask = np.ascontiguousarray(_rows(np.broadcast_to(mask, x.shape[:3])))
+        y, call.penalty = run_forward(self.layer, child, _rows(x))
         output: Array = y.reshape(*x.shape[:2], *y.shape[1:])
         call.saved["shape"] = x.shape
         return output

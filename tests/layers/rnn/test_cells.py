@@ -83,7 +83,7 @@ def test_rnn_is_its_cell_step_by_step(make, sizes, rng):
     for step in range(STEPS):
         output, states = layer.cell(x[:, step], states)
         np.testing.assert_allclose(output, outputs[:, step], atol=1e-6)
-    for result, expected in zip(flattened(states), last, strict=True):
+    for result, expected in zip(flattened(states), flattened(last), strict=True):
         np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
