@@ -17,7 +17,7 @@ from fastgru.saving.stored import Array, Entry, StoredArray, StoredModel
 Pair = tuple[Weight, StoredArray]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Matching:
     """How arrays and weights are paired.
 
