@@ -7,7 +7,6 @@ Everything else is here: which dtype the result has, and what is recorded of it.
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
@@ -149,7 +148,7 @@ def primitive(arrays: int = 1, listed: bool = False) -> Callable[[Callable[_P, t
     """
 
     def decorate(function: Callable[_P, tuple[Any, Any]]) -> Callable[_P, Any]:
-        names = [*inspect.signature(function).parameters][:arrays]
+        names = function.__code__.co_varnames[:arrays]  # as `inspect` says, sooner
 
         @functools.wraps(function)
         def op(*args: _P.args, **kwargs: _P.kwargs) -> Any:
@@ -267,7 +266,7 @@ def elementwise_op(
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = doc
-    _described(op, len(inspect.signature(op).parameters), False)
+    _described(op, op.__code__.co_argcount, False)
     op.__module__ = sys._getframe(1).f_globals["__name__"]  # where it is defined: pickles and help() ask
     return op
 

@@ -21,7 +21,7 @@ Pair = tuple[Weight, StoredArray]
 PRUNED = "prune_low_magnitude"  # the wrapper by which TensorFlow's toolkit prunes a layer; its own arrays count steps
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Matching:
     """How arrays and weights are paired.
 

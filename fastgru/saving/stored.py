@@ -72,7 +72,7 @@ class ArrayInMemory:
             return np.asarray(self._value, dtype)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class StoredModel:
     """A model, or the weights of one, as they stand in an open file.
 

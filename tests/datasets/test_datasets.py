@@ -63,7 +63,7 @@ def server(published: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[type]:
             pass
 
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(mnist, "URL", f"http://127.0.0.1:{running.server_port}/mnist.npz")
     monkeypatch.setattr(mnist, "SHA256", hashlib.sha256(published).hexdigest())

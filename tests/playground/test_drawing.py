@@ -30,8 +30,7 @@ def images(drawings: list[Strokes]) -> np.ndarray:
 
 
 def test_a_digit_fills_the_box_of_mnist_around_its_centre_of_mass(samples: list[Strokes]) -> None:
-    for strokes in samples:
-        ink = image(strokes, 28)
+    for ink in images(samples):
         rows, columns = (np.flatnonzero(ink.sum(axis) > 0.2) for axis in (1, 0))
         assert 19 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 22
         centre = [(ink.sum(axis) @ np.arange(28)) / ink.sum() for axis in (1, 0)]

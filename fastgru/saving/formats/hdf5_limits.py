@@ -23,7 +23,7 @@ REFERENCE = 16  # bytes of a reference to a text: its length, the heap's place, 
 HEAP_BYTES = 4096  # a global heap has at least this size
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Bounds:
     """What a file has declared so far, and how much it may.
 
