@@ -99,7 +99,12 @@ def _plan(options: argparse.Namespace) -> Any:
         raise ValueError(f"{options.file}: expected --task, forecast, classify, regress or text.")
     if options.task == "forecast" and options.window is None:
         raise ValueError("--task forecast: expected --window, the steps that the model looks back at, such as 168.")
-    belongs = {"horizon": ("forecast",), "text": ("text",), "group": ("forecast", "classify", "regress")}
+    belongs = {
+        "horizon": ("forecast",),
+        "known": ("forecast",),
+        "text": ("text",),
+        "group": ("forecast", "classify", "regress"),
+    }
     belongs |= dict.fromkeys(("columns", "time", "time_format", "gaps", "doubles", "stride"), belongs["group"])
     for option, of_tasks in belongs.items():
         if getattr(options, option) is not None and options.task not in of_tasks:
@@ -122,6 +127,7 @@ def _plan(options: argparse.Namespace) -> Any:
         horizon=options.horizon or 1,
         gaps=options.gaps or "skip",
         doubles=options.doubles or "refuse",
+        known=tuple(dict.fromkeys(options.known or ())),
     )
 
 
@@ -137,6 +143,8 @@ def _facts(file: str, table: Any, problem: Any, size: Any, model: Any, training:
         every = f" every {plan.regular_step}" if plan.step else ""
         reads = f"{plan.window:,} rows{every} of {reads}"
     facts = [("Data", f"{file}, {len(table):,} rows"), ("Task", f"{plan.task} {what}"), ("Reads", reads)]
+    if plan.known:
+        facts.append(("Known ahead", ", ".join(plan.known)))
     if plan.groups:
         facts.append(("Series", f"{len(plan.groups):,} of {plan.group!r}"))
     epochs = f"{training.epochs} epoch{'s' * (training.epochs > 1)}"

@@ -77,6 +77,8 @@ class Plan:
         Distance of two rows in time.
     gaps, doubles : str
         What is done where rows or values are missing, and where two have one time.
+    known : tuple of str
+        Of a forecast: the columns whose values in the steps ahead are known, and read.
     groups, classes : tuple of str
         Names of series, and of what is to be told apart, in the model's order.
     """
@@ -95,6 +97,7 @@ class Plan:
     step: tuple[int, str] | None = None
     gaps: str = "skip"
     doubles: str = "refuse"
+    known: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
@@ -108,6 +111,12 @@ class Plan:
     def names(self) -> list[str]:
         """Of the numbers in a step that the model sees."""
         return [name for feature in self.features for name in feature.names]
+
+    @property
+    def ahead(self) -> list[int]:
+        """Which of these numbers are known in the steps ahead."""
+        is_known = [feature.column in self.known for feature in self.features for _ in feature.names]
+        return [index for index, known in enumerate(is_known) if known]
 
     @property
     def is_of_groups(self) -> bool:
@@ -156,7 +165,7 @@ def _plan(form: Mapping[str, Any]) -> Plan:
     features = [Feature(**{**one, "values": tuple(one["values"])}) for one in form["features"]]
     step = form["step"] and (int(form["step"][0]), str(form["step"][1]))
     plan = Plan(**{**form, "features": tuple(features), "step": step})
-    plan = replace(plan, groups=tuple(plan.groups), classes=tuple(plan.classes))
+    plan = replace(plan, groups=tuple(plan.groups), classes=tuple(plan.classes), known=tuple(plan.known))
     for name, is_right in _checks(plan).items():
         if not is_right:
             raise ValueError(f"{name} is {getattr(plan, name)!r}")
@@ -179,6 +188,7 @@ def _checks(plan: Plan) -> dict[str, bool]:
         "window": plan.window is None or _is_count(plan.window),
         "horizon": _is_count(plan.horizon),
         "step": plan.step is None or (plan.step[0] > 0 and plan.step[1] in ("us", "month", "month end")),
+        "known": {*plan.known} <= {one.column for one in plan.features[1:] if one.kind != "calendar"},
         "groups": _is_text(*plan.groups),
         "classes": _is_text(*plan.classes),
         "features": all(
