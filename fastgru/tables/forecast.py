@@ -136,11 +136,11 @@ def next_steps(table: Table, plan: Plan, predict: Predict) -> Answers:
     last = np.flatnonzero(is_past & np.append((series.group[1:] != series.group[:-1]) | ~is_past[1:], True))
     first = last - plan.window + 1
     anywhere = np.zeros(len(series), np.int64)
-    usable = np.asarray(usable & is_past)
+    usable &= is_past
     whole = np.isin(first, windows.starts(series.follows, usable, anywhere, plan.window))
     rows = f"the last {plan.window:,} rows, which the model looks at, are not there without a gap"
     if plan.known:
-        known = ~np.isnan(numbers[:, plan.ahead]).any(axis=1)
+        known = np.asarray(~np.isnan(numbers[:, plan.ahead]).any(axis=1))
         whole &= np.isin(last + 1, windows.starts(series.follows, known, anywhere, plan.horizon))
         whole &= series.follows[np.minimum(last + 1, len(series) - 1)]
         rows += (
