@@ -23,6 +23,13 @@ from fastgru.tables.times import Step
 TASKS = ("forecast", "classify", "regress", "text")
 MENDINGS = ("skip", "fill", "refuse")
 DOUBLES = ("refuse", "first", "last", "mean")
+# what may be said of a plan before the file is read, and of which tasks it is: None for all
+OF_SERIES = ("forecast", "classify", "regress")
+OPTIONS: Mapping[str, tuple[str, ...] | None] = {
+    "window": None, "decimal": None, "encoding": None, "horizon": ("forecast",), "known": ("forecast",),
+    "text": ("text",),
+    **dict.fromkeys(("group", "columns", "time", "time_format", "gaps", "doubles", "stride"), OF_SERIES),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,40 @@ class Plan:
     def regular_step(self) -> Step:
         assert self.step is not None
         return Step(*self.step)
+
+
+def planned(target: str, task: str, options: Mapping[str, Any]) -> Plan:
+    """The plan that somebody asks for, without what the file says.
+
+    Parameters
+    ----------
+    target, task : str
+    options : dict
+        Those of `OPTIONS` that were given.
+
+    Raises
+    ------
+    ValueError
+        They do not go together.
+    """
+    if task not in TASKS:
+        raise ValueError(f"--task: expected {', '.join(TASKS)}, got {task!r}.")
+    if task == "forecast" and "window" not in options:
+        raise ValueError("--task forecast: expected --window, the steps that the model looks back at, such as 168.")
+    for option, tasks in OPTIONS.items():
+        if option in options and tasks is not None and task not in tasks:
+            raise ValueError(f"--{option.replace('_', '-')}: is for --task {' or '.join(tasks)}, not {task}.")
+    if "stride" in options and "window" not in options:
+        raise ValueError("--stride: is the distance of windows, and without --window there are none.")
+    if "time_format" in options and "time" not in options:
+        raise ValueError("--time-format: expected --time, too, the column that it describes.")
+    for option, values in (("gaps", MENDINGS), ("doubles", DOUBLES), ("decimal", (".", ","))):
+        if options.get(option, values[0]) not in values:
+            raise ValueError(f"--{option}: expected {', '.join(values)}, got {options[option]!r}.")
+    fields = {name: value for name, value in options.items() if name not in ("columns", "stride")}
+    if "known" in fields:
+        fields["known"] = tuple(dict.fromkeys(fields["known"]))
+    return Plan(task, target, **fields)
 
 
 def save(model: Any, plan: Plan, path: Path) -> None:
