@@ -21,6 +21,10 @@ from fastgru.tables.table import Table
 
 BATCH_SIZE = 256  # samples computed at once where nothing is learned
 SPLIT = (70.0, 15.0, 15.0)
+# arguments of `train` that `prepared` takes as they are
+AS_PREPARED = (
+    "columns", "split", "stride", "epochs", "batch_size", "patience", "learning_rate", "schedule", "resume", "seed",
+)  # fmt: skip
 
 FilePath = str | PathLike[str]
 
@@ -192,81 +196,38 @@ def prepared(
 
 
 def train(
-    file: FilePath,
-    target: str,
-    task: str,
-    *,
-    window: int | None = None,
-    horizon: int | None = None,
-    columns: Sequence[str] | None = None,
-    known: Sequence[str] | None = None,
-    group: str | None = None,
-    text: str | None = None,
-    time: str | None = None,
-    time_format: str | None = None,
-    decimal: str | None = None,
-    encoding: str | None = None,
-    gaps: str | None = None,
-    doubles: str | None = None,
-    stride: int | None = None,
-    split: tuple[float, float, float] | None = None,
-    units: int = 64,
-    layers: int = 1,
-    bidirectional: bool = False,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    patience: int | None = None,
-    learning_rate: float | None = None,
-    schedule: str | None = None,
-    resume: str | None = None,
-    seed: int = 0,
+    file: FilePath, target: str, task: str, *, window: int | None = None, horizon: int | None = None,
+    columns: Sequence[str] | None = None, known: Sequence[str] | None = None, group: str | None = None,
+    text: str | None = None, time: str | None = None, time_format: str | None = None, decimal: str | None = None,
+    encoding: str | None = None, gaps: str | None = None, doubles: str | None = None, stride: int | None = None,
+    split: tuple[float, float, float] | None = None, units: int = 64, layers: int = 1, bidirectional: bool = False,
+    epochs: int | None = None, batch_size: int | None = None, patience: int | None = None,
+    learning_rate: float | None = None, schedule: str | None = None, resume: str | None = None, seed: int = 0,
     verbose: Any = "auto",
-) -> Trained:
-    """Read a table, train a network on it and test it; what ``fastgru train FILE`` does, by the same names.
+) -> Trained:  # fmt: skip
+    """Read a table, train a network on it and test it: ``fastgru train FILE``, by the same names and defaults.
 
     Parameters
     ----------
     file : path
         `*.csv`, `*.tsv`, `*.npz`, `*.npy` or, with the extra ``parquet``, `*.parquet`.
-    target : str
-        The column to predict.
-    task : {"forecast", "classify", "regress", "text"}
-    window, horizon : int, optional
-        Steps that the model sees, which a forecast cannot do without, and steps that it forecasts (1).
+    target, task : str
+        The column to predict, and "forecast", "classify", "regress" or "text".
+    window, horizon, stride : int, optional
+        Steps that the model sees (of a forecast), steps that it forecasts, rows between two windows to train on.
     columns, known : list of str, optional
-        Columns to read beside the target (all that can be read), and those of a forecast whose values ahead are known.
+        What is read beside the target (all that can be), and columns of a forecast whose values ahead are known.
     group, text, time : str, optional
-        Columns that tell series apart, of texts (the only one), and of times (the only one).
+        Columns that tell series apart, of texts, and of times.
     time_format, decimal, encoding : str, optional
-        How the file is written: times as of `datetime.strptime` or "unix" (ISO 8601), "." or ",", UTF-8.
-    gaps : {"skip", "fill", "refuse"}, optional
-        What becomes of missing rows and values (skip).
-    doubles : {"refuse", "first", "last", "mean"}, optional
-        And of rows of one time (refuse).
-    stride : int, optional
-        Rows between the beginnings of two windows to train on (1).
+        How the file is written: ISO 8601, "." and UTF-8 where nothing is said.
+    gaps, doubles : str, optional
+        "skip", "fill" or "refuse" missing rows and values; "refuse" rows of one time, or "first", "last", "mean".
     split : (float, float, float), optional
         Shares of training, validation and test (70, 15, 15), in the order of time.
-    units, layers : int
-    bidirectional : bool
-        The recurrent part.
-    epochs, batch_size : int, optional
-        By default as many as the samples want.
-    patience : int, optional
-        Epochs without improvement before it stops, 0 for never (5).
-    learning_rate : float, optional
-        Of Adam, at the beginning (0.001).
-    schedule : {"constant", "cosine", "exponential", "plateau"}, optional
-    resume : str, optional
-        The folder from which, and into which, the training is saved as it goes.
-    seed : int
-        Of all random numbers of fastgru, which are set.
-    verbose
-        As of `Model.fit`.
-
-    Returns
-    -------
-    Trained
+    units, layers, bidirectional, epochs, batch_size, patience, learning_rate, schedule, resume, seed, verbose
+        The network and its training; `schedule` is "constant", "cosine", "exponential" or "plateau", `resume` a folder,
+        `seed` is set for all of fastgru's random numbers, and `verbose` is that of `Model.fit`.
 
     Raises
     ------
@@ -275,21 +236,8 @@ def train(
     """
     values = locals()
     named = {name: values[name] for name in plan.OPTIONS if values[name] is not None}
-    ready = prepared(
-        file,
-        plan.planned(target, task, named),
-        columns=columns,
-        split=split,
-        stride=stride,
-        size=Size(units, layers, bidirectional),
-        epochs=epochs,
-        batch_size=batch_size,
-        patience=patience,
-        learning_rate=learning_rate,
-        schedule=schedule,
-        resume=resume,
-        seed=seed,
-    )
+    size = Size(units, layers, bidirectional)
+    ready = prepared(file, plan.planned(target, task, named), size=size, **{name: values[name] for name in AS_PREPARED})
     return ready.fit(verbose)
 
 
