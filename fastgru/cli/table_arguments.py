@@ -37,6 +37,10 @@ def add_table(parser: argparse.ArgumentParser) -> list[argparse.Action]:
         columns.add_argument(
             "--columns", metavar="COLUMN", nargs="+", help="what to read beside the target (default: all that are left)"
         ),
+        columns.add_argument(
+            "--known", metavar="COLUMN", nargs="+",
+            help="of a forecast: columns whose values ahead are known, say holidays; predict reads them there",
+        ),
         columns.add_argument("--text", metavar="COLUMN", help="of --task text (default: the only one of text)"),
         columns.add_argument("--group", metavar="COLUMN", help="tells several series, or sequences, apart"),
         *add_wording(columns),

@@ -30,6 +30,11 @@ class Context(threading.local):
     assigns = True
     watch: Callable[[Any, Any], None] | None = None
 
+    def called(self, layer: Any, call: Any) -> None:
+        """Tell whoever watches."""
+        if self.watch is not None:
+            self.watch(layer, call)
+
 
 context = Context()
 

@@ -298,8 +298,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         training = bool(context.training if training is None else training)
         weights = self.trainable_weights if recorders() else []
         recorded = bool(recorders()) and is_recorded((*sources, *weights))
-        watch = context.watch
-        call = self._acquired_call(training, masks, recorded or watch is not None)
+        call = self._acquired_call(training, masks, recorded or context.watch is not None)
         if recorded:
             outputs = run_recorded(self, call, sources, arrays, weights)
         else:
@@ -309,10 +308,8 @@ class Layer(Optioned, OwnLayer, Weighted):
                 parts = [None if y is None else tensor(np.array(y)) for y in (results if several else [results])]
                 outputs = parts if several else parts[0]
             finally:
-                if watch is None:  # else the call is not one that predictions use
-                    self._release(call)
-        if watch is not None:
-            watch(self, call)
+                self._release(call)
+        context.called(self, call)
         self._losses = [tensor(call.penalty)] if call.penalty else []
         if self.activity_regularizer is not None:  # whose gradient the layer's way back adds
             ys = outputs if isinstance(outputs, list) else [outputs]
@@ -359,7 +356,7 @@ class Layer(Optioned, OwnLayer, Weighted):
 
     def _release(self, call: Call) -> None:
         call.version.values = None
-        self._workspaces.call = call
+        self._workspaces.call = self._workspaces.call if call.differentiate else call
 
     def of_package(self) -> Any:
         """This layer, with its weights and options, as the class of the package from which its class is derived."""

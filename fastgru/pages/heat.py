@@ -65,22 +65,18 @@ def heat_map(
     # a cell lies around its number
     edge = first - 0.5
     area = PlotArea((edge, columns + edge), (rows + edge, edge), width, height, left)
-    cells = element(
-        "image",
-        href=picture(array, low, high),
-        x=area.left,
-        y=TOP,
-        width=area.right - area.left,
-        height=area.floor - TOP,
-        preserveAspectRatio="none",
-        class_="cells",
-    )
+    cells = _cells(area, picture(array, low, high))
     said = f"{title}: {rows} by {columns} values from {number(low)} (dark) to {number(high)} (light)"
-    axes = (
-        area.y_axis(y_label, row_names, _whole(*area.y_range), grid=False),
-        area.x_axis(x_label, column_names, _whole(*area.x_range)),
-    )
+    y_axis = area.y_axis(y_label, row_names, _whole(*area.y_range), grid=False)
+    axes = y_axis, area.x_axis(x_label, column_names, _whole(*area.x_range))
     return figure(title, area.drawing(description or said, cells, *axes), color_bar(low, high))
+
+
+def _cells(area: PlotArea, address: str) -> Markup:
+    """An image over the whole area."""
+    width, height = area.right - area.left, area.floor - TOP
+    place = {"x": area.left, "y": TOP, "width": width, "height": height}
+    return element("image", href=address, **place, preserveAspectRatio="none", class_="cells")
 
 
 def _whole(*edges: float) -> list[float]:

@@ -82,11 +82,9 @@ def load_model(
                 model = builder.model(part)
                 build_by_arrays(model, stored)
             report_behaviour(model, report)
-            _fill(model, stored, builder)
+            _fill(model, stored if part is whole.config else replace(stored, table_plan=None), builder)
             if compile and stored.training and part is whole.config:
                 _compile(model, stored, builder)
-        if part is whole.config:  # one that stops elsewhere answers otherwise than the plan says
-            model.table_plan = stored.table_plan
         model.load_report = report.sentences()
         return model
 
@@ -105,6 +103,7 @@ def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
         raise ModelFileError(f"{stored.file}: the model has {len(model.weights)} weights, the file fills {filled}.")
     matching.assign(matched)
     matching.restore(model, stored, builder.entries)
+    model.table_plan = stored.table_plan  # none for a model that stops elsewhere, which answers otherwise
 
 
 def _compile(model: Any, stored: StoredModel, builder: Builder) -> None:

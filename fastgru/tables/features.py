@@ -43,7 +43,7 @@ def fitted(series: Series, plan: Plan, columns: Sequence[str] | None, training: 
         return tuple(_fitted(series, name, training) for name in columns)
     read = []
     for name in series.table.names:
-        if name not in (plan.target, plan.time, plan.group):
+        if name not in (plan.target, plan.time, plan.group, *plan.known):
             try:
                 feature = _fitted(series, name, training)
                 if len(set(series.table.columns[name][training].tolist())) == 1:

@@ -15,7 +15,7 @@ from fastgru.tables.network import Networks, Size
 from fastgru.tables.plan import Feature, Plan
 from fastgru.tables.samples import Answers, Predict, Samples, check_parts
 from fastgru.tables.series import Series, arranged
-from fastgru.tables.table import Table, listed
+from fastgru.tables.table import Table, is_missing, listed
 from fastgru.tables.times import shown
 from fastgru.tables.windows import Windows
 from fastgru.types import Array
@@ -58,6 +58,8 @@ class Forecast:
             plan = _completed(plan, self.series, columns, part == split.TRAINING)
         self.plan, self.notes = plan, self.series.notes
         self.numbers, usable = _numbers(self.series, plan)
+        if plan.known:  # whose rows ahead are filled as gaps are, and have no truth to learn
+            usable &= _until_last(~is_missing(self.series.table.columns[plan.target]), self.series.group)
         assert plan.window is not None
         length = plan.window + plan.horizon
         first = windows.starts(self.series.follows, usable, part, length)
@@ -84,9 +86,7 @@ class Forecast:
 
     def inputs(self, first: Array) -> Any:
         """What the model reads of windows that begin in these rows."""
-        assert self.plan.window is not None
-        window = Windows(self.numbers, first, self.plan.window)
-        return [window, self.series.group[first][:, np.newaxis].astype(np.int32)] if self.plan.groups else window
+        return _inputs(self.numbers, self.series, self.plan, first)
 
     def _samples(self, first: Array) -> Samples:
         assert self.plan.window is not None
@@ -97,8 +97,8 @@ class Forecast:
         assert self.plan.window is not None
         shape = self.plan.window, self.numbers.shape[1]
         if self.plan.groups:
-            return network.of_series(size, shape, self.scaling, self.plan.horizon)
-        return network.of_numbers(size, shape, self.scaling, self.plan.horizon, self.scaling)
+            return network.of_series(size, shape, self.scaling, self.plan.horizon, self.plan.ahead)
+        return network.of_numbers(size, shape, self.scaling, self.plan.horizon, self.scaling, ahead=self.plan.ahead)
 
     # --- how good it is -------------------------------------------------------------------------------
 
@@ -125,22 +125,36 @@ class Forecast:
 
 
 def next_steps(table: Table, plan: Plan, predict: Predict) -> Answers:
-    """The forecast behind the last row of each series."""
+    """The forecast behind the last row of each series; with known columns, behind the last that has a target."""
     assert plan.window is not None
     series = arranged(table, plan)
-    numbers, usable = _numbers(series, plan)
-    last = np.flatnonzero(np.append(series.group[1:] != series.group[:-1], True))
+    is_past = np.ones(len(series), bool)
+    if plan.known:
+        target = series.table.require(plan.target, "the model")
+        is_past = _until_last(~is_missing(target), series.group)
+    numbers, usable = _numbers(series, plan, is_past)
+    last = np.flatnonzero(is_past & np.append((series.group[1:] != series.group[:-1]) | ~is_past[1:], True))
     first = last - plan.window + 1
-    whole = np.isin(first, windows.starts(series.follows, usable, np.zeros(len(series), np.int64), plan.window))
+    anywhere = np.zeros(len(series), np.int64)
+    usable &= is_past
+    whole = np.isin(first, windows.starts(series.follows, usable, anywhere, plan.window))
     rows = f"the last {plan.window:,} rows, which the model looks at, are not there without a gap"
+    if plan.known:
+        known = np.asarray(~np.isnan(numbers[:, plan.ahead]).any(axis=1))
+        whole &= np.isin(last + 1, windows.starts(series.follows, known, anywhere, plan.horizon))
+        whole &= series.follows[np.minimum(last + 1, len(series) - 1)]
+        rows += (
+            f", or the next {plan.horizon:,} are not, in which {plan.target!r} is empty and {listed(plan.known)} "
+            f"{'is' if len(plan.known) == 1 else 'are'} known"
+        )
     if not whole.any():
         raise ValueError(f"{table.file}: {rows}; give more rows, or --gaps fill.")
     if not whole.all():
         names = [plan.groups[series.group[row]] for row in last[~whole]]
         series.notes.append(f"no forecast for {plan.group} {listed(names)}: {rows}")
     first, last = first[whole], last[whole]
-    x: Any = Windows(numbers, first, plan.window)[:]
-    forecasts = predict([x, series.group[last][:, np.newaxis].astype(np.int32)] if plan.groups else x)
+    x = _inputs(numbers, series, plan, first)
+    forecasts = predict([part[:] for part in x] if isinstance(x, list) else x[:])
     assert series.times is not None and series.step is not None
     ahead = np.arange(1, plan.horizon + 1)
     columns: dict[str, Any] = {}
@@ -152,6 +166,25 @@ def next_steps(table: Table, plan: Plan, predict: Predict) -> Answers:
     return Answers(columns, forecasts, series.notes)
 
 
+def _inputs(numbers: Array, series: Series, plan: Plan, first: Array) -> Any:
+    """What the model reads of windows that begin in these rows: the window, its series, and what is known ahead."""
+    assert plan.window is not None
+    x: list[Any] = [Windows(numbers, first, plan.window)]
+    if plan.groups:
+        x.append(series.group[first][:, np.newaxis].astype(np.int32))
+    if plan.known:
+        x.append(Windows(np.ascontiguousarray(numbers[:, plan.ahead]), first + plan.window, plan.horizon))
+    return x if len(x) > 1 else x[0]
+
+
+def _until_last(is_there: Array, group: Array) -> Array:
+    """(N,) bool ndarray: the rows of each series up to the last of those that are there."""
+    rows = np.arange(len(group))
+    last = np.full(int(group.max()) + 1, -1)
+    last[group[is_there]] = rows[is_there]  # the last assignment stays
+    return np.asarray(rows <= last[group])
+
+
 def _completed(plan: Plan, series: Series, columns: Sequence[str] | None, training: Array) -> Plan:
     """The plan with what the training part says."""
     target = series.table.require(plan.target, "--target")
@@ -160,17 +193,20 @@ def _completed(plan: Plan, series: Series, columns: Sequence[str] | None, traini
             f"{series.table.file}, column {plan.target!r}: expected numbers to forecast, got text or times."
         )
     assert series.step is not None
-    others = None if columns is None else [name for name in columns if name != plan.target]
-    read = (*features.fitted(series, plan, [plan.target], training), *features.fitted(series, plan, others, training))
+    if plan.target in plan.known or plan.time in plan.known:
+        raise ValueError("--known: expected columns beside the target and the time, whose values ahead are known.")
+    first = [plan.target, *plan.known]
+    others = None if columns is None else [name for name in columns if name not in first]
+    read = (*features.fitted(series, plan, first, training), *features.fitted(series, plan, others, training))
     assert series.times is not None
     read += tuple(Feature(period, "calendar") for period in periods(series.step, series.times[training]))
     return replace(plan, features=read, groups=tuple(series.groups), step=(series.step.size, series.step.unit))
 
 
-def _numbers(series: Series, plan: Plan) -> tuple[Array, Array]:
-    """What the model reads in each row, and whether nothing is missing there."""
+def _numbers(series: Series, plan: Plan, is_past: Any = slice(None)) -> tuple[Array, Array]:
+    """What the model reads in each row, and whether nothing is missing there; of the past missing cells are noted."""
     numbers = features.matrix(series, plan.features, False)
-    features.note_missing(series, plan, numbers)
+    features.note_missing(series, plan, numbers[is_past])
     if plan.gaps == "fill":
         numbers = features.matrix(series, plan.features, True)
     return numbers, np.asarray(~np.isnan(numbers).any(axis=1))

@@ -6,6 +6,7 @@ it what stands in the table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from fastgru.layers import (
     Input,
     Multiply,
     Normalization,
+    RepeatVector,
     Rescaling,
     Subtract,
 )
@@ -69,8 +71,22 @@ def recurrent(size: Size, x: Any) -> Any:
     return x
 
 
+def forecasting(size: Size, state: Any, horizon: int, future: Any = None) -> Any:
+    """The scaled forecast (B, H) of a state, and of what is known of the steps ahead (B, H, K), scaled."""
+    if future is None:
+        return Dense(horizon, name="scaled")(state)
+    steps = Concatenate()([RepeatVector(horizon)(state), future])
+    return Flatten(name="scaled")(Dense(1)(GRU(size.units, return_sequences=True, name="ahead")(steps)))
+
+
 def of_numbers(
-    size: Size, shape: tuple[int | None, int], scaling: Scaling, outputs: int, target: Scaling | None, axis: int = -1
+    size: Size,
+    shape: tuple[int | None, int],
+    scaling: Scaling,
+    outputs: int,
+    target: Scaling | None,
+    axis: int = -1,
+    ahead: Sequence[int] = (),
 ) -> Networks:
     """A network over steps of numbers: to classes, or to numbers that have a scaling.
 
@@ -85,35 +101,53 @@ def of_numbers(
         How many numbers or classes.
     target : Scaling, optional
         Of the numbers that it predicts; absent for classes.
+    ahead : sequence of int
+        The features that are known of the steps ahead, which are a second input (B, outputs, K).
     """
     window = Input(shape, name="window")
-    statistics = {"mean": scaling.mean[0].tolist(), "variance": scaling.variance[0].tolist()}
-    state = recurrent(size, Normalization(axis=axis, **statistics)(window))
+    state = recurrent(size, _normalized(scaling, axis)(window))
     if target is None:
         model = Model(window, Dense(outputs, activation="softmax", name="classes")(state))
         return Networks(model, model)
-    scaled = Dense(outputs, name="scaled")(state)
+    inputs, future = [window], None
+    if ahead:
+        inputs.append(Input((outputs, len(ahead)), name="future"))
+        future = _normalized(scaling.of(ahead))(inputs[1])
+    scaled = forecasting(size, state, outputs, future)
     mean, deviation = float(target.mean[0, 0]), float(target.deviation[0, 0])
     raw = Rescaling(deviation, mean, name="unscaled")(scaled)
-    return Networks(Model(window, scaled), Model(window, raw))
+    x = inputs if ahead else window
+    return Networks(Model(x, scaled), Model(x, raw))
 
 
-def of_series(size: Size, shape: tuple[int, int], scaling: Scaling, outputs: int) -> Networks:
+def of_series(
+    size: Size, shape: tuple[int, int], scaling: Scaling, outputs: int, ahead: Sequence[int] = ()
+) -> Networks:
     """A network for several series: beside the window it takes the number of the series, by which it scales.
 
     The statistics are embeddings that are not trained; one that is says how series differ beyond them. The first
-    feature is the target.
+    feature is the target; those that are known `ahead` are a third input.
     """
     count = len(scaling.mean)
     window, number = Input(shape, name="window"), Input((1,), dtype="int32", name="series")
     x = Subtract()([window, _table(scaling.mean, "mean", number)])
     state = recurrent(size, Multiply()([x, _table(1 / scaling.deviation, "scale", number)]))
     learned = Flatten()(Embedding(count, min(count, KNOWN_OF_A_SERIES), name="character")(number))
-    scaled = Dense(outputs, name="scaled")(Concatenate()([state, learned]))
+    inputs, future = [window, number], None
+    if ahead:
+        inputs.append(Input((outputs, len(ahead)), name="future"))
+        known = scaling.of(ahead)
+        future = Subtract()([inputs[2], _table(known.mean, "mean_ahead", number)])
+        future = Multiply()([future, _table(1 / known.deviation, "scale_ahead", number)])
+    scaled = forecasting(size, Concatenate()([state, learned]), outputs, future)
     deviation = Flatten()(_table(scaling.deviation[:, :1], "target_deviation", number))
     mean = Flatten()(_table(scaling.mean[:, :1], "target_mean", number))
     raw = Add(name="unscaled")([Multiply()([scaled, deviation]), mean])
-    return Networks(Model([window, number], scaled), Model([window, number], raw))
+    return Networks(Model(inputs, scaled), Model(inputs, raw))
+
+
+def _normalized(scaling: Scaling, axis: int = -1) -> Normalization:
+    return Normalization(axis=axis, mean=scaling.mean[0].tolist(), variance=scaling.variance[0].tolist())
 
 
 def _table(values: Array, name: str, number: Any) -> Any:

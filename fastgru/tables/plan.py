@@ -23,6 +23,13 @@ from fastgru.tables.times import Step
 TASKS = ("forecast", "classify", "regress", "text")
 MENDINGS = ("skip", "fill", "refuse")
 DOUBLES = ("refuse", "first", "last", "mean")
+# what may be said of a plan before the file is read, and of which tasks it is: None for all
+OF_SERIES = ("forecast", "classify", "regress")
+OPTIONS: Mapping[str, tuple[str, ...] | None] = {
+    "window": None, "decimal": None, "encoding": None, "horizon": ("forecast",), "known": ("forecast",),
+    "text": ("text",),
+    **dict.fromkeys(("group", "columns", "time", "time_format", "gaps", "doubles", "stride"), OF_SERIES),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Plan:
         Distance of two rows in time.
     gaps, doubles : str
         What is done where rows or values are missing, and where two have one time.
+    known : tuple of str
+        Of a forecast: the columns whose values in the steps ahead are known, and read.
     groups, classes : tuple of str
         Names of series, and of what is to be told apart, in the model's order.
     """
@@ -95,6 +104,7 @@ class Plan:
     step: tuple[int, str] | None = None
     gaps: str = "skip"
     doubles: str = "refuse"
+    known: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
 
@@ -110,6 +120,12 @@ class Plan:
         return [name for feature in self.features for name in feature.names]
 
     @property
+    def ahead(self) -> list[int]:
+        """Which of these numbers are known in the steps ahead."""
+        is_known = [feature.column in self.known for feature in self.features for _ in feature.names]
+        return [index for index, known in enumerate(is_known) if known]
+
+    @property
     def is_of_groups(self) -> bool:
         """Whether all rows of a group are one sample."""
         return self.group is not None and self.window is None
@@ -118,6 +134,40 @@ class Plan:
     def regular_step(self) -> Step:
         assert self.step is not None
         return Step(*self.step)
+
+
+def planned(target: str, task: str, options: Mapping[str, Any]) -> Plan:
+    """The plan that somebody asks for, without what the file says.
+
+    Parameters
+    ----------
+    target, task : str
+    options : dict
+        Those of `OPTIONS` that were given.
+
+    Raises
+    ------
+    ValueError
+        They do not go together.
+    """
+    if task not in TASKS:
+        raise ValueError(f"--task: expected {', '.join(TASKS)}, got {task!r}.")
+    if task == "forecast" and "window" not in options:
+        raise ValueError("--task forecast: expected --window, the steps that the model looks back at, such as 168.")
+    for option, tasks in OPTIONS.items():
+        if option in options and tasks is not None and task not in tasks:
+            raise ValueError(f"--{option.replace('_', '-')}: is for --task {' or '.join(tasks)}, not {task}.")
+    if "stride" in options and "window" not in options:
+        raise ValueError("--stride: is the distance of windows, and without --window there are none.")
+    if "time_format" in options and "time" not in options:
+        raise ValueError("--time-format: expected --time, too, the column that it describes.")
+    for option, values in (("gaps", MENDINGS), ("doubles", DOUBLES), ("decimal", (".", ","))):
+        if options.get(option, values[0]) not in values:
+            raise ValueError(f"--{option}: expected {', '.join(values)}, got {options[option]!r}.")
+    fields = {name: value for name, value in options.items() if name not in ("columns", "stride")}
+    if "known" in fields:
+        fields["known"] = tuple(dict.fromkeys(fields["known"]))
+    return Plan(task, target, **fields)
 
 
 def save(model: Any, plan: Plan, path: Path) -> None:
@@ -156,7 +206,7 @@ def _plan(form: Mapping[str, Any]) -> Plan:
     features = [Feature(**{**one, "values": tuple(one["values"])}) for one in form["features"]]
     step = form["step"] and (int(form["step"][0]), str(form["step"][1]))
     plan = Plan(**{**form, "features": tuple(features), "step": step})
-    plan = replace(plan, groups=tuple(plan.groups), classes=tuple(plan.classes))
+    plan = replace(plan, groups=tuple(plan.groups), classes=tuple(plan.classes), known=tuple(plan.known))
     for name, is_right in _checks(plan).items():
         if not is_right:
             raise ValueError(f"{name} is {getattr(plan, name)!r}")
@@ -179,6 +229,7 @@ def _checks(plan: Plan) -> dict[str, bool]:
         "window": plan.window is None or _is_count(plan.window),
         "horizon": _is_count(plan.horizon),
         "step": plan.step is None or (plan.step[0] > 0 and plan.step[1] in ("us", "month", "month end")),
+        "known": {*plan.known} <= {one.column for one in plan.features[1:] if one.kind != "calendar"},
         "groups": _is_text(*plan.groups),
         "classes": _is_text(*plan.classes),
         "features": all(

@@ -23,6 +23,10 @@ class Scaling:
     mean: Array
     deviation: Array
 
+    def of(self, features: Sequence[int]) -> Scaling:
+        """Those of some features."""
+        return Scaling(self.mean[:, features], self.deviation[:, features])
+
     @property
     def variance(self) -> Array:
         return np.square(self.deviation)

@@ -23,7 +23,8 @@ def problem(
     ValueError
         The table has not what the plan asks for.
     """
-    for name, option in ((plan.target, "--target"), (plan.group, "--group"), (plan.time, "--time")):
+    known = [(name, "--known") for name in plan.known]
+    for name, option in ((plan.target, "--target"), (plan.group, "--group"), (plan.time, "--time"), *known):
         if name is not None:
             table.require(name, option)
     if plan.task == "forecast":

@@ -69,7 +69,8 @@ def test_what_is_no_archive_has_none(tmp_path: Path) -> None:
     [
         ("task", "steal"), ("target", 3), ("window", "7"), ("window", -1), ("horizon", None), ("step", [0, "us"]),
         ("step", [1, "year"]), ("step", None), ("window", None), ("time", None), ("features", []), ("groups", [1]),
-        ("classes", 5), ("gaps", "ignore"), ("encoding", None), ("surplus", 1),
+        ("classes", 5), ("gaps", "ignore"),
+        ("known", ["Umsatz"]), ("known", ["weekday"]), ("known", 3), ("encoding", None), ("surplus", 1),
         ("features", [{"column": "x", "kind": "calendar", "values": [], "fill": 0}]),
         ("features", [{"column": "x", "kind": "number", "values": [], "fill": "0"}]), ("features", [3]),
     ],

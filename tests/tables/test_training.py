@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,70 @@ def test_series_of_several_groups_are_scaled_by_their_own_numbers(run: Any, rng:
     written("west.csv", {**parts["north"], "shop": ["west"] * 200})
     status, _, err = run("predict", "m.keras", "west.csv", "-o", "next.csv")
     assert status == 1 and "the model knows no series 'west'" in err
+
+
+def promoted(rng: np.random.Generator, days: int = 240, level: float = 100.0) -> dict[str, Any]:
+    """Sales that a promotion lifts, on days that nothing in the past tells of."""
+    columns, promotion = daily(rng, days, level), rng.integers(0, 2, days)
+    sales = level * (1 + 0.6 * promotion + 0.02 * rng.normal(size=days))
+    return {"day": columns["day"], "sales": sales.round(3).tolist(), "promotion": promotion.tolist()}
+
+
+KNOWN = (*SMALL[:8], "--units", "12", "--epochs", "60", "--known", "promotion")
+
+
+def test_what_is_known_of_the_days_ahead_is_read(run: Any, rng: Any, keras: Any) -> None:
+    columns = promoted(rng)
+    file = written("s.csv", columns)
+    status, out, _ = run("train", file, *KNOWN, "--out", "m.keras")
+    assert status == 0 and "Known ahead:    promotion" in out and "The model beats" in out
+    error = float(re.search(r"Test: +mean absolute error ([\d.]+)", out)[1])
+    assert error < 12  # where the last value is wrong by 60 every other day
+    ahead = {"day": (np.datetime64("2025-08-29") + np.arange(4)).astype(str).tolist(), "sales": [""] * 4}
+    ahead["promotion"] = [1, 0, 1, 1]
+    file = written("ahead.csv", {name: [*columns[name], *ahead[name]] for name in columns})
+    for words in ((), ("--gaps", "refuse"), ("--gaps", "fill")):
+        status, out, err = run("predict", "m.keras", file, "-o", "o.csv", *words)
+        assert (status, err) == (0, "") and "missing" not in out
+        answers = rows_of("o.csv")
+        assert [row["day"] for row in answers] == ["2025-08-29", "2025-08-30", "2025-08-31"]
+        np.testing.assert_allclose([float(row["sales"]) for row in answers], [160, 100, 160], atol=25)
+    with_ahead, without = (run("evaluate", "m.keras", name, "--gaps", "fill")[1] for name in (file, "s.csv"))
+    assert [line for line in with_ahead.splitlines() if "Test" in line] == [
+        line for line in without.splitlines() if "Test" in line
+    ]
+    ours, theirs = models.load_model("m.keras"), keras.models.load_model("m.keras")
+    x = [rng.normal(100, 30, (5, *shape[1:])).astype("float32") for shape in ours.input_shape]
+    np.testing.assert_allclose(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-3)
+
+
+def test_what_is_known_has_to_be_said_for_all_steps_ahead(run: Any, rng: Any) -> None:
+    columns = promoted(rng, 90)
+    assert run("train", written("s.csv", columns), *KNOWN, "--epochs", "1", "--out", "m.keras")[0] == 0
+    status, _, err = run("predict", "m.keras", "s.csv", "-o", "o.csv")
+    assert status == 1 and "or the next 3 are not, in which 'sales' is empty and promotion is known" in err
+    short = {"day": [*columns["day"], "2025-04-01", "2025-04-02"], "sales": [*columns["sales"], "", ""]}
+    written("short.csv", {**short, "promotion": [*columns["promotion"], 1, 0]})
+    assert run("predict", "m.keras", "short.csv", "-o", "o.csv")[0] == 1
+    for words, complaint in ((("sales",), "expected columns beside the target"), (("promo",), "no column 'promo'")):
+        status, _, err = run("train", "s.csv", *KNOWN[:-1], *words, "--out", "n.keras")
+        assert status == 1 and err.startswith("fastgru: --known: ") and complaint in err
+
+
+def test_series_know_what_is_ahead_of_each(run: Any, rng: Any) -> None:
+    parts = {"north": promoted(rng, 120, 1000.0), "south": promoted(rng, 120, 10.0)}
+    for part in parts.values():
+        part["sales"][-3:] = [""] * 3
+        part["promotion"][-3:] = [0, 1, 0]
+    columns = {name: [value for part in parts.values() for value in part[name]] for name in parts["north"]}
+    file = written("shops.csv", {**columns, "shop": [name for name in parts for _ in range(120)]})
+    status, out, _ = run("train", file, *KNOWN, "--group", "shop", "--out", "m.keras")
+    assert status == 0 and "The model beats" in out
+    assert run("predict", "m.keras", file, "-o", "o.csv")[0] == 0
+    answers = rows_of("o.csv")
+    for name, level in (("north", 1000), ("south", 10)):
+        values = [float(row["sales"]) for row in answers if row["shop"] == name]
+        assert len(values) == 3 and values[1] > values[0] + 0.3 * level and values[1] > values[2] + 0.3 * level
 
 
 def test_gaps_are_told_and_the_forecast_needs_none_at_the_end(run: Any, rng: Any) -> None:
