@@ -47,7 +47,28 @@ class Matching:
 
 def pairs(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
     """All weights of a model with their arrays; a ModelFileError names the first that does not fit."""
+    if stored.in_order:
+        return _pairs_in_order(model, stored, how)
     return _pairs_by_layer(model, stored, how) if stored.by_layer else _pairs_by_path(model, stored, how)
+
+
+def _pairs_in_order(model: Layer, stored: StoredModel, how: Matching) -> list[Pair]:
+    """By the order in which layers own weights."""
+    file = stored.weights_file
+    if how.by_name:
+        raise ValueError(f"{file}: by_name=True is for legacy HDF5 files only; the layers here have other names.")
+    owned = list(places(model))
+    if len(owned) != len(stored.arrays):
+        in_model = ", ".join(layer.name for _, layer, _ in owned) or "none"
+        raise ModelFileError(
+            f"{file}, {stored.place}: the model has {len(owned)} layers that own weights ({in_model}), the file holds "
+            f"those of {len(stored.arrays)} ({', '.join(stored.arrays) or 'none'})."
+        )
+    matched: list[Pair] = []
+    for (_, layer, weights), (place, arrays) in zip(owned, stored.arrays.items(), strict=True):
+        if id(layer) not in how.skipped:
+            matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, place, how.skip_mismatch)
+    return matched
 
 
 def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pair]:

@@ -126,7 +126,7 @@ class _Reader:
         values: dict[str, list[Any]] = {}
         place = 0
         while place < len(data):
-            tag, place = _varint(data, place)
+            tag, place = varint(data, place)
             raw, place = _payload(data, place, tag & 7)
             self._count(1)
             name, entry = message.by_number.get(tag >> 3, (None, None))
@@ -152,7 +152,7 @@ class _Reader:
             return
         place = 0
         while place < len(raw):
-            number, place = _varint(raw, place)
+            number, place = varint(raw, place)
             self._count(1)
             yield _value(kind, number)
 
@@ -180,9 +180,9 @@ def _field(message: Message, name: str, values: list[Any]) -> Any:
 def _payload(data: memoryview, place: int, wire: int) -> tuple[Any, int]:
     """What follows a tag, a number or bytes, and the place behind it."""
     if wire == VARINT:
-        return _varint(data, place)
+        return varint(data, place)
     if wire == SIZED:
-        size, place = _varint(data, place)
+        size, place = varint(data, place)
     elif wire in FIXED_SIZES:
         size = FIXED_SIZES[wire]
     else:
@@ -192,7 +192,7 @@ def _payload(data: memoryview, place: int, wire: int) -> tuple[Any, int]:
     return data[place : place + size], place + size
 
 
-def _varint(data: memoryview, place: int) -> tuple[int, int]:
+def varint(data: memoryview, place: int) -> tuple[int, int]:
     """A number of seven bits a byte, the lowest first, and the place behind it."""
     number = 0
     for count, byte in enumerate(data[place : place + 10]):
