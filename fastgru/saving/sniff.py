@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from fastgru.saving.endpoints import FileLike, name_of, source_of
-from fastgru.saving.formats import keras_zip
+from fastgru.saving.formats import keras_zip, zip_archive
 from fastgru.saving.report import ModelFileMissing, reading
 from fastgru.saving.stored import WRITER, StoredModel
 
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_START = b"PK\x03\x04"
+TORCH_PICKLE = "data.pkl"  # in an archive of PyTorch's
+LEGACY_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of the number that marks its older files
+START = 64  # bytes that are looked at
+SAVED_MODEL = "saved_model.pb"  # in a folder of TensorFlow's
+CHECKPOINT = ".index"  # the ending of one of a checkpoint's files
 INDEX_ENDING = ".weights.json"  # of what lists the files that hold the weights
+Reader = AbstractContextManager[StoredModel]
 _PICKLE = "is a Python pickle, which can run any code and is never opened"
 _SAVE_AGAIN = "open it with the TensorFlow that wrote it and save the model as .h5 or its weights as .weights.h5"
 # what stands in files that are called models and are none
@@ -21,7 +27,7 @@ FOREIGN = (
     (b"\x93NUMPY", "is an array of numpy, not a model"),
     (b"Rar!", "is compressed with RAR; unpack it first"),
     (b"7z\xbc\xaf", "is compressed with 7-Zip; unpack it first"),
-    (b"model_checkpoint_path", f"is the index of TensorFlow checkpoints; {_SAVE_AGAIN}"),
+    (b"model_checkpoint_path", "says which checkpoint of TensorFlow is the newest; give the name that stands in it"),
     (b"version https://git-lfs", "is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"),
     (b"\x80", _PICKLE),
     (b"<", "is a page of HTML or XML, probably an error page saved in the place of a download"),
@@ -31,8 +37,7 @@ FOREIGN = (
 # what the ending says of those whose first bytes say nothing
 FOREIGN_ENDINGS = (
     (".pb", f"is a graph of TensorFlow; {_SAVE_AGAIN}"),
-    (".index", f"is part of a TensorFlow checkpoint; {_SAVE_AGAIN}"),
-    (".ckpt", f"is a TensorFlow checkpoint; {_SAVE_AGAIN}"),
+    (".ckpt", "is a TensorFlow checkpoint without its index; give the name of one that has both"),
     (".meta", f"is part of a TensorFlow checkpoint; {_SAVE_AGAIN}"),
     (".onnx", "is an ONNX model; give the Keras file from which it was made"),
     (".pkl", _PICKLE),
@@ -47,45 +52,90 @@ def stored_model(filepath: FileLike) -> Iterator[StoredModel]:
     file = name_of(filepath)
     with reading(file):
         source = source_of(filepath)
-        if isinstance(source, Path) and not source.exists():
-            raise ModelFileMissing(f"{file}: File not found.")
-        start = _first_bytes(source) if isinstance(source, Path) else source[:64]
-        is_index = file.endswith(INDEX_ENDING) and start.lstrip().startswith(b"{")
-        if not is_index and not start.startswith((ZIP_START, HDF5_START)):
-            raise ValueError(_foreign(start, Path(file).name))
-        if is_index and not isinstance(source, Path):
-            raise ValueError("names files that lie beside it; give its path")
+        reader = _reader_at(file, source) if isinstance(source, Path) else None
+        start = b"" if reader else _first_bytes(source)
+        reader = reader or _reader(file, start, source)
+    with reader as stored:
+        yield stored
+
+
+def _reader_at(file: str, path: Path) -> Reader | None:
+    """The reader of what is known by its path: folders, and files that stand for several."""
+    is_file = path.is_file()
+    if path.is_dir() and (path / SAVED_MODEL).is_file():
+        from fastgru.saving.formats import saved_model
+
+        return nullcontext(saved_model.stored_model(file, path))
+    if path.is_dir() and not (path / keras_zip.CONFIG).is_file():
+        raise ValueError(
+            f"is a folder without a {keras_zip.CONFIG} or {SAVED_MODEL}; give a file or a folder of a model"
+        )
+    if path.is_dir():
+        return keras_zip.stored_model(file, path)
+    if (path.suffix == CHECKPOINT and is_file) or path.with_name(path.name + CHECKPOINT).is_file():
+        from fastgru.saving.formats import saved_model
+
+        return nullcontext(saved_model.checkpoint(file, path.with_suffix("") if is_file else path))
+    if not path.exists():
+        raise ModelFileMissing(f"{file}: File not found.")
+    if not is_file:
+        raise ValueError("is neither a file nor a folder")
+    return None
+
+
+def _first_bytes(source: Path | bytes) -> bytes:
+    if isinstance(source, bytes):
+        return source[:START]
+    with source.open("rb") as stream:
+        return stream.read(START)
+
+
+def _reader(file: str, start: bytes, source: Path | bytes) -> Reader:
+    """The reader of a file that begins like this; ValueError where there is none."""
     if start.startswith(ZIP_START):
-        with keras_zip.stored_model(file, source) as stored:
-            yield stored
-    elif is_index:
+        return _of_archive(file, source)
+    if file.endswith(INDEX_ENDING) and start.lstrip().startswith(b"{"):
         from fastgru.saving.formats import weight_shards
 
-        assert isinstance(source, Path)
-        with weight_shards.stored_model(file, source) as stored:
-            yield stored
-    else:
-        from fastgru.saving.formats import hdf5, legacy_h5, weights_h5
+        if not isinstance(source, Path):
+            raise ValueError("names files that lie beside it; give its path")
+        return weight_shards.stored_model(file, source)
+    if start.startswith(LEGACY_TORCH_START):
+        from fastgru.saving.formats import torch_file
 
-        with hdf5.opened(file, source) as root:
-            if legacy_h5.is_legacy(root):
-                yield legacy_h5.stored_model(root)
-            else:
-                yield weights_h5.stored_weights(file, root.arrays(), root.text(WRITER))
+        return nullcontext(torch_file.stored_legacy(file, source))
+    if start[8:9] == b"{":
+        from fastgru.saving.formats import safetensors
+
+        return nullcontext(safetensors.stored_model(file, source))
+    if start.startswith(HDF5_START):
+        return _of_hdf5(file, source)
+    raise ValueError(_foreign(start, Path(file).name))
 
 
-def _first_bytes(path: Path) -> bytes:
-    """Those of a file, or of the archive of which a folder holds the members."""
-    if path.is_dir():
-        if (path / "saved_model.pb").is_file():
-            raise ValueError(f"is a SavedModel of TensorFlow, which holds code; {_SAVE_AGAIN}")
-        if not (path / keras_zip.CONFIG).is_file():
-            raise ValueError(f"is a folder without a {keras_zip.CONFIG}; give a .keras, .h5 or .weights.h5 file")
-        return ZIP_START
-    if not path.is_file():
-        raise ValueError("is neither a file nor a folder")
-    with path.open("rb") as stream:
-        return stream.read(64)
+def _of_archive(file: str, source: Path | bytes) -> Reader:
+    """The reader of a zip archive, which Keras and PyTorch both write."""
+    with zip_archive.opened(source) as archive:
+        names = archive.namelist()
+    ends = {name.rpartition("/")[2] for name in names}
+    if keras_zip.CONFIG not in names and TORCH_PICKLE in ends:
+        from fastgru.saving.formats import torch_file
+
+        return torch_file.stored_archive(file, source)
+    if keras_zip.CONFIG not in names and SAVED_MODEL in ends:
+        raise ValueError("is an archive of a SavedModel of TensorFlow; unpack it and give the folder")
+    return keras_zip.stored_model(file, source)
+
+
+@contextmanager
+def _of_hdf5(file: str, source: Path | bytes) -> Iterator[StoredModel]:
+    from fastgru.saving.formats import hdf5, legacy_h5, weights_h5
+
+    with hdf5.opened(file, source) as root:
+        if legacy_h5.is_legacy(root):
+            yield legacy_h5.stored_model(root)
+        else:
+            yield weights_h5.stored_weights(file, root.arrays(), root.text(WRITER))
 
 
 def _foreign(start: bytes, name: str) -> str:

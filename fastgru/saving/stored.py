@@ -88,7 +88,15 @@ class StoredModel:
         Arrays in their order, by their owner: a path of attributes in Keras 3's weight files (`layers/gru/cell`), the
         name of a layer in legacy files.
     by_layer : bool
-        Whether the owners are layers.
+        Whether the owners are layers, by their names.
+    in_order : bool
+        Whether the owners are those of a model of the same shape, in its order and by names of their own.
+    of_torch : bool
+        Whether they are modules of PyTorch, with its names and layouts of arrays.
+    sorted_by_name : bool
+        Whether the order is that of the names, and tells nothing of the model.
+    by_weight_name : bool
+        Whether an owner's arrays have the names of its weights, and no order.
     version : tuple of int
         Of the Keras that wrote it; (1, 0) where it does not say.
     backend : str, optional
@@ -116,6 +124,10 @@ class StoredModel:
     written_by: str
     arrays: dict[str, list[StoredArray]]
     by_layer: bool = False
+    in_order: bool = False
+    of_torch: bool = False
+    sorted_by_name: bool = False
+    by_weight_name: bool = False
     version: Version = KERAS_3
     backend: str | None = None
     config: Config | None = None
@@ -132,7 +144,9 @@ class StoredModel:
     def layer_arrays(self) -> dict[str, list[StoredArray]]:
         """The arrays whose owners are layers."""
         return {
-            owner: arrays for owner, arrays in self.arrays.items() if self.by_layer or owner.split("/")[0] == "layers"
+            owner: arrays
+            for owner, arrays in self.arrays.items()
+            if self.by_layer or self.in_order or owner.split("/")[0] == "layers"
         }
 
     @property

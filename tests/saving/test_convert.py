@@ -24,9 +24,9 @@ from fastgru.saving import ModelFileError
         ("m.pb", b"\x08\x01\x12", "graph of TensorFlow; open it with the TensorFlow"),
         ("m.h5", b"\x1c\0\0\0TFL3", "TensorFlow Lite model"),
         ("m.onnx", b"\x08\x07\x12", "ONNX model"),
-        ("m.ckpt.index", b"\0\0\1", "part of a TensorFlow checkpoint"),
-        ("m.ckpt.data-00000-of-00001", b"\1\2", "TensorFlow checkpoint"),
-        ("checkpoint", b'model_checkpoint_path: "m"', "index of TensorFlow checkpoints"),
+        ("m.ckpt.index", b"\0\0\1", "no index of TensorFlow's"),
+        ("m.ckpt.data-00000-of-00001", b"\1\2", "TensorFlow checkpoint without its index"),
+        ("checkpoint", b'model_checkpoint_path: "m"', "says which checkpoint of TensorFlow is the newest"),
         ("m.npy", b"\x93NUMPY\1", "array of numpy"),
         ("m.h5", b"Rar!\x1a", "compressed with RAR"),
     ],
@@ -37,12 +37,6 @@ def test_a_file_that_is_no_model_is_told_for_what_it_seems_to_be(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelFileError, match=reason):
         load_model(tmp_path / name)
-
-
-def test_a_folder_of_tensorflow_is_told(tmp_path: Path) -> None:
-    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
-    with pytest.raises(ModelFileError, match="SavedModel of TensorFlow, which holds code; open it with"):
-        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5", ".weights.h5"])

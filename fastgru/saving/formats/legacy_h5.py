@@ -39,11 +39,6 @@ def stored_model(root: Node) -> StoredModel:
     keras_version = root.text("keras_version") or weights.text("keras_version")
     backend = root.text("backend") or weights.text("backend")
     training = json_text.parsed(root.text("training_config"), root.file, "training_config")
-    if training is not None:
-        training = {
-            "optimizer": training.get("optimizer_config"),
-            **{part: training.get(part) for part in COMPILED_WITH},
-        }
     keras = f"Keras {short_version(keras_version or '1 or older (it left no version)')}"
     by_keras = f"{keras} on {backend}" if backend else keras
     fastgru_version = root.text(WRITER)
@@ -56,12 +51,17 @@ def stored_model(root: Node) -> StoredModel:
         version=json_text.version(keras_version),
         backend=backend,
         config=json_text.parsed(root.text("model_config"), root.file, "model_config"),
-        training=training,
+        training=None if training is None else training_of(training),
         optimizer_arrays=lambda: _arrays(root.node("optimizer_weights")) if "optimizer_weights" in root else [],
         weights_file=root.file,
         place=weights.place,
         model_arrays=_arrays(weights.node(OF_THE_MODEL)) if OF_THE_MODEL in weights else [],
     )
+
+
+def training_of(config: Config) -> Config:
+    """A `training_config` of Keras 1 and 2 in the form of a `.keras` file."""
+    return {"optimizer": config.get("optimizer_config"), **{part: config.get(part) for part in COMPILED_WITH}}
 
 
 def _layer_names(weights: Node) -> list[str]:
