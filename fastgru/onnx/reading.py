@@ -63,7 +63,7 @@ def load_model(
     of time-major inputs), call the model: ``model(x)``; where it differs between inputs, the model is a `GraphModel`.
     """
     file = name_of(filepath)
-    with reading(file):
+    with reading(file, "ONNX model"):
         source = source_of(filepath)
         if isinstance(source, Path):
             if source.stat().st_size > _MAX_BYTES:
