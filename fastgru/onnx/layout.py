@@ -89,13 +89,13 @@ class Laid:
 
     def squeezed(self, axes: Sequence[int]) -> Laid:
         """Without these axes, which have the size 1; a free size is taken to be that."""
-        kept = [group for axis, group in enumerate(self.shown) if axis not in axes]
+        left = [group for axis, group in enumerate(self.shown) if axis not in axes]
         gone = [self.shown[axis] for axis in axes]
         if any(isinstance(_size(group), Size) for group in gone):
             raise ValueError("drops an axis whose size is not known; export it with that axis fixed to 1")
         if any(_size(group) != 1 for group in gone):
             raise ValueError(f"drops axes {list(axes)} of sizes {list(self.sizes)}, which are not all 1")
-        return Laid(self.base, self.held, tuple(kept))
+        return Laid(self.base, self.held, tuple(left))
 
     def expanded(self, axes: Sequence[int]) -> Laid:
         """With further axes of size 1 at these places."""

@@ -94,8 +94,8 @@ def load_model(
 def _of_onnx(filepath: FileLike, inputs: Sequence[str] | None, outputs: Sequence[str] | None) -> Model:
     if inputs is not None:
         raise ModelFileError(
-            f"{endpoints.name_of(filepath)}: is an ONNX model, which is not cut at its inputs; give outputs=[...] alone, or "
-            "cut the graph by onnx.utils.extract_model."
+            f"{endpoints.name_of(filepath)}: is an ONNX model, which is not cut at its inputs; give outputs=[...] "
+            "alone, or cut the graph by onnx.utils.extract_model."
         )
     return fastgru.onnx.load_model(filepath, outputs)  # by the package's door: the room stands above this one
 

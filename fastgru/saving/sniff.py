@@ -43,8 +43,8 @@ _FROZEN = (
     "--outputs y:0 --output m.onnx` makes an ONNX file of it, which fastgru opens"
 )
 _LITE = (
-    "is a TensorFlow Lite model; give the Keras file from which it was made, or what `python -m tf2onnx.convert --tflite "
-    "FILE --output m.onnx` makes of it"
+    "is a TensorFlow Lite model; give the Keras file from which it was made, or what `python -m tf2onnx.convert "
+    "--tflite FILE --output m.onnx` makes of it"
 )
 # what the ending says of those whose first bytes say nothing
 FOREIGN_ENDINGS = (
@@ -60,7 +60,7 @@ FOREIGN_ENDINGS = (
 
 
 def is_onnx(filepath: FileLike) -> bool:
-    """Whether a file is an ONNX model: it begins with the version of its form, and goes on with who wrote it or a graph.
+    """Whether a file is an ONNX model: it begins with the version of its form, then says who wrote it, or its graph.
 
     A SavedModel of TensorFlow begins in the same way, with version 1, which ONNX has left behind.
     """

@@ -57,11 +57,16 @@ def _arg_extreme(drawing: Drawing, node: GraphNode, x: Value) -> Value:
 
 @operator("TopK")
 def _top_k(drawing: Drawing, node: GraphNode, x: Value, k: Value = None) -> Value:
-    rank = len(drawing.sizes_of(x))
+    sizes = drawing.sizes_of(x)
+    rank = len(sizes)
     axis = node.attributes.get("axis", -1) % rank
+    count = node.attributes["k"] if k is None else drawing.whole_numbers(node, k, "k")[0]
+    if count == sizes[axis] and not node.attributes.get("largest", 1):  # the whole axis is sorted
+        places = drawing.applied(lambda x: ops.argsort(x, axis), x, sizes=sizes)
+        places = drawing.elementwise(lambda x: ops.cast(x, "int64"), places)
+        return drawing.applied(lambda x: ops.sort(x, axis), x, sizes=sizes), places
     if axis != rank - 1 or not node.attributes.get("largest", 1):
         drawing.refuse(node, "expected the largest numbers along the last axis")
-    count = node.attributes["k"] if k is None else drawing.whole_numbers(node, k, "k")[0]
     values, places = drawing.applied(lambda x: tuple(ops.top_k(x, count)), x)
     return values, drawing.elementwise(lambda x: ops.cast(x, "int64"), places)
 

@@ -210,6 +210,15 @@ def _gather_elements(drawing: Drawing, node: GraphNode, x: Value, indices: Value
     return drawing.applied(lambda x, places: ops.take_along_axis(x, places, axis), x, indices)
 
 
+@operator("GatherND")
+def _gather_nd(drawing: Drawing, node: GraphNode, x: Value, indices: Value) -> Value:
+    sizes, of_indices = drawing.sizes_of(x), drawing.sizes_of(indices)
+    if node.attributes.get("batch_dims", 0) != 1 or len(of_indices) != 3 or of_indices[2] != 1 or len(sizes) != 3:
+        drawing.refuse(node, "expected one place along the second of three axes for each row (batch_dims=1)")
+    result = drawing.applied(lambda x, places: ops.take_along_axis(x, places, 1), x, indices)
+    return drawing.laid_out(drawing.tensor(result), [sizes[0], of_indices[1], sizes[2]])
+
+
 @operator("Slice")
 def _slice(
     drawing: Drawing, node: GraphNode, x: Value, starts: Value = None, ends: Value = None, axes: Value = None,
