@@ -42,8 +42,6 @@ def image(model: Any) -> bytes:
             f"export: model {model.name!r} is a {type(model).__name__} with a call of its own; a Sequential, or the graph "
             "of Model(inputs, outputs), can be written as ONNX."
         )
-    if not model.built:
-        raise ValueError(f"export: model {model.name!r} is not built yet; call it on data or build it.")
     for family in _FAMILIES:
         importlib.import_module(f"fastgru.onnx.writers.{family}")
     out = Writer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastgru
@@ -35,7 +36,7 @@ def load_model(
     outputs: Sequence[str] | None = None,
     inputs: Sequence[str] | None = None,
 ) -> Model:
-    """Load a model that any Keras or fastgru saved, from a `.keras` archive or a legacy HDF5 file.
+    """Load a model that any Keras or fastgru saved, from a `.keras` archive, a legacy HDF5 file or a SavedModel.
 
     The model gives the numbers that the version of Keras gave that wrote the file. What was decided for that stands, a
     sentence each, in the model's `load_report`.
@@ -43,7 +44,7 @@ def load_model(
     Parameters
     ----------
     filepath : path, binary file or h5py.File
-        The file, or the folder of an unpacked archive; the format is told by the content.
+        The file, or the folder of a SavedModel or an unpacked archive; the format is told by the content.
     custom_objects : mapping, optional
         Your classes and functions by the names that stand in the file; see also `register`.
     compile : bool
@@ -145,12 +146,13 @@ def load_weights(
     ----------
     model : Model
     filepath : path, binary file or h5py.File
-        A `.weights.h5`, `.weights.json` (with its parts beside it), `.keras` or legacy HDF5 file. All but the last also
-        restore the state of the model's optimizer once it has been used.
+        A `.weights.h5`, `.weights.json` (with its parts beside it), `.keras` or legacy HDF5 file, a `.safetensors`, a
+        state dict of PyTorch (`.pt`, `.pth`), the folder of a SavedModel or the name of a checkpoint of TensorFlow. The
+        first three also restore the state of the model's optimizer once it has been used.
     skip_mismatch : bool
         Leave out what does not fit, with a warning.
     by_name : bool
-        Match layers by their names, and leave out those without a namesake; for legacy HDF5 files.
+        Match layers by their names, and leave out those without a namesake; for legacy HDF5 files and PyTorch's.
     objects_to_skip : list of Layer, optional
         Layers of the model that keep the weights they have; not for legacy HDF5 files.
 
@@ -265,7 +267,7 @@ def save_weights(
     ----------
     model : Model
     filepath : path, binary file or h5py.File
-        A path ends in `.weights.h5`.
+        A path ends in `.weights.h5`, or in `.safetensors` for the weights alone.
     overwrite : bool
         Replace a file that is already there; where Keras would ask first, fastgru refuses.
     objects_to_skip : list of Layer, optional
@@ -273,11 +275,17 @@ def save_weights(
     """
     from fastgru.saving.formats import hdf5
 
-    endpoints.ending(filepath, (".weights.h5",), overwrite, ".weights.h5")
+    ending = endpoints.ending(filepath, (".safetensors", ".weights.h5"), overwrite, ".weights.h5")
     _check_built(model, "saving")
+    skipped = frozenset(map(id, _with_inner(objects_to_skip)))
+    if ending == ".safetensors":
+        from fastgru.saving.formats import safetensors
+
+        safetensors.write_model(Path(str(filepath)), model, skipped)
+        return
 
     def fill(file: h5py.File) -> None:
-        weights_h5.write(file, model, model.optimizer, frozenset(map(id, _with_inner(objects_to_skip))))
+        weights_h5.write(file, model, model.optimizer, skipped)
         file.attrs[WRITER] = fastgru.__version__
 
     endpoints.write(filepath, hdf5.image(fill))

@@ -44,17 +44,14 @@ def export_model(
     if options:
         raise ValueError(f"export: unrecognized keyword arguments {sorted(options)}.")
     if opset not in (None, fastgru.onnx.OPSET):
-        raise ValueError(
-            f"export: opset_version={opset!r} is not written by fastgru, which writes {fastgru.onnx.OPSET}."
-        )
-    atomic.write(path, _images(model, kind))
+        raise ValueError(f"export: opset_version={opset!r} is not supported, fastgru writes {fastgru.onnx.OPSET}.")
+    if not model.built:
+        raise ValueError(f"export: model {model.name!r} is not built yet; call it on data or build it.")
+    if kind == "onnx":
+        atomic.write(path, fastgru.onnx.image(model))  # by the package's door: the room stands above this one
+    else:
+        from fastgru.saving.formats import safetensors
+
+        safetensors.write_model(path, model)
     if verbose:
         print(f"Saved: {path}")
-
-
-def _images(model: Any, kind: str) -> bytes:
-    if kind == "onnx":
-        return bytes(fastgru.onnx.image(model))  # by the package's door: the room stands above this one
-    from fastgru.saving.formats import safetensors
-
-    return safetensors.image(model)

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgru.layers.layer import Layer
 from fastgru.layers.weight import Weight, publish
-from fastgru.saving.formats.weights_h5 import owners, places
+from fastgru.saving.formats.weights_h5 import owners, places, weight_names
 from fastgru.saving.report import ModelFileError, Report, notice, reading
 from fastgru.saving.stored import Array, Entry, StoredArray, StoredModel
 
@@ -53,22 +53,41 @@ def pairs(model: Any, stored: StoredModel, how: Matching) -> list[Pair]:
 
 
 def _pairs_in_order(model: Layer, stored: StoredModel, how: Matching) -> list[Pair]:
-    """By the order in which layers own weights."""
+    """By the order in which layers own weights, or as `torch_layout` says; what does not fit is told of all."""
+    from fastgru.saving import torch_layout
+
     file = stored.weights_file
-    if how.by_name:
-        raise ValueError(f"{file}: by_name=True is for legacy HDF5 files only; the layers here have other names.")
-    owned = list(places(model))
-    if len(owned) != len(stored.arrays):
-        in_model = ", ".join(layer.name for _, layer, _ in owned) or "none"
-        raise ModelFileError(
-            f"{file}, {stored.place}: the model has {len(owned)} layers that own weights ({in_model}), the file holds "
-            f"those of {len(stored.arrays)} ({', '.join(stored.arrays) or 'none'})."
+    owned = [(layer, weights) for _, layer, weights in places(model)]
+    if stored.of_torch:
+        with reading(file, stored.place):
+            assigned = torch_layout.assigned(owned, stored, how.by_name)
+    elif how.by_name:
+        raise ValueError(
+            f"{file}: by_name=True is for legacy HDF5 files and PyTorch's; the layers here have other names."
         )
+    else:
+        assigned = {id(layer): item for (layer, _), item in zip(owned, stored.arrays.items(), strict=False)}
     matched: list[Pair] = []
-    for (_, layer, weights), (place, arrays) in zip(owned, stored.arrays.items(), strict=True):
-        if id(layer) not in how.skipped:
-            matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, place, how.skip_mismatch)
+    misfits: list[str] = []
+    for layer, weights in owned:
+        name, arrays = assigned.get(id(layer), ("", []))
+        if id(layer) in how.skipped or (how.by_name and not name):
+            continue
+        if torch_layout.fits(weights, arrays):
+            matched += zip(weights, arrays, strict=True)
+        else:
+            holds = f"{name!r} in the file has {_shapes(arrays)}" if name else "nothing in the file fits"
+            misfits.append(f"layer {layer.name!r} expects {_shapes(weights)}, {holds}")
+    rest = stored.arrays.keys() - {name for name, _ in assigned.values()}
+    if rest and not how.by_name:
+        misfits.append(f"the model has no place for {', '.join(sorted(map(repr, rest)))}")
+    if misfits:
+        _refuse(f"{file}: {'; '.join(misfits)}", how.skip_mismatch)
     return matched
+
+
+def _shapes(arrays: Sequence[Weight] | Sequence[StoredArray]) -> str:
+    return " ".join(str(array.shape) for array in arrays) or "no arrays"
 
 
 def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pair]:
@@ -85,6 +104,9 @@ def _pairs_by_path(model: Layer, stored: StoredModel, how: Matching) -> list[Pai
         if id(layer) in how.skipped:
             continue
         arrays = stored.arrays.get(path, [])
+        if stored.by_weight_name:
+            named = {array.place.rpartition("/")[2]: array for array in arrays}
+            arrays = [named[name] for name in weight_names(weights) if name in named]
         matched += _pairs_of(f"layer {layer.name!r}", weights, arrays, file, path or "/", how.skip_mismatch)
     rest = ", ".join(sorted(path for path in stored.layer_arrays if path not in visited))
     if rest and how.made_for:

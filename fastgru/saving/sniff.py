@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from fastgru.saving.endpoints import FileLike, is_hdf5, name_of, source_of
-from fastgru.saving.formats import keras_zip
+from fastgru.saving.formats import keras_zip, zip_archive
 from fastgru.saving.report import ModelFileMissing, reading
 from fastgru.saving.stored import WRITER, StoredModel
 
@@ -19,6 +19,8 @@ ZIP_START = b"PK\x03\x04"
 ONNX = re.compile(rb"\x08[\x03-\x0f][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
 # a message (field 1) that begins with two texts, of which the second is an operator: the nodes of a GraphDef
 FROZEN = re.compile(rb"\n..?\n.[\x21-\x7e]+\x12.[A-Z]", re.DOTALL)
+TORCH_PICKLE = "data.pkl"  # in an archive of PyTorch's
+LEGACY_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of the number that marks its older files
 START = 64  # bytes that are looked at
 SAVED_MODEL = "saved_model.pb"  # in a folder of TensorFlow's
 CHECKPOINT = ".index"  # the ending of one of a checkpoint's files
@@ -123,16 +125,38 @@ def _first_bytes(source: Path | bytes) -> bytes:
 def _reader(file: str, start: bytes, source: Path | bytes) -> Reader:
     """The reader of a file that begins like this; ValueError where there is none."""
     if start.startswith(ZIP_START):
-        return keras_zip.stored_model(file, source)
+        return _of_archive(file, source)
     if file.endswith(INDEX_ENDING) and start.lstrip().startswith(b"{"):
         from fastgru.saving.formats import weight_shards
 
         if not isinstance(source, Path):
             raise ValueError("names files that lie beside it; give its path")
         return weight_shards.stored_model(file, source)
+    if start.startswith(LEGACY_TORCH_START):
+        from fastgru.saving.formats import torch_file
+
+        return nullcontext(torch_file.stored_legacy(file, source))
+    if start[8:9] == b"{":
+        from fastgru.saving.formats import safetensors
+
+        return nullcontext(safetensors.stored_model(file, source))
     if start.startswith(HDF5_START):
         return _of_hdf5(file, source)
     raise ValueError(_foreign(start, Path(file).name))
+
+
+def _of_archive(file: str, source: Path | bytes) -> Reader:
+    """The reader of a zip archive, which Keras and PyTorch both write."""
+    with zip_archive.opened(source) as archive:
+        names = archive.namelist()
+    ends = {name.rpartition("/")[2] for name in names}
+    if keras_zip.CONFIG not in names and TORCH_PICKLE in ends:
+        from fastgru.saving.formats import torch_file
+
+        return torch_file.stored_archive(file, source)
+    if keras_zip.CONFIG not in names and SAVED_MODEL in ends:
+        raise ValueError("is an archive of a SavedModel of TensorFlow; unpack it and give the folder")
+    return keras_zip.stored_model(file, source)
 
 
 @contextmanager

@@ -91,6 +91,12 @@ class StoredModel:
         Whether the owners are layers, by their names.
     in_order : bool
         Whether the owners are those of a model of the same shape, in its order and by names of their own.
+    of_torch : bool
+        Whether they are modules of PyTorch, with its names and layouts of arrays.
+    sorted_by_name : bool
+        Whether the order is that of the names, and tells nothing of the model.
+    by_weight_name : bool
+        Whether an owner's arrays have the names of its weights, and no order.
     version : tuple of int
         Of the Keras that wrote it; (1, 0) where it does not say.
     backend : str, optional
@@ -117,6 +123,9 @@ class StoredModel:
     arrays: dict[str, list[StoredArray]]
     by_layer: bool = False
     in_order: bool = False
+    of_torch: bool = False
+    sorted_by_name: bool = False
+    by_weight_name: bool = False
     version: Version = KERAS_3
     backend: str | None = None
     config: Config | None = None

@@ -1,6 +1,6 @@
 """Writes the golden files of TensorFlow 2: needs tensorflow and tf_keras.
 
-`saved_model` is a model of Keras 2 with Adam as it is today, `saved_graph` with that of before Keras 2.11. Beside each are
+`saved_model` is of Keras 2 with Adam as it is today, `saved_graph` with that of before Keras 2.11. Beside each are
 its weights alone, as a checkpoint, and in the `.npz` what it answers and its weights after one more step of training.
 `saved_module` holds variables without Keras. The functions are taken out of `saved_model.pb`: they would be a hundred
 times the rest, and fastgru does not look at them.

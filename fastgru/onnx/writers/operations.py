@@ -33,10 +33,9 @@ class _Call:
 
     def __init__(self, out: Writer, call: Applied) -> None:
         layer = call.layer
-        inputs = [
-            call.names[leaf.index] if isinstance(leaf, Place) else leaf for leaf in tree.flatten(layer._arguments)
-        ]
-        positional, named = tree.pack_sequence_as(layer._arguments, inputs)
+        leaves = tree.flatten(layer._arguments)
+        leaves = [call.names[leaf.index] if isinstance(leaf, Place) else leaf for leaf in leaves]
+        positional, named = tree.pack_sequence_as(layer._arguments, leaves)
         self.out, self.call = out, call
         self.options = {**layer.settings, **named}
         self.arguments = list(positional)

@@ -44,9 +44,8 @@ def _masked(out: Writer, mask: str) -> _Masked:
     axis = out.constant(1, "int64")
     counts = out.node("CumSum", numbers, axis)
     total = out.node("ReduceSum", numbers, out.axes(1), keepdims=1)
-    steps = out.node(
-        "Sub", out.node("CumSum", out.cast(out.node("Or", mask, out.node("Not", mask)), "int64"), axis), one
-    )
+    ones = out.cast(out.node("Equal", mask, mask), "int64")
+    steps = out.node("Sub", out.node("CumSum", ones, axis), one)
     behind = out.node("Add", total, out.node("Sub", steps, counts))
     places = out.node("Where", mask, out.node("Sub", counts, one), behind)
     _, order = out.nodes_of("TopK", [places, out.node("Shape", places, start=1, end=2)], 2, axis=1, largest=0)
@@ -155,9 +154,7 @@ def _last_output(out: Writer, layer: Any, mask: str, last: str) -> str:
     if mask == NO_MASK or not (layer.zero_output_for_mask or layer.zero_until_used):
         return last
     if layer.zero_until_used and not layer.zero_output_for_mask:
-        raise ValueError(
-            f"layer {layer.name!r}: its outputs before the first step that counts cannot be written as ONNX"
-        )
+        raise ValueError(f"layer {layer.name!r}: its output where no step counts, zero, cannot be written as ONNX")
     step = out.node("Gather", mask, out.constant(0 if layer.go_backwards else -1, "int64"), axis=1)
     return out.node("Where", out.unsqueezed(step, 1), last, out.constant(0, layer.dtype))
 

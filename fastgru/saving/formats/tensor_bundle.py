@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
-from fastgru.saving.formats import crc32c
+from fastgru.saving.formats import crc32c, numbers
 from fastgru.saving.formats.protobuf import FIXED32, INT, Message, decode, field, repeated, varint
 from fastgru.saving.report import reading
 from fastgru.saving.stored import Array
@@ -31,9 +30,8 @@ TEXT = 7  # the number of the type of texts
 # numbers of types in tensorflow/core/framework/types.proto
 DTYPES = {
     1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2", 19: "<f2", 22: "<u4",
-    23: "<u8",
+    23: "<u8", 14: numbers.BFLOAT16,
 }  # fmt: skip
-BFLOAT16 = 14
 
 DIMENSION = Message("TensorShapeProto.Dim", size=field(1, INT))
 SHAPE = Message("TensorShapeProto", dim=repeated(2, DIMENSION))
@@ -69,17 +67,17 @@ class BundleArray:
 
     @property
     def is_real(self) -> bool:
-        """Whether it holds real numbers, as weights do, and not counts, seeds or texts."""
-        return self.dtype == BFLOAT16 or DTYPES.get(self.dtype, "").startswith("<f")
+        """Whether it holds real numbers."""
+        return self.dtype in DTYPES and numbers.is_real(DTYPES[self.dtype])
 
     def read(self, dtype: npt.DTypeLike) -> Array:
         with reading(self.file, self.place):
-            if self.dtype not in DTYPES and self.dtype != BFLOAT16:
+            if self.dtype not in DTYPES:
                 raise ValueError(f"expected an array of numbers, got TensorFlow's type {self.dtype}")
             data = self.content()
             if crc32c.masked(crc32c.checksum(data)) != self.crc:
                 raise ValueError("is damaged: its checksum is another")
-            return from_bytes(data, DTYPES.get(self.dtype), self.shape).astype(dtype, copy=False)
+            return numbers.from_bytes(data, DTYPES[self.dtype], self.shape).astype(dtype, copy=False)
 
     def content(self) -> bytes:
         """Its bytes."""
@@ -98,13 +96,6 @@ class BundleArray:
             if self.dtype != TEXT or len(text) != length or crc32c.masked(crc) != self.crc:
                 raise ValueError("is damaged: expected one text with its checksum")
             return bytes(text)
-
-
-def from_bytes(data: bytes | memoryview, dtype: str | None, shape: tuple[int, ...]) -> Array:
-    """The numbers in bytes; no dtype stands for bfloat16, the upper half of a float32."""
-    if dtype is not None:
-        return np.frombuffer(data, dtype).reshape(shape)
-    return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32).reshape(shape)
 
 
 def arrays(file: str, prefix: Path) -> dict[str, BundleArray]:
@@ -150,9 +141,8 @@ def _array(name: str, value: memoryview, files: list[Path], sizes: list[int]) ->
         raise ValueError("is stored in slices, as of a partitioned variable, which fastgru does not read")
     if not 0 <= shard < len(files) or not 0 <= offset <= offset + size <= sizes[shard]:
         raise ValueError(f"is said to stand at byte {offset} of data file {shard}, beyond its end")
-    item = 2 if dtype == BFLOAT16 else np.dtype(DTYPES.get(dtype, "u1")).itemsize
-    numeric = dtype == BFLOAT16 or dtype in DTYPES
-    if min(shape, default=0) < 0 or (numeric and math.prod(shape) * item != size):
+    fits = dtype not in DTYPES or math.prod(shape) * numbers.item_size(DTYPES[dtype]) == size
+    if min(shape, default=0) < 0 or not fits:
         raise ValueError(f"has the shape {shape} and {size} bytes, which do not fit")
     return BundleArray(files[shard], name, shape, dtype, offset, size, entry["crc32c"])
 

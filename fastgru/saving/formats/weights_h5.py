@@ -95,6 +95,12 @@ def places(
     yield from (place for place in _places(model, "", _groups(stored), set(), entries or {}) if place[2])
 
 
+def weight_names(weights: Sequence[Weight]) -> list[str]:
+    """The names of one owner's weights, with numbers where they are alike."""
+    names = [weight.name for weight in weights]
+    return [f"{name}_{names[:at].count(name)}" if name in names[:at] else name for at, name in enumerate(names)]
+
+
 def _groups(stored: Iterable[str]) -> set[str]:
     """The groups on the way to each of these paths, and they themselves."""
     groups: set[str] = set()
