@@ -39,7 +39,7 @@ FLOORS = [
     {"training"},
     {"models"},
     {"saving"},
-    {"bridges", "torch", "keras", "dask", "sklearn"},
+    {"bridges", "torch", "keras", "dask", "sklearn", "onnx"},
     {"datasets", "plot", "preprocessing", "utils", "tables", "cli", "playground", "backend", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Write a model file of any Keras as one that Keras 3 opens, with the same numbers."""
+"""Write a model file of any Keras, or an ONNX file, as one that Keras 3 opens, or as ONNX, with the same numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ EXAMPLE = "fastgru convert old.h5 new.keras"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help="a model file of any Keras")
     parser.add_argument(
-        "new", type=file_named(".keras", ".h5", ".weights.h5"), metavar="NEW", help="*.keras, *.h5 or *.weights.h5"
+        "new",
+        type=file_named(".keras", ".h5", ".weights.h5", ".onnx", ".safetensors"),
+        metavar="NEW",
+        help="*.keras, *.h5, *.weights.h5, *.onnx or *.safetensors",
     )
     parser.add_argument("--outputs", **STOP)
     parser.add_argument("--force", action="store_true", help="write also what Keras 3 would compute otherwise")
@@ -37,6 +40,8 @@ def run(options: argparse.Namespace) -> None:
         print(f"Weights before hard_sigmoid are multiplied by 1.2, for Keras 3's slope: {names}.")
     if options.new.endswith(".weights.h5"):
         model.save_weights(options.new)
+    elif options.new.endswith((".onnx", ".safetensors")):
+        model.export(options.new)
     else:
         # the optimizer's state belongs to the weights as they were
         model.save(options.new, include_optimizer=not changed)

@@ -273,6 +273,35 @@ class Model(GeneratorTrainer):
         """
         fastgru.saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
+    def export(
+        self,
+        filepath: str | PathLike[str],
+        format: str | None = None,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Write the model as it predicts, for programs that know no Keras: ``.onnx``; or its weights: ``.safetensors``.
+
+        Parameters
+        ----------
+        filepath : path
+        format : {"onnx", "safetensors"}, optional
+            What the name's ending says where absent; Keras's "tf_saved_model", "openvino" and "litert" are refused.
+        verbose : bool, optional
+            Whether to print where the model went.
+        input_signature : optional
+            In Keras's signature; the inputs are those of the model, so only None is accepted.
+        **kwargs
+            Of Keras's options for ONNX ``opset_version`` is accepted where it is the one that is written, 17.
+
+        Raises
+        ------
+        ValueError
+            A layer, or an option of it, cannot be written; the message names it, and there is no file.
+        """
+        fastgru.saving.export_model(self, filepath, format, verbose, input_signature, **kwargs)
+
     def serialized(self, input_shape: Any = None) -> dict[str, Any]:
         """Keras 3's JSON form of the model: class, config, and what it was built and compiled with."""
         form = super().serialized(getattr(self, "input_shape", input_shape))

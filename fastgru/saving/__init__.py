@@ -11,6 +11,7 @@ from fastgru.object_registration import (
     register_keras_serializable,
 )
 from fastgru.saving.api import load_model, load_weights, model_from_json, save_model, save_weights
+from fastgru.saving.exporting import export_model
 from fastgru.saving.report import ModelFileError, ModelFileMissing
 from fastgru.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -20,6 +21,7 @@ __all__ = [
     "ModelFileMissing",
     "custom_object_scope",
     "deserialize_keras_object",
+    "export_model",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",

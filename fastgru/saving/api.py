@@ -68,6 +68,8 @@ def load_model(
         The file cannot be read; the message names it, the place in it and the reason. Where the outputs need a layer
         that fastgru does not know, or code, it also names the layers at which one can stop.
     """
+    if sniff.is_onnx(filepath):
+        return _of_onnx(filepath, inputs, outputs)
     with sniff.stored_model(filepath) as stored, reading(stored.file), CustomObjectScope(custom_objects):
         if stored.config is None:
             raise ModelFileError(
@@ -88,6 +90,15 @@ def load_model(
                 _compile(model, stored, builder)
         model.load_report = report.sentences()
         return model
+
+
+def _of_onnx(filepath: FileLike, inputs: Sequence[str] | None, outputs: Sequence[str] | None) -> Model:
+    if inputs is not None:
+        raise ModelFileError(
+            f"{endpoints.name_of(filepath)}: is an ONNX model, which is not cut at its inputs; give outputs=[...] "
+            "alone, or cut the graph by onnx.utils.extract_model."
+        )
+    return fastgru.onnx.load_model(filepath, outputs)  # by the package's door: the room stands above this one
 
 
 def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastgru.saving import api, sniff
-from fastgru.saving.endpoints import FileLike
+from fastgru.saving.endpoints import FileLike, name_of
 from fastgru.saving.forms import layers_of, stored_as
 from fastgru.saving.report import ModelFileError, reading
 
@@ -46,10 +46,16 @@ def described(filepath: FileLike, outputs: list[str] | None = None, custom_objec
     ModelFileError
         It is no model file at all.
     """
+    facts: dict[str, Any]
+    if sniff.is_onnx(filepath):
+        model = api.load_model(filepath, outputs=outputs)
+        written_by = model.load_report[0].removeprefix("Written by ").removesuffix(".")
+        facts = {"file": name_of(filepath), "format": "ONNX", "written_by": written_by, "training": None, "error": None}
+        return {**facts, **_of_model(model)}
     with sniff.stored_model(filepath) as stored, reading(stored.file):
         arrays = {name: [list(array.shape) for array in arrays] for name, arrays in stored.layer_arrays.items()}
         only_weights = stored.config is None and stored.by_layer
-        facts: dict[str, Any] = {
+        facts = {
             "file": stored.file,
             "format": f"{stored.format}, weights alone" if only_weights else stored.format,
             "written_by": stored.written_by,
@@ -63,9 +69,13 @@ def described(filepath: FileLike, outputs: list[str] | None = None, custom_objec
         model = api.load_model(filepath, custom_objects, compile=False, outputs=outputs)
     except ModelFileError as error:
         return {**facts, "layers": _from_config(stored.config, arrays), "error": str(error)}
-    shapes = model.output_shapes
-    layers = [_layer(layer, shape) for layer, shape in zip(model.operations, shapes, strict=True)]
-    return {**facts, "layers": layers, "parameters": model.count_params() if model.built else None,
+    return {**facts, **_of_model(model)}
+
+
+def _of_model(model: Any) -> dict[str, Any]:
+    """What a model says of itself."""
+    layers = [_layer(layer, shape) for layer, shape in zip(model.operations, model.output_shapes, strict=True)]
+    return {"layers": layers, "parameters": model.count_params() if model.built else None,
             "decisions": model.load_report}  # fmt: skip
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from fastgru.saving.endpoints import FileLike, name_of, source_of
+from fastgru.saving.endpoints import FileLike, is_hdf5, name_of, source_of
 from fastgru.saving.formats import keras_zip, zip_archive
 from fastgru.saving.report import ModelFileMissing, reading
 from fastgru.saving.stored import WRITER, StoredModel
 
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_START = b"PK\x03\x04"
+# protobuf: the field 1 as a number from 3 to 15, then a text (2 to 6), a number (5), a graph (7) or opsets (8)
+ONNX = re.compile(rb"\x08[\x03-\x0f][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
+# a message (field 1) that begins with two texts, of which the second is an operator: the nodes of a GraphDef
+FROZEN = re.compile(rb"\n..?\n.[\x21-\x7e]+\x12.[A-Z]", re.DOTALL)
 TORCH_PICKLE = "data.pkl"  # in an archive of PyTorch's
 LEGACY_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of the number that marks its older files
 START = 64  # bytes that are looked at
@@ -34,16 +40,42 @@ FOREIGN = (
     (b"{", "is JSON: a config without weights; give its text to model_from_json"),
     (b"\x1f\x8b", "is compressed with gzip; unpack it first"),
 )
+_FROZEN = (
+    "is a frozen graph of TensorFlow, which names no layers; `python -m tf2onnx.convert --graphdef FILE --inputs x:0 "
+    "--outputs y:0 --output m.onnx` makes an ONNX file of it, which fastgru opens"
+)
+_LITE = (
+    "is a TensorFlow Lite model; give the Keras file from which it was made, or what `python -m tf2onnx.convert "
+    "--tflite FILE --output m.onnx` makes of it"
+)
 # what the ending says of those whose first bytes say nothing
 FOREIGN_ENDINGS = (
     (".pb", f"is a graph of TensorFlow; {_SAVE_AGAIN}"),
+    (".tflite", _LITE),
     (".ckpt", "is a TensorFlow checkpoint without its index; give the name of one that has both"),
     (".meta", f"is part of a TensorFlow checkpoint; {_SAVE_AGAIN}"),
-    (".onnx", "is an ONNX model; give the Keras file from which it was made"),
+    (".onnx", "is an ONNX model, which load_model alone opens, or is damaged"),
     (".pkl", _PICKLE),
     (".pickle", _PICKLE),
     (".joblib", _PICKLE),
 )
+
+
+def is_onnx(filepath: FileLike) -> bool:
+    """Whether a file is an ONNX model: it begins with the version of its form, then says who wrote it, or its graph.
+
+    A SavedModel of TensorFlow begins in the same way, with version 1, which ONNX has left behind.
+    """
+    if isinstance(filepath, (str, os.PathLike)):
+        path = Path(filepath)
+        return path.is_file() and bool(ONNX.match(_first_bytes(path)))
+    if is_hdf5(filepath) or not hasattr(filepath, "seekable") or not filepath.seekable():
+        return False
+    place = filepath.tell()
+    filepath.seek(0)
+    start = filepath.read(START)
+    filepath.seek(place)
+    return isinstance(start, bytes) and bool(ONNX.match(start))
 
 
 @contextmanager
@@ -145,7 +177,9 @@ def _foreign(start: bytes, name: str) -> str:
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     reason = next((reason for beginning, reason in FOREIGN if text.startswith(beginning)), None)
     if start[4:8] == b"TFL3":
-        reason = "is a TensorFlow Lite model; give the Keras file from which it was made"
+        reason = _LITE
+    if FROZEN.match(start):
+        reason = _FROZEN
     if ".data-0" in name:
         name = ".ckpt"
     reason = reason or next((reason for ending, reason in FOREIGN_ENDINGS if name.lower().endswith(ending)), None)
