@@ -14,6 +14,7 @@ LABEL = 16  # letters before what a line says
 
 def run(options: argparse.Namespace) -> None:
     from fastgru import utils
+    from fastgru.distribution import is_first
     from fastgru.tables import fitting, plan, reading, report, tasks
     from fastgru.tables.network import Size
 
@@ -60,12 +61,13 @@ def run(options: argparse.Namespace) -> None:
     networks.served.compile("adam", problem.loss, metrics=problem.metrics)
     networks.served.optimizer.build(networks.served.trainable_weights)  # as Keras expects it of a compiled model
     outcome = problem.outcome(predicting(networks.served, BATCH_SIZE))
-    plan.save(networks.served, problem.plan, out)
+    if is_first():
+        plan.save(networks.served, problem.plan, out)
     say_outcome(outcome)
     if fitting.is_unfinished(history, training):
         say("Hint", "the last epoch was the best on the validation part; more --epochs may do better.")
     say("Saved", str(out))
-    if options.report:
+    if options.report and is_first():
         page = report.write(Path(options.report), problem, outcome, history, facts)
         say("Report", str(page))
 

@@ -21,11 +21,14 @@ class Context(threading.local):
         What a layer inside takes where nobody says it; None outside of any.
     assigns : bool
         Whether weights take what is assigned to them: a `call` that runs for the shapes of its outputs changes nothing.
+    share : Share or None
+        Which rows of a batch that several processes share are computed.
     """
 
     depth = 0
     training: bool | None = None
     assigns = True
+    share: Any = None
 
 
 context = Context()
