@@ -36,7 +36,7 @@ def align(ranks: Ranks, model: Compiled, facts: Mapping[str, Any]) -> None:
     ValueError
         It is not.
     """
-    ranks.alike("fit", facts)
+    ranks.alike("fit", {**facts, "seeds": random.stream_seed()})
     optimizer, generators = model.optimizer, list(_generators(model))
     assert optimizer is not None
     weights, variables, states, of_numpy, of_python = ranks.first(
