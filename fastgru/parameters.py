@@ -50,12 +50,16 @@ class Parameters:
     weights : iterable of Weight
         All of one dtype; one that occurs twice is moved once. From then on every ``weight.value`` and
         ``weight.gradient`` is a view into `values` and `gradients`.
+    extra : int
+        Numbers behind the gradients.
 
     Attributes
     ----------
     weights : list of Weight
     values, gradients : (n,) ndarray
         Numbers and gradients of all weights, one weight after the other.
+    summed : (n + extra,) ndarray
+        The gradients and what stands behind them: all that processes which share a batch add up.
     others : dict
         New arrays of weights that are not among these, for the next `publish`.
 
@@ -65,15 +69,16 @@ class Parameters:
         The weights are not all of one dtype.
     """
 
-    __slots__ = ("_flat", "_gradient_views", "_next", "gradients", "others", "weights")
+    __slots__ = ("_flat", "_gradient_views", "_next", "gradients", "others", "summed", "weights")
 
-    def __init__(self, weights: Iterable[Weight]) -> None:
+    def __init__(self, weights: Iterable[Weight], extra: int = 0) -> None:
         self.weights = list(dict.fromkeys(weights))
         dtypes = sorted({weight.dtype for weight in self.weights})
         if len(dtypes) > 1:
             raise ValueError(f"Parameters: expected weights of one dtype, got {' and '.join(dtypes)}.")
         size = sum(weight.value.size for weight in self.weights)
-        self.gradients = np.zeros(size, dtypes[0] if dtypes else "float32")
+        self.summed = np.zeros(size + extra, dtypes[0] if dtypes else "float32")
+        self.gradients = self.summed[:size]
         self._gradient_views = self.views(self.gradients)
         self.others: dict[Weight, Array] = {}
         self._next: _Flat | None = None

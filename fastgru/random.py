@@ -16,9 +16,10 @@ _OF_KERAS = [
     *("SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint", "shuffle"),
     *("truncated_normal", "uniform"),
 ]
-__all__ = [*_OF_KERAS, "drawing_from", "generator", "seed_stream", "stream"]
+__all__ = [*_OF_KERAS, "drawing_from", "generator", "seed_stream", "stream", "stream_seed"]
 
 _stream: np.random.Generator | None = None  # made when it is asked for: numpy.random takes its time to import
+_seed: int | None = None
 
 _scoped: ContextVar[np.random.Generator | None] = ContextVar("drawing_from", default=None)
 
@@ -35,8 +36,13 @@ def drawing_from(source: np.random.Generator) -> Iterator[None]:
 
 def seed_stream(seed: int) -> None:
     """Start the package's stream anew."""
-    global _stream
-    _stream = np.random.default_rng(seed)
+    global _stream, _seed
+    _stream, _seed = np.random.default_rng(seed), seed
+
+
+def stream_seed() -> int | None:
+    """The seed that the package's stream was started with; None where nobody gave one."""
+    return _seed
 
 
 def stream() -> np.random.Generator:

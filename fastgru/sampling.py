@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fastgru import random
 from fastgru.checks import rate_below_one
 from fastgru.checks import seed as checked_seed
+from fastgru.layers.share import drawn
 from fastgru.layers.variable import Variable
 from fastgru.naming import unique_name
 from fastgru.ops import creation, elementwise, indexing, shaping
@@ -162,5 +163,6 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     inputs = shaping.as_tensor(inputs)
     sizes = noise_shape or inputs.shape
     shape = [whole if size is None else size for size, whole in zip(sizes, inputs.shape, strict=True)]
-    drawn = _generator(seed).random(shape) >= rate
-    return elementwise.multiply(inputs, (drawn / (1 - rate)).astype(inputs.dtype))
+    draw = _generator(seed).random
+    numbers = draw(shape) if shape[:1] != [len(inputs)] else drawn(draw, tuple(shape))
+    return elementwise.multiply(inputs, ((numbers >= rate) / (1 - rate)).astype(inputs.dtype))

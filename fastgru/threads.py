@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["available_cpus", "get_num_threads", "limited_to", "one_blas_thread", "set_num_threads"]
+__all__ = ["are_chosen", "available_cpus", "get_num_threads", "limited_to", "one_blas_thread", "set_num_threads"]
 
 MAX_THREADS = 1024  # that a program may ask for
 FORK_SECONDS = 1.0  # that a fork waits for
 
 _count: int | None = None
+_is_chosen = False
 # reentrant, for a signal handler may compute in the middle of a change; who forks waits on it
 _lock = threading.Condition(threading.RLock())
 _holders = 0
@@ -67,8 +68,13 @@ def get_num_threads() -> int:
 
 def set_num_threads(count: int | None) -> None:
     """Set the number of threads (at least 1), or go back to the default with None."""
-    global _count
-    _count = None if count is None else _checked(count, "set_num_threads")
+    global _count, _is_chosen
+    _count, _is_chosen = None if count is None else _checked(count, "set_num_threads"), count is not None
+
+
+def are_chosen() -> bool:
+    """Whether `set_num_threads` or FASTGRU_NUM_THREADS say how many threads there are."""
+    return _is_chosen or "FASTGRU_NUM_THREADS" in os.environ
 
 
 @contextlib.contextmanager

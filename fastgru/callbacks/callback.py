@@ -28,9 +28,12 @@ class Callback:
     state_names : tuple of str
         Attributes that change as a training goes: numbers, text, arrays, generators of numpy, lists and dicts of them.
         A training that goes on from a checkpoint (`BackupAndRestore`) sets them to what they were.
+    writes : bool
+        Whether it writes files or sends something: under `DataParallel` the first process alone calls it.
     """
 
     state_names: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[bool] = False
     params: Mapping[str, Any] | None = None
     _model: Any = None
 

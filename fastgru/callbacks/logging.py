@@ -27,6 +27,8 @@ class CSVLogger(Callback):
         Go on with an existing file instead of writing it anew.
     """
 
+    writes = True
+
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         self.filename = os.fspath(filename)
         self.sep = checks.text(separator, type(self).__name__, "separator")

@@ -185,6 +185,7 @@ class ModelCheckpoint(Monitor):
         The number to improve on first.
     """
 
+    writes = True
     state_names = ("best", "_epoch", "_unsaved_batches")
 
     def __init__(

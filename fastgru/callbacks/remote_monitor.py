@@ -32,6 +32,8 @@ class RemoteMonitor(Callback):
         Send the JSON text itself instead of a form.
     """
 
+    writes = True
+
     def __init__(
         self,
         root: str = "http://localhost:9000",

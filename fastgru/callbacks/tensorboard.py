@@ -49,6 +49,7 @@ class TensorBoard(Callback):
         A file with the names of the tokens, or one for each Embedding by its name.
     """
 
+    writes = True
     state_names = ("_global_train_batch",)
 
     def __init__(

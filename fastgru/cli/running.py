@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastgru import threads
+from fastgru import distribution, threads
 from fastgru.types import Array
 
 # Samples computed at once where nothing is learned.
@@ -26,8 +26,8 @@ def model_file(path: str) -> Any:
 
 
 def thread_count() -> str:
-    count = threads.get_num_threads()
-    return f"{count} thread{'s' * (count > 1)}"
+    count, processes = threads.get_num_threads(), distribution.size()
+    return f"{processes} processes of " * (processes > 1) + f"{count} thread{'s' * (count > 1)}"
 
 
 def shaped(x: Array, model: Any) -> Array:

@@ -12,6 +12,7 @@ LABEL = 16  # letters before what a line says
 
 
 def run(options: argparse.Namespace) -> None:
+    from fastgru.distribution import is_first
     from fastgru.tables import fitting, session
     from fastgru.tables.network import Size
 
@@ -46,12 +47,13 @@ def run(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         resumed = f"; the same command goes on from {options.resume}" if options.resume else ""
         raise KeyboardInterrupt(f"interrupted{resumed}") from None
-    trained.save(out)
+    if is_first():
+        trained.save(out)
     say_outcome(trained.outcome)
     if fitting.is_unfinished(trained.history, prepared.training):
         say("Hint", "the last epoch was the best on the validation part; more --epochs may do better.")
     say("Saved", str(out))
-    if options.report:
+    if options.report and is_first():
         say("Report", str(trained.report(options.report)))
 
 

@@ -34,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    from fastgru.distribution import DataParallel  # deferred: it loads what help does not need
+
+    with DataParallel():  # under mpirun
+        _run(options)
+
+
+def _run(options: argparse.Namespace) -> None:
     if options.file is None:
         if alone := named(options, options.of_tables):
             raise ValueError(f"{alone[0]}: belongs to a file of data, such as fastgru train data.csv --target demand.")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fastgru.data.batches import Batch, Batches, batch_size_of
+from fastgru.data.batches import Batch, Batches, SharedBatch, batch_size_of, shared
 from fastgru.data.column import Column, finite
 from fastgru.data.entries import Names, entries, labels
 from fastgru.data.padding import PaddedColumn, StepsColumn, TrimmedColumn, by_length
@@ -24,6 +24,7 @@ __all__ = [
     "PaddedColumn",
     "Samples",
     "Sequences",
+    "SharedBatch",
     "Source",
     "StepsColumn",
     "Stored",
@@ -39,6 +40,7 @@ __all__ = [
     "labels",
     "samples",
     "shapes",
+    "shared",
     "source",
     "split",
     "stream_of",

@@ -5,16 +5,59 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from fastgru import random, threads
-from fastgru.data.column import ColumnLike
+from fastgru.data.column import Column, ColumnLike
 from fastgru.data.padding import by_length, drawn_by_length
 from fastgru.types import Array
 
+if TYPE_CHECKING:
+    from fastgru.layers.share import Share
+
 Batch = tuple[Any, ...]  # an array, or None, for each column
+
+
+class SharedBatch(tuple[Any, ...]):
+    """The rows of a batch that this process computes.
+
+    Attributes
+    ----------
+    share : Share
+        Which they are.
+    """
+
+    share: Share
+
+
+class Sharing(Protocol):
+    """The processes that share every batch."""
+
+    def share(self, total: int, /) -> Share: ...
+
+    def align(self, generator: np.random.Generator, /) -> None: ...
+
+
+def shared(columns: Sequence[ColumnLike | None], rows: slice | Array, share: Share, n_threads: int = 1) -> SharedBatch:
+    """The rows of this process, of a batch of the rows of a slice or with these indices.
+
+    Sequences of unequal length are padded in the whole batch, as they would be in one process.
+    """
+    own = slice(share.start, share.stop)
+
+    def part(column: ColumnLike) -> Array:
+        if isinstance(rows, slice):
+            if isinstance(column, Column):
+                return column.rows(slice(rows.start + own.start, rows.start + own.stop))
+            return column.rows(rows)[own]
+        return column.gathered(rows[own], n_threads) if isinstance(column, Column) else column.gathered(rows)[own]
+
+    batch = SharedBatch([None if column is None else part(column) for column in columns])
+    batch.share = share
+    return batch
+
 
 BATCH_SIZE = 32  # Keras's default
 
@@ -49,6 +92,8 @@ class Batches:
     steps : int, optional
         Batches an epoch. The next epoch goes on where the last one stopped; where the data run out before, the epoch
         ends with a warning. One pass over the data where absent.
+    sharing : Sharing, optional
+        Processes among which the rows of each batch are shared; they draw the same orders.
     """
 
     def __init__(
@@ -58,8 +103,9 @@ class Batches:
         shuffle: bool | str | None = False,
         steps: int | None = None,
         lengths: Array | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
-        self._columns, self._lengths = columns, lengths
+        self._columns, self._lengths, self._sharing = columns, lengths, sharing
         self.count = next(len(column) for column in columns if column is not None)
         self.batch_size = batch_size_of(batch_size, self.count, steps)
         self._shuffle = shuffle
@@ -120,18 +166,26 @@ class Batches:
         starts = range(first * self.batch_size, self.count, self.batch_size)
         if not self._shuffle and self._lengths is None:
             return self._in_order(starts)
+        if self._sharing is not None:
+            self._sharing.align(random.stream())
         self._drawn_from = random.stream().bit_generator.state
         return self._drawn(starts, self._order())
 
     def _in_order(self, starts: range) -> Iterator[Batch]:
         for start in starts:
             rows = slice(start, min(start + self.batch_size, self.count))
+            if self._sharing is not None:
+                yield shared(self._columns, rows, self._sharing.share(rows.stop - start))
+                continue
             yield tuple([None if column is None else column.rows(rows) for column in self._columns])
 
     def _drawn(self, starts: range, order: Array) -> Iterator[Batch]:
         n_threads = threads.get_num_threads()
         for start in starts:
             rows = order[start : start + self.batch_size]
+            if self._sharing is not None:
+                yield shared(self._columns, rows, self._sharing.share(len(rows)), n_threads)
+                continue
             yield tuple([None if column is None else column.gathered(rows, n_threads) for column in self._columns])
 
     def _order(self) -> Array:

@@ -23,12 +23,15 @@ class Context(threading.local):
         Whether weights take what is assigned to them: a `call` that runs for the shapes of its outputs changes nothing.
     watch : callable or None
         Is told of each layer that is called on arrays, with the call that holds what its forward pass left.
+    share : Share or None
+        Which rows of a batch that several processes share are computed.
     """
 
     depth = 0
     training: bool | None = None
     assigns = True
     watch: Callable[[Any, Any], None] | None = None
+    share: Any = None
 
     def called(self, layer: Any, call: Any) -> None:
         """Tell whoever watches."""

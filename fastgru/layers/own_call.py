@@ -20,6 +20,7 @@ from fastgru.autodiff.tape import with_pullback
 from fastgru.autodiff.tensor import Tensor, plain, tensor
 from fastgru.layers.context import assigning, context, inside
 from fastgru.layers.penalties import regularization
+from fastgru.layers.share import part_of_mean
 from fastgru.layers.symbolic import Node, Place, SymbolicTensor
 from fastgru.layers.workspace import Call
 from fastgru.ops import shaping
@@ -296,7 +297,7 @@ class _Running:
         else:
             with nobody_records():
                 outputs, losses = run(*map(tensor, inputs))
-        call.penalty = float(sum(map(float, losses)))
+        call.penalty = float(sum(map(float, losses))) * part_of_mean()
         call.saved["inputs"], call.saved["losses"] = inputs, losses
         ys = tree.flatten(outputs)
         call.output_mask = tuple(map(_mask_of, ys)) if len(ys) > 1 else _mask_of(ys[0])
@@ -304,7 +305,7 @@ class _Running:
         return arrays if len(arrays) > 1 else arrays[0]
 
     def backward(self: Any, call: Call, *d_outputs: Array | None) -> Any:
-        ones = [np.ones(loss.shape, loss.dtype) for loss in call.saved["losses"]]
+        ones = [np.full(loss.shape, part_of_mean(), loss.dtype) for loss in call.saved["losses"]]
         parts = [
             (np.zeros_like(x) if d is None else np.ascontiguousarray(d, x.dtype)) if x.dtype.kind == "f" else None
             for d, x in zip(call.saved["pull"](*d_outputs, *ones), call.saved["inputs"], strict=True)

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastgru.autodiff.recording import record
 from fastgru.autodiff.tensor import plain, tensor
+from fastgru.layers.share import batch_size_of
 from fastgru.layers.workspace import Call
 from fastgru.ops.op import values
 from fastgru.regularizers import Regularizer
@@ -42,7 +43,7 @@ def activity_penalty(layer: Any, call: Call, outputs: Any) -> float:
     penalty = 0.0
     if layer.activity_regularizer is not None:
         call.regularized = parts = outputs if isinstance(outputs, tuple) else (outputs,)
-        penalty = sum(layer.activity_regularizer(part) / len(part) for part in parts)
+        penalty = sum(layer.activity_regularizer(part) / batch_size_of(len(part)) for part in parts)
     return penalty
 
 
@@ -50,6 +51,6 @@ def run_backward(layer: Any, call: Call, *d_outputs: Array | None) -> Any:
     """Gradients of a layer's inputs from those of its outputs, to which its activity regularizer adds."""
     regularizer = layer.activity_regularizer
     if regularizer is not None:
-        gradients = [regularizer.gradient(part) / len(part) for part in call.regularized]
+        gradients = [regularizer.gradient(part) / batch_size_of(len(part)) for part in call.regularized]
         d_outputs = tuple(new if d is None else d + new for d, new in zip(d_outputs, gradients, strict=True))
     return layer.backward(call, *d_outputs)

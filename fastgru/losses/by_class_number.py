@@ -109,6 +109,10 @@ class Circle(ClassFormulaLoss):
     ) -> None:
         super().__init__(name, reduction, dtype, gamma=gamma, margin=margin, remove_diagonal=remove_diagonal)
 
+    @property
+    def _couples_rows(self) -> bool:
+        return True
+
     def _weights(self, targets: Array, values: Array, sample_weight: Any, mask: Any) -> Array | None:
         counts = values > 0
         return super()._weights(targets, values, sample_weight, counts if mask is None else counts & np.asarray(mask))

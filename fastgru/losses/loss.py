@@ -18,6 +18,8 @@ from fastgru import autodiff, checks
 from fastgru.autodiff.sums import broadcast
 from fastgru.autodiff.tensor import Tensor, plain, tensor
 from fastgru.kernels import DTYPES
+from fastgru.layers.context import context
+from fastgru.layers.share import Share, part_of_mean, sharing
 from fastgru.naming import snake_case, unique_name
 from fastgru.types import Array
 
@@ -145,7 +147,11 @@ class Loss:
     ) -> tuple[float, Array]:
         """The reduced loss and its gradient by `y_pred`, of the shape and dtype of `y_pred`; see `__call__`."""
         if type(self).__call__ is not Loss.__call__:
-            return self._of_own(y_true, as_float(y_pred), sample_weight, mask)
+            share = context.share
+            if share is None:
+                return self._of_own(y_true, as_float(y_pred), sample_weight, mask)
+            value, gradient = self._of_own(*share.whole([y_true, as_float(y_pred), sample_weight, mask]))
+            return value * part_of_mean(), share.of_whole(gradient)
         if self.reduction in (None, "none"):
             raise ValueError(f"Loss {self.name!r}: reduction {self.reduction!r} gives no single number to train with.")
         value, pull = self._reduced(y_true, as_float(y_pred), sample_weight, mask)
@@ -159,7 +165,11 @@ class Loss:
         mask: npt.ArrayLike | None = None,
     ) -> float:
         """The reduced loss as a number; see `__call__`."""
-        return float(self(y_true, y_pred, **self._named(sample_weight, mask)))
+        share: Share | None = context.share
+        if share is None or type(self).__call__ is Loss.__call__:
+            return float(self(y_true, y_pred, **self._named(sample_weight, mask)))
+        labels, predictions, *weights = share.whole([y_true, y_pred, sample_weight, mask])
+        return float(self(labels, predictions, **self._named(*weights))) * part_of_mean()
 
     def _named(self, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None) -> dict[str, Any]:
         """What `__call__` gets beside labels and predictions; that of a class of a user's may know no mask."""
@@ -181,6 +191,9 @@ class Loss:
         self, y_true: npt.ArrayLike, y_pred: Array, sample_weight: npt.ArrayLike | None, mask: npt.ArrayLike | None
     ) -> tuple[Any, Callable[[Any], Array]]:
         """The reduced loss, and the function that pulls a gradient by it back to `y_pred`."""
+        share: Share | None = context.share
+        if share is not None and self._couples_rows:
+            return self._reduced_whole(share, y_true, y_pred, sample_weight, mask)
         targets, predictions = self._as_pair(y_true, y_pred)
         values, pull_values = self.with_pullback(targets, predictions)
         shape = values.shape
@@ -200,6 +213,22 @@ class Loss:
             return pull_values(d_values).reshape(y_pred.shape).astype(y_pred.dtype, copy=False)
 
         return total * scale if reduces else values, pull
+
+    def _reduced_whole(self, share: Share, *parts: Any) -> tuple[Any, Callable[[Any], Array]]:
+        """The part that the rows of this process have in the loss of the whole batch, which is computed of all rows."""
+        with sharing(None):
+            loss, pull = self._reduced(*share.whole(parts))
+
+        def pull_rows(d: Any) -> Array:
+            with sharing(None):
+                return share.of_whole(pull(d))
+
+        return loss * part_of_mean(), pull_rows
+
+    @property
+    def _couples_rows(self) -> bool:
+        """Whether the loss of a row may depend on the others: of a class or function of a user's nobody knows."""
+        return not type(self).__module__.startswith("fastgru.")
 
     def check(self, y_true: npt.ArrayLike, y_pred_shape: tuple[int, ...]) -> None:
         """ValueError where labels do not fit predictions of this shape, are NaN or no class."""
@@ -246,19 +275,24 @@ class Loss:
             factor = counts.astype(values.dtype)
             if self.reduction in ("sum_over_batch_size", "mean"):
                 # dividing by all values is then dividing by those that count
-                factor *= counts.size / (int(np.count_nonzero(counts)) or 1)
+                size, count, share = float(counts.size), int(np.count_nonzero(counts)), context.share
+                if share is not None:
+                    size, count = share.whole_size(counts.size), int(share.sum(count))
+                factor *= size / (count or 1)
             weights = factor if weights is None else factor * _aligned(weights, factor, self.name)
         return None if weights is None else _aligned(weights, values, self.name)
 
     def _scale(self, values: Array, weights: Array | None) -> float:
         """What the sum of the weighted values is multiplied by."""
+        share: Share | None = context.share
         if self.reduction == "sum" or values.ndim == 0:
-            return 1.0
-        if self.reduction == "mean_with_sample_weight" and weights is not None:
-            divisor = float(weights.sum())
+            divisor = 1.0
+        elif self.reduction == "mean_with_sample_weight" and weights is not None:
+            divisor = float(weights.sum() if share is None else share.sum(weights.sum()))
         else:
-            divisor = float(values.size)
-        return 1 / divisor if divisor else 0.0
+            divisor = float(values.size) if share is None else share.whole_size(values.size)
+        scale = 1 / divisor if divisor else 0.0
+        return scale if share is None else scale * share.scale
 
     def _checked_sum(self, targets: Array, values: Array) -> float:
         total = float(values.sum())
@@ -345,6 +379,10 @@ class FunctionLoss(Loss):
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(snake_case(getattr(function, "__name__", type(function).__name__)))
         self.function = function
+
+    @property
+    def _couples_rows(self) -> bool:
+        return True
 
     def call(self, y_true: Array, y_pred: Array) -> Array:
         values = self.function(*same_rank(y_true, y_pred))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import numpy.typing as npt
 
 from fastgru import ops
@@ -27,8 +28,17 @@ def dice(y_true: npt.ArrayLike, y_pred: npt.ArrayLike, axis: int | Sequence[int]
     return 1 - 2 * ops.sum(t * p, axis) / (ops.sum(t, axis) + ops.sum(p, axis) + EPSILON)
 
 
+class _OverlapLoss(FormulaLoss):
+    """A loss that sums over axes, all of them where its option `axis` is None."""
+
+    @property
+    def _couples_rows(self) -> bool:
+        axis = self.options["axis"]
+        return axis is None or bool(np.any(np.asarray(axis) <= 0))  # a negative one may be the first
+
+
 @registered(KIND)
-class Dice(FormulaLoss):
+class Dice(_OverlapLoss):
     """`dice`."""
 
     formula = staticmethod(dice)
@@ -61,7 +71,7 @@ def tversky(
 
 
 @registered(KIND)
-class Tversky(FormulaLoss):
+class Tversky(_OverlapLoss):
     """`tversky`."""
 
     formula = staticmethod(tversky)

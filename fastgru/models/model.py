@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any, BinaryIO
 
 import fastgru
-from fastgru import registry
+from fastgru import distribution, registry
 from fastgru.checks import missing_axis
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import is_symbolic
@@ -233,6 +233,8 @@ class Model(GeneratorTrainer):
     def save(self, filepath: Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Write the whole model: ``.keras`` or legacy ``.h5`` by the ending of the name.
 
+        Under `DataParallel` the first process writes, and the others do nothing; the same holds of `save_weights`.
+
         Parameters
         ----------
         filepath : path
@@ -243,7 +245,8 @@ class Model(GeneratorTrainer):
         **kwargs
             For `fastgru.saving.save_model`.
         """
-        fastgru.saving.save_model(self, filepath, overwrite, zipped, **kwargs)
+        if distribution.is_first() or not isinstance(filepath, (str, PathLike)):
+            fastgru.saving.save_model(self, filepath, overwrite, zipped, **kwargs)
 
     def save_weights(self, filepath: Path, overwrite: bool = True, max_shard_size: float | None = None) -> None:
         """Write the weights alone, to a ``.weights.h5`` file.
@@ -258,7 +261,8 @@ class Model(GeneratorTrainer):
         """
         if max_shard_size is not None:
             raise ValueError(f"save_weights: max_shard_size={max_shard_size!r} is not supported by fastgru.")
-        fastgru.saving.save_weights(self, filepath, overwrite=overwrite)
+        if distribution.is_first() or not isinstance(filepath, (str, PathLike)):
+            fastgru.saving.save_weights(self, filepath, overwrite=overwrite)
 
     def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Read weights from ``.weights.h5``, ``.keras`` or legacy ``.h5``; the model stays as it was where that fails.

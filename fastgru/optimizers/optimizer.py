@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from fastgru import checks, registry
+from fastgru import checks, distribution, registry
 from fastgru.layers.weight import Weight
 from fastgru.naming import unique_name
 from fastgru.object_registration import custom_function, custom_objects_in_force
@@ -238,6 +238,9 @@ class Optimizer(OptimizerStep):
         for weight, gradient in zip(weights, gradients, strict=True):
             if gradient is not None and weight.gradient is not None:
                 weight.gradient += gradient
+        ranks = distribution.current()
+        if ranks is not None and not ranks.is_summed:
+            ranks.average(parameters.gradients)
         if self.loss_scale_factor:
             parameters.gradients /= self.loss_scale_factor
         present = {weight for weight, one in zip(weights, gradients, strict=True) if one is not None}

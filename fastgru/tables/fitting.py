@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgru import optimizers
 from fastgru.callbacks import EarlyStopping, ReduceLROnPlateau, TerminateOnNaN
+from fastgru.distribution import first
 from fastgru.optimizers import schedules
 from fastgru.tables.samples import Problem, Samples
 from fastgru.tables.split import TRAINING, VALIDATION
@@ -114,7 +115,7 @@ def seconds_an_epoch(model: Any, problem: Problem, training: Training) -> float:
     size = min(training.batch_size, len(samples))
     model.train_on_batch(*_batch(samples, 0, size))  # builds what is used again
     began, done = time.perf_counter(), 0
-    while done < TRIED_BATCHES and (not done or time.perf_counter() - began < TRIED_SECONDS):
+    while done < TRIED_BATCHES and (not done or first(time.perf_counter() - began < TRIED_SECONDS)):
         begin = done * size % (len(samples) - size + 1)
         model.train_on_batch(*_batch(samples, begin, begin + size))
         done += 1

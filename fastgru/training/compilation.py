@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fastgru import checks, losses, metrics, optimizers, registry
+from fastgru import checks, distribution, losses, metrics, optimizers, registry
 from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.training.objective import Objective
+from fastgru.training.sums import RunningSums
 from fastgru.types import Shape
 
 if TYPE_CHECKING:
     from fastgru.data import Batch
+    from fastgru.distribution import Ranks
     from fastgru.optimizers import Optimizer
     from fastgru.parameters import Parameters
     from fastgru.training.step import Step
@@ -61,10 +63,11 @@ class Compiled(Layer):
         self._objective = Objective(None, None, None, None)
         self._parameters: Parameters | None = None
         self._step: Step | None = None
+        self._sharers: Ranks | None = None  # for which it is
 
     def __getstate__(self) -> dict[str, Any]:
         # what training makes again where it needs it
-        return {**super().__getstate__(), "_parameters": None, "_step": None}
+        return {**super().__getstate__(), "_parameters": None, "_step": None, "_sharers": None}
 
     @property
     def input_shape(self) -> Any:
@@ -196,21 +199,24 @@ class Compiled(Layer):
 
         if self.optimizer is None or not (self._objective.has_loss or _may_add_losses(self)):
             raise ValueError("fit: training needs an optimizer and a loss; call compile(optimizer, loss) with both.")
-        weights = self.trainable_weights
-        if self._parameters is None or not self._parameters.holds(weights):
+        weights, ranks = self.trainable_weights, distribution.current()
+        extra = 0 if ranks is None else RunningSums(self._objective).size
+        held = self._parameters
+        if held is None or not held.holds(weights) or len(held.summed) < len(held.gradients) + extra:
             for weight in self.weights:
                 weight.gradient = None  # a frozen layer takes no gradient
-            self._parameters = Parameters(weights)
+            self._parameters = held = Parameters(weights, extra)
             self._step = None
-        if self._step is None:
-            self._step = training_step(self, self._objective, self._parameters, self.optimizer, self._n_inputs)
+        if self._step is None or self._sharers is not ranks:
+            self._step = training_step(self, self._objective, held, self.optimizer, self._n_inputs, ranks)
+            self._sharers = ranks
         return self._step
 
     def _evaluation_step(self, call: Call) -> Step:
         """What an evaluation does with one batch."""
         from fastgru.training.step import evaluation_step
 
-        return evaluation_step(self, self._objective, call, self._n_inputs)
+        return evaluation_step(self, self._objective, call, self._n_inputs, distribution.current())
 
     def _predictions(self, call: Call, inputs: Batch) -> Any:
         """The outputs for one batch, which live in the call's memory."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks, data
+from fastgru import checks, data, distribution
 from fastgru.data import (
     Batch,
     Batches,
@@ -182,7 +182,7 @@ def batches(
         columns = _columns_of_samples(model, where, dataset, size, class_weight)
         # where the order is free, sequences of unequal length come by it
         lengths = unequal.lengths(dataset.x) if shuffle is True or (shuffle is None and steps is None) else None
-        cut = Batches(columns, batch_size, shuffle, steps, lengths)
+        cut = Batches(columns, batch_size, shuffle, steps, lengths, distribution.current())
         _check_readers(model, dataset.x)
         check_batches(model, cut.count, cut.batch_size)
         return cut
@@ -246,7 +246,8 @@ def unequal_batches(
     elif not is_watched:
         size = max(size, prediction_rows(model, [x]))
     columns: list[ColumnLike] = [PaddedColumn(x, model.input_dtypes[0]), StepsColumn(x.lengths)]
-    return Batches(columns, size, lengths=x.lengths), UnequalPredictions(data.by_length(x.lengths), x.lengths)
+    cut = Batches(columns, size, lengths=x.lengths, sharing=distribution.current())
+    return cut, UnequalPredictions(data.by_length(x.lengths), x.lengths)
 
 
 def _steps(stream: BatchStream, batch_size: int | None, steps: int | None) -> int | None:
@@ -259,8 +260,11 @@ def _steps(stream: BatchStream, batch_size: int | None, steps: int | None) -> in
 
 
 def _single(columns: Sequence[ColumnLike | None], count: int) -> Batch:
-    """A batch of all rows."""
-    return tuple([None if column is None else column.rows(slice(0, count)) for column in columns])
+    """A batch of all rows, or of those of this process."""
+    rows = slice(0, count)
+    if (ranks := distribution.current()) is not None:
+        return data.shared(columns, rows, ranks.share(count))
+    return tuple([None if column is None else column.rows(rows) for column in columns])
 
 
 def _columns_of_samples(
@@ -296,6 +300,11 @@ def check_batches(model: Compiled, count: int, size: int) -> None:
     """ValueError where a stateful model, whose states are those of a fixed number of rows, gets other batches."""
     if not is_stateful(model):
         return
+    if distribution.current() is not None:
+        raise ValueError(
+            f"Model {model.name!r} is stateful, and under DataParallel each rank would have states for its rows of "
+            "the batch alone; take layers without stateful=True."
+        )
     rows = data.shapes(model.input_shape)[0][0]
     size = min(size, count)  # the one batch of fewer samples than asked for
     if size != rows or count % size:

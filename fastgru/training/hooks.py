@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from fastgru import distribution
 from fastgru.callbacks import BackupAndRestore, Callback, CallbackList, History, ProgbarLogger
 
 Hook = Callable[..., Any]
@@ -51,6 +52,8 @@ class Hooks:
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
+        if not distribution.is_first():
+            self.callbacks = [one for one in self.callbacks if not getattr(one, "writes", False)]
 
     def backup(self, resume: str | os.PathLike[str] | None) -> BackupAndRestore | None:
         """The callback among these that asks for checkpoints, or what the argument `resume` of `fit` stands for."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import config, threads
+from fastgru import config, distribution, threads
+from fastgru.data import Stream
 from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
@@ -18,8 +19,10 @@ from fastgru.training.compilation import Compiled
 from fastgru.training.interrupts import held_back
 from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
+from fastgru.types import Array
 
 if TYPE_CHECKING:
+    from fastgru.layers.share import Share
     from fastgru.training.feeding import Feed
     from fastgru.training.hooks import Hook, Hooks
     from fastgru.training.objective import Objective
@@ -56,7 +59,7 @@ def train(
         hooks.written("on_batch_begin", "on_train_batch_begin"),
         hooks.written("on_batch_end", "on_train_batch_end"),
     )
-    model.stop_training = False
+    model.stop_training, ranks = False, distribution.current()
     _have_freed_memory_kept()
     with held_back() as interrupt, checkpoints, threads.one_blas_thread(lasting=True), bar:
         is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
@@ -91,6 +94,8 @@ def train(
             hooks.call("on_epoch_end", epoch, logs)
             bar.end(logs)
             boundary.after_epoch(logs)
+            if ranks is not None:
+                model.stop_training = ranks.any(model.stop_training)
             if model.stop_training:
                 break
         assert model.optimizer is not None
@@ -149,8 +154,11 @@ def _epoch(
     """
     objective, each = model._objective, model.steps_per_execution
     before_batch, after_batch = hooks
+    ranks = distribution.current()
+    # of several processes each may be told to stop, where something is called behind every batch
+    asks = ranks is not None and ranks.any(bool(before_batch or after_batch))
     with objective.run(is_begun=done > 0), closing(batches.epoch()) as epoch:
-        for batch in epoch:
+        for batch in _in_step(epoch, batches):
             if done % each == 0:
                 for hook in before_batch:
                     hook(done, {})
@@ -162,7 +170,11 @@ def _epoch(
                 bar.show(done, objective.count, objective.results())
             if between is not None:
                 between(done)
-            if getattr(model, stop):
+            if ranks is not None:
+                if asks and ranks.any(getattr(model, stop)):
+                    setattr(model, stop, True)
+                    break
+            elif getattr(model, stop):
                 break
         if done % each:
             _call(after_batch, done + each - done % each - 1, objective)
@@ -192,10 +204,12 @@ def predict(
     each, n_inputs, done = model.steps_per_execution, model._n_inputs, 0
     first = 0  # sample since the last hook
     workspace = _workspace(model, "stop_predicting", hooks, "on_predict_begin")
+    ranks = distribution.current()
+    asks = ranks is not None and ranks.any(bool(before_batch or after_batch))
     blas = threads.one_blas_thread(not config.multiplies_with_tiles() or _runs_ops(model), lasting=True)
     with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
         bar.begin("Predict", batches.steps)
-        for batch in epoch:
+        for batch in _in_step(epoch, batches):
             inputs, call.masks = batch[:n_inputs], batch[n_inputs:]
             if done % each == 0:
                 for hook in before_batch:
@@ -203,14 +217,17 @@ def predict(
                 first = outputs.count
             predictions = model._predictions(call, inputs)
             masks = model.outgoing_mask(call, *inputs) if call.masks else None
-            outputs.add(predictions if isinstance(predictions, tuple) else (predictions,), masks)
+            parts = predictions if isinstance(predictions, tuple) else (predictions,)
+            if ranks is not None:
+                parts, masks = _of_all_ranks(batch.share, parts, masks)
+            outputs.add(parts, masks)
             done += 1
             if perf_counter() >= bar.due:
                 bar.show(done, outputs.count, {})
             if done % each == 0:
                 for hook in after_batch:
                     hook(done - 1, {"outputs": model.as_predicted(outputs.since(first))})
-            if model.stop_predicting:
+            if model.stop_predicting if ranks is None else asks and ranks.any(model.stop_predicting):
                 break
         if done % each:
             for hook in after_batch:
@@ -219,3 +236,16 @@ def predict(
         hooks.call("on_predict_end", {})
         bar.end({})
     return outputs.whole()
+
+
+def _in_step(epoch: Iterator[Any], batches: Feed) -> Iterator[Any]:
+    """The batches of an epoch; of a stream that each of several processes reads for itself, as far as all have them."""
+    ranks = distribution.current()
+    return ranks.in_step(epoch, "the data") if ranks is not None and isinstance(batches, Stream) else epoch
+
+
+def _of_all_ranks(share: Share, parts: tuple[Array, ...], masks: Any) -> tuple[tuple[Array, ...], Any]:
+    """Outputs and masks of a whole batch, of those for the rows of each process."""
+    several = masks if isinstance(masks, tuple) else (masks,)
+    whole_masks = tuple(share.whole(several))
+    return tuple(share.whole(parts)), whole_masks if isinstance(masks, tuple) else whole_masks[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -13,6 +13,8 @@ import numpy as np
 
 from fastgru import data, losses, metrics
 from fastgru.data import Column, Evenly, Names
+from fastgru.layers.context import context
+from fastgru.training.sums import update_shared, update_state
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -78,13 +80,15 @@ class OutputLoss:
             [metrics.resolve(entry, y_shape, output_shape, self.loss) for entry in names] for names in self.metric_names
         )
 
-    def watch_masked(self, y: Array, prediction: Array, weight: Array | None, mask: Array) -> None:
+    def watch_masked(
+        self, y: Array, prediction: Array, weight: Array | None, mask: Array, update: Callable[..., None]
+    ) -> None:
         """Take a batch into the metrics; as in Keras, a mask is a weight of 0 or 1 to those that are means."""
         weighted = mask if weight is None else mask * weight.reshape(len(weight), -1)
         for metric in self.metrics:
-            metric.update_state(y, prediction, *([mask] if isinstance(metric, metrics.MeanMetricWrapper) else []))
+            update(metric, y, prediction, *([mask] if isinstance(metric, metrics.MeanMetricWrapper) else []))
         for metric in self.weighted_metrics:
-            metric.update_state(y, prediction, weighted if isinstance(metric, metrics.MeanMetricWrapper) else weight)
+            update(metric, y, prediction, weighted if isinstance(metric, metrics.MeanMetricWrapper) else weight)
 
 
 Goal = OutputLoss  # its name in those pickles
@@ -113,6 +117,7 @@ class Objective:
     # of steps of one's own: what the last one said, and the weight of the losses that were tracked
     _logs: Mapping[str, Any] | None = None
     _tracked = 0.0
+    summed: Sequence[Metric] = ()  # the metrics to which processes that share a batch show their rows alone
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any, names: Names = None) -> None:
         self._names = names if names is not None and len(names) > 1 else None
@@ -314,7 +319,10 @@ class Objective:
         differentiate : bool
         """
         parts, masks = (predictions, masks) if isinstance(predictions, tuple) else ((predictions,), (masks,))
-        count, total = len(parts[0]), penalty
+        share, update = context.share, update_state
+        if share is not None:
+            update = partial(update_shared, share, self.summed)
+        count, total = len(parts[0]) if share is None else share.total, penalty
         gradients: list[Array | None] = []
         # lengths agree since `bind`
         for output, y, part, weight, mask in zip(self._outputs, targets, parts, weights, masks or self._no_masks):  # noqa: B905
@@ -332,12 +340,12 @@ class Objective:
                 total += output.factor * loss
             gradients.append(gradient)
             if mask is not None:
-                output.watch_masked(y, part, weight, mask)
+                output.watch_masked(y, part, weight, mask, update)
                 continue
             for metric in output.metrics:
-                metric.update_state(y, part)
+                update(metric, y, part)
             for metric in output.weighted_metrics:
-                metric.update_state(y, part, weight)
+                update(metric, y, part, weight)
         self._total += total * count
         self.count += count
         return gradients

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from fastgru import tree
+from fastgru import distribution, tree
 from fastgru.autodiff.recording import record
 from fastgru.autodiff.tape import GradientTape
 from fastgru.autodiff.tensor import plain, tensor
@@ -22,6 +22,7 @@ from fastgru.layers.workspace import Call
 from fastgru.metrics import Metric
 from fastgru.ops.op import values
 from fastgru.training.compilation import Compiled
+from fastgru.training.shared import SharedMethod
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -183,8 +184,9 @@ class OwnSteps(Compiled):
 
     def _own_step(self, method: Callable[[Any], Any]) -> Step:
         """A step that hands a batch to a method in Keras's form, and keeps what it returns as the logs."""
-        objective, n_inputs = self._objective, self._n_inputs
+        objective, n_inputs, ranks = self._objective, self._n_inputs, distribution.current()
         last = n_inputs + objective.n_outputs
+        shared = None if ranks is None else SharedMethod(ranks, objective)
 
         def step(batch: Batch) -> None:
             if objective.count == 0:
@@ -195,11 +197,14 @@ class OwnSteps(Compiled):
             data = [x, *(self._as_targets(part) for part in (targets, weights))]
             while len(data) > 1 and all(one is None for one in tree.flatten(data[-1])):
                 data.pop()
-            logs = method(tuple(data))
+            logs = method(tuple(data)) if shared is None else shared.run(method, tuple(data), batch)
             if not isinstance(logs, Mapping):
                 name = getattr(method, "__name__", "step")
                 raise ValueError(f"Model {self.name!r}, {name}: expected a dict of numbers by name, got {logs!r}.")
-            objective.take_logs(_flat_logs(logs), len(batch[0]))
+            numbers, count = _flat_logs(logs), len(batch[0])
+            if shared is not None:
+                numbers, count = shared.of_all(numbers, batch)
+            objective.take_logs(numbers, count)
 
         return step
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastgru import distribution
 from fastgru.callbacks.progbar import Progbar
 
 REFRESH_SECONDS = 0.1
@@ -293,6 +294,8 @@ def progress(verbose: Any, lasting: bool = True) -> Progress:
     """
     if verbose not in ("auto", 0, 1, 2):
         raise ValueError(f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}.')
+    if not distribution.is_first():
+        return Progress()
     terminal = sys.stdout is not None and sys.stdout.isatty()
     if verbose in ("auto", 1) and terminal:
         return Bar(stays=lasting)

@@ -1,4 +1,4 @@
-"""Whether `fit` saves what it trains, and what a training is known by."""
+"""Whether `fit` saves what it trains, what a training is known by, and that it is the same one on all processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastgru import distribution
 from fastgru.data import Indexed, Stream
+from fastgru.training.aligning import align
 from fastgru.training.boundary import Checkpoints, Position
 from fastgru.training.compilation import Compiled
 
@@ -25,8 +27,9 @@ def checkpoints(
     feeds: Sequence[Feed | None],
     datasets: Sequence[Dataset | None],
     settings: Mapping[str, Any],
+    epochs: int,
 ) -> Checkpoints:
-    """What saves a training, where `resume` or a callback asks for it.
+    """What saves a training, where `resume` or a callback asks for it; processes that share it begin alike.
 
     Parameters
     ----------
@@ -38,19 +41,27 @@ def checkpoints(
         What batches come from, and what those are made of: for training, and for validation.
     settings : mapping
         Arguments of `fit` that the numbers depend on.
+    epochs : int
     """
-    backup = hooks.backup(resume)
-    if backup is None:
+    backup, ranks = hooks.backup(resume), distribution.current()
+    if backup is None and ranks is None:
         return Checkpoints()
     # deferred: most trainings are not saved
-    from fastgru.training.checkpoints import Folder, RunState, Saver, settings_of
+    from fastgru.training.checkpoints import Folder, Restorer, RunState, Saver, settings_of
 
     names = ("data", "validation data")
     described = {name: _known(feed, data) for name, feed, data in zip(names, feeds, datasets, strict=True)}
     sizes = {f"batches of the {name}": _size(feed) for name, feed in zip(names, feeds, strict=True)}
     known_by = settings_of(model, described, {**settings, **sizes})
-    folder = Folder(backup.backup_dir, backup.double_checkpoint)
-    return Saver(backup, folder, RunState(backup.backup_dir, known_by, model, feeds, hooks, position))
+    if ranks is not None:
+        align(ranks, model, {**known_by, "epochs": epochs, "resume": backup is not None})
+        if backup is None:
+            return Checkpoints()
+    assert backup is not None
+    state = RunState(backup.backup_dir, known_by, model, feeds, hooks, position)
+    if not distribution.is_first():
+        return Restorer(state, distribution.first(None))
+    return Saver(backup, Folder(backup.backup_dir, backup.double_checkpoint), state)
 
 
 def _known(feed: Feed | None, dataset: Dataset | None) -> Any:

@@ -9,11 +9,14 @@ import numpy as np
 
 from fastgru.data import Batch
 from fastgru.layers.layer import Layer
+from fastgru.layers.share import part_of_mean
 from fastgru.layers.weight import Weight
 from fastgru.layers.workspace import Call
 from fastgru.regularizers import Regularizer
+from fastgru.training.shared import shared_evaluation, shared_step
 
 if TYPE_CHECKING:
+    from fastgru.distribution import Ranks
     from fastgru.optimizers import Optimizer
     from fastgru.parameters import Parameters
     from fastgru.training.objective import Objective
@@ -22,7 +25,12 @@ Step = Callable[[Batch], None]
 
 
 def training_step(
-    model: Layer, objective: Objective, parameters: Parameters, optimizer: Optimizer, n_inputs: int
+    model: Layer,
+    objective: Objective,
+    parameters: Parameters,
+    optimizer: Optimizer,
+    n_inputs: int,
+    ranks: Ranks | None = None,
 ) -> Step:
     """Forward pass, loss, backward pass and update of a batch: the inputs, then the targets, then the weights."""
     optimizer.prepare(parameters.weights)
@@ -33,14 +41,14 @@ def training_step(
     call.version.updates = parameters.others
     regularized = _regularized(parameters.weights)
 
-    def step(batch: Batch) -> None:
+    def differentiate(batch: Batch) -> None:
         inputs = batch[:n_inputs]
         call.masks = batch[weights.stop :]
         parameters.gather()  # a callback may have trained another model that shares a layer
         predictions = forward(call, *inputs)
         penalty = call.penalty
         if regularized:
-            penalty += sum(regularizer(weight.value) for weight, regularizer in regularized)
+            penalty += part_of_mean() * sum(regularizer(weight.value) for weight, regularizer in regularized)
         masks = outgoing_mask(call, *inputs)
         gradients = objective.add(batch[targets], predictions, batch[weights], masks, penalty, True)
         if not objective.has_loss:  # but those that layers add
@@ -48,14 +56,20 @@ def training_step(
             gradients = [np.zeros_like(output) for output in outputs]
         parameters.zero_gradients()
         backward(call, *gradients)
+
+    def update() -> None:
         for weight, regularizer in regularized:
             weight.gradient += regularizer.gradient(weight.value)
         optimizer.update(parameters)
 
-    return step
+    def step(batch: Batch) -> None:
+        differentiate(batch)
+        update()
+
+    return step if ranks is None else shared_step(ranks, objective, parameters, differentiate, update)
 
 
-def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: int) -> Step:
+def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: int, ranks: Ranks | None = None) -> Step:
     """Forward pass and loss."""
     forward, outgoing_mask = model.forward, model.outgoing_mask
     targets, weights = _targets_and_weights(n_inputs, objective)
@@ -66,9 +80,10 @@ def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: in
         call.masks = batch[weights.stop :]
         predictions = forward(call, *inputs)
         masks = outgoing_mask(call, *inputs)
-        objective.add(batch[targets], predictions, batch[weights], masks, penalty + call.penalty)
+        of_weights = penalty * part_of_mean()
+        objective.add(batch[targets], predictions, batch[weights], masks, of_weights + call.penalty)
 
-    return step
+    return step if ranks is None else shared_evaluation(ranks, objective, step)
 
 
 def _targets_and_weights(n_inputs: int, objective: Objective) -> tuple[slice, slice]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import checks, data, threads
+from fastgru import checks, data, distribution, threads
 from fastgru.data import Batches, Sequences
 from fastgru.layers.symbolic import is_symbolic
-from fastgru.training import feeding
+from fastgru.training import aligning, feeding
 from fastgru.training.own_steps import OwnSteps
 from fastgru.types import Array, Outputs
 
@@ -98,7 +98,7 @@ class Trainer(OwnSteps):
         position = Position(numbers.start)
         settings = {"shuffle": shuffle, "initial_epoch": initial_epoch, "validation_freq": validation_freq}
         feeds, datasets = (batches, validation), (training, held_out)
-        saved = resuming.checkpoints(resume, self, hooks, position, feeds, datasets, settings)
+        saved = resuming.checkpoints(resume, self, hooks, position, feeds, datasets, settings, numbers.stop)
         loops.train(self, step, batches, validation, numbers.stop, is_validated, hooks, bar, position, saved)
         assert self.history is not None
         return self.history
@@ -120,7 +120,9 @@ class Trainer(OwnSteps):
         """
         samples = feeding.samples(self, x, y, sample_weight)
         (batch,) = feeding.batches(self, "train_on_batch", samples, samples.size, class_weight=class_weight).epoch()
-        step = self._training_step()
+        before, step = self._step, self._training_step()
+        if step is not before:
+            aligning.check(self, "train_on_batch", samples.size)
         with self._objective.run():
             step(batch)
             logs = self._objective.results()
@@ -162,6 +164,7 @@ class Trainer(OwnSteps):
         batches = feeding.batches(self, "evaluate", dataset, batch_size, steps=steps)
         bar = progress(verbose)
         hooks = self._hooks(callbacks, verbose, batches.steps)
+        aligning.check(self, "evaluate", batches.count, batches.steps)
         with threads.one_blas_thread(lasting=True), bar:
             bar.begin("Evaluate", batches.steps)
             logs = loops.evaluate(self, batches, hooks, bar)
@@ -176,6 +179,7 @@ class Trainer(OwnSteps):
 
         samples = feeding.samples(self, x, y, sample_weight)
         batches = feeding.batches(self, "test_on_batch", samples, samples.size)
+        aligning.check(self, "test_on_batch", samples.size)
         logs = loops.evaluate(self, batches, Hooks(self, None, {}), Progress())
         return logs if return_dict else self._objective.in_order(logs)
 
@@ -227,8 +231,9 @@ class Trainer(OwnSteps):
         hooks = self._hooks(callbacks, verbose, -(-count // size))
         is_watched = hooks.written("on_predict_batch_begin") or hooks.written("on_predict_batch_end")
         if not (is_watched or feeding.is_stateful(self)):
-            size = max(size, feeding.prediction_rows(self, inputs))
-        batches = Batches(feeding.columns(self, [x[:count] for x in inputs]), size)
+            size = max(size, distribution.size() * feeding.prediction_rows(self, inputs))
+        columns = feeding.columns(self, [x[:count] for x in inputs])
+        batches = Batches(columns, size, sharing=distribution.current())
         return self._predicted(batches, hooks, verbose)
 
     def _hooks(self, callbacks: Any, verbose: Any, steps: int | None) -> Hooks:
@@ -243,6 +248,7 @@ class Trainer(OwnSteps):
         from fastgru.training import loops
         from fastgru.training.progress import progress
 
+        aligning.check(self, "predict", batches.count, batches.steps)
         return self.as_predicted(loops.predict(self, batches, hooks, progress(verbose, lasting=False), outputs))
 
     def predict_on_batch(self, x: Any) -> Outputs:

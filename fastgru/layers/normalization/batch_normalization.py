@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastgru import checks, config
 from fastgru.initializers import Initializer
 from fastgru.layers import options
+from fastgru.layers.context import context
 from fastgru.layers.normalization.normalizer import Normalizer
 from fastgru.layers.options import ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
 from fastgru.layers.weight import Weight
@@ -81,7 +82,7 @@ class BatchNormalization(Normalizer):
     renorm_momentum : float
         That of the running statistics of `renorm`.
     synchronized
-        Accepted for Keras's sake and without effect.
+        Accepted for Keras's sake and without effect: `DataParallel` always takes the statistics of the whole batch.
     """
 
     axis: int = options.option(_axis)
@@ -167,22 +168,26 @@ class BatchNormalization(Normalizer):
     def _normalize_by_batch(self, call: Call, rows: Array, scratch: Array, axes: Sequence[int], x: Array) -> None:
         """Save (x - mean) / sqrt(variance + epsilon), and move the moving statistics."""
         counts = None
-        total: Any = len(rows)
+        share = context.share
+        total: Any = len(rows) if share is None else share.whole_size(len(rows))
         if call.mask is not None:
             mask = call.mask.reshape(call.mask.shape + (1,) * (x.ndim - call.mask.ndim))
             counts = self._rows(call, "counts", np.broadcast_to(mask, x.shape), axes)
             # Keras adds its epsilon to the number of steps that a mask leaves
-            total = (counts.sum(axis=0) + config.epsilon()).astype(self.dtype)
+            total = counts.sum(axis=0)
+            total = ((total if share is None else share.sum(total)) + config.epsilon()).astype(self.dtype)
         ones = call.buffer("ones", (len(rows),), self.dtype)
         ones.fill(1)
         normal = call.buffer("normal", rows.shape, self.dtype)
         # sums of columns as products with ones: BLAS adds in blocks, faster and more exact than row after row
-        mean = ones @ (rows if counts is None else np.multiply(rows, counts, out=normal)) / total
+        sums = ones @ (rows if counts is None else np.multiply(rows, counts, out=normal))
+        mean = (sums if share is None else share.sum(sums)) / total
         np.subtract(rows, mean, out=normal)
         np.square(normal, out=scratch)
         if counts is not None:
             scratch *= counts
-        variance = ones @ scratch / total
+        sums = ones @ scratch
+        variance = (sums if share is None else share.sum(sums)) / total
         inverse = 1 / np.sqrt(variance + self.epsilon)
         normal *= inverse
         call.saved.update(normal=normal, inverse=inverse, counts=counts, total=total)
@@ -242,6 +247,8 @@ class BatchNormalization(Normalizer):
             self.beta.gradient += d_beta
         if not call.input_gradient:
             return None
+        if of_batch and (share := context.share) is not None:
+            d_beta, d_gamma = share.sum_of_gradients(np.stack([d_beta, d_gamma]))
         s = inverse if self.gamma is None else inverse * call.value(self.gamma)
         if renorm:
             s = s * saved["r"]

@@ -11,6 +11,7 @@ from fastgru import checks
 from fastgru.layers import options
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.seeded import Seeded
+from fastgru.layers.share import uniform
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["Dropout", "keep_mask"]
 
 
-def keep_mask(generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: str) -> Array:
-    """0 with probability `rate`, else 1 / (1 - rate)."""
+def keep_mask(
+    generator: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: str, axis: int | None = 0
+) -> Array:
+    """0 with probability `rate`, else 1 / (1 - rate); rows of the batch are along `axis`, None where all share it."""
     if rate >= 1:
         return np.zeros(shape, dtype)
-    survives = generator.random(shape, np.float32) >= rate
+    survives = uniform(generator, shape, axis) >= rate
     return np.multiply(survives, 1 / (1 - rate), dtype=dtype)
 
 
@@ -79,8 +82,13 @@ class Dropout(Seeded):
         if not call.training or self.rate == 0:
             return x
         shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
-        call.saved["mask"] = mask = keep_mask(self._generator, shape, self.rate, self.dtype)
+        call.saved["mask"] = mask = keep_mask(self._generator, shape, self.rate, self.dtype, self._row_axis)
         return np.multiply(x, mask, out=call.buffer("y", x.shape, self.dtype))
+
+    @property
+    def _row_axis(self) -> int | None:
+        """Where a mask has the rows of the batch; None where one decision is for all of them."""
+        return None if self.noise_shape and self.noise_shape[0] == 1 else 0
 
     def _mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """`noise_shape` for an input of this shape."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastgru import activations, checks
 from fastgru.layers import options
+from fastgru.layers.context import context
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.regularization.dropout import Dropout
 from fastgru.layers.seeded import Seeded
+from fastgru.layers.share import drawn, uniform
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
@@ -101,7 +104,7 @@ class AlphaDropout(Dropout):
         if not call.training or self.rate == 0:
             return x
         shape = x.shape if self.noise_shape is None else self._mask_shape(x.shape)
-        survives = self._generator.random(shape, np.float32) >= self.rate
+        survives = uniform(self._generator, shape, self._row_axis) >= self.rate
         a = ((1 - self.rate) * (1 + self.rate * _LIMIT**2)) ** -0.5
         call.saved["mask"] = np.multiply(survives, a, dtype=self.dtype)
         return np.asarray(np.where(survives, x, _LIMIT) * a - a * _LIMIT * self.rate, self.dtype)
@@ -112,7 +115,10 @@ class Gaussian(Seeded):
 
     def _noise(self, call: Call, shape: tuple[int, ...], stddev: float) -> Array:
         noise = call.buffer("noise", shape, self.dtype)
-        self._generator.standard_normal(dtype=noise.dtype.type, out=noise)
+        if context.share is None:
+            self._generator.standard_normal(dtype=noise.dtype.type, out=noise)
+        else:
+            noise[...] = drawn(partial(self._generator.standard_normal, dtype=noise.dtype.type), shape)
         noise *= stddev
         return noise
 

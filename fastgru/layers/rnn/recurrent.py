@@ -147,7 +147,7 @@ class Recurrent(NumpyRoute):
         gates = self.gate_count if self.recurrent_dropout else 1
         shapes = ((gates, batch, features), (gates, batch, self.units))
         on_x, on_h = (
-            keep_mask(generator, shape, rate, self.dtype) if rate else None
+            keep_mask(generator, shape, rate, self.dtype, axis=1) if rate else None
             for shape, rate in zip(shapes, (self.dropout, self.recurrent_dropout), strict=True)
         )
         return on_x, on_h

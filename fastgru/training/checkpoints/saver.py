@@ -6,18 +6,52 @@ import math
 import threading
 import time
 
+from fastgru import distribution
 from fastgru.callbacks import BackupAndRestore
 from fastgru.text import notice
 from fastgru.training.boundary import Checkpoints
 from fastgru.training.checkpoints.folder import Checkpoint, Folder
 from fastgru.training.checkpoints.state import RunState
 
-__all__ = ["Saver"]
+__all__ = ["Restorer", "Saver"]
 
 SHARE = 0.02  # of the time that may go into saving what nobody asked for by number
 
 
-class Saver(Checkpoints):
+class Restorer(Checkpoints):
+    """Lets a training go on from a checkpoint, and saves nothing.
+
+    Parameters
+    ----------
+    state : RunState
+    saved : Checkpoint, optional
+
+    Raises
+    ------
+    ValueError
+        The checkpoint is of another run.
+    """
+
+    def __init__(self, state: RunState, saved: Checkpoint | None) -> None:
+        self._state, self._saved = state, saved
+        if saved is not None:
+            state.check(saved)
+
+    def restore(self) -> bool:
+        if self._saved is None:
+            return False
+        self._state.put_back(self._saved)
+        return True
+
+    def restore_callbacks(self) -> None:
+        if self._saved is not None:
+            self._state.put_back_callbacks(self._saved)
+
+    def __exit__(self, *error: object) -> None:
+        self._saved = None
+
+
+class Saver(Restorer):
     """Saves a training in a folder.
 
     The state is taken between two batches: weights as they are, for their arrays are never written again, the rest
@@ -32,12 +66,10 @@ class Saver(Checkpoints):
     """
 
     def __init__(self, options: BackupAndRestore, folder: Folder, state: RunState) -> None:
-        self._folder, self._state = folder, state
+        super().__init__(state, distribution.first(folder.read()))
+        self._folder = folder
         self._seconds, self._is_kept = options.save_seconds, not options.delete_checkpoint
         self._batches = options.save_freq if isinstance(options.save_freq, int) else None
-        self._saved: Checkpoint | None = folder.read()
-        if self._saved is not None:
-            state.check(self._saved)
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._has_written = False
@@ -49,16 +81,10 @@ class Saver(Checkpoints):
         self._affordable = 0.0
 
     def restore(self) -> bool:
-        if self._saved is None:
-            return False
-        self._state.put_back(self._saved)
-        self._has_written = True
-        self._next = time.perf_counter() + self._seconds
-        return True
-
-    def restore_callbacks(self) -> None:
-        if self._saved is not None:
-            self._state.put_back_callbacks(self._saved)
+        self._has_written = super().restore()
+        if self._has_written:
+            self._next = time.perf_counter() + self._seconds
+        return self._has_written
 
     def batch_done(self) -> None:
         if self._batches is not None:
@@ -91,7 +117,7 @@ class Saver(Checkpoints):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._saved = None
+        super().__exit__(*error)
         try:
             self._end()
         finally:
