@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         regularizers,
         saving,
         threads,
+        torch,
         tree,
         utils,
     )
@@ -83,6 +84,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "threads",
+    "torch",
     "tree",
     "utils",
 ]

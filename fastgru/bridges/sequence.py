@@ -136,8 +136,8 @@ class Gradients(NamedTuple):
     """What `Pass.backward` returns.
 
     `inputs` is (B, T, F), the sum over the directions, or None; `states` and `weights` have an entry for each
-    direction: the gradients of its initial states (B, H), and those of kernel, recurrent kernel and bias, each None where
-    it was not asked for.
+    direction: the gradients of its initial states (B, H), and those of kernel, recurrent kernel and bias, each None
+    where it was not asked for.
     """
 
     inputs: Array | None
@@ -165,36 +165,38 @@ class Pass:
         threads: int,
         openmp: bool,
     ) -> None:
-        self._directions, self._dtype, self._threads, self._openmp = directions, x.dtype, threads, openmp
-        self._cell = directions[0].weights.cell
-        self._tiles = config.multiplies_with_tiles()
-        self._workspaces: list[Workspace] = []
-        self._used_up = False
+        self._dtype, self._threads, self._openmp = x.dtype, threads, openmp
+        self._cell, self._packs = directions[0].weights.cell, training and config.multiplies_with_tiles()
         self._calls = [self._made(direction, x, mask, training) for direction in directions]
+        self._workspaces: list[Workspace] = []
         self.outputs = self._forward(sequences)
         if not training:
             self.release()
 
     def _made(self, direction: Direction, x: Array, mask: Array | None, training: bool) -> Any:
-        weights, dtype = direction.weights, self._dtype
-        call = self._cell.call(dtype, direction.go_backwards, training)
-        sizes = [self._cell.memory_size(dtype, x.shape, weights.units, self._tiles, training)]
-        packs = self._tiles and training  # weights that change with every batch are packed by the pass itself
-        if packs:
-            sizes.append(self._cell.pack_size(dtype, x.shape[2], weights.units))
-        workspace = Workspace(*sizes, dtype=dtype)
-        self._workspaces.append(workspace)
-        call.memory = workspace.arrays[0]
-        call.packed = workspace.arrays[1] if packs else weights.packed if self._tiles else None
+        weights = direction.weights
+        call = self._cell.call(self._dtype, direction.go_backwards, training)
+        if config.multiplies_with_tiles() and not training:
+            call.packed = weights.packed
         call.x, call.mask = x, None if mask is None else mask.view(np.uint8)
         call.kernel, call.recurrent_kernel, call.bias = weights.kernel, weights.recurrent_kernel, weights.bias
         for name, state in zip(("h0", "c0"), direction.states, strict=False):
             setattr(call, name, state)
+        self._sizes = [
+            self._cell.memory_size(self._dtype, x.shape, weights.units, config.multiplies_with_tiles(), training)
+        ]
+        if self._packs:  # weights that change with every batch are packed by the pass itself
+            self._sizes.append(self._cell.pack_size(self._dtype, x.shape[2], weights.units))
         return call
 
     def _forward(self, sequences: bool) -> list[tuple[Array | None, ...]]:
         outputs: list[tuple[Array | None, ...]] = []
         for call in self._calls:
+            workspace = Workspace(*self._sizes, dtype=self._dtype)
+            self._workspaces.append(workspace)
+            call.memory = workspace.arrays[0]
+            if self._packs:
+                call.packed = workspace.arrays[1]
             batch, steps, _ = call.x.shape
             units = len(call.recurrent_kernel)
             call.y = np.empty((batch, steps, units), self._dtype) if sequences else None
@@ -215,7 +217,7 @@ class Pass:
         states: bool = False,
         weights: Sequence[tuple[bool, ...]] | None = None,
     ) -> Gradients:
-        """Run the backward pass, as often as one likes: from the second time on the forward pass runs anew before it.
+        """Run the backward pass, which uses up what the forward pass left: to run it again takes another of these, too.
 
         Parameters
         ----------
@@ -227,9 +229,8 @@ class Pass:
         weights : sequence of tuple of bool, optional
             For each direction whether the gradients of kernel, recurrent kernel and bias are; all where absent.
         """
-        if self._used_up:
+        if not self._workspaces:
             self._forward(False)
-        self._used_up = True
         gradients = Gradients(None, [], [])
         for index, (call, d_output) in enumerate(zip(self._calls, d_outputs, strict=True)):
             asked = (True, True, True) if weights is None else weights[index]
@@ -252,14 +253,15 @@ class Pass:
             elif call.dx is not None:
                 np.add(gradients.inputs, call.dx, out=gradients.inputs)
             call.dx = call.dy = call.d_last = None
+        self.release()
         return gradients
 
     def release(self) -> None:
         """Hand on the memory that the backward pass reads, which happens by itself when nobody holds the pass."""
-        for call in self._calls:
+        for call, workspace in zip(self._calls, self._workspaces, strict=True):
             call.memory = None
-        for workspace in self._workspaces:
             workspace.release()
+        self._workspaces = []
 
 
 def forward(
