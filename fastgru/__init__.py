@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         sklearn,
         tables,
         threads,
+        torch,
         tree,
         utils,
     )
@@ -93,6 +94,7 @@ __all__ = [
     "sklearn",
     "tables",
     "threads",
+    "torch",
     "tree",
     "utils",
 ]
