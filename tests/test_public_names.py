@@ -16,7 +16,11 @@ import pytest
 
 import fastgru
 
-BRIDGES = {"dask": "dask", "sklearn": "sklearn"}  # rooms whose files import a package that an extra brings
+BRIDGES = {
+    "dask": "dask",
+    "sklearn": "sklearn",
+    "torch": "torch",
+}  # rooms whose files import a package that an extra brings
 
 
 def is_installed(name: str) -> bool:

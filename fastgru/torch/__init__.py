@@ -1,17 +1,5 @@
 """fastgru's engine inside PyTorch: `GRU` and `LSTM` that take the place of `torch.nn`'s on CPUs, and `accelerate`."""
 
-from __future__ import annotations
+from fastgru import lazy
 
-try:
-    import torch  # noqa: F401
-except ImportError:
-    raise ImportError("fastgru.torch needs PyTorch: pip install 'fastgru[torch]'.") from None
-
-from fastgru.torch.acceleration import Acceleration, accelerate
-from fastgru.torch.modules import GRU, LSTM
-
-__all__ = ["GRU", "LSTM", "Acceleration", "accelerate"]
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy.exports(__spec__, needs="torch", extra="torch")
