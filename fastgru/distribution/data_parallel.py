@@ -91,7 +91,8 @@ class DataParallel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         ranks = self._ranks
-        if ranks is not None and kind is not None and error is not None:
+        is_clean = isinstance(error, SystemExit) and not error.code
+        if ranks is not None and kind is not None and error is not None and not is_clean:
             _end_all(ranks, kind, error, trace if self.shows_traceback else None)
         self._undo.close()
         if ranks is not None:

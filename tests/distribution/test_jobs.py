@@ -237,3 +237,25 @@ def test_without_mpirun_mpi_is_not_loaded() -> None:
         "assert 'mpi4py' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("sys.modules['mpi4py'] = None", "mpirun started 2 processes, which need mpi4py to train together"),
+        ("pass", "mpirun started 2 processes, but mpi4py sees one: it is built for another MPI"),
+    ],
+)
+def test_an_mpi_that_cannot_join_them_is_an_error(before: str, sentence: str) -> None:
+    program = f"import sys, fastgru\n{before}\nwith fastgru.distribution.DataParallel(): pass"
+    variables = {name: value for name, value in processes.environment().items() if "COMM_WORLD" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**variables, "PMI_SIZE": "2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert sentence in done.stderr
