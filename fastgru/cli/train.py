@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     from fastgru.distribution import DataParallel  # deferred: it loads what help does not need
 
-    with DataParallel():  # under mpirun
+    with DataParallel() as processes:  # of mpirun
+        processes.shows_traceback = False
         _run(options)
 
 

@@ -60,6 +60,8 @@ class DataParallel:
             model.save("model.keras")   # the first process does
     """
 
+    shows_traceback = True  # of an error that ends all
+
     def __enter__(self) -> DataParallel:
         self._undo = contextlib.ExitStack()
         self._ranks: Ranks | None = None
@@ -89,8 +91,9 @@ class DataParallel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         ranks = self._ranks
-        if ranks is not None and kind is not None and error is not None:
-            _end_all(ranks, kind, error, trace)
+        is_clean = isinstance(error, SystemExit) and not error.code
+        if ranks is not None and kind is not None and error is not None and not is_clean:
+            _end_all(ranks, kind, error, trace if self.shows_traceback else None)
         self._undo.close()
         if ranks is not None:
             ranks.wait()
@@ -116,7 +119,7 @@ def _mpi(expected: int) -> Any:
 def _end_all(ranks: Ranks, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Say what ended this process, and end the others with it, which would wait for it forever."""
     sys.stdout.flush()
-    if not isinstance(error, (SystemExit, KeyboardInterrupt)):
+    if trace is not None and not isinstance(error, (SystemExit, KeyboardInterrupt)):
         import traceback  # deferred: where all is well nobody needs it
 
         traceback.print_exception(kind, error, trace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,9 +13,12 @@ import numpy as np
 from fastgru import threads
 from fastgru.layers.context import context
 from fastgru.layers.share import Share
+from fastgru.text import notice
 from fastgru.types import Array
 
 __all__ = ["Ranks", "current", "enter", "first", "is_first", "rank", "size"]
+
+PATIENCE = 60.0  # seconds after which a process says that it waits for the others
 
 _current: Ranks | None = None
 
@@ -150,7 +154,11 @@ class Ranks:
         generator.bit_generator.state = self.first(generator.bit_generator.state)
 
     def alike(self, where: str, facts: Mapping[str, Any]) -> None:
-        """ValueError, on all of them, where a fact is not the same on all of them."""
+        """ValueError, on all of them, where a fact is not the same on all of them.
+
+        Who comes first says after a while that the others do not come.
+        """
+        self._wait_for_all(where)
         others = self._comm.allgather(dict(facts))
         for number, other in enumerate(others):
             for name, value in others[0].items():
@@ -169,6 +177,18 @@ class Ranks:
             if batch is None:
                 return
             yield batch
+
+    def _wait_for_all(self, where: str) -> None:
+        request, until = self._comm.Ibarrier(), time.monotonic() + PATIENCE
+        while not request.Test():
+            if time.monotonic() > until:
+                notice(
+                    f"{where}: rank {self.rank} has waited {PATIENCE:.0f} s for the other ranks, and waits on; under "
+                    "DataParallel every rank calls it, in the same order."
+                )
+                request.Wait()
+                return
+            time.sleep(0)
 
     def wait(self) -> None:
         """Come back when all of them are here."""

@@ -296,7 +296,8 @@ def progress(verbose: Any, lasting: bool = True) -> Progress:
         raise ValueError(f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}.')
     if not distribution.is_first():
         return Progress()
-    terminal = sys.stdout is not None and sys.stdout.isatty()
+    # mpirun hands its processes a terminal, whatever its own output goes to
+    terminal = sys.stdout is not None and sys.stdout.isatty() and distribution.size() == 1
     if verbose in ("auto", 1) and terminal:
         return Bar(stays=lasting)
     if verbose in ("auto", 1) and type(sys.stdout).__module__ == "ipykernel.iostream":

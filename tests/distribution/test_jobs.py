@@ -176,6 +176,23 @@ def test_an_interrupt_of_one_process_ends_all(tmp_path: Path) -> None:
     assert "fastgru: rank 1 of 2 ended with Ctrl-C; all ranks end with it." in done.stderr
 
 
+def test_one_that_is_left_alone_says_so(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import time\nimport numpy as np\nfrom fastgru import distribution\nfrom fastgru.distribution import ranks\n"
+        "from fastgru.layers import Dense\nfrom fastgru.models import Sequential\n"
+        "ranks.PATIENCE = 0.3\n"
+        "with distribution.DataParallel():\n"
+        "    model = Sequential([Dense(1, input_shape=(2,))])\n"
+        "    model.compile('sgd', 'mse')\n"
+        "    time.sleep(2.0 * distribution.rank())\n"
+        "    model.evaluate(np.ones((4, 2)), np.ones((4, 1)), verbose=0)\n"
+    )
+    done = processes.run(2, program)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("evaluate: rank 0 has waited 0 s for the other ranks") == 1
+
+
 def test_the_command_shares_the_work(tmp_path: Path) -> None:
     lines = {}
     for count in (1, 2):
@@ -188,6 +205,14 @@ def test_the_command_shares_the_work(tmp_path: Path) -> None:
     assert tests[0] == tests[1]
     assert any("2 processes of 1 thread" in line for line in lines[2])
     assert len(lines[2]) == len(lines[1])
+
+
+def test_the_command_fails_in_a_sentence(tmp_path: Path) -> None:
+    words = ["-m", "fastgru", "train", tmp_path / "none.csv", "--target", "a", "--task", "regress"]
+    done = processes.run(2, *words)
+    assert done.returncode != 0
+    assert " of 2 ended with FileNotFoundError: " in done.stderr and "none.csv" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_threads_are_shared_out_among_the_processes_of_a_machine(tmp_path: Path) -> None:
@@ -212,3 +237,25 @@ def test_without_mpirun_mpi_is_not_loaded() -> None:
         "assert 'mpi4py' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "sentence"),
+    [
+        ("sys.modules['mpi4py'] = None", "mpirun started 2 processes, which need mpi4py to train together"),
+        ("pass", "mpirun started 2 processes, but mpi4py sees one: it is built for another MPI"),
+    ],
+)
+def test_an_mpi_that_cannot_join_them_is_an_error(before: str, sentence: str) -> None:
+    program = f"import sys, fastgru\n{before}\nwith fastgru.distribution.DataParallel(): pass"
+    variables = {name: value for name, value in processes.environment().items() if "COMM_WORLD" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**variables, "PMI_SIZE": "2"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert sentence in done.stderr
