@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -19,7 +20,7 @@ from fastgru.onnx.sized import sized
 from fastgru.onnx.sizes import Size
 from fastgru.types import Array
 
-__all__ = ["OPERATORS", "Drawing", "Filled", "Handler", "Value", "is_constant", "operator"]
+__all__ = ["OPERATORS", "Drawing", "Filled", "Handler", "Value", "bounded", "is_constant", "operator"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ Value = Any
 Handler = Callable[..., Any]  # of a drawing, a node and its values, None for an absent one: the values it puts out
 
 OPERATORS: dict[str, Handler] = {}
+MAX_NUMBERS = 1 << 26  # of one value, with free sizes of 48: what an operation is tried with while it is drawn
 # the way round for operators that are none of fastgru's
 _WAYS = {
     "Loop": "export the recurrence as GRU, LSTM or RNN",
@@ -62,6 +64,14 @@ def is_constant(*values: Value) -> bool:
     return all(isinstance(value, np.ndarray) and value.dtype != object for value in values)
 
 
+def bounded(sizes: Sequence[Any]) -> Sequence[Any]:
+    """Sizes of a value that is to be made; ValueError where a small file asks for more than memory should hold."""
+    numbers = math.prod(48 if isinstance(size, Size) else max(int(size), 1) for size in sizes if size is not None)
+    if numbers > MAX_NUMBERS:
+        raise ValueError(f"makes {numbers} numbers, more than {MAX_NUMBERS}, which are not accepted in one value")
+    return sizes
+
+
 class Drawing:
     """A graph of layers in the making.
 
@@ -82,6 +92,7 @@ class Drawing:
         self.products: dict[str, Any] = {}
         named: dict[str, Any] = {}
         for one in graph.inputs:
+            bounded([size for size in one.sizes if isinstance(size, int)])
             tensor = Input(batch_shape=one.shape, dtype=one.dtype, name=one.name.replace("/", "_"))
             sizes = [size if isinstance(size, int) else Size.of(tensor, axis) for axis, size in enumerate(one.sizes)]
             # axes of one name have one size
@@ -180,6 +191,7 @@ class Drawing:
 
     def applied(self, function: Callable[..., Any], *values: Value, sizes: Sequence[Any] | None = None) -> Value:
         """A function of `fastgru.ops` on values, of which constants stay what they are."""
+        bounded(sizes or ())
         if is_constant(*values):
             with np.errstate(all="ignore"):
                 return _as_array(function(*values))
@@ -194,12 +206,12 @@ class Drawing:
         values = tuple(self.tensor(value) if _must_be_made(value) else value for value in values)
         values = tuple(self.laid_out(value) if isinstance(value, SymbolicTensor) else value for value in values)
         laid = [value for value in values if isinstance(value, Laid)]
+        sizes = bounded(_broadcast([self.sizes_of(value) for value in values]))
         if not laid:
             return self.applied(function, *values)
         if len(laid) == 1 and all(value.size == 1 and value.ndim == 0 for value in values if value is not laid[0]):
             arguments = [value.base if isinstance(value, Laid) else value for value in values]
             return laid[0].on(function(*arguments))
-        sizes = _broadcast([self.sizes_of(value) for value in values])
         order = laid[0].order
         if order is None or any(one.order != order for one in laid) or len(order) != len(sizes):
             return self.applied(function, *values, sizes=sizes)

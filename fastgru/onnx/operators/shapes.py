@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import ops
-from fastgru.onnx.drawing import Drawing, Filled, Value, is_constant, operator
+from fastgru.onnx.drawing import Drawing, Filled, Value, bounded, is_constant, operator
 from fastgru.onnx.graph import GraphNode
 from fastgru.onnx.sized import sized
 from fastgru.onnx.sizes import Size, number
@@ -54,13 +54,14 @@ def _constant_of_shape(drawing: Drawing, node: GraphNode, shape: Value) -> Value
     value = np.asarray(node.attributes.get("value", np.zeros(1, "float32"))).reshape(())
     if any(isinstance(size, Size) for size in sizes):
         return Filled(tuple(sizes), value[()])
-    return np.full(sizes, value)
+    return np.full(bounded(sizes), value)
 
 
 @operator("Range")
 def _range(drawing: Drawing, node: GraphNode, start: Value, limit: Value, delta: Value) -> Value:
     if all(isinstance(one, np.ndarray) and one.dtype != object for one in (start, limit, delta)):
         bounds: Any = [one.item() for one in (start, limit, delta)]
+        bounded([(bounds[1] - bounds[0]) / bounds[2]])
         return np.arange(*bounds).astype(start.dtype)
     bounds = [drawing.whole_numbers(node, one, "bounds")[0] for one in (start, limit, delta)]
     length = number(bounds[1] - bounds[0]) if isinstance(bounds[2], int) and bounds[2] == 1 else None
@@ -87,12 +88,14 @@ def _eye_like(drawing: Drawing, node: GraphNode, x: Value) -> Value:
     sizes = drawing.sizes_of(x)
     if any(isinstance(size, Size) for size in sizes):
         drawing.refuse(node, "asks for an identity matrix of a size that is not known")
+    bounded(sizes)
     return np.eye(sizes[0], sizes[1], node.attributes.get("k", 0), "float32")
 
 
 @operator("OneHot")
 def _one_hot(drawing: Drawing, node: GraphNode, x: Value, depth: Value, values: Value) -> Value:
     count = drawing.whole_numbers(node, depth, "depth")[0]
+    bounded([*drawing.sizes_of(x), count])
     off, on = drawing.constant(node, values, "values")
     axis = node.attributes.get("axis", -1)
     return drawing.applied(lambda x: ops.add(ops.multiply(ops.one_hot(x, count, axis), on - off), off), x)

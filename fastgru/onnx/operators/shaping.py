@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgru import ops
 from fastgru.layers.core.embedding import Embedding
-from fastgru.onnx.drawing import Drawing, Filled, Value, is_constant, operator
+from fastgru.onnx.drawing import Drawing, Filled, Value, bounded, is_constant, operator
 from fastgru.onnx.graph import GraphNode
 from fastgru.onnx.layout import Laid, shaped
 from fastgru.onnx.sized import sized
@@ -291,6 +291,7 @@ def expanded(drawing: Drawing, x: Value, sizes: Sequence[Any]) -> Value:
     whole = [a if not isinstance(b, Size) and b == 1 else b for a, b in pairs]
     if tuple(whole) == tuple(old):
         return x
+    bounded(whole)
     if isinstance(x, Filled) or (is_constant(x) and x.size and (x == x.flat[0]).all()):
         value = x.value if isinstance(x, Filled) else x.flat[0]
         known = not any(isinstance(size, Size) for size in whole)

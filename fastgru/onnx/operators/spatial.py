@@ -17,7 +17,7 @@ from fastgru.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
-from fastgru.onnx.drawing import Drawing, Value, operator
+from fastgru.onnx.drawing import Drawing, Value, bounded, operator
 from fastgru.onnx.graph import GraphNode
 from fastgru.onnx.layout import Laid
 from fastgru.onnx.sizes import Size
@@ -69,6 +69,7 @@ def _padded(x: Laid, pads: Sequence[tuple[int, int]], fill: float) -> Any:
     """The tensor (B, ..., C) with cells around its spatial axes."""
     if not any(map(any, pads)):
         return x.base
+    bounded([size + sum(pair) for size, pair in zip(x.sizes, [(0, 0), *pads, (0, 0)], strict=True)])
     return ops.pad(x.base, [(0, 0), *pads, (0, 0)], constant_values=fill)
 
 
