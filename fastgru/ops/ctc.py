@@ -50,7 +50,7 @@ def ctc_loss(
     states = np.full((len(labels), 2 * labels.shape[1] + 1), mask_index, np.intp)
     states[:, 1::2] = labels
     skips = np.zeros(states.shape, bool)  # whether a state follows the one two before it: another label, over a blank
-    skips[:, 2:] = (states[:, 2:] != mask_index) & (states[:, 2:] != states[:, :-2])
+    skips[:, 3::2] = labels[:, 1:] != labels[:, :-1]  # as in Keras, also where a label is the class of the blanks
     emitted = np.take_along_axis(log_p, states[:, np.newaxis, :].repeat(log_p.shape[1], 1), axis=2)  # (B, T, S)
     ends = 2 * n_labels  # the last state that counts
     alpha = _forwards(emitted, skips)

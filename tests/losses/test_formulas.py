@@ -118,6 +118,23 @@ def test_ctc_adds_up_all_ways_to_spell_the_labels(rng: np.random.Generator) -> N
 
 
 @pytest.mark.keras
+@pytest.mark.parametrize("labels", [[1, 2, 0, 2], [1, 0, 2, 2], [0, 1, 2, 0], [1, 1, 0, 0], [0, 0, 0, 0]], ids=str)
+def test_ctc_is_that_of_keras_also_where_zeros_stand_among_labels(
+    keras: Any, rng: np.random.Generator, labels: list[int]
+) -> None:
+    logits, y = rng.normal(size=(1, 5, 3)).astype("float32"), np.array([labels])
+    expected = np.asarray(keras.losses.CTC()(y, logits))
+    np.testing.assert_allclose(np.asarray(fastgru.losses.CTC()(y, logits)), expected, rtol=1e-5)
+    value, gradient = fastgru.losses.CTC().value_and_gradient(y, logits.astype("float64"))
+    step = np.zeros(logits.shape)
+    for index in [(0, 0, 1), (0, 2, 0), (0, 4, 2)]:
+        step[index] = 1e-6
+        above, below = (fastgru.losses.CTC().value(y, logits + sign * step) for sign in (1, -1))
+        np.testing.assert_allclose(gradient[index], (above - below) / 2e-6, atol=1e-6)
+        step[index] = 0
+
+
+@pytest.mark.keras
 def test_a_greedy_ctc_decode_spells_as_keras_does(keras: Any, rng: np.random.Generator) -> None:
     scores, lengths = rng.normal(size=(4, 9, 5)).astype("float32"), np.array([9, 3, 6, 1])
     for merge in (True, False):

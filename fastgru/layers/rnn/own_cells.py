@@ -61,7 +61,8 @@ def _where(counts: Any, x: Any, other: Any) -> Any:
 def _step(cells: Sequence[Any], x: Any, states: list[Any], training: bool) -> tuple[Any, list[Any]]:
     """One step of all cells."""
     if len(cells) == 1:
-        return _run(cells[0], x, states, training)
+        y, state = _run(cells[0], x, states, training)
+        return y, list(state) if isinstance(state, (list, tuple)) else [state]
     new = []
     for cell, own in zip(cells, states, strict=True):
         x, state = _run(cell, x, own if isinstance(own, (list, tuple)) else [own], training)
@@ -69,9 +70,10 @@ def _step(cells: Sequence[Any], x: Any, states: list[Any], training: bool) -> tu
     return x, new
 
 
-def _run(cell: Any, x: Any, states: Any, training: bool) -> tuple[Any, list[Any]]:
+def _run(cell: Any, x: Any, states: Any, training: bool) -> tuple[Any, Any]:
+    """Output and new states, as the cell returns them: a state by itself, or several in a list."""
     y, new = cell(x, states, training=training) if isinstance(cell, Layer) else cell.call(x, states)
-    return y, list(new) if isinstance(new, (list, tuple)) else [new]
+    return y, new
 
 
 def output_size(cell: Any) -> Any:
