@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         datasets,
         dtype_policies,
         initializers,
+        keras,
         kernels,
         layers,
         losses,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     )
     from fastgru.autodiff import GradientTape, custom_gradient
     from fastgru.dtype_policies import DTypePolicy
+    from fastgru.keras.conversion import from_keras
     from fastgru.kernels import show_config
     from fastgru.layers import Input, Layer
     from fastgru.layers.variable import Variable
@@ -65,8 +67,10 @@ __all__ = [
     "custom_gradient",
     "datasets",
     "dtype_policies",
+    "from_keras",
     "get_num_threads",
     "initializers",
+    "keras",
     "kernels",
     "layers",
     "losses",
@@ -98,6 +102,7 @@ _HOMES = {
     "Layer": "layers",
     "Model": "models",
     "Sequential": "models",
+    "from_keras": "keras",
     "get_num_threads": "threads",
     "set_num_threads": "threads",
     "show_config": "kernels",
