@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         regularizers,
         saving,
         threads,
+        torch,
         tree,
         utils,
     )
@@ -87,6 +88,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "threads",
+    "torch",
     "tree",
     "utils",
 ]

@@ -1,6 +1,13 @@
 """What the compiled kernels stand on: the thread pool, bytes in memory, and which instruction sets this CPU has."""
 
+from collections.abc import Callable
 from typing import Any
+
+def use_openmp(parallel: int, thread_num: int, num_threads: int) -> None:
+    """Where GOMP_parallel, omp_get_thread_num and omp_get_num_threads stand in memory; all 0 for none."""
+
+def on_openmp(run: Callable[[Any, int], None], call: Any, threads: int) -> None:
+    """run(call, threads), whose kernels run on the threads of OpenMP where `use_openmp` has said of which."""
 
 def address(memory: Any) -> int:
     """Where the bytes of a contiguous array begin."""

@@ -35,6 +35,14 @@ cdef extern from *:
     _Static_assert(TEAM_MEMBERS == 16 && BARRIER_NUMBERS == 18 * 32, "the numbers of _runtime.pxd are those of pool.h");
     """
 
+cdef extern from "openmp.h" nogil:
+    ctypedef struct OpenMP:
+        void *parallel
+        void *thread_num
+        void *num_threads
+    OpenMP openmp
+    int openmp_borrows
+
 cdef extern from *:
     const char *__VERSION__
     const char *BUILD_FLAGS  # which setup.py defines
@@ -55,6 +63,23 @@ cdef void run_team(task_function task, void *context, int threads, int *members)
 
 cdef void barrier_wait(int *barrier, int member, int members, int phase) noexcept nogil:
     pool_barrier_wait(barrier, member, members, phase)
+
+
+def use_openmp(size_t parallel, size_t thread_num, size_t num_threads):
+    """Where GOMP_parallel, omp_get_thread_num and omp_get_num_threads stand of the OpenMP runtime that `on_openmp` runs
+    on; all 0 for none."""
+    openmp.thread_num, openmp.num_threads = <void *>thread_num, <void *>num_threads
+    openmp.parallel = <void *>parallel
+
+
+def on_openmp(run, call, int threads):
+    """run(call, threads), whose kernels run on the threads of OpenMP where `use_openmp` has said of which."""
+    global openmp_borrows
+    openmp_borrows = 1
+    try:
+        return run(call, threads)
+    finally:
+        openmp_borrows = 0
 
 
 def address(memory) -> int:

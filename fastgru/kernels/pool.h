@@ -7,6 +7,7 @@
  * takes it within 1 us.
  * Why not OpenMP: a second runtime to ship, and a forked child of a process that used libgomp hangs. Here a child
  * starts with an empty pool. One job runs at a time; whoever finds the pool busy does its tasks itself.
+ * Where another library's OpenMP is there anyway, and the call comes from there, it is used: see openmp.h.
  */
 #ifndef FASTGRU_POOL_H
 #define FASTGRU_POOL_H
@@ -15,6 +16,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "openmp.h"
 
 typedef void (*pool_task)(void *context, int index);
 
@@ -101,6 +104,7 @@ static void pool_forked(void)
     pool.workers = 0;
     pool.open_slots = 0;
     atomic_store(&pool.active, 0);
+    openmp.parallel = NULL;
 }
 
 /* Start workers until there are `count`, as far as the system grants them. Signals stay with Python's threads. */
@@ -161,6 +165,11 @@ static void pool_finish(void)
 static void pool_run(pool_task task, void *context, int n, int threads)
 {
     const int helpers = (threads < n ? threads : n) - 1;
+    if (helpers > 0 && openmp_is_used()) {
+        openmp_job job = {.task = task, .context = context, .n = n, .threads = threads};
+        openmp_run(openmp_take_tasks, &job);
+        return;
+    }
     if (helpers <= 0 || pthread_mutex_trylock(&pool.owner)) {
         for (int i = 0; i < n; i++) task(context, i);
         return;
@@ -175,6 +184,11 @@ static void pool_run(pool_task task, void *context, int n, int threads)
 static void pool_run_team(pool_task task, void *context, int threads, int *members)
 {
     *members = 1;
+    if (threads > 1 && openmp_is_used()) {
+        openmp_job job = {.task = task, .context = context, .threads = threads, .members = members};
+        openmp_run(openmp_join_team, &job);
+        return;
+    }
     if (threads <= 1 || pthread_mutex_trylock(&pool.owner)) {
         task(context, 0);
         return;

@@ -1,0 +1,1 @@
+"""What programs of other libraries reach the engine through: arrays in, arrays out."""
