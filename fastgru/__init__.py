@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         distribution,
         dtype_policies,
         initializers,
+        keras,
         kernels,
         layers,
         losses,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     )
     from fastgru.autodiff import GradientTape, custom_gradient
     from fastgru.dtype_policies import DTypePolicy
+    from fastgru.keras.conversion import from_keras
     from fastgru.kernels import show_config
     from fastgru.layers import Input, Layer
     from fastgru.layers.variable import Variable
@@ -73,8 +75,10 @@ __all__ = [
     "datasets",
     "distribution",
     "dtype_policies",
+    "from_keras",
     "get_num_threads",
     "initializers",
+    "keras",
     "kernels",
     "layers",
     "losses",
@@ -110,6 +114,7 @@ _HOMES = {
     "Layer": "layers",
     "Model": "models",
     "Sequential": "models",
+    "from_keras": "keras",
     "get_num_threads": "threads",
     "set_num_threads": "threads",
     "show_config": "kernels",

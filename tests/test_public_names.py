@@ -16,11 +16,8 @@ import pytest
 
 import fastgru
 
-BRIDGES = {
-    "dask": "dask",
-    "sklearn": "sklearn",
-    "torch": "torch",
-}  # rooms whose files import a package that an extra brings
+# rooms whose files import a package that an extra brings
+BRIDGES = {"dask": "dask", "keras": "keras", "sklearn": "sklearn", "torch": "torch"}
 
 
 def is_installed(name: str) -> bool:

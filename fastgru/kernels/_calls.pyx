@@ -10,6 +10,7 @@ set that fastgru.kernels has picked.
 from importlib import import_module as _import_module
 
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
+from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastgru.kernels import isa as _isa
@@ -30,3 +31,4 @@ include "rnn_call.pxi"
 include "losses_call.pxi"
 include "optimizers_call.pxi"
 include "adafactor_call.pxi"
+include "xla_call.pxi"

@@ -132,6 +132,7 @@ class Kernels(Protocol):
     RNNCall: type[_RNN]
     def rnn_forward(self, calls: list[_RNN], threads: int) -> None: ...
     def rnn_backward(self, call: _RNN, threads: int) -> None: ...
+    xla_handlers: dict[str, object]  # capsules of functions, see xla_call.pxi
     update_rules: dict[str, int]
     def update(
         self,
