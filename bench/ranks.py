@@ -177,8 +177,7 @@ def tables(stored: dict[str, Any]) -> str:
         f"{8 * batch:,} rows in a whole batch, shared out:",
         _of_more(stored, [(8 * batch, nodes) for nodes in NODES], lambda rows, nodes: rows),
     ]
-    where = stored["where"]
-    return "\n\n".join([f"*{where['cpu']}, {where['date']}.*", *parts]) + "\n"
+    return "\n\n".join([f"*{stored['cpu']}, {stored['date'][:10]}.*", *parts]) + "\n"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -239,10 +238,11 @@ def main() -> int:
         return 0
     turns, rounds = (1, 1) if options.quick else (options.turns, 5)
     try:
-        stored = {"where": report.machine(2), **measured(turns, rounds, lambda line: print(line, flush=True))}
+        numbers = measured(turns, rounds, lambda line: print(line, flush=True))
     except (RuntimeError, OSError) as error:
         print(f"bench.ranks: {error}", file=sys.stderr)
         return 1
+    stored = {**report.machine(2), "jobs": {}, **numbers}  # the form of all that is stored; here no engines raced
     options.json.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
     print(tables(stored))
     return 0

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import ROOT, chart, lines, ranks
+from bench import ROOT, chart, lines
 from bench.outcome import Outcome, Result
 
 RESULTS = ROOT / "bench/results"
@@ -39,7 +39,7 @@ def draw_all(folder: Path) -> list[Path]:
     ``speed.svg`` for the README."""
     folder.mkdir(parents=True, exist_ok=True)
     files, shown = [], {}
-    for path in sorted(set(RESULTS.glob("*.json")) - {ranks.STORED}):  # of that there are tables
+    for path in sorted(RESULTS.glob("*.json")):
         results, where = outcomes(path)
         for outcome in results:
             shown[outcome.job] = outcome, where

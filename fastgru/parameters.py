@@ -78,7 +78,7 @@ class Parameters:
             raise ValueError(f"Parameters: expected weights of one dtype, got {' and '.join(dtypes)}.")
         size = sum(weight.value.size for weight in self.weights)
         self.summed = np.zeros(size + extra, dtypes[0] if dtypes else "float32")
-        self.gradients = self.summed[:size]
+        self.gradients = self.summed[:size] if extra else self.summed
         self._gradient_views = self.views(self.gradients)
         self.others: dict[Weight, Array] = {}
         self._next: _Flat | None = None
