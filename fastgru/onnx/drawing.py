@@ -207,6 +207,11 @@ class Drawing:
         values = tuple(self.laid_out(value) if isinstance(value, SymbolicTensor) else value for value in values)
         laid = [value for value in values if isinstance(value, Laid)]
         sizes = bounded(_broadcast([self.sizes_of(value) for value in values]))
+        if laid:  # an operation is tried with lengths of free axes, which those of a constant would contradict
+            values = tuple(
+                self.laid_out(self.tensor(value, laid[0])) if _fixes(value, laid) else value for value in values
+            )
+            laid = [value for value in values if isinstance(value, Laid)]
         if not laid:
             return self.applied(function, *values)
         if len(laid) == 1 and all(value.size == 1 and value.ndim == 0 for value in values if value is not laid[0]):
@@ -231,6 +236,14 @@ def _settled(value: Value) -> Value:
 def _must_be_made(value: Value) -> bool:
     """Whether a value among those of an operator is neither an array of numbers nor a tensor yet."""
     return isinstance(value, Filled) or (isinstance(value, np.ndarray) and value.dtype == object)
+
+
+def _fixes(value: Value, laid: Sequence[Laid]) -> bool:
+    """Whether a constant has a length along an axis that is free in a tensor which it is broadcast with."""
+    if not isinstance(value, np.ndarray):
+        return False
+    pairs = (pair for one in laid for pair in zip(value.shape[::-1], one.sizes[::-1], strict=False))
+    return any(length != 1 and isinstance(size, Size) for length, size in pairs)
 
 
 def _as_array(result: Any) -> Any:

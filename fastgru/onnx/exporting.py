@@ -39,8 +39,8 @@ def image(model: Any) -> bytes:
     """
     if not isinstance(model, (Sequential, Functional)):
         raise ValueError(
-            f"export: model {model.name!r} is a {type(model).__name__} with a call of its own; a Sequential, or a "
-            "graph of Model(inputs, outputs), can be written."
+            f"export: model {model.name!r} is a {type(model).__name__} with a call of its own; expected a Sequential "
+            "or Model(inputs, outputs)."
         )
     for family in _FAMILIES:
         importlib.import_module(f"fastgru.onnx.writers.{family}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.models.functional import Functional
 from fastgru.registry import registered
@@ -26,7 +28,7 @@ class GraphModel(Functional):
         sources = self.in_order(inputs[0] if len(inputs) == 1 else inputs)
         if len(sources) != len(self.inputs):
             raise ValueError(f"Model {self.name!r}: expected {len(self.inputs)} inputs, got {len(sources)}.")
-        arrays = self.as_inputs(sources)
+        arrays = [np.asarray(x, dtype, order="C") for x, dtype in zip(sources, self.input_dtypes, strict=True)]
         self.check_inputs(*arrays)
         outputs = self._new_tensors(sources, arrays, training, ())
         return self.as_structure(outputs if isinstance(outputs, list) else [outputs])

@@ -71,6 +71,6 @@ def _lp(drawing: Drawing, node: GraphNode, x: Value) -> Value:
 
     def normalized(x: Any) -> Any:
         sums = ops.sum(ops.absolute(x), axis, True) if order == 1 else ops.sqrt(ops.sum(ops.square(x), axis, True))
-        return ops.divide(x, sums)
+        return ops.divide_no_nan(x, sums)
 
     return drawing.applied(normalized, x, sizes=drawing.sizes_of(x))

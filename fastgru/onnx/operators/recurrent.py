@@ -168,8 +168,7 @@ def _mask(drawing: Drawing, x: Laid, lengths: Value) -> SymbolicTensor | None:
         return None
     ones = ops.ones_like(ops.get_item(x.base, (slice(None), slice(None), 0)), dtype="int64")
     counted = ops.cumsum(ones, axis=1)
-    rows = lengths.reshape(-1, 1) if is_constant(lengths) else ops.expand_dims(drawing.tensor(lengths, x), 1)
-    return ops.less_equal(counted, rows)
+    return ops.less_equal(counted, ops.expand_dims(drawing.tensor(lengths, x), 1))
 
 
 # --- the layer --------------------------------------------------------------------------------------------------------
