@@ -261,7 +261,7 @@ class Model(GeneratorTrainer):
         Parameters
         ----------
         filepath : path
-            A ``.weights.h5``, ``.keras`` or legacy ``.h5``; of PyTorch a state dict (``.pt``, ``.pth``) or ``.safetensors``;
+            A ``.weights.h5``, ``.keras`` or legacy ``.h5``; of PyTorch a ``.pt``, ``.pth`` or ``.safetensors``;
             of TensorFlow a SavedModel's folder or a checkpoint's name.
         skip_mismatch : bool
             Leave out layers whose weights do not fit instead of failing.
