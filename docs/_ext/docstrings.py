@@ -1,0 +1,32 @@
+"""Docstrings in the form that napoleon reads as they are meant."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+SEVERAL = re.compile(r"\w+(, \w+)+")
+
+
+def mend(app: Sphinx, what: str, name: str, subject: Any, options: Any, lines: list[str]) -> None:
+    """In place: a colon in a property's first line ends no type, and each of several attributes is one."""
+    if what in ("property", "attribute") and lines:
+        lines[0] = lines[0].replace(": ", " \N{EN DASH} ")
+    if "Attributes" in lines and what == "class":
+        start = lines.index("Attributes") + 2
+        mended: list[str] = []
+        for index, line in enumerate(lines[start:], start):
+            if SEVERAL.fullmatch(line):
+                end = next((at for at in range(index + 1, len(lines)) if not lines[at].startswith(" ")), len(lines))
+                for attribute in line.split(", ")[:-1]:
+                    mended += [attribute, *lines[index + 1 : end]]
+                line = line.split(", ")[-1]
+            mended.append(line)
+        lines[start:] = mended
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("autodoc-process-docstring", mend, priority=400)  # before napoleon
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
