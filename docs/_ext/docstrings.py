@@ -7,7 +7,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-SEVERAL = re.compile(r"\w+(, \w+)+")
+SEVERAL = re.compile(r"(\w+(?:, \w+)+)( : .*)?")  # names, and the type that they have in common
 
 
 def mend(app: Sphinx, what: str, name: str, subject: Any, options: Any, lines: list[str]) -> None:
@@ -18,11 +18,12 @@ def mend(app: Sphinx, what: str, name: str, subject: Any, options: Any, lines: l
         start = lines.index("Attributes") + 2
         mended: list[str] = []
         for index, line in enumerate(lines[start:], start):
-            if SEVERAL.fullmatch(line):
+            if several := SEVERAL.fullmatch(line):
                 end = next((at for at in range(index + 1, len(lines)) if not lines[at].startswith(" ")), len(lines))
-                for attribute in line.split(", ")[:-1]:
+                *others, last = [f"{attribute}{several[2] or ''}" for attribute in several[1].split(", ")]
+                for attribute in others:
                     mended += [attribute, *lines[index + 1 : end]]
-                line = line.split(", ")[-1]
+                line = last
             mended.append(line)
         lines[start:] = mended
 
