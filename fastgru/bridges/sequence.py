@@ -23,9 +23,10 @@ from fastgru.bridges.memory import Workspace
 from fastgru.layers.workspace import aligned_empty
 from fastgru.types import Array
 
-__all__ = ["Cell", "Direction", "Gradients", "Pass", "Weights", "forward"]
+__all__ = ["GATES", "Cell", "Direction", "Gradients", "Pass", "Weights", "forward"]
 
-_GATES = {"gru": 3, "lstm": 4}
+#: by a cell's kind
+GATES = {"gru": 3, "lstm": 4}
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ class Cell:
         module = kernels.module(dtype)
         if self.kind == "gru":
             return module.gru_pack_size(features, units, self.reset_after)
-        return module.rnn_pack_size(features, units, _GATES[self.kind] * units)
+        return module.rnn_pack_size(features, units, GATES[self.kind] * units)
 
     def memory_size(self, dtype: Any, shape: tuple[int, int, int], units: int, tiles: bool, training: bool) -> int:
         module = kernels.module(dtype)
         if self.kind == "gru":
             return module.gru_memory(*shape, units, self.reset_after, tiles, training)
-        return module.rnn_memory(*shape, units, _GATES[self.kind] * units, training)
+        return module.rnn_memory(*shape, units, GATES[self.kind] * units, training)
 
     def call(self, dtype: Any, go_backwards: bool, training: bool) -> Any:
         """A `GRUCall` or `RNNCall` of the kernels whose masked steps put out zeros."""
