@@ -28,7 +28,7 @@ def public_modules(module: ModuleType) -> dict[str, ModuleType]:
 
 PUBLIC = public_modules(fastgru)
 # rooms for other libraries, which need not be installed
-ABSENT = tuple(f"fastgru.{name}." for name in ("keras",) if importlib.util.find_spec(name) is None)
+ABSENT = tuple(f"fastgru.{name}." for name in ("keras", "torch") if importlib.util.find_spec(name) is None)
 MODULES = [module.name for module in pkgutil.walk_packages(fastgru.__path__, "fastgru.")]
 ALL = [name for name in MODULES if "._" not in name and not name.startswith(ABSENT)]
 DECLARED = [name for name in ALL if hasattr(importlib.import_module(name), "__all__")]
