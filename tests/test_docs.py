@@ -40,8 +40,9 @@ def test_the_blocks_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if any("matplotlib" in text for _language, text in blocks(page)):
-        pytest.importorskip("matplotlib")
+    for library in ("matplotlib", "import keras"):
+        if any(library in text for _language, text in blocks(page)):
+            pytest.importorskip(library.split()[-1])
     names: dict[str, object] = {}
     for language, text in blocks(page):
         if language == "python":
