@@ -40,7 +40,7 @@ def test_the_blocks_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for library in ("matplotlib", "import keras"):
+    for library in ("matplotlib", "import keras", "import torch"):
         if any(library in text for _language, text in blocks(page)):
             pytest.importorskip(library.split()[-1])
     names: dict[str, object] = {}
