@@ -17,8 +17,12 @@ TITLE = "layers of other libraries on fastgru's kernels"
 _ROUNDS = 5
 _RUN_SECONDS = 0.3
 
-# by the library's engine: the module of `bench.bridges`, and the name in tasks
-_LIBRARIES = {"pytorch": ("pytorch", "torch")}
+# the library's engine, the module of `bench.bridges`, and the name in tasks
+_LIBRARIES = (
+    ("pytorch", "pytorch", "torch"),
+    ("keras_jax", "keras_jax", "Keras on JAX"),
+    ("pytorch", "keras_torch", "Keras on torch"),
+)
 
 
 class Shape(NamedTuple):
@@ -81,8 +85,7 @@ def run(settings: Settings, say: Say) -> Outcome:
     outcome = Outcome("bridge", TITLE)
     names = installed(outcome, settings, say)
     rounds = settings.rounds or (1 if settings.quick else _ROUNDS)
-    for engine in (name for name in names if name in _LIBRARIES):
-        module, title = _LIBRARIES[engine]
+    for engine, module, title in (library for library in _LIBRARIES if library[0] in names):
         with Race(outcome, [OWN, engine], settings, _RUN_SECONDS, say) as race:
             for shape in shapes(settings.quick):
                 for trains in (True, False):
