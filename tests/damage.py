@@ -1,6 +1,6 @@
 """Damaged model files, each made from its number alone, and what must hold when one is opened.
 
-Run as a program it opens one of them in this process, and keeps the file: ``python tests/damage.py NUMBER [FILE]``.
+Run as a program it opens one of them in this process, and keeps the file: ``python tests/damage.py NUMBER [FOLDER]``.
 `tools/fuzz_loader.py` takes the same ways of damaging.
 """
 
@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import struct
 import sys
@@ -23,13 +24,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bundles
 import h5py
 import numpy as np
 from paths import FILES
 
 from fastgru import cli, layers, naming, random, saving
 from fastgru.models import Functional, Sequential, load_model
-from fastgru.saving.formats import keras_zip
+from fastgru.saving.formats import keras_zip, protobuf, saved_model, tensor_bundle
 
 MEGABYTE = 1 << 20
 MEMORY = 1024 * MEGABYTE  # above what the process has when it begins
@@ -39,6 +41,10 @@ MAX_NUMBERS = 1_000_000  # a model whose outputs hold more is opened, not run
 Rng = np.random.Generator
 Damage = Callable[[bytes, Rng], bytes]
 
+
+TORCH = ("torch_gru.pt", "torch_gru_old.pt", "torch_gru.safetensors")
+TENSORFLOW = ("saved_model", "saved_graph", "saved_module", "saved_model_weights")
+SEVERAL = ".files"
 
 # --- the sound files ------------------------------------------------------------------------------------------------
 
@@ -103,7 +109,32 @@ def sources() -> dict[str, bytes]:
     np.savez(buffer, **{"__root__": {}, **arrays})  # type: ignore[arg-type]
     del small[keras_zip.WEIGHTS]
     files["npz.keras"] = zipped({**small, keras_zip.ARRAYS: zipped(unzipped(buffer.getvalue()))})
+    return files | _of_others()
+
+
+def _of_others() -> dict[str, bytes]:
+    """Files of TensorFlow and PyTorch; what is several files is an archive of them, `placed` unpacked."""
+    files = {name: (FILES / name).read_bytes() for name in TORCH}
+    for name in TENSORFLOW:
+        paths = FILES.glob(f"{name}.*") if name.endswith("_weights") else (FILES / name).rglob("*.*")
+        start = FILES if name.endswith("_weights") else FILES / name
+        members = {path.relative_to(start).as_posix(): path.read_bytes() for path in sorted(paths) if path.is_file()}
+        files[name + SEVERAL] = zipped(members)
     return files
+
+
+def placed(folder: Path, name: str, data: bytes) -> Path:
+    """Write a file, or what its archive holds, into a folder; the path to be opened."""
+    path = folder / f"damaged{Path(name).suffix}"
+    if not name.endswith(SEVERAL):
+        path.write_bytes(data)
+        return path
+    shutil.rmtree(path, ignore_errors=True)
+    for member, content in unzipped(data).items():
+        (path / member).parent.mkdir(parents=True, exist_ok=True)
+        (path / member).write_bytes(content)
+    stem = name.removesuffix(SEVERAL)
+    return path / f"{stem}.index" if stem.endswith("_weights") else path
 
 
 def unzipped(data: bytes) -> dict[str, bytes]:
@@ -282,7 +313,9 @@ def json_damaged(data: bytes, rng: Rng) -> bytes:
                 if rng.random() < 0.5:
                     one[i][int(rng.integers(1, 3))] = int(rng.choice([-1, 0, 1, 2, 99]))
         elif way == 5 and isinstance(holder, dict):
-            holder[sorted(KEYS)[rng.integers(len(KEYS))]] = _odd(holder.pop(key), places, rng)
+            odd = _odd(holder[key], places, rng)
+            del holder[key]
+            holder[sorted(KEYS)[rng.integers(len(KEYS))]] = odd
         else:
             holder[key] = _odd(holder[key], places, rng)
     text = json.dumps(value)
@@ -467,10 +500,66 @@ def npz_damaged(data: bytes, rng: Rng) -> bytes:
     return zipped({**members, name: bytes_damaged(members[name], rng)})
 
 
+def files_damaged(data: bytes, rng: Rng) -> bytes:
+    """Several files of which one is damaged, or gone, or has the content of another."""
+    members = unzipped(data)
+    names = sorted(members)
+    name, other = (names[place] for place in rng.integers(len(names), size=2))
+    way = rng.integers(8)
+    if way == 0:
+        del members[name]
+    elif way == 1:
+        members[name] = members[other]
+    elif way < 5:
+        members[name] = damaged_as(name, members[name], rng)
+    else:
+        index = next(member for member in names if member.endswith(".index"))
+        members[index] = index_damaged(members[index], rng)
+    return zipped(members)
+
+
+def index_damaged(data: bytes, rng: Rng) -> bytes:
+    """An index of TensorFlow's in which entries are damaged, and the checksums are right."""
+    entries = {key: bytes(value) for key, value in tensor_bundle.table(memoryview(data))}
+    keys = sorted(entries)
+    for key in rng.choice(np.array(keys, object), size=int(rng.integers(1, 4))):
+        entries[key] = bytes_damaged(entries[key], rng)
+    return bundles.table(entries)
+
+
+def metadata_damaged(data: bytes, rng: Rng) -> bytes:
+    """Metadata of Keras's in which one text of JSON is damaged as JSON."""
+    nodes = protobuf.decode(saved_model.KERAS_METADATA, data)["nodes"]
+    node = nodes[rng.integers(len(nodes)) if rng.random() < 0.3 else 0]
+    with contextlib.suppress(UnicodeDecodeError):
+        node["metadata"] = json_damaged(node["metadata"].encode(), rng).decode()
+    return protobuf.encode(saved_model.KERAS_METADATA, {"nodes": nodes})
+
+
+def header_damaged(data: bytes, rng: Rng) -> bytes:
+    """A file of safetensors whose header is damaged as JSON."""
+    size = int.from_bytes(data[:8], "little")
+    header = json_damaged(data[8 : 8 + size], rng)
+    return len(header).to_bytes(8, "little") + header + data[8 + size :]
+
+
+TORCH_ARCHIVES: tuple[Damage, ...] = (bytes_damaged, zip_damaged, npz_damaged, npz_damaged)
+
+
 def damaged_as(name: str, data: bytes, rng: Rng) -> bytes:
     """One damage to a file, of a kind that goes with what the file is by its name."""
     ways: tuple[Damage, ...] = HDF5
-    if name.endswith(".keras"):
+    if name.endswith(SEVERAL):
+        ways = (files_damaged,)
+    elif name.endswith("keras_metadata.pb"):
+        ways = (bytes_damaged, metadata_damaged, metadata_damaged)
+    elif name.endswith(".safetensors"):
+        ways = (bytes_damaged, header_damaged)
+    elif name.endswith(".pt") and data.startswith(b"PK"):
+        ways = TORCH_ARCHIVES
+    elif name.endswith((".pt", ".pb", ".index")) or ".data-" in name:
+        ways = (bytes_damaged,)
+    elif name.endswith(".keras"):
         ways = ARCHIVES
     elif name.endswith(".json"):
         ways = (json_damaged,) * 9 + (bytes_damaged,)
@@ -492,6 +581,13 @@ def damaged(number: int) -> tuple[str, bytes]:
 @functools.cache
 def _sound_model(name: str) -> Any:
     """The model of a sound file, for weights to be loaded into."""
+    if name.startswith("torch_gru"):
+        twice = [layers.Bidirectional(layers.GRU(4, return_sequences=True)) for _ in range(2)]
+        return Sequential([layers.Input((5, 3)), *twice, layers.Dense(2)])
+    if name.startswith("saved_module"):
+        return Sequential([layers.Input((5, 3)), layers.GRU(2), layers.Dense(1)])
+    if name.endswith(SEVERAL):
+        return load_model(FILES / name.removesuffix(SEVERAL).removesuffix("_weights"))
     stem = name.split(".")[0].removesuffix("_weights")
     stem = {"packed": "reset_after", "npz": "reset_after"}.get(stem, stem)
     whole = next(other for other in (f"{stem}.keras", f"{stem}.h5") if other in sources())
@@ -566,7 +662,8 @@ def _inspect(path: Path, name: str) -> None:
 
 
 def _convert(path: Path, name: str) -> None:
-    new = path.with_name("converted.keras" if path.stat().st_size % 2 else "converted.h5")
+    odd = path.exists() and path.stat().st_size % 2
+    new = path.with_name("converted.keras" if odd else "converted.h5")
     _command("convert", str(path), str(new))
     new.unlink(missing_ok=True)
 
@@ -613,8 +710,8 @@ def _warm_up() -> None:
     """What is imported late, and the threads' memory, does not count."""
     with tempfile.TemporaryDirectory() as folder:
         for name, data in sources().items():
-            (path := Path(folder) / name).write_bytes(data)
-            if ".weights" not in name and "_weights" not in name:
+            path = placed(Path(folder), name, data)
+            if ".weights" not in name and "_weights" not in name and not name.startswith(("torch_", "saved_module")):
                 _load(path, name)
                 _inspect(path, name)
             _load_weights(path, name)
@@ -625,8 +722,7 @@ def _outcome(number: int, folder: Path) -> str:
     import traceback
 
     name, data = damaged(number)
-    path = folder / f"damaged{Path(name).suffix}"
-    path.write_bytes(data)
+    path = placed(folder, name, data)
     try:
         return "opened" if try_open(path, name, number // len(sources())) == "opened" else "refused"
     except BaseException as error:
@@ -637,8 +733,9 @@ def _outcome(number: int, folder: Path) -> str:
 def main() -> None:
     number = int(sys.argv[1])
     name, data = damaged(number)
-    path = Path(sys.argv[2] if len(sys.argv) > 2 else f"damaged{number}{Path(name).suffix}")
-    path.write_bytes(data)
+    folder = Path(sys.argv[2] if len(sys.argv) > 2 else f"damaged{number}")
+    folder.mkdir(exist_ok=True)
+    path = placed(folder, name, data)
     print(f"{name}, damaged, is kept as {path}", flush=True)
     print(try_open(path, name, number // len(sources())))
 

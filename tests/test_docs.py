@@ -20,6 +20,10 @@ NOTEBOOKS = [page for page in PAGES if page.read_text(encoding="utf-8").startswi
 BLOCK = re.compile(r"^```(python|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CELL = re.compile(r"^```{code-cell} ipython3\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+# packages that a program imports and that fastgru does not bring, by themselves or by the bridge of their name
+OPTIONAL = re.compile(
+    r"^(?:import|from) (?:fastgru\.)?(matplotlib|torch|keras|onnx|onnxruntime|sklearn|dask)\b", re.MULTILINE
+)
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -40,8 +44,8 @@ def test_the_blocks_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if any("matplotlib" in text for _language, text in blocks(page)):
-        pytest.importorskip("matplotlib")
+    for package in OPTIONAL.findall("".join(text for _language, text in blocks(page))):
+        pytest.importorskip(package)
     names: dict[str, object] = {}
     for language, text in blocks(page):
         if language == "python":

@@ -61,8 +61,9 @@ def mutated(content: bytes, seed: int) -> bytes:
     import damage
 
     rng = np.random.default_rng(seed)
-    if content in damage.sources().values():
-        return damage.damaged_as(f"x{_kind(content)}", content, rng)
+    name = next((name for name, sound in damage.sources().items() if content == sound), None)
+    if name is not None:
+        return damage.damaged_as(name, content, rng)
     try:
         members = damage.unzipped(content)
         if rng.random() < 0.3:

@@ -1,4 +1,4 @@
-"""Keras's model files, read and written: `.keras`, `.weights.h5` and legacy `.h5`."""
+"""Model files: Keras's, read and written, and those of TensorFlow and PyTorch, read."""
 
 from fastgru import moved
 from fastgru.object_registration import (

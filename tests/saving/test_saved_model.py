@@ -95,6 +95,33 @@ def test_variables_without_keras_go_into_a_model_of_the_same_shape() -> None:
     assert variables[-1] == [0.5] and np.abs(variables[0]).max() > 0.1
 
 
+def test_the_variables_of_an_export_of_keras_3_are_taken_once_and_in_order(tmp_path: Path) -> None:
+    trained, model = small_model(), small_model()
+    model.set_weights([weight * 0 for weight in model.get_weights()])
+    arrays = {weight.path: weight.value for weight in trained.weights}
+    kernel = next(iter(arrays))
+    names = [kernel, "seed_generator/seed_generator_state", *list(arrays)[1:]]  # which stands between the layers
+    values = [np.arange(2, dtype=np.int64) if "seed" in name else arrays[name] for name in names]
+    copies = list(reversed(names))
+    keys = [f"variables/{number}" for number in range(len(names))] + [f"_all_variables/{name}" for name in copies]
+    lists = {
+        "_all_variables": {str(number): 3 + len(names) + number for number in range(len(names))},
+        "variables": {str(number): 3 + number for number in reversed(range(len(names)))},
+    }
+    nodes: list[Any] = [{"_all_variables": 1, "variables": 2}, *lists.values()]
+    forms: list[dict[str, Any]] = [
+        {"children": [{"local_name": name, "node_id": node} for name, node in entry.items()]} for entry in nodes
+    ]
+    forms += [
+        {"attributes": [{"full_name": name, "checkpoint_key": key}]}
+        for name, key in zip([*names, *copies], keys, strict=True)
+    ]
+    tensors = dict(zip(keys, [*values, *reversed(values)], strict=True))
+    bundles.write(tmp_path / "m", tensors, graph=encode(saved_model.TRACKED_GRAPH, {"nodes": forms}))
+    model.load_weights(tmp_path / "m")
+    assert_same(state(model), state(trained))
+
+
 @pytest.mark.parametrize("name", ["saved_module", "saved_model_weights"])
 def test_variables_alone_are_no_model(name: str) -> None:
     with pytest.raises(ModelFileError, match="holds weights without a model; build the model and give its"):

@@ -60,10 +60,11 @@ def stored_model(file: str, folder: Path) -> StoredModel:
     """The SavedModel in a folder, or its variables alone; `file` is its name in error messages."""
     with reading(file, GRAPH):
         graphs = decode(SAVED_MODEL, _content(folder / GRAPH))["meta_graphs"]
-        if len(graphs) != 1 or graphs[0]["object_graph_def"] is None:
-            raise ValueError(f"holds {len(graphs)} graphs, none of which lists its variables as TensorFlow 2 does")
-        objects = graphs[0]["object_graph_def"]["nodes"]
-        version = (graphs[0]["meta_info_def"] or {}).get("tensorflow_version")
+        graph = next((graph for graph in graphs if graph["object_graph_def"]), None)
+        if graph is None:
+            raise ValueError("has no graph of objects: TensorFlow 1 saved it, or it is damaged")
+        objects = graph["object_graph_def"]["nodes"]
+        version = (graph["meta_info_def"] or {}).get("tensorflow_version")
         if (folder / VARIABLES).parent.is_symlink():
             raise ValueError("has its variables behind a link, which fastgru does not follow")
     written_by = f"TensorFlow {short_version(version or '2')}"
@@ -86,7 +87,7 @@ def stored_model(file: str, folder: Path) -> StoredModel:
 
 
 def checkpoint(file: str, prefix: Path) -> StoredModel:
-    """The variables of a checkpoint of TensorFlow 2, with what its optimizer has; `prefix` is before `.index`."""
+    """The variables of the layers in a checkpoint of TensorFlow 2; `prefix` is its name up to `.index`."""
     return _Variables(file, prefix).by_order(file, "TensorFlow checkpoint", "TensorFlow 2")
 
 

@@ -104,7 +104,7 @@ def arrays(file: str, prefix: Path) -> dict[str, BundleArray]:
         index = _plain_file(prefix.with_name(f"{prefix.name}.index"))
         if index.stat().st_size > MAX_INDEX:
             raise ValueError(f"has {index.stat().st_size} bytes; at most {MAX_INDEX} are accepted")
-        entries = dict(_table(memoryview(index.read_bytes())))
+        entries = dict(table(memoryview(index.read_bytes())))
         header = decode(HEADER, entries.pop(b"", b""))
         shards = header["num_shards"]
         if header["endianness"]:
@@ -150,7 +150,7 @@ def _array(name: str, value: memoryview, files: list[Path], sizes: list[int]) ->
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def _table(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def table(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """All keys of a sorted table with their values."""
     if len(data) < FOOTER or int.from_bytes(data[-8:], "little") != MAGIC:
         raise ValueError("is no index of TensorFlow's, or cut short")
