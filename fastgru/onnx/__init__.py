@@ -5,3 +5,7 @@ from fastgru.onnx.graph_model import GraphModel
 from fastgru.onnx.reading import load_model
 
 __all__ = ["IR_VERSION", "OPSET", "GraphModel", "image", "load_model"]
+
+
+def __dir__() -> list[str]:
+    return __all__
