@@ -117,7 +117,7 @@ _HOMES = {
     "Model": "models",
     "Sequential": "models",
     "from_keras": "keras",
-    "from_torch": "torch.conversion",
+    "from_torch": "torch",
     "get_num_threads": "threads",
     "set_num_threads": "threads",
     "show_config": "kernels",
