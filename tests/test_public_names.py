@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import pickle
 import pkgutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from offered import BRIDGES, is_installed, public_modules
 
 import fastgru
-
-# rooms whose files import a package that an extra brings
-BRIDGES = {"dask": "dask", "keras": "keras", "sklearn": "sklearn", "torch": "torch"}
-
-
-def is_installed(name: str) -> bool:
-    """Whether there is what a module of fastgru imports."""
-    package = BRIDGES.get(name.removeprefix("fastgru.").partition(".")[0])
-    return package is None or importlib.util.find_spec(package) is not None
-
-
-def public_modules(module: ModuleType) -> dict[str, ModuleType]:
-    """The module, and the modules that it and they offer, by name."""
-    names = module.__all__ if is_installed(module.__name__) else []
-    offered = {name: getattr(module, name) for name in names if inspect.ismodule(getattr(module, name))}
-    modules = {module.__name__: module}
-    for inner in offered.values():
-        modules |= public_modules(inner)
-    return modules
-
 
 PUBLIC = public_modules(fastgru)
 ALL = [

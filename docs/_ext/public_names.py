@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from fastgru.activations import Activation
 
 class Public(SphinxDirective):
     """Options: `within` takes only what lives in these modules, `but` leaves names out, `members` shows the methods of
-    these classes, and `names` the table alone."""
+    these classes, and `names` the table alone; where the package that `needs` names is absent, it says so."""
 
     required_arguments = 1
     option_spec = {  # noqa: RUF012 - as docutils declares it
@@ -27,9 +28,13 @@ class Public(SphinxDirective):
         "but": directives.unchanged,
         "members": directives.unchanged,
         "names": directives.flag,
+        "needs": directives.unchanged,
     }
 
     def run(self) -> list[nodes.Node]:
+        package = self.options.get("needs")
+        if package and importlib.util.find_spec(package) is None:
+            return [nodes.paragraph(text=f"Shown where {package} is installed when these pages are built.")]
         module = importlib.import_module(self.arguments[0])
         names = [name for name in module.__all__ if self._is_shown(getattr(module, name), name)]
         lines = StringList(list(self._lines(module.__name__, self._by_object(module, names))), source=module.__name__)

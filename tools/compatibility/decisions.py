@@ -181,6 +181,9 @@ DECISIONS: dict[str, Callable[[], list[str]]] = {
     "merge": lambda: merged(False),
     "merge_at_the_beginning": lambda: merged(True),
     "pruned_layer": lambda: report_of_config(form("PruneLowMagnitude", "pruned", layer=gru())),
+    "synchronized": lambda: report_of_config(
+        gru(return_sequences=True), form("BatchNormalization", "normalization", synchronized=True)
+    ),
     "float16": lambda: report_of_config(gru(dtype="float16")),
     "model_class_of_an_author": own_model,
     "tensorflow_function": lambda: graph_of_function("math.square"),
