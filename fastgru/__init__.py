@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from fastgru.layers.variable import Variable
     from fastgru.models import Model, Sequential
     from fastgru.threads import get_num_threads, set_num_threads
+    from fastgru.torch.conversion import from_torch
 
 __version__ = "0.1.0"
 
@@ -76,6 +77,7 @@ __all__ = [
     "distribution",
     "dtype_policies",
     "from_keras",
+    "from_torch",
     "get_num_threads",
     "initializers",
     "keras",
@@ -115,6 +117,7 @@ _HOMES = {
     "Model": "models",
     "Sequential": "models",
     "from_keras": "keras",
+    "from_torch": "torch",
     "get_num_threads": "threads",
     "set_num_threads": "threads",
     "show_config": "kernels",

@@ -113,8 +113,9 @@ def sources() -> dict[str, bytes]:
 
 
 def _of_others() -> dict[str, bytes]:
-    """Files of TensorFlow and PyTorch; what is several files is an archive of them, `placed` unpacked."""
+    """Files of TensorFlow, PyTorch and ONNX; what is several files is an archive of them, `placed` unpacked."""
     files = {name: (FILES / name).read_bytes() for name in TORCH}
+    files |= {path.name: path.read_bytes() for path in sorted((FILES / "onnx").glob("*.onnx"))}
     for name in TENSORFLOW:
         paths = FILES.glob(f"{name}.*") if name.endswith("_weights") else (FILES / name).rglob("*.*")
         start = FILES if name.endswith("_weights") else FILES / name
@@ -557,7 +558,7 @@ def damaged_as(name: str, data: bytes, rng: Rng) -> bytes:
         ways = (bytes_damaged, header_damaged)
     elif name.endswith(".pt") and data.startswith(b"PK"):
         ways = TORCH_ARCHIVES
-    elif name.endswith((".pt", ".pb", ".index")) or ".data-" in name:
+    elif name.endswith((".pt", ".pb", ".index", ".onnx")) or ".data-" in name:
         ways = (bytes_damaged,)
     elif name.endswith(".keras"):
         ways = ARCHIVES
@@ -654,6 +655,8 @@ def _flat(shapes: Any) -> Iterator[tuple[int | None, ...]]:
 
 
 def _load_weights(path: Path, name: str) -> None:
+    if name.endswith(".onnx"):  # which holds a graph, and no layers whose weights could be told apart
+        return _load(path, name)
     _sound_model(name).load_weights(path)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.outcome import Outcome, Settings
 
-JOBS = ("train", "small", "predict", "latency", "cold", "scale", "memory", "examples")
+JOBS = ("train", "small", "predict", "latency", "cold", "scale", "memory", "examples", "bridge")
 
 
 def run(name: str, settings: Settings, say: Callable[[str], None]) -> Outcome:

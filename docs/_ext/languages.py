@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 
 CHINESE = "zh/"
+CAPTIONS = {"Do": "使用", "Learn": "学习", "Look up": "查阅", "中文": "中文"}  # of the parts of the contents
 WORDS = {
     "Back to top": "回到顶部",
     "Hide navigation sidebar": "收起导航",
@@ -37,8 +39,11 @@ def add_twin(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
     if chinese:
         context["language"] = "zh-CN"
         context["_"] = context["gettext"] = in_chinese
+        context["furo_navigation_tree"] = re.sub(
+            r'(?<="caption-text">)[^<]+', lambda caption: CAPTIONS[caption[0]], context["furo_navigation_tree"]
+        )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("html-page-context", add_twin)
+    app.connect("html-page-context", add_twin, priority=900)  # after the theme has made its tree
     return {"parallel_read_safe": True, "parallel_write_safe": True}

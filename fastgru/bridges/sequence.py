@@ -18,14 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgru import activations, config, kernels, threads
+from fastgru import config, kernels, threads
 from fastgru.bridges.memory import Workspace
 from fastgru.layers.workspace import aligned_empty
 from fastgru.types import Array
 
-__all__ = ["Cell", "Direction", "Gradients", "Pass", "Weights", "forward"]
+__all__ = ["GATES", "Cell", "Direction", "Gradients", "Pass", "Weights", "forward"]
 
-_GATES = {"gru": 3, "lstm": 4}
+#: by a cell's kind
+GATES = {"gru": 3, "lstm": 4}
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,15 @@ class Cell:
         Names of activations that the kernels compute.
     reset_after : bool
         Of a GRU.
+    zero_output_for_mask : bool
+        Whether masked steps put out zeros, not the state that they leave as it is.
     """
 
     kind: str
     activation: str = "tanh"
     recurrent_activation: str = "sigmoid"
     reset_after: bool = True
+    zero_output_for_mask: bool = True
 
     @property
     def states(self) -> int:
@@ -55,31 +59,39 @@ class Cell:
         module = kernels.module(dtype)
         if self.kind == "gru":
             return module.gru_pack_size(features, units, self.reset_after)
-        return module.rnn_pack_size(features, units, _GATES[self.kind] * units)
+        return module.rnn_pack_size(features, units, GATES[self.kind] * units)
 
     def memory_size(self, dtype: Any, shape: tuple[int, int, int], units: int, tiles: bool, training: bool) -> int:
         module = kernels.module(dtype)
         if self.kind == "gru":
             return module.gru_memory(*shape, units, self.reset_after, tiles, training)
-        return module.rnn_memory(*shape, units, _GATES[self.kind] * units, training)
+        return module.rnn_memory(*shape, units, GATES[self.kind] * units, training)
 
     def call(self, dtype: Any, go_backwards: bool, training: bool) -> Any:
-        """A `GRUCall` or `RNNCall` of the kernels whose masked steps put out zeros."""
-        ids = [activations.get(name).kernel_id for name in (self.activation, self.recurrent_activation)]
+        """A `GRUCall` or `RNNCall` of the kernels."""
+        ids = self.activation_ids
         options: dict[str, Any] = {"reset_after": self.reset_after} if self.kind == "gru" else {}
-        make: Any = getattr(kernels.module(dtype), f"{self._kernels.upper()}Call")
+        make: Any = getattr(kernels.module(dtype), f"{self.kernels.upper()}Call")
         return make(
-            activation=ids[0], recurrent_activation=ids[1], go_backwards=go_backwards, zero_output_for_mask=True,
-            training=training, **options,
+            activation=ids[0], recurrent_activation=ids[1], go_backwards=go_backwards,
+            zero_output_for_mask=self.zero_output_for_mask, training=training, **options,
         )  # fmt: skip
 
     @property
-    def _kernels(self) -> str:
+    def activation_ids(self) -> tuple[int, int]:
+        """The numbers of the two activations in calls of the kernels."""
+        first, second = (kernels.activation_id(name) for name in (self.activation, self.recurrent_activation))
+        assert first is not None and second is not None
+        return first, second
+
+    @property
+    def kernels(self) -> str:
+        """The names of the kernels begin so."""
         return "gru" if self.kind == "gru" else "rnn"
 
     def run(self, dtype: Any, which: str, call: Any, count: int, openmp: bool) -> None:
         """The kernels' "forward" (of a list of calls) or "backward" pass on so many threads."""
-        function = getattr(kernels.module(dtype), f"{self._kernels}_{which}")
+        function = getattr(kernels.module(dtype), f"{self.kernels}_{which}")
         with threads.one_blas_thread(not config.multiplies_with_tiles()):
             if openmp:
                 kernels.on_openmp(function, call, count)
@@ -151,7 +163,7 @@ class Pass:
     Attributes
     ----------
     outputs : list of tuple of ndarray
-        For each direction the states after all steps (B, T, H), zero at masked steps, or None without `sequences`, and
+        For each direction the states after all steps (B, T, H), or None without `sequences`, and
         the last states (B, H).
     """
 
@@ -282,7 +294,8 @@ def forward(
     x : (B, T, F) ndarray
         C-contiguous.
     mask : (B, T) bool ndarray, optional
-        C-contiguous; True where a step counts. A masked step leaves the states as they are and puts out zeros.
+        C-contiguous; True where a step counts. A masked step leaves the states as they are and puts out what its
+        cell says.
     sequences : bool
         Whether the states after all steps are asked for, too.
     training : bool

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from fastgru import kernels
+from fastgru.bridges.sequence import Cell
 from fastgru.keras.library import keras
 from fastgru.keras.options import PassOptions
 
@@ -16,7 +17,7 @@ BACKENDS = ("jax", "torch")
 DTYPES = kernels.DTYPES
 LAYERS = (
     (keras.layers.GRU, keras.layers.GRUCell, "gru"),
-    (keras.layers.LSTM, keras.layers.LSTMCell, "rnn"),
+    (keras.layers.LSTM, keras.layers.LSTMCell, "lstm"),
 )
 
 
@@ -79,8 +80,8 @@ def accelerate(model: Any) -> Any:
     return model
 
 
-def _kernels_of(layer: Any) -> Any:
-    """The name of the kernels that compute what a layer does; None where it does something of its own."""
+def _kind_of(layer: Any) -> Any:
+    """The kind of `Cell` that computes what a layer does; None where it does something of its own."""
     for kind, cell, name in LAYERS:
         own = isinstance(layer, kind) and type(layer.cell) is cell
         if own and all(getattr(type(layer), method) is getattr(kind, method) for method in ("call", "inner_loop")):
@@ -88,23 +89,25 @@ def _kernels_of(layer: Any) -> Any:
     return None
 
 
-def _activation_id(function: Any) -> Any:
-    """The number of an activation of Keras's in the kernels; None for one that they have not for a recurrent layer."""
+def _has_kernel(function: Any) -> bool:
+    """Whether an activation is one of Keras's that the kernels compute in a recurrent layer."""
     name = getattr(function, "__name__", None)
     if name == "softmax" or getattr(keras.activations, str(name), None) is not function:
-        return None
-    return kernels.activation_id(str(name))
+        return False
+    return kernels.activation_id(str(name)) is not None
 
 
 def _obstacle(layer: Any) -> str | None:
     """Why the kernels cannot compute a layer."""
-    if _kernels_of(layer) is None:
+    if _kind_of(layer) is None:
         return f"{type(layer).__name__} of {type(layer.cell).__name__} is neither GRU nor LSTM as Keras wrote them"
     for function in (layer.activation, layer.recurrent_activation):
-        if _activation_id(function) is None:
+        if not _has_kernel(function):
             return f"activation {getattr(function, '__name__', function)!r}"
     if layer.compute_dtype not in DTYPES or layer.compute_dtype != layer.variable_dtype:
         return f"dtype {layer.dtype_policy.name}"
+    if layer.unroll:  # whose masked steps put out zeros before the first used one, whatever the initial state
+        return "unroll=True"
     if layer.use_cudnn is True:
         return "use_cudnn=True"
     return None
@@ -148,6 +151,8 @@ class InnerLoop:
         weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
         tensors = [None if weight is None else ops.convert_to_tensor(weight) for weight in weights]
         states = keras.tree.flatten(initial_state)
+        if layer.stateful:  # which PyTorch's layer writes over before the backward pass
+            states = [ops.copy(state) for state in states]
         y, *lasts = self._backend.recurrent_pass(self._options(mask), sequences, mask, *tensors, *states)
         last_output = y[:, -1] if layer.zero_output_for_mask and mask is not None else lasts[0]
         return last_output, y if layer.return_sequences else last_output[:, None], lasts
@@ -161,12 +166,14 @@ class InnerLoop:
         layer = self._layer
         zero_outputs = layer.zero_output_for_mask and mask is not None
         return PassOptions(
-            kernels=_kernels_of(layer),
-            activation=_activation_id(layer.activation),
-            recurrent_activation=_activation_id(layer.recurrent_activation),
+            Cell(
+                _kind_of(layer),
+                layer.activation.__name__,
+                layer.recurrent_activation.__name__,
+                getattr(layer.cell, "reset_after", False),
+                zero_outputs,
+            ),
             go_backwards=layer.go_backwards,
-            zero_output_for_mask=zero_outputs,
-            reset_after=getattr(layer.cell, "reset_after", False),
             sequences=layer.return_sequences or zero_outputs,
         )
 

@@ -54,26 +54,33 @@ def _target(name: str, dtype: str) -> str:
 def _call(name: str, options: PassOptions, training: bool, results: list[Any], *arguments: jax.Array) -> Any:
     """What a custom call returns behind `memory` and `packed`, and before that `memory`."""
     x, recurrent_kernel = arguments[X], arguments[RECURRENT_KERNEL]
-    module, (B, T, F), (H, N) = kernels.module(str(x.dtype)), x.shape, recurrent_kernel.shape
-    if options.kernels == "gru":
-        memory = module.gru_memory(B, T, F, H, options.reset_after, True, training)
-        packed = module.gru_pack_size(F, H, options.reset_after)
-    else:
-        memory, packed = module.rnn_memory(B, T, F, H, N, training), module.rnn_pack_size(F, H, N)
+    cell, units = options.cell, len(recurrent_kernel)
+    memory = cell.memory_size(x.dtype, x.shape, units, True, training)
+    packed = cell.pack_size(x.dtype, x.shape[2], units)
     call = jax.ffi.ffi_call(
-        _target(f"{options.kernels}_{name}", str(x.dtype)),
+        _target(f"{cell.kernels}_{name}", str(x.dtype)),
         [jax.ShapeDtypeStruct(shape, x.dtype) for shape in ((memory,), (packed,), *results)],
         vmap_method="sequential",
         input_output_aliases={MEMORY: 0} if len(arguments) > MEMORY else None,
     )
-    numbers: npt.NDArray[np.int64] = np.array([*options[1:-1], training, threads.get_num_threads()], np.int64)
+    numbers: npt.NDArray[np.int64] = np.array(
+        [
+            *cell.activation_ids,
+            options.go_backwards,
+            cell.zero_output_for_mask,
+            cell.reset_after,
+            training,
+            threads.get_num_threads(),
+        ],
+        np.int64,
+    )
     memory, _, *outputs = call(*arguments, options=numbers)
     return memory, outputs
 
 
 def _forward(options: PassOptions, training: bool, arguments: tuple[jax.Array, ...]) -> Any:
     (B, T, _), H = arguments[X].shape, len(arguments[RECURRENT_KERNEL])
-    results = [(B, T, H) if options.sequences else (0,), (B, H), (B, H) if options.kernels == "rnn" else (0,)]
+    results = [(B, T, H) if options.sequences else (0,), (B, H), (B, H) if options.cell.states == 2 else (0,)]
     return _call("forward", options, training, results, *arguments)
 
 

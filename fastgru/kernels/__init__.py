@@ -52,7 +52,7 @@ EPSILON = 1e-7
 #: the compiler of the kernels, and its flags for each instruction set
 COMPILER: str = _runtime.compiler()
 address, gather_rows = _runtime.address, _runtime.gather_rows
-on_openmp, use_openmp = _runtime.on_openmp, _runtime.use_openmp
+on_openmp, same_bytes, use_openmp = _runtime.on_openmp, _runtime.same_bytes, _runtime.use_openmp
 isa: str = _choose()
 _modules: dict[Any, Kernels] = {}
 

@@ -12,6 +12,9 @@ def on_openmp(run: Callable[[Any, int], None], call: Any, threads: int) -> None:
 def address(memory: Any) -> int:
     """Where the bytes of a contiguous array begin."""
 
+def same_bytes(one: Any, other: Any) -> bool:
+    """Whether two contiguous arrays have the same bytes."""
+
 def gather_rows(source: Any, indices: Any, out: Any, threads: int) -> None:
     """out[i] = source[indices[i]] for contiguous arrays of one type and rows of one shape; indices are int64.
 

@@ -4,7 +4,7 @@
 from cpython.buffer cimport (
     Py_buffer, PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
 )
-from libc.string cimport memcpy
+from libc.string cimport memcmp, memcpy
 
 cdef extern from "pool.h" nogil:
     ctypedef void (*pool_task)(void *context, int index)
@@ -89,6 +89,19 @@ def address(memory) -> int:
     begin = <size_t>view.buf
     PyBuffer_Release(&view)
     return begin
+
+
+def same_bytes(one, other) -> bool:
+    """Whether two contiguous arrays have the same bytes."""
+    cdef Py_buffer first, second
+    PyObject_GetBuffer(one, &first, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(other, &second, PyBUF_SIMPLE)
+        same = first.len == second.len and memcmp(first.buf, second.buf, first.len) == 0
+        PyBuffer_Release(&second)
+    finally:
+        PyBuffer_Release(&first)
+    return same
 
 
 cdef enum:

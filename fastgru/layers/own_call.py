@@ -272,7 +272,7 @@ class _Running:
             outputs = _run(self, *tree.map_structure(lambda leaf: _as_input(self, leaf), (args, kwargs)))
             if self.activity_regularizer is not None:
                 for y in tree.flatten(outputs):
-                    self.add_loss(regularization(self.activity_regularizer, y) / len(y))
+                    self.add_loss(regularization(self.activity_regularizer, y) / max(1, len(y)))
             return outputs
         places = [Place(tensors.index(leaf)) if isinstance(leaf, SymbolicTensor) else leaf for leaf in leaves]
         arguments = tuple(tree.pack_sequence_as([args, kwargs], places))

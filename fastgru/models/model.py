@@ -246,7 +246,7 @@ class Model(GeneratorTrainer):
             fastgru.saving.save_model(self, filepath, overwrite, zipped, **kwargs)
 
     def save_weights(self, filepath: Path, overwrite: bool = True, max_shard_size: float | None = None) -> None:
-        """Write the weights alone, to a ``.weights.h5`` file.
+        """Write the weights alone, to a ``.weights.h5`` or a ``.safetensors`` file.
 
         Parameters
         ----------
@@ -262,15 +262,17 @@ class Model(GeneratorTrainer):
             fastgru.saving.save_weights(self, filepath, overwrite=overwrite)
 
     def load_weights(self, filepath: Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Read weights from ``.weights.h5``, ``.keras`` or legacy ``.h5``; the model stays as it was where that fails.
+        """Read weights from a file; the model stays as it was where that fails.
 
         Parameters
         ----------
         filepath : path
+            A ``.weights.h5``, ``.keras`` or legacy ``.h5``; of PyTorch a ``.pt``, ``.pth`` or ``.safetensors``;
+            of TensorFlow a SavedModel's folder or a checkpoint's name.
         skip_mismatch : bool
             Leave out layers whose weights do not fit instead of failing.
         by_name : bool
-            Match the layers of a legacy file by name.
+            Match the layers of a legacy file or a state dict by name.
         """
         fastgru.saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from fastgru.layers.symbolic import is_symbolic
 from fastgru.models.functional import Functional
-from fastgru.registry import registered
+from fastgru.object_registration import register_keras_serializable
 
 __all__ = ["GraphModel"]
 
 
-@registered("keras.models")
+@register_keras_serializable("fastgru")
 class GraphModel(Functional):
     """What an ONNX file is whose inputs differ on their first axis: a time-major sequence beside its states, a number.
 

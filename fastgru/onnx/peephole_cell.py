@@ -10,12 +10,12 @@ from typing import Any
 
 from fastgru import activations, ops
 from fastgru.layers.layer import Layer
-from fastgru.registry import registered
+from fastgru.object_registration import register_keras_serializable
 
 __all__ = ["PeepholeLSTMCell"]
 
 
-@registered("keras.layers")
+@register_keras_serializable("fastgru")
 class PeepholeLSTMCell(Layer):
     """One step of an LSTM whose gates see the cells.
 

@@ -72,21 +72,26 @@ def load_model(
         else:
             data, folder = source, None
         graph = fixed(parsed(data, folder, outputs), constants or {}, shapes or {})
-        if not graph.inputs or not graph.outputs:
-            raise ValueError("has no inputs or no outputs")
-        for family in _FAMILIES:
-            importlib.import_module(f"fastgru.onnx.operators.{family}")
-        drawing = Drawing(graph)
-        for node in graph.nodes:
-            drawing.draw(node)
-        ends = _ends(drawing)
-        inputs = drawing.inputs
-        kind = Functional if _first_axes_agree(graph) else GraphModel
-        model = kind(inputs if len(inputs) > 1 else inputs[0], ends if len(ends) > 1 else ends[0])
+        model = _model(graph)
     model.load_report = [
         f"Written by {graph.producer or 'an unknown program'} for version {graph.opset} of ONNX's operators."
     ]
     return model
+
+
+def _model(graph: Graph) -> Functional:
+    """The model of a graph."""
+    if not graph.inputs or not graph.outputs:
+        raise ValueError("has no inputs or no outputs")
+    for family in _FAMILIES:
+        importlib.import_module(f"fastgru.onnx.operators.{family}")
+    drawing = Drawing(graph)
+    for node in graph.nodes:
+        drawing.draw(node)
+    ends = _ends(drawing)
+    inputs = drawing.inputs
+    kind = Functional if _first_axes_agree(graph) else GraphModel
+    return kind(inputs if len(inputs) > 1 else inputs[0], ends if len(ends) > 1 else ends[0])
 
 
 def _first_axes_agree(graph: Graph) -> bool:

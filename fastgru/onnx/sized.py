@@ -11,14 +11,14 @@ import numpy.typing as npt
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.workspace import Call
+from fastgru.object_registration import register_keras_serializable
 from fastgru.onnx.sizes import Axis, Size
-from fastgru.registry import registered
 from fastgru.types import Array, Shape
 
 __all__ = ["Sized", "sized"]
 
 
-@registered("keras.layers")
+@register_keras_serializable("fastgru")
 class Sized(Layer):
     """A tensor in a shape, or a range, whose sizes are known when the model runs.
 

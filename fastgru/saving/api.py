@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -280,13 +281,13 @@ def save_weights(
     """
     from fastgru.saving.formats import hdf5
 
-    ending = endpoints.ending(filepath, (".safetensors", ".weights.h5"), overwrite, ".weights.h5")
+    ending = endpoints.ending(filepath, (".weights.h5", ".safetensors"), overwrite, ".weights.h5")
     _check_built(model, "saving")
     skipped = frozenset(map(id, _with_inner(objects_to_skip)))
-    if ending == ".safetensors":
+    if ending == ".safetensors" and isinstance(filepath, (str, os.PathLike)):
         from fastgru.saving.formats import safetensors
 
-        safetensors.write_model(Path(str(filepath)), model, skipped)
+        safetensors.write_model(Path(filepath), model, skipped)
         return
 
     def fill(file: h5py.File) -> None:

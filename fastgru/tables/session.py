@@ -211,23 +211,27 @@ def train(
     ----------
     file : path
         `*.csv`, `*.tsv`, `*.npz`, `*.npy` or, with the extra ``parquet``, `*.parquet`.
-    target, task : str
-        The column to predict, and "forecast", "classify", "regress" or "text".
+    target : str
+        The column to predict.
+    task : {"forecast", "classify", "regress", "text"}
     window, horizon, stride : int, optional
-        Steps that the model sees (of a forecast), steps that it forecasts, rows between two windows to train on.
+        Steps that the model sees; steps that it forecasts; rows between two windows to train on.
     columns, known : list of str, optional
-        What is read beside the target (all that can be), and columns of a forecast whose values ahead are known.
+        What is read beside the target (all that can be); columns of a forecast whose values ahead are known.
     group, text, time : str, optional
-        Columns that tell series apart, of texts, and of times.
-    time_format, decimal, encoding : str, optional
-        How the file is written: ISO 8601, "." and UTF-8 where nothing is said.
-    gaps, doubles : str, optional
-        "skip", "fill" or "refuse" missing rows and values; "refuse" rows of one time, or "first", "last", "mean".
+        Columns that tell series apart; of texts; of times.
+    gaps : {"skip", "fill", "refuse"}, optional
+        What becomes of missing rows and values.
+    doubles : {"refuse", "first", "last", "mean"}, optional
+        And of rows of one time.
     split : (float, float, float), optional
         Shares of training, validation and test (70, 15, 15), in the order of time.
-    units, layers, bidirectional, epochs, batch_size, patience, learning_rate, schedule, resume, seed, verbose
-        The network and its training; `schedule` is "constant", "cosine", "exponential" or "plateau", `resume` a folder,
-        `seed` is set for all of fastgru's random numbers, and `verbose` is that of `Model.fit`.
+    schedule : {"constant", "cosine", "exponential", "plateau"}, optional
+        Of the learning rate.
+    resume : str, optional
+        The folder from which, and into which, the training is saved as it goes.
+    seed : int
+        Of all random numbers of fastgru, which are set.
 
     Raises
     ------

@@ -5,54 +5,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
-from fastgru.bridges.sequence import Cell, Weights
+from fastgru import kernels
+from fastgru.bridges.sequence import GATES, Cell, Weights
 from fastgru.types import Array
 
 __all__ = ["WeightCache", "d_parameters", "read"]
 
-# of each of the kernels' gates its place among PyTorch's; the same back, for an exchange undoes itself
-_GATES = {"gru": (1, 0, 2), "lstm": (0, 1, 2, 3)}
+
+def _in_order(blocks: Array, kind: str) -> Array:
+    """Gates on the first axis from PyTorch's order to the kernels', or back, for an exchange undoes itself."""
+    return blocks[[1, 0, 2]] if kind == "gru" else blocks
 
 
-def _transposed(weight: Any, kind: str) -> Array:
+def _transposed(weight: Array, kind: str) -> Array:
     """(GH, F) as (F, GH) with the kernels' gates."""
-    gates = _GATES[kind]
-    units = len(weight) // len(gates)
-    out = torch.empty(weight.shape[1], len(gates), units, dtype=weight.dtype)
-    for place, gate in enumerate(gates):
-        out[:, place] = weight[gate * units : (gate + 1) * units].t()
-    array: Array = out.view(weight.shape[1], -1).numpy()
-    return array
+    gates, (rows, features) = GATES[kind], weight.shape
+    blocks = torch.from_numpy(_in_order(weight.reshape(gates, rows // gates, features), kind))
+    array: Array = blocks.permute(2, 0, 1).contiguous().numpy()  # on several threads where it is large
+    return array.reshape(features, rows)
 
 
 def _transposed_back(array: Array, kind: str) -> Any:
-    gates = _GATES[kind]
-    kernel = torch.from_numpy(array).view(len(array), len(gates), -1)
-    out = torch.empty(array.shape[1], len(array), dtype=kernel.dtype)
-    units = kernel.shape[2]
-    for place, gate in enumerate(gates):
-        out[gate * units : (gate + 1) * units] = kernel[:, place].t()
-    return out
+    gates, (features, rows) = GATES[kind], array.shape
+    blocks = torch.from_numpy(array.reshape(features, gates, rows // gates)).permute(1, 2, 0).contiguous()
+    return torch.from_numpy(_in_order(blocks.numpy(), kind).reshape(rows, features))
 
 
-def _exchanged(bias: Any) -> Any:
+def _exchanged(bias: Array) -> Array:
     """The gates of a GRU's bias (3H,) in the other order."""
-    first, second, third = bias.chunk(3)
-    return torch.cat([second, first, third])
+    return _in_order(bias.reshape(3, -1), "gru").reshape(-1)
 
 
 def read(cell: Cell, parameters: Sequence[Any]) -> Weights:
     """Of weight_ih, weight_hh and, where there are any, bias_ih and bias_hh."""
-    with torch.no_grad():
-        kernel, recurrent_kernel = (_transposed(weight, cell.kind) for weight in parameters[:2])
-        if len(parameters) == 2:
-            bias = None
-        elif cell.kind == "gru":
-            bias = torch.stack([_exchanged(each) for each in parameters[2:]]).numpy()
-        else:
-            bias = (parameters[2] + parameters[3]).numpy()
+    arrays = [parameter.detach().contiguous().numpy() for parameter in parameters]
+    kernel, recurrent_kernel = (_transposed(weight, cell.kind) for weight in arrays[:2])
+    if len(arrays) == 2:
+        bias = None
+    elif cell.kind == "gru":
+        bias = np.stack([_exchanged(each) for each in arrays[2:]])
+    else:
+        bias = arrays[2] + arrays[3]
     return Weights(cell, kernel, recurrent_kernel, bias)
 
 
@@ -63,7 +59,7 @@ def d_parameters(cell: Cell, d_weights: Sequence[Array | None]) -> list[Any]:
     if d_bias is None:
         return [*gradients, None, None]
     if cell.kind == "gru":
-        return [*gradients, *(_exchanged(torch.from_numpy(row)) for row in d_bias)]
+        return [*gradients, *(torch.from_numpy(_exchanged(row)) for row in d_bias)]
     return [*gradients, torch.from_numpy(d_bias), torch.from_numpy(d_bias.copy())]
 
 
@@ -75,13 +71,14 @@ class WeightCache:
     """
 
     def __init__(self) -> None:
-        self._last: tuple[list[Any], Weights] | None = None
+        self._last: tuple[list[Array], Weights] | None = None
 
     def read(self, cell: Cell, parameters: Sequence[Any]) -> Weights:
+        arrays = [parameter.detach().contiguous().numpy() for parameter in parameters]
         last = self._last
-        if last is not None and last[0][0].dtype == parameters[0].dtype and all(map(torch.equal, last[0], parameters)):
+        if last is not None and arrays[0].dtype == last[0][0].dtype and all(map(kernels.same_bytes, arrays, last[0])):
             return last[1]
-        copies = [parameter.detach().clone() for parameter in parameters]
-        weights = read(cell, copies)
+        copies = [array.copy() for array in arrays]
+        weights = read(cell, [torch.from_numpy(copy) for copy in copies])
         self._last = copies, weights
         return weights

@@ -13,6 +13,7 @@ pytest.importorskip("keras", reason="Keras, which JAX is here for, is not instal
 import jax.numpy as jnp
 
 from fastgru import kernels
+from fastgru.bridges.sequence import Cell
 from fastgru.keras import jax_pass
 from fastgru.keras.options import PassOptions
 
@@ -21,8 +22,8 @@ GATES = {"gru": 3, "rnn": 4}
 
 
 def options(name: str, **changed: Any) -> PassOptions:
-    tanh, sigmoid = (kernels.activation_id(each) for each in ("tanh", "sigmoid"))
-    return PassOptions(name, tanh, sigmoid, False, False, True, True)._replace(**changed)
+    cell = Cell("gru" if name == "gru" else "lstm", zero_output_for_mask=changed.pop("zero_output_for_mask", False))
+    return PassOptions(cell, False, True)._replace(**changed)
 
 
 def arguments(rng: np.random.Generator, name: str, dtype: str = "float64") -> list[Any]:

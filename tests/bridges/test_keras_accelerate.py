@@ -96,7 +96,6 @@ KINDS = {
                 {"use_bias": False, "activation": "relu", "recurrent_activation": "hard_sigmoid"},
                 {"zero_output_for_mask": True},
                 {"zero_output_for_mask": True, "return_sequences": True, "go_backwards": True},
-                {"unroll": True, "return_sequences": True},
             )
         )
     ],
@@ -104,8 +103,6 @@ KINDS = {
 def test_a_layer_gives_keras_s_numbers_and_gradients(
     rng: np.random.Generator, passes: list[str], kind: str, masked: bool, options: dict[str, Any]
 ) -> None:
-    if masked and options.get("unroll"):
-        pytest.skip("an unrolled layer of Keras's puts out zeros before the first step, one in a loop its state")
     make, own = KINDS[kind]
     plain, fast = twins(rng, make(UNITS, **own, **options), masked=masked)
     assert_same(plain, fast, *data(rng, masked))
@@ -145,7 +142,9 @@ def test_a_stateful_layer_goes_on_where_it_stopped(rng: np.random.Generator) -> 
     outputs = [[keras.ops.convert_to_numpy(model(x)) for _ in range(2)] for model in (plain, fast)]
     np.testing.assert_allclose(outputs[1], outputs[0], atol=1e-5)
     assert not np.allclose(*outputs[1])
-    assert fast.train_on_batch(x, y) == pytest.approx(plain.train_on_batch(x, y), rel=1e-5)
+    loss = fast.train_on_batch(x, y)
+    if keras.backend.backend() == "jax":  # on PyTorch a stateful layer of Keras's cannot be trained
+        assert loss == pytest.approx(plain.train_on_batch(x, y), rel=1e-5)
 
 
 def test_dropout_drops_what_keras_drops(rng: np.random.Generator, passes: list[str]) -> None:
@@ -185,6 +184,7 @@ class OwnLayer(layers.GRU):
         (lambda: layers.GRU(2, activation="softmax", name="one"), "activation 'softmax'"),
         (lambda: layers.LSTM(2, activation=lambda x: x, name="one"), "activation '<lambda>'"),
         (lambda: layers.GRU(2, dtype="mixed_bfloat16", name="one"), "dtype mixed_bfloat16"),
+        (lambda: layers.GRU(2, unroll=True, name="one"), "unroll=True"),
         (lambda: layers.GRU(2, use_cudnn=True, name="one"), "use_cudnn=True"),
         (lambda: OwnLayer(2, name="one"), "OwnLayer of GRUCell is neither GRU nor LSTM as Keras wrote them"),
         (lambda: layers.SimpleRNN(2, name="one"), "SimpleRNN of SimpleRNNCell is neither"),

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastgru import cli
-from fastgru.layers import GRU, Concatenate, Conv1D, Dense, Embedding, Flatten, Input
+from fastgru import cli, object_registration, ops
+from fastgru.layers import GRU, Concatenate, Conv1D, Dense, Embedding, Flatten, Input, Layer
 from fastgru.models import Model, Sequential
 
 
@@ -73,6 +73,18 @@ def test_answers_begin_where_a_convolution_has_its_steps(run: Any, digits: np.nd
     status, out, _ = run("conv.keras", "x.npy", "--report", "conv.html")
     assert status == 0 and "none before step 3: the model needs so many" in out and "after each step: step 3:" in out
     assert "It needs 3 steps before it can answer." in Path("conv.html").read_text(encoding="utf-8")
+
+
+@object_registration.register_keras_serializable("explained")
+class Running(Layer):
+    def call(self, x: Any) -> Any:
+        return ops.cumsum(x, axis=1)
+
+
+def test_a_recurrence_that_a_call_computes_by_ops_is_named_as_not_seen(run: Any, digits: np.ndarray) -> None:
+    Sequential([Input((8, 8)), Running(name="mine"), Flatten(), Dense(3)]).save("own.keras")
+    status, _, err = run("own.keras", "x.npy")
+    assert status == 1 and "what the call of mine computes by ops of its own is not seen" in err
 
 
 def test_without_a_report_nothing_is_written(run: Any, digits: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from onnx_models import assert_same, by_model, by_runtime
 
 import fastgru
 from fastgru import Input, Model, Sequential, layers
+from fastgru.onnx.sized import Sized
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(3, 7, 4)).astype("float32")
@@ -69,6 +70,16 @@ def test_masks_wherever_the_padding_stands(
     both = {"return_sequences": sequences, "go_backwards": backwards, "zero_output_for_mask": zeros}
     model = Sequential([Input((None, 4)), layers.Masking(), layer(5, **options, **both), layers.Dense(3)])
     assert_exports(model, tmp_path, padded(where))
+
+
+def test_what_is_opened_again_is_saved_as_keras_with_its_layers_of_sizes(tmp_path: Path) -> None:
+    stack = [layers.Masking(), layers.GRU(5, return_sequences=True), layers.Dense(2)]
+    filled(Sequential([Input((None, 4)), *stack])).export(tmp_path / "m.onnx")
+    model = fastgru.models.load_model(tmp_path / "m.onnx")
+    assert any(isinstance(layer, Sized) for layer in model.layers)
+    model.save(tmp_path / "m.keras")
+    x = padded("between")
+    assert_same(by_model(fastgru.models.load_model(tmp_path / "m.keras"), x), by_model(model, x), 0)
 
 
 @pytest.mark.parametrize("merge_mode", ["concat", "sum", "mul", "ave"])

@@ -72,7 +72,7 @@ def _recurrent(
     mask = None if lengths is None else _mask(drawing, sequence, lengths)
     reads_all, reads_states = _outputs_read(drawing, node)
     layer = _layer(facts, reads_all, reads_states, mask is not None)
-    outputs = layer(sequence.base, initial_state=states or None, mask=[mask])
+    outputs = layer(sequence.base, initial_state=states or None, mask=mask)
     _fill(facts, layer)
     parts = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     if mask is not None and reads_all:
