@@ -46,13 +46,13 @@ if TYPE_CHECKING:
     )
     from fastgru.autodiff import GradientTape, custom_gradient
     from fastgru.dtype_policies import DTypePolicy
-    from fastgru.keras.conversion import from_keras
+    from fastgru.keras.conversion import from_keras as from_keras
     from fastgru.kernels import show_config
     from fastgru.layers import Input, Layer
     from fastgru.layers.variable import Variable
     from fastgru.models import Model, Sequential
     from fastgru.threads import get_num_threads, set_num_threads
-    from fastgru.torch.conversion import from_torch
+    from fastgru.torch.conversion import from_torch as from_torch
 
 __version__ = "0.1.0"
 
@@ -76,8 +76,6 @@ __all__ = [
     "datasets",
     "distribution",
     "dtype_policies",
-    "from_keras",
-    "from_torch",
     "get_num_threads",
     "initializers",
     "keras",
@@ -105,7 +103,7 @@ __all__ = [
     "utils",
 ]
 
-# where the names that are no modules live
+# where the names that are no modules live; those that an extra brings are not in __all__: `import *` needs none
 _HOMES = {
     "DTypePolicy": "dtype_policies",
     "GradientTape": "autodiff",
@@ -127,7 +125,7 @@ moved.install()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__ and name != "sampling":  # which `random` opens
+    if name not in __all__ and name not in _HOMES and name != "sampling":  # which `random` opens
         from fastgru.lazy import AbsentName
 
         raise AbsentName("fastgru", name, __all__)
