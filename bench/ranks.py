@@ -125,14 +125,14 @@ def measured(turns: int, rounds: int, say: Callable[[str], None]) -> dict[str, A
     """All that is stored; what is compared takes turns, and the shortest of them counts."""
     steps: dict[str, dict[str, float]] = {name: {} for name in SHAPES}
     added: dict[str, float] = {}
-    for turn in range(turns):
+    for index in range(turns):
         for name in SHAPES:
             for count, threads, rows in ((1, 1, BATCH), (1, 2, BATCH), (2, 1, BATCH), (1, 1, BATCH // 2), *_parts()):
                 run = processes(count, threads, name, rows, rounds)
                 key = f"{count} x {threads}, {rows} rows"
                 steps[name][key] = min(run["seconds"], steps[name].get(key, np.inf))
                 steps[name]["bytes"] = run["bytes"]
-                say(f"turn {turn + 1}: {name}, {key}: {1e3 * run['seconds']:.3f} ms")
+                say(f"turn {index + 1}: {name}, {key}: {1e3 * run['seconds']:.3f} ms")
         for size, seconds in processes(2, 1, "add", 0, rounds).items():
             added[size] = min(seconds, added.get(size, np.inf))
     return {"steps": steps, "added": added, "batch": BATCH}
@@ -218,8 +218,8 @@ def _of_more(stored: dict[str, Any], batches: Sequence[tuple[int, int]], alone: 
             speedups = []
             for rows, nodes in batches:
                 by_one = alone(rows, nodes)
-                together = fixed + a_row * rows / nodes + ring(steps["bytes"], nodes, network)
-                speedups.append(f"{rows / together / (by_one / (fixed + a_row * by_one)):.1f}")
+                by_all = fixed + a_row * rows / nodes + ring(steps["bytes"], nodes, network)
+                speedups.append(f"{rows / by_all / (by_one / (fixed + a_row * by_one)):.1f}")
             lines.append([SHAPES[name].words, network.words, *speedups])
     return _table(["times as fast as one machine", "network", *(str(nodes) for _, nodes in batches)], lines)
 

@@ -103,7 +103,7 @@ __all__ = [
     "utils",
 ]
 
-# where the names that are no modules live
+# where the names that are no modules live; those that an extra brings are not in __all__: `import *` needs none
 _HOMES = {
     "DTypePolicy": "dtype_policies",
     "GradientTape": "autodiff",

@@ -112,6 +112,9 @@ NAMES: dict[str, dict[str, str]] = {
         "run_forward": "fastgru.layers.penalties",
         "unfilled_weights": "fastgru.layers.weighted",
     },
+    "fastgru.ops.shaping": dict.fromkeys(
+        ("diag", "diagflat", "diagonal", "trace", "tril", "triu"), "fastgru.ops.diagonals"
+    ),
     "fastgru.layers.preprocessing": {
         "Affine": "fastgru.layers.preprocessing.affine",
         "Normalization": "fastgru.layers.preprocessing.normalization",

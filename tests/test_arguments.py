@@ -50,13 +50,13 @@ NOT_CHECKED = {"embeddings_metadata", "has_input_vocabulary", "mask", "mode", "q
 ROOMS = layers, optimizers, schedules, losses, metrics, callbacks, initializers, regularizers, constraints
 
 
-def _public(room: Any) -> set[type]:
-    names = getattr(room, "__all__", dir(room))
-    classes = {cls for name in names if isinstance(cls := getattr(room, name, None), type)}
+def _public(package: Any) -> set[type]:
+    names = getattr(package, "__all__", dir(package))
+    classes = {cls for name in names if isinstance(cls := getattr(package, name, None), type)}
     return {cls for cls in classes if cls.__name__ not in NOT_ALONE and cls.__module__.startswith("fastgru")}
 
 
-CLASSES = sorted({cls for room in ROOMS for cls in _public(room)}, key=lambda cls: (cls.__module__, cls.__name__))
+CLASSES = sorted({cls for package in ROOMS for cls in _public(package)}, key=lambda cls: (cls.__module__, cls.__name__))
 
 
 def parameters_of(cls: type) -> list[inspect.Parameter]:

@@ -144,8 +144,8 @@ def test_every_layer_stands_on_one_page() -> None:
     from fastgru import layers
 
     pages = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("layers-*.rst"))
-    rooms = " ".join(re.findall(r":within: (.*)", pages)).split()
-    assert len(set(rooms)) == len(rooms)
+    packages = " ".join(re.findall(r":within: (.*)", pages)).split()
+    assert len(set(packages)) == len(packages)
     homes = {name: f"{getattr(layers, name).__module__}." for name in layers.__all__}
-    shown = tuple(f"fastgru.layers.{room}." for room in rooms)
+    shown = tuple(f"fastgru.layers.{package}." for package in packages)
     assert [name for name, home in homes.items() if not home.startswith(shown)] == []

@@ -127,8 +127,8 @@ def test_a_bridge_without_what_it_leads_to_names_the_extra(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *args: None if name == package else find_spec(name, *args)
     )
-    room = getattr(fastgru, bridge)
-    name = room.__all__[0]
-    vars(room).pop(name, None)  # where another test asked for it
+    module = getattr(fastgru, bridge)
+    name = module.__all__[0]
+    vars(module).pop(name, None)  # where another test asked for it
     with pytest.raises(ImportError, match=rf"fastgru\.{bridge} needs {package}, .* pip install 'fastgru\[\w+\]'"):
-        getattr(room, name)
+        getattr(module, name)

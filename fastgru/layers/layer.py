@@ -324,17 +324,6 @@ class Layer(Optioned, OwnLayer, Weighted):
                 y._keras_mask = one
         return outputs
 
-    def _new_outputs(self, arrays: Sequence[Array], training: bool, masks: tuple[Array | None, ...]) -> Any:
-        """Outputs in new arrays, a list where `forward` returns several."""
-        call = self._acquired_call(training, masks)
-        try:
-            outputs = self.forward(call, *arrays)
-            if isinstance(outputs, (tuple, list)):
-                return [None if part is None else np.array(part) for part in outputs]
-            return np.array(outputs)
-        finally:
-            self._release(call)
-
     def _acquired_call(
         self, training: bool = False, masks: tuple[Array | None, ...] = (), differentiate: bool = False
     ) -> Call:

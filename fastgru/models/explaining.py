@@ -193,7 +193,7 @@ def _one_by_one(model: Any, arrays: Sequence[Array]) -> Any:
         ]
         with stored_states(model):
             try:
-                answers.append(_parts(model, cut))
+                answers.append(model._new_outputs(cut))
             except ValueError as error:
                 # a convolution or a pool wants a few steps; a model that wants them all has nothing to say on its way
                 if answers or stop == steps:
@@ -210,9 +210,3 @@ def _one_by_one(model: Any, arrays: Sequence[Array]) -> Any:
         before = np.full((len(rows), first - 1, *rows.shape[2:]), np.nan, rows.dtype)
         outputs.append(np.concatenate([before, rows], axis=1))
     return model.as_structure(outputs)
-
-
-def _parts(model: Any, arrays: Sequence[Array]) -> list[Array]:
-    """The outputs for a batch."""
-    outputs = model._new_outputs(arrays, False, ())
-    return outputs if isinstance(outputs, list) else [outputs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,25 +12,14 @@ from fastgru import kernels
 from fastgru.layers.core.input_layer import InputLayer
 from fastgru.layers.layer import Layer
 from fastgru.layers.penalties import run_backward, run_forward
-from fastgru.layers.symbolic import TEXT, Node, SymbolicTensor, arranged, flattened
+from fastgru.layers.symbolic import TEXT, SymbolicTensor, arranged, flattened
 from fastgru.layers.workspace import Call
-from fastgru.models.graph_config import Drawing, MakeLayer, call_form
+from fastgru.models.graph_config import Drawing, MakeLayer, graph_form
 from fastgru.models.model import Model
+from fastgru.models.steps import Step, between, by_depth, cut_off, first_layers, needed_gradients, planned
 from fastgru.operations.operation import Operation
 from fastgru.registry import deserialize_layer, registered
 from fastgru.types import Array, Shape
-
-
-class Step(NamedTuple):
-    """A node as the passes run it: tensors are places in the list of a pass's values."""
-
-    layer: Layer
-    inputs: tuple[int, ...]
-    masks: tuple[int | None, ...] | None  # as `Node.masks`
-    outputs: tuple[int, ...]
-    converts: bool  # what comes in is not of the layer's dtype
-    checks: bool  # only the numbers that come in tell whether they go together
-    arguments: Any = None  # as `Node.arguments`
 
 
 @registered("keras.models", "Model")
@@ -71,7 +60,7 @@ class Functional(Model):
                     f"All `{argument}` values must be KerasTensors."
                 )
         if not all(isinstance(tensor.layer, InputLayer) for tensor in flattened(inputs)):
-            inputs, outputs = _cut_off(inputs, outputs)
+            inputs, outputs = cut_off(inputs, outputs)
         self.input, self.output = inputs, outputs
         self.inputs: list[SymbolicTensor] = flattened(inputs)
         self.outputs: list[SymbolicTensor] = flattened(outputs)
@@ -81,14 +70,14 @@ class Functional(Model):
         self.output_names: list[str] = _names(outputs)
         self.dtype = next((tensor.dtype for tensor in self.outputs if tensor.dtype == "float64"), "float32")
         # the inputs first: nothing may depend on one
-        self._nodes = {**{tensor.node: -1 for tensor in self.inputs}, **_between(self.inputs, self.outputs)}
+        self._nodes = {**{tensor.node: -1 for tensor in self.inputs}, **between(self.inputs, self.outputs)}
         _check_connected(self)
-        self._operations = _by_depth(self._nodes)
+        self._operations = by_depth(self._nodes)
         names = [layer.name for layer in self._operations]
         for twice in (layer_name for layer_name in names if names.count(layer_name) > 1):
             raise ValueError(f"Model {self.name!r}: {names.count(twice)} layers have the name {twice!r}.")
         self._places = {tensor: place for place, tensor in enumerate(self.inputs)}
-        self._steps = [_planned(node, self._places) for node in self._nodes if node.inputs]
+        self._steps: list[Step] = [planned(node, self._places) for node in self._nodes if node.inputs]
         self._ends = [self._places[tensor] for tensor in self.outputs]
         self._real = [tensor.dtype.startswith("float") for tensor in self._places]
         self.built = True
@@ -131,7 +120,7 @@ class Functional(Model):
         )
 
     def first_layers(self) -> list[list[Layer]]:
-        return _first_layers(self._steps, len(self.inputs))
+        return first_layers(self._steps, len(self.inputs))
 
     def connections(self, layer: Layer) -> list[str]:
         """What the layer is called on, in Keras's words: layer[its application][its output]."""
@@ -283,16 +272,10 @@ class Functional(Model):
         return of_inputs if len(of_inputs) > 1 else of_inputs[0]
 
     def _needed_gradients(self, call: Call) -> list[bool]:
-        """Whether a backward pass needs a value's gradient: something behind it learns, or the inputs' are needed."""
         key = f"needed gradients, {call.input_gradient}"
         is_needed: list[bool] | None = call.saved.get(key)
         if is_needed is None:
-            is_needed = [call.input_gradient and real for real in self._real]
-            for step in self._steps:
-                learns = bool(step.layer.trainable_weights) or any(is_needed[place] for place in step.inputs)
-                for place in step.outputs:
-                    is_needed[place] = learns and self._real[place]
-            call.saved[key] = is_needed
+            call.saved[key] = is_needed = needed_gradients(self._steps, self._real, call.input_gradient)
         return is_needed
 
     # --- config -------------------------------------------------------------------------------------
@@ -304,28 +287,8 @@ class Functional(Model):
         return form
 
     def get_config(self) -> dict[str, Any]:
-        calls_of = {layer: [node for node in layer.nodes if node in self._nodes] for layer in self._operations}
-
-        def reference(tensor: SymbolicTensor) -> list[Any]:
-            return [tensor.layer.name, calls_of[tensor.layer].index(tensor.node), tensor.index]
-
-        def end(tensor: SymbolicTensor) -> list[Any]:
-            name, node, index = reference(tensor)
-            return [name, node + getattr(tensor.layer, "own_calls", 0), index]
-
-        layers = []
-        for layer, nodes in calls_of.items():
-            shapes = [tensor.shape for tensor in (layer.nodes or nodes)[0].inputs]
-            form = layer.serialized(shapes if layer.takes_list else shapes[0] if shapes else None)
-            calls = [call_form(node, reference) for node in nodes if node.inputs]
-            layers.append({**form, "name": layer.name, "inbound_nodes": calls})
-        return {
-            "name": self.name,
-            "trainable": self.trainable,
-            "layers": layers,
-            "input_layers": arranged(self.input, map(end, self.inputs)),
-            "output_layers": arranged(self.output, map(end, self.outputs)),
-        }
+        graph = graph_form(self._operations, self._nodes, self.input, self.output)
+        return {"name": self.name, "trainable": self.trainable, **graph}
 
     @classmethod
     def from_config(
@@ -364,65 +327,8 @@ def _names(tensors: Any) -> list[str]:
     return [tensor.layer.name for tensor in flattened(tensors)]
 
 
-def _casts_itself(layer: Layer) -> bool:
-    """Whether its class says itself what is done to inputs."""
-    kind = type(layer)
-    return kind.as_input is not Layer.as_input or kind.as_inputs is not Layer.as_inputs
-
-
 def _is_regularized(layer: Layer) -> bool:
     return layer.activity_regularizer is not None or layer.runs_call or any(map(_is_regularized, layer.sublayers))
-
-
-# --- what the passes do ----------------------------------------------------------------------------
-
-
-def _planned(node: Node, places: dict[SymbolicTensor, int]) -> Step:
-    """The node as the passes run it; its outputs get the next places."""
-    layer, inputs = node.layer, tuple(places[tensor] for tensor in node.inputs)
-    return Step(
-        layer,
-        inputs,
-        None if node.masks is None else tuple(None if mask is None else places[mask] for mask in node.masks),
-        tuple(places.setdefault(tensor, len(places)) for tensor in node.outputs),
-        not isinstance(layer, Operation)
-        and (_casts_itself(layer) or any(tensor.dtype != layer.input_dtype for tensor in node.inputs)),
-        len(inputs) > 1 and not layer.takes_list,
-        node.arguments,
-    )
-
-
-def _first_layers(steps: Sequence[Step], count: int) -> list[list[Layer]]:
-    """For each of the inputs the layers that read it without a mask of its own."""
-    layers: list[list[Layer]] = [[] for _ in range(count)]
-    for step in steps:
-        layer, masks = step.layer, step.masks or (None,) * len(step.inputs)
-        firsts = layer.first_layers() if isinstance(layer, Model) else [[layer]] * len(step.inputs)
-        for place, mask, first in zip(step.inputs, masks, firsts, strict=False):
-            if place < count and mask is None:
-                layers[place] += first
-    return layers
-
-
-# --- the order of the layers ----------------------------------------------------------------------------
-
-
-def _between(inputs: Sequence[SymbolicTensor], outputs: Sequence[SymbolicTensor]) -> dict[Node, int]:
-    """The nodes that the outputs depend on, each after those it depends on; with its number as the walk visits them."""
-    ends = {tensor for tensor in inputs if tensor.node.inputs}
-    ordered: list[Node] = []
-    visits: dict[Node, int] = {}
-    todo = [(tensor, False) for tensor in reversed(outputs)]
-    while todo:
-        tensor, done = todo.pop()
-        node = tensor.node
-        if done:
-            ordered.append(node)
-        elif node not in visits and tensor not in ends:
-            visits[node] = len(visits)
-            todo.append((tensor, True))
-            todo.extend((source, False) for source in reversed(node.sources))
-    return {node: visits[node] for node in ordered}
 
 
 def _check_connected(model: Functional) -> None:
@@ -433,37 +339,3 @@ def _check_connected(model: Functional) -> None:
             f"Model {model.name!r}: the outputs also depend on the input {missing[0]!r}, which is not among the "
             f"inputs {model.input_names}."
         )
-
-
-def _by_depth(nodes: dict[Node, int]) -> list[Layer]:
-    """The layers as Keras sorts them: those with the longest way to an output first, then as the walk visits them."""
-    depths: dict[Node, int] = {}
-    by_layer: dict[Layer, int] = {}
-    for node in reversed(nodes):
-        by_layer[node.layer] = depth = max(depths.get(node, 0), by_layer.get(node.layer, 0))
-        for source in node.sources:
-            depths[source.node] = max(depth + 1, depths.get(source.node, 0))
-    visits: dict[Layer, int] = {}
-    for node, visit in nodes.items():
-        visits[node.layer] = min(visit, visits.get(node.layer, visit))
-    return sorted(by_layer, key=lambda layer: (-by_layer[layer], visits[layer]))
-
-
-def _cut_off(inputs: Any, outputs: Any) -> tuple[Any, Any]:
-    """The graph between tensors drawn anew, with an `Input` in the place of each input that is none."""
-    cuts = flattened(inputs)
-    new: dict[SymbolicTensor, SymbolicTensor] = {}
-    for tensor in cuts:
-        is_input = not tensor.node.inputs
-        new[tensor] = tensor if is_input else InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype).output
-    for node in _between(cuts, flattened(outputs)):
-        if node.inputs:
-            masks = node.masks and tuple(mask and new[mask] for mask in node.masks)
-            sources = [new[tensor] for tensor in node.inputs]
-            again = Node(
-                node.layer, sources, masks, [(tensor.shape, tensor.dtype) for tensor in node.outputs], node.arguments
-            )
-            new.update((old, tensor) for old, tensor in zip(node.outputs, again.outputs, strict=True) if old not in new)
-        else:
-            new.setdefault(node.outputs[0], node.outputs[0])
-    return tuple(arranged(side, (new[tensor] for tensor in flattened(side))) for side in (inputs, outputs))

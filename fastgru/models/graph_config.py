@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
 
 from fastgru.layers.layer import Layer
-from fastgru.layers.symbolic import Node, SymbolicTensor
+from fastgru.layers.symbolic import Node, SymbolicTensor, arranged, flattened
 
 MakeLayer = Callable[[Any, Mapping[str, Any] | None], Any]
 Reference = list[Any]  # layer, node, tensor
@@ -82,6 +82,30 @@ def call_form(node: Node, reference: Callable[[SymbolicTensor], list[Any]]) -> d
     if node.masks:
         kwargs["mask"] = node.masks if node.layer.takes_list else node.masks[0]
     return {"args": form(args), "kwargs": form(kwargs)}
+
+
+def graph_form(layers: Iterable[Layer], nodes: Container[Node], inputs: Any, outputs: Any) -> dict[str, Any]:
+    """What a config says of a graph: its layers, each with those of its calls that are nodes of it, and its ends."""
+    calls_of = {layer: [node for node in layer.nodes if node in nodes] for layer in layers}
+
+    def reference(tensor: SymbolicTensor) -> Reference:
+        return [tensor.layer.name, calls_of[tensor.layer].index(tensor.node), tensor.index]
+
+    def end(tensor: SymbolicTensor) -> Reference:
+        name, node, index = reference(tensor)
+        return [name, node + getattr(tensor.layer, "own_calls", 0), index]
+
+    forms = []
+    for layer, of_layer in calls_of.items():
+        shapes = [tensor.shape for tensor in (layer.nodes or of_layer)[0].inputs]
+        form = layer.serialized(shapes if layer.takes_list else shapes[0] if shapes else None)
+        calls = [call_form(node, reference) for node in of_layer if node.inputs]
+        forms.append({**form, "name": layer.name, "inbound_nodes": calls})
+    return {
+        "layers": forms,
+        "input_layers": arranged(inputs, map(end, flattened(inputs))),
+        "output_layers": arranged(outputs, map(end, flattened(outputs))),
+    }
 
 
 class Drawing:

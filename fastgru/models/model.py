@@ -126,13 +126,10 @@ class Model(GeneratorTrainer):
             if not -len(layers) <= index < len(layers):
                 raise ValueError(f"get_layer: no layer at index {index}; model {self.name!r} has {len(layers)} layers.")
             return layers[index]
-        for layer in layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(
-            f"get_layer: model {self.name!r} has no layer {name!r}; "
-            + suggestion(name, (layer.name for layer in layers))
-        )
+        names = [layer.name for layer in layers]
+        if name not in names:
+            raise ValueError(f"get_layer: model {self.name!r} has no layer {name!r}; " + suggestion(name, names))
+        return layers[names.index(name)]
 
     def explain(self, x: Any) -> dict[str, Any]:
         """The gates and states of the recurrent layers at every step, dropout off; all states stay as they are.

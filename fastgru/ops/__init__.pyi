@@ -67,6 +67,12 @@ from fastgru.ops.creation import zeros as zeros
 from fastgru.ops.creation import zeros_like as zeros_like
 from fastgru.ops.ctc import ctc_decode as ctc_decode
 from fastgru.ops.ctc import ctc_loss as ctc_loss
+from fastgru.ops.diagonals import diag as diag
+from fastgru.ops.diagonals import diagflat as diagflat
+from fastgru.ops.diagonals import diagonal as diagonal
+from fastgru.ops.diagonals import trace as trace
+from fastgru.ops.diagonals import tril as tril
+from fastgru.ops.diagonals import triu as triu
 from fastgru.ops.elementwise import abs as abs
 from fastgru.ops.elementwise import absolute as absolute
 from fastgru.ops.elementwise import add as add
@@ -229,9 +235,6 @@ from fastgru.ops.shaping import broadcast_to as broadcast_to
 from fastgru.ops.shaping import cast as cast
 from fastgru.ops.shaping import concatenate as concatenate
 from fastgru.ops.shaping import copy as copy
-from fastgru.ops.shaping import diag as diag
-from fastgru.ops.shaping import diagflat as diagflat
-from fastgru.ops.shaping import diagonal as diagonal
 from fastgru.ops.shaping import dsplit as dsplit
 from fastgru.ops.shaping import dstack as dstack
 from fastgru.ops.shaping import expand_dims as expand_dims
@@ -255,10 +258,7 @@ from fastgru.ops.shaping import stack as stack
 from fastgru.ops.shaping import stop_gradient as stop_gradient
 from fastgru.ops.shaping import swapaxes as swapaxes
 from fastgru.ops.shaping import tile as tile
-from fastgru.ops.shaping import trace as trace
 from fastgru.ops.shaping import transpose as transpose
-from fastgru.ops.shaping import tril as tril
-from fastgru.ops.shaping import triu as triu
 from fastgru.ops.shaping import unstack as unstack
 from fastgru.ops.shaping import vsplit as vsplit
 from fastgru.ops.shaping import vstack as vstack

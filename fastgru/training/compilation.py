@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fastgru.parameters import Parameters
     from fastgru.training.step import Step
 
+_OF_OBJECTIVE = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of `compile`
+
 
 class Compiled(Layer):
     """A layer that can be compiled, which is all that the loops of training know of a model.
@@ -131,21 +133,16 @@ class Compiled(Layer):
             checks.optional(checks.flag)(jit_compile, "compile", "jit_compile")
         resolved = None if optimizer is None else optimizers.get(optimizer)
         unseen = self.runs_call and self.output_names is None  # whose outputs the first data show
-        objective = Objective(loss, loss_weights, metrics, weighted_metrics, self._output_names_of(loss, unseen))
-        objective.needs_targets = not self.has_own_steps
-        self._objective = objective
+        arguments = dict(zip(_OF_OBJECTIVE, (loss, loss_weights, metrics, weighted_metrics), strict=True))
+        self._set_objective(arguments, self._output_names_of(loss, unseen))
         self.optimizer, self.loss, self.compiled = resolved, loss, True
         self.stop_training = False
         self.run_eagerly, self.auto_scale_loss = run_eagerly, auto_scale_loss
         self.jit_compile = bool(jit_compile) and not run_eagerly  # "auto" is True
         self.steps_per_execution = steps_per_execution
-        self._step = None
         self._compile_config = {
             "optimizer": resolved,
-            "loss": loss,
-            "loss_weights": loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
+            **arguments,
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution,
             "jit_compile": self.jit_compile,
@@ -153,10 +150,12 @@ class Compiled(Layer):
 
     def compile_objective(self) -> None:
         """Take what `compile` was called with for the outputs that are now known."""
-        names = ("loss", "loss_weights", "metrics", "weighted_metrics")
-        self._objective = Objective(**{name: self._compile_config[name] for name in names}, names=self.output_names)
-        self._objective.needs_targets = not self.has_own_steps
-        self._step = None
+        self._set_objective({name: self._compile_config[name] for name in _OF_OBJECTIVE}, self.output_names)
+
+    def _set_objective(self, arguments: Mapping[str, Any], names: Sequence[str] | None) -> None:
+        objective = Objective(**arguments, names=names)
+        objective.needs_targets = not self.has_own_steps
+        self._objective, self._step = objective, None
 
     def _output_names_of(self, loss: Any, unseen: bool) -> Sequence[str] | None:
         """The names of the outputs; of those that nobody has seen yet as many as there are losses."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
@@ -11,87 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastgru import data, losses, metrics
+from fastgru import data, losses
 from fastgru.data import Column, Evenly, Names
 from fastgru.layers.context import context
+from fastgru.training.output_loss import OutputLoss, output_losses, set_state
 from fastgru.training.sums import update_shared, update_state
 from fastgru.types import Array
 
 if TYPE_CHECKING:
     from fastgru.metrics import Metric
 
-# names that stand for a different class depending on the shapes of targets and predictions
-_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
-
 _CHANGED = (np.ndarray, list, dict, set)  # values that may be changed in place
 
-# in pickles of the last release
-_OLD_NAMES = {"_goals": "_outputs", "_told": "_reported", "_maskless": "_no_masks", "wanted": "metric_names"}
-
-
-def _set_state(self: Any, state: Mapping[str, Any]) -> None:
-    vars(self).update((_OLD_NAMES.get(name, name), value) for name, value in state.items())
-
-
-class OutputLoss:
-    """Loss and metrics of one output.
-
-    Attributes
-    ----------
-    prefix : str
-        Before the names of its metrics in the logs.
-    loss : Loss, str or None
-        A name that depends on the shapes stays one until `Objective.bind`.
-    factor : float
-        Of the loss.
-    metric_names : (list, list)
-        The metrics without and with sample weights as `compile` took them: names or objects.
-    metrics, weighted_metrics : list of Metric
-        The same as objects; empty until `Objective.bind`.
-    total : float
-        Sum of the loss, without its factor, over the samples seen.
-    """
-
-    def __init__(self, prefix: str, loss: Any, factor: float, metric_names: tuple[list[Any], list[Any]]) -> None:
-        self.prefix, self.factor, self.metric_names = prefix, factor, metric_names
-        self._by_shape = loss if _depends_on_shapes(loss) else None
-        self.loss: Any = self._by_shape or losses.get(loss)
-        if getattr(self.loss, "reduction", "") in (None, "none"):
-            raise ValueError(
-                f"compile: loss {self.loss.name!r} with reduction {self.loss.reduction!r} gives no single number; "
-                "take 'sum_over_batch_size'."
-            )
-        self.metrics: list[Metric] = []
-        self.weighted_metrics: list[Metric] = []
-        self.total = 0.0
-
-    __setstate__ = _set_state
-
-    @property
-    def idle(self) -> bool:
-        """Neither loss nor metrics: the output needs no targets."""
-        return self.loss is None and not any(self.metric_names)
-
-    def settle(self, y_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> None:
-        """Choose what depends on shapes."""
-        if self._by_shape is not None:
-            self.loss = losses.resolve(self._by_shape, y_shape, output_shape)
-        self.metrics, self.weighted_metrics = (
-            [metrics.resolve(entry, y_shape, output_shape, self.loss) for entry in names] for names in self.metric_names
-        )
-
-    def watch_masked(
-        self, y: Array, prediction: Array, weight: Array | None, mask: Array, update: Callable[..., None]
-    ) -> None:
-        """Take a batch into the metrics; as in Keras, a mask is a weight of 0 or 1 to those that are means."""
-        weighted = mask if weight is None else mask * weight.reshape(len(weight), -1)
-        for metric in self.metrics:
-            update(metric, y, prediction, *([mask] if isinstance(metric, metrics.MeanMetricWrapper) else []))
-        for metric in self.weighted_metrics:
-            update(metric, y, prediction, weighted if isinstance(metric, metrics.MeanMetricWrapper) else weight)
-
-
-Goal = OutputLoss  # its name in those pickles
+Goal = OutputLoss  # its name in pickles of the last release
 
 
 class Objective:
@@ -121,19 +53,7 @@ class Objective:
 
     def __init__(self, loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any, names: Names = None) -> None:
         self._names = names if names is not None and len(names) > 1 else None
-        prefixes = [f"{name}_" for name in self._names or ()] or [""]
-        by_output = zip(
-            prefixes,
-            _of_each(loss, "loss", names),
-            _factors(loss_weights, names),
-            zip(
-                _metric_names(metrics, "metrics", names),
-                _metric_names(weighted_metrics, "weighted_metrics", names),
-                strict=True,
-            ),
-            strict=True,
-        )
-        self._outputs = [OutputLoss(*options) for options in by_output]
+        self._outputs = output_losses(loss, loss_weights, metrics, weighted_metrics, names)
         # as in Keras, the loss of an output is reported where there are several
         with_loss = [output for output in self._outputs if output.loss is not None]
         self._reported = [(output.prefix + "loss", output) for output in with_loss] if len(with_loss) > 1 else []
@@ -147,7 +67,7 @@ class Objective:
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_running"}  # a copy runs for itself
 
-    __setstate__ = _set_state
+    __setstate__ = set_state
 
     @property
     def outputs(self) -> list[OutputLoss]:
@@ -197,9 +117,7 @@ class Objective:
         if not self._bound:
             self._settle(targets, shapes)
         columns = [
-            None
-            if y is None or (output.idle and self.needs_targets)
-            else _target_column(output, y, shape, dtype, label)
+            None if y is None or (output.idle and self.needs_targets) else output.target_column(y, shape, dtype, label)
             for output, y, shape, label in zip(
                 self._outputs, targets, shapes, data.labels("y", self._names, "output"), strict=True
             )
@@ -339,13 +257,7 @@ class Objective:
                 output.total += loss * count
                 total += output.factor * loss
             gradients.append(gradient)
-            if mask is not None:
-                output.watch_masked(y, part, weight, mask, update)
-                continue
-            for metric in output.metrics:
-                update(metric, y, part)
-            for metric in output.weighted_metrics:
-                update(metric, y, part, weight)
+            output.watch(y, part, weight, mask, update)
         self._total += total * count
         self.count += count
         return gradients
@@ -363,10 +275,7 @@ class Objective:
             self._settle(targets, [prediction.shape for prediction in predictions])
             self._bound = True
         for output, prediction, y, weight in zip(self._outputs, predictions, targets, weights, strict=True):
-            for metric in output.metrics:
-                metric.update_state(y, prediction)
-            for metric in output.weighted_metrics:
-                metric.update_state(y, prediction, weight)
+            output.watch(y, prediction, weight)
 
     def take_logs(self, logs: Mapping[str, Any], count: int) -> None:
         """Keep what a step of one's own says of the batches so far, `count` samples more than before."""
@@ -404,80 +313,7 @@ class Objective:
         return values[0] if len(values) == 1 else values
 
 
-# --- what `compile` takes ---------------------------------------------------------------------------
-
-
-def _listed(value: Any) -> list[Any]:
-    if isinstance(value, Mapping):
-        return list(value.values())
-    return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _of_each(value: Any, argument: str, names: Names) -> list[Any]:
-    """What an argument says for each output: a list or dict entry by entry, anything else for all of them."""
-    if names is not None and isinstance(value, Mapping):
-        return data.entries(value, names, f"compile, {argument}", "output")
-    if names is None or len(names) == 1:
-        alone = _listed(value)
-        if len(alone) != 1:
-            raise ValueError(f"compile: the model has one output, got {len(alone)} entries in {argument}.")
-        return alone
-    if isinstance(value, (list, tuple)):
-        return data.entries(value, names, f"compile, {argument}", "output")
-    return [value] * len(names)
-
-
-def _factors(loss_weights: Any, names: Names) -> list[float]:
-    """What the loss of each output is multiplied by."""
-    listed = _listed(loss_weights)
-    if not all(entry is None or isinstance(entry, (int, float, np.number)) for entry in listed):
-        raise ValueError(
-            f"compile: expected loss_weights, its third argument, to be a number, got {loss_weights!r}; "
-            f"metrics are given by name: metrics={listed!r}."
-        )
-    factors = [1.0 if factor is None else float(factor) for factor in _of_each(loss_weights, "loss_weights", names)]
-    if not all(map(math.isfinite, factors)):
-        raise ValueError(f"compile: expected finite numbers as loss_weights, got {loss_weights!r}.")
-    return factors
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple, Mapping)):
-        for entry in _listed(value):
-            yield from _flat(entry)
-    else:
-        yield value
-
-
-def _metric_names(value: Any, argument: str, names: Names) -> list[list[Any]]:
-    """The metrics of one argument of `compile`, a flat list for each output, their names checked."""
-    if value is not None and not isinstance(value, (list, tuple, Mapping)):
-        raise ValueError(f"compile: expected {argument} to be a list, got {value!r}; write {argument}=[{value!r}].")
-    several = names is not None and len(names) > 1
-    # [] is no list of entries for outputs but none for any, as in Keras
-    parts = data.entries(value or None, names, f"compile, {argument}", "output") if several else [value]
-    by_output = [[] if part is None else list(_flat(part)) for part in parts]
-    for entry in (entry for part in by_output for entry in part):
-        if not _depends_on_shapes(entry):
-            metrics.check(entry)  # an unknown name is an error now; a known one also names the metric, so it stays
-    return by_output
-
-
-def _depends_on_shapes(entry: Any) -> bool:
-    return isinstance(entry, str) and entry.lower() in _BY_SHAPE
-
-
 # --- what a batch brings ----------------------------------------------------------------------------
-
-
-def _target_column(output: OutputLoss, y: Evenly, output_shape: Any, dtype: str, label: str) -> Column:
-    """Targets as the loss takes them."""
-    # whole numbers that name classes stay whole; everything else is compared with the outputs
-    names_classes = y.dtype.kind in "iu" and output_shape[-1] > 1 and y.shape != tuple(output_shape)
-    checks = [data.finite(label, infinity=True)]  # as in Keras, whose TerminateOnNaN then has its say
-    if output.loss is not None:
-        checks.append(lambda rows, _: output.loss.check(rows, (len(rows), *output_shape[1:])))
-    return Column(y, np.int64 if names_classes else dtype, *checks)
 
 
 def _fitting(mask: Array, prediction: Array) -> Array | None:

@@ -296,8 +296,18 @@ class Trainer(OwnSteps):
         self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()
     ) -> Outputs:
         """Outputs for one batch, in new arrays."""
-        outputs = self._new_outputs(arrays, training, masks)
-        return self.as_structure(outputs if isinstance(outputs, list) else [outputs])
+        return self.as_structure(self._new_outputs(arrays, training, masks))
+
+    def _new_outputs(
+        self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()
+    ) -> list[Array | None]:
+        call = self._acquired_call(training, masks)
+        try:
+            outputs = self.forward(call, *arrays)
+            parts = outputs if isinstance(outputs, (tuple, list)) else [outputs]
+            return [None if part is None else np.array(part) for part in parts]
+        finally:
+            self._release(call)
 
 
 def _epoch_numbers(initial_epoch: Any, epochs: Any) -> range:

@@ -33,11 +33,11 @@ def arguments(rng: np.random.Generator, name: str, dtype: str = "float64") -> li
     return [jnp.asarray(0.5 * rng.standard_normal(shape), dtype) for shape in shapes[: 5 if name == "gru" else 6]]
 
 
-def loss(told: PassOptions, mask: Any = None) -> Any:
+def loss(options: PassOptions, mask: Any = None) -> Any:
     """A number that all outputs go into, each its own way."""
 
     def of(x: Any, *rest: Any) -> Any:
-        outputs = jax_pass.recurrent_pass(told, x, mask, *rest)
+        outputs = jax_pass.recurrent_pass(options, x, mask, *rest)
         return sum((jnp.sin(index + 1 + output) ** 2).sum() for index, output in enumerate(outputs))
 
     return of

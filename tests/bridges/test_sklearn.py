@@ -85,8 +85,8 @@ def test_sequences_of_unequal_length_answer_as_each_does_alone(estimator: Any) -
     sequences = [row[: 4 + number % 9] for number, row in enumerate(x)]
     y = np.array([len(sequence) > 8 for sequence in sequences]).astype(float)
     trained = estimator(8, epochs=3, early_stopping=True, random_state=0).fit(sequences, y)
-    together = trained.predict_proba(sequences) if estimator is GRUClassifier else trained.predict(sequences)
-    for sequence, answer in zip(sequences, together, strict=True):
+    answers = trained.predict_proba(sequences) if estimator is GRUClassifier else trained.predict(sequences)
+    for sequence, answer in zip(sequences, answers, strict=True):
         alone = trained.model_.predict(sequence[None].astype("f4"), verbose=0)[0]
         np.testing.assert_allclose(np.squeeze(alone), answer, atol=1e-6)
 

@@ -54,8 +54,8 @@ def test_the_own_model_reads_digits_drawn_by_an_unsteady_hand(samples: list[Stro
     drawings, labels = [], []
     for digit, strokes in enumerate(samples):
         for _ in range(20):
-            turn, slant = rng.normal(0, 0.12, 2)
-            way = np.array([[np.cos(turn), np.sin(turn)], [slant - np.sin(turn), np.cos(turn)]])
+            angle, slant = rng.normal(0, 0.12, 2)
+            way = np.array([[np.cos(angle), np.sin(angle)], [slant - np.sin(angle), np.cos(angle)]])
             way *= rng.uniform(0.7, 1, 2)
             drawn = [np.array(stroke) @ way + rng.normal(0, 0.7, (len(stroke), 2)) for stroke in strokes]
             drawings.append([stroke.tolist() for stroke in drawn])

@@ -80,10 +80,7 @@ class Lookup(VocabularyLayer):
         self.sparse = False
         self.oov_method = checks.choice(oov_method, OOV_METHODS, where, "oov_method")
         self.salt = self._checked_salt(salt)
-        from_file = isinstance(vocabulary, (str, PathLike))
-        if vocabulary is not None and not from_file and not isinstance(vocabulary, Iterable):
-            raise ValueError(f"{where}: expected a list of tokens or a file as vocabulary, got {vocabulary!r}.")
-        self.input_vocabulary = None if from_file else vocabulary
+        self.input_vocabulary = self._checked_vocabulary(vocabulary)
         self.input_idf_weights = idf_weights
         self._has_input_vocabulary = vocabulary is not None if has_input_vocabulary is None else has_input_vocabulary
         if self.output_mode == "tf_idf" and vocabulary is not None and idf_weights is None:
@@ -96,6 +93,14 @@ class Lookup(VocabularyLayer):
         self.reset_state()
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
+
+    def _checked_vocabulary(self, vocabulary: Vocabulary | None) -> Vocabulary | None:
+        """What a config says of it: the tokens themselves, and no file of them."""
+        if isinstance(vocabulary, (str, PathLike)):
+            return None
+        if vocabulary is not None and not isinstance(vocabulary, Iterable):
+            raise ValueError(f"{self._where}: expected a list of tokens or a file as vocabulary, got {vocabulary!r}.")
+        return vocabulary
 
     def _checked_salt(self, salt: int | Sequence[int] | None) -> list[int] | None:
         if salt is None:
