@@ -55,7 +55,13 @@ def _sample_shape(collection: Any, shape: tuple[int | None, ...]) -> tuple[int, 
 
 
 def _rows(rows: pd.DataFrame | pd.Series[Any], sample: tuple[int, ...]) -> Array:
-    numbers: Array = rows.to_numpy(object if rows.ndim == 1 and rows.dtype.kind not in "biuf" else None)
+    dtypes = [rows.dtype] if rows.ndim == 1 else rows.dtypes
+    if any(dtype.kind not in "biuf" for dtype in dtypes):
+        numbers: Array = rows.to_numpy(object if rows.ndim == 1 else None)
+    else:
+        numbers = rows.to_numpy()
+        if numbers.dtype == object:  # of truths beside numbers, and of dtypes with pandas.NA
+            numbers = rows.to_numpy("float64", na_value=np.nan)
     return numbers.reshape(len(rows), *sample)
 
 

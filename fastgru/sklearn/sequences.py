@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from fastgru import checks
 from fastgru.types import Array
 
 __all__ = ["read_sequences"]
@@ -42,7 +43,7 @@ def read_sequences(estimator: Any, x: Any, reset: bool) -> Array | list[Array]:
         _compare_features(estimator, {array.shape[2]}, reset)
         return array
     table: Array = validate_data(estimator, x, reset=reset, dtype=np.float32)
-    width = estimator.features_per_step
+    width = checks.positive_integer(estimator.features_per_step, type(estimator).__name__, "features_per_step")
     if table.shape[1] % width:
         raise ValueError(
             f"{type(estimator).__name__}: X has {table.shape[1]} columns, which do not divide into steps of "

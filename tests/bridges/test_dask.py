@@ -84,6 +84,22 @@ def test_later_training_does_not_change_an_answer_asked_for() -> None:
     np.testing.assert_allclose(answers.compute(), before, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtypes", [{"c0": "bool"}, {"c0": "Int64"}, {"c0": "Float32", "c1": "boolean", "c2": "int8"}])
+def test_a_frame_may_hold_truths_and_dtypes_of_pandas_beside_numbers(dtypes: dict[str, str]) -> None:
+    numbers = DRAW.integers(0, 2, (20, 18)).astype("f4")
+    frame = pd.DataFrame(numbers, columns=[f"c{i}" for i in range(18)])
+    model = network()
+    answers = fastgru.dask.predict(model, dd.from_pandas(frame.astype(dtypes), npartitions=3)).compute()
+    np.testing.assert_allclose(answers, model.predict(numbers.reshape(20, 6, 3), verbose=0), atol=1e-6)
+
+
+def test_a_number_that_pandas_has_not_is_not_a_number_in_the_answers() -> None:
+    model = Sequential([Input((1,)), Dense(2)])
+    series = pd.Series([1, None, 3], dtype="Int64")
+    answers = fastgru.dask.predict(model, dd.from_pandas(series, npartitions=1)).compute()
+    assert np.isnan(answers).all(axis=1).tolist() == [False, True, False]
+
+
 def test_a_frame_has_a_row_of_answers_for_each_row() -> None:
     model = network()
     frame = pd.DataFrame(X.reshape(200, 18), index=np.arange(200)[::-1], columns=[f"c{i}" for i in range(18)])

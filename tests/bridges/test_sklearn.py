@@ -184,3 +184,10 @@ def test_weights_of_samples_count() -> None:
     y[:30] = np.where(y[:30] == "rises", "falls", "rises")  # wrong, and of no weight
     weights = np.repeat([0.0, 1.0], 30)
     assert GRUClassifier(12, random_state=0).fit(x, y, sample_weight=weights).score(x[30:], y[30:]) > 0.9
+
+
+@pytest.mark.parametrize("width", [0, -1, 1.0])
+def test_a_step_of_a_table_has_a_whole_number_of_columns(width: Any) -> None:
+    x, labels = waves(20)
+    with pytest.raises(ValueError, match="features_per_step"):
+        GRUClassifier(4, features_per_step=width).fit(x[:, :, 0], labels)
