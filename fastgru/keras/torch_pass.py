@@ -8,6 +8,7 @@ import torch
 
 from fastgru.bridges.sequence import Direction, Weights, forward
 from fastgru.keras.options import PassOptions
+from fastgru.torch.arrays import array_of
 from fastgru.torch.openmp import IS_SHARED
 from fastgru.types import Array
 
@@ -25,7 +26,7 @@ def can_read(x: torch.Tensor) -> bool:
 
 
 def _array(tensor: torch.Tensor | None) -> Array | None:
-    return None if tensor is None else tensor.detach().contiguous().numpy()
+    return None if tensor is None else array_of(tensor)
 
 
 def _run(options: PassOptions, training: bool, x: Any, mask: Any, weights: Any, states: Any) -> Any:

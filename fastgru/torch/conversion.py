@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from torch import fx, nn
 
 from fastgru import layers
 from fastgru.models.functional import Functional
-from fastgru.torch.functions import FUNCTIONS, METHODS, Refused
+from fastgru.torch.functions import (
+    FUNCTIONS,
+    METHODS,
+    OF_STATES,
+    ONE_BY_ONE,
+    Refused,
+    States,
+    flatten,
+    log_softmax,
+    softmax,
+)
 from fastgru.torch.stack import RECURRENT, recurrent
 from fastgru.types import Shape
 
@@ -70,7 +81,7 @@ def from_torch(module: Any, input_shape: Shape | Sequence[Shape] | None = None) 
                 return Functional(inputs, _output(fx.node.map_arg(node.args[0], values.__getitem__)))
             else:
                 arguments, named = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-                values[node] = _function(root, node)(*arguments, **named)
+                values[node] = _computed(_function(root, node), arguments, named)
         except Refused as error:
             raise ValueError(f"fastgru.from_torch, {node.name}: {error}.") from error
     raise AssertionError("a graph ends with its output")
@@ -91,9 +102,23 @@ def _input(root: Any, node: Any, shape: Shape | None) -> Any:
     return layers.Input(shape, name=node.name, dtype="int32" if isinstance(layer, nn.Embedding) else "float32")
 
 
+def _computed(function: Callable[..., Any], arguments: Any, named: Any) -> Any:
+    values = [*arguments, *named.values()]
+    values += [each for value in values if isinstance(value, (tuple, list)) for each in value]  # those of cat
+    if function not in OF_STATES and any(isinstance(value, States) for value in values):
+        raise Refused(ONE_BY_ONE)
+    try:
+        return function(*arguments, **named)
+    except TypeError as error:
+        raise Refused(f"such a call has no counterpart here: {error}") from error
+
+
 def _output(outputs: Any) -> Any:
     """What a forward returns; of a tuple the first, as of a recurrent layer's outputs and states."""
-    return outputs[0] if isinstance(outputs, tuple) else outputs
+    first = outputs[0] if isinstance(outputs, tuple) else outputs
+    if isinstance(first, States):
+        raise Refused(ONE_BY_ONE)
+    return first
 
 
 def _function(root: Any, node: Any) -> Callable[..., Any]:
@@ -113,6 +138,8 @@ def _layer(module: Any) -> Callable[..., Any]:
     for kind in RECURRENT:
         if isinstance(module, kind):
             return recurrent(module)
+    if type(module) in OF_OPTIONS:
+        return OF_OPTIONS[type(module)](module)
     make = LAYERS.get(type(module))
     if make is None:
         raise Refused(f"{type(module).__name__} has no counterpart here")
@@ -172,19 +199,16 @@ def _activation(name: str) -> Callable[[Any], Any]:
     return lambda module: (layers.Activation(name), [])
 
 
-def _softmax(name: str) -> Callable[[Any], Any]:
-    def make(module: Any) -> Any:
-        if module.dim not in (-1, 1):
-            raise Refused(f"{name} over the axis {module.dim}, where the last one is supported")
-        return layers.Activation(name), []
-
-    return make
-
-
 def _gelu(module: Any) -> Any:
     if module.approximate == "tanh":
         raise Refused("GELU by tanh")
     return layers.Activation("gelu"), []
+
+
+def _softplus(module: Any) -> Any:
+    if module.beta != 1 or module.threshold != 20:
+        raise Refused("Softplus of another beta or threshold than 1 and 20")
+    return layers.Activation("softplus"), []
 
 
 LAYERS: dict[Any, Callable[[Any], Any]] = {
@@ -194,17 +218,20 @@ LAYERS: dict[Any, Callable[[Any], Any]] = {
     nn.BatchNorm1d: _batch_norm,
     nn.Dropout: lambda module: (layers.Dropout(module.p), []),
     nn.Identity: lambda module: (layers.Activation("linear"), []),
-    nn.Flatten: lambda module: (layers.Flatten(), []),
     nn.ReLU: _activation("relu"),
     nn.ReLU6: _activation("relu6"),
     nn.Tanh: _activation("tanh"),
     nn.Sigmoid: _activation("sigmoid"),
     nn.SiLU: _activation("silu"),
-    nn.Softplus: _activation("softplus"),
+    nn.Softplus: _softplus,
     nn.Softsign: _activation("softsign"),
     nn.GELU: _gelu,
     nn.ELU: lambda module: (layers.ELU(module.alpha), []),
     nn.LeakyReLU: lambda module: (layers.LeakyReLU(module.negative_slope), []),
-    nn.Softmax: _softmax("softmax"),
-    nn.LogSoftmax: _softmax("log_softmax"),
+}
+#: those that are a function with options
+OF_OPTIONS: dict[Any, Callable[[Any], Callable[..., Any]]] = {
+    nn.Flatten: lambda module: partial(flatten, start_dim=module.start_dim, end_dim=module.end_dim),
+    nn.Softmax: lambda module: partial(softmax, dim=module.dim),
+    nn.LogSoftmax: lambda module: partial(log_softmax, dim=module.dim),
 }

@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from fastgru import layers, ops
 
-__all__ = ["FUNCTIONS", "METHODS", "Refused", "States"]
+__all__ = ["FUNCTIONS", "METHODS", "OF_STATES", "ONE_BY_ONE", "Refused", "States", "flatten", "log_softmax", "softmax"]
+
+ONE_BY_ONE = "last states are taken one by one: h[-1], h[0]"
 
 
 class Refused(Exception):
@@ -25,7 +27,7 @@ class States(list[Any]):
 def _item(value: Any, index: Any) -> Any:
     if isinstance(value, States):
         if not isinstance(index, int):
-            raise Refused("last states are taken one by one: h[-1], h[0]")
+            raise Refused(ONE_BY_ONE)
         return value[index]
     if isinstance(value, (tuple, list)):
         return value[index]
@@ -51,23 +53,38 @@ def _cat(tensors: Sequence[Any], dim: int = 0) -> Any:
     return ops.concatenate(list(tensors), dim)
 
 
-def _mean(x: Any, dim: Any, keepdim: bool = False) -> Any:
-    return ops.mean(x, dim, keepdims=keepdim)
+def _axis(x: Any, dim: Any) -> Any:
+    """An axis, or several, none of which is the batch's."""
+    if dim is None:
+        raise Refused("no dim, which would be that of the batch, too")
+    if any(axis % len(x.shape) == 0 for axis in (dim if isinstance(dim, (tuple, list)) else (dim,))):
+        raise Refused("a dim that is the batch's")
+    return dim
 
 
-def _sum(x: Any, dim: Any, keepdim: bool = False) -> Any:
-    return ops.sum(x, dim, keepdims=keepdim)
+def _reduction(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        if not isinstance(x, States):
+            return function(x, _axis(x, dim), keepdims=keepdim)
+        if dim != 0 or keepdim:
+            raise Refused(ONE_BY_ONE)
+        return function(ops.stack(x), 0)
+
+    return call
 
 
-def _softmax(x: Any, dim: int = -1, **others: Any) -> Any:
-    return ops.softmax(x, dim)
+def softmax(x: Any, dim: int | None = None, **others: Any) -> Any:
+    """As `torch.softmax`."""
+    return ops.softmax(x, _axis(x, dim))
 
 
-def _log_softmax(x: Any, dim: int = -1, **others: Any) -> Any:
-    return ops.log_softmax(x, dim)
+def log_softmax(x: Any, dim: int | None = None, **others: Any) -> Any:
+    """As `torch.log_softmax`."""
+    return ops.log_softmax(x, _axis(x, dim))
 
 
-def _flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """As `torch.flatten`, of all axes behind the batch."""
     if start_dim != 1 or end_dim not in (-1, len(x.shape) - 1):
         raise Refused("flatten of other axes than all behind the batch")
     return layers.Flatten()(x)
@@ -89,14 +106,16 @@ _BY_NAME: dict[str, Callable[..., Any]] = {
     "relu": _activation(ops.relu),
     "sigmoid": ops.sigmoid,
     "tanh": ops.tanh,
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
+    "softmax": softmax,
+    "log_softmax": log_softmax,
     "squeeze": _squeeze,
     "unsqueeze": ops.expand_dims,
-    "mean": _mean,
-    "sum": _sum,
-    "flatten": _flatten,
+    "mean": _reduction(ops.mean),
+    "sum": _reduction(ops.sum),
+    "flatten": flatten,
 }
+#: what may be handed last states as a whole
+OF_STATES = (_item, _squeeze, _BY_NAME["mean"], _BY_NAME["sum"])
 #: methods of tensors
 METHODS: dict[Any, Callable[..., Any]] = {**_BY_NAME, "contiguous": _same, "float": _same}
 #: functions of torch, torch.nn.functional and operator

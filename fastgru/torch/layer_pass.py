@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fastgru.bridges.sequence import Cell, Direction, Weights, forward
+from fastgru.torch.arrays import array_of
 from fastgru.torch.layouts import Group, layout_of
 from fastgru.torch.openmp import IS_SHARED
 from fastgru.torch.weights import d_parameters
@@ -46,7 +47,7 @@ class LayerPass:
     ) -> None:
         self._cell = cell
         self._layout = layout_of(batch_sizes)
-        initial = [state.detach().contiguous().numpy() for state in states]
+        initial = [array_of(state) for state in states]
         self._passes = [
             forward(
                 [
@@ -103,7 +104,7 @@ class LayerPass:
         dy, *d_lasts = d_outputs
         whole = None if dy is None else self._layout.group_of(group, dy)
         parts = [None] * directions if whole is None else np.split(whole, directions, axis=-1)
-        lasts = [None if d_last is None else d_last.detach().contiguous().numpy() for d_last in d_lasts]
+        lasts = [None if d_last is None else array_of(d_last) for d_last in d_lasts]
         return [
             (
                 None if part is None else np.ascontiguousarray(part[:, ::-1] if index else part),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from fastgru.torch.arrays import array_of
 from fastgru.types import Array
 
 __all__ = ["Dense", "Group", "Packed", "layout_of"]
@@ -31,8 +32,7 @@ class Dense:
 
     def group_of(self, group: Group, x: Any) -> Array:
         """What the rows of a group are in a tensor, (B, T, ...) and C-contiguous."""
-        array: Array = x.detach().contiguous().numpy()
-        return array
+        return array_of(x)
 
     def merged(self, parts: list[list[Array]]) -> Any:
         """A tensor of what there is of each group: an array (B, T, n) of each direction, its steps in their order."""
@@ -59,8 +59,7 @@ class Packed:
     def group_of(self, group: Group, x: Any) -> Array:
         """What the rows of a group are in a tensor; steps that a row has not hold those of another."""
         rows = x.detach().index_select(0, group.steps.flatten())
-        array: Array = rows.view(*group.steps.shape, *x.shape[1:]).numpy()
-        return array
+        return array_of(rows.view(*group.steps.shape, *x.shape[1:]))
 
     def merged(self, parts: list[list[Array]]) -> Any:
         columns = sum(part.shape[-1] for part in parts[0])

@@ -78,6 +78,8 @@ class _Recurrent(nn.RNNBase):  # type: ignore[misc]
     def _noise(self, x: Any) -> Any:
         """The factors of dropout, drawn in the order in which torch.nn draws them: time step by time step."""
         keep = 1 - self.dropout
+        if not keep:
+            return torch.zeros_like(x)
         if x.dim() == 2:
             return torch.empty_like(x).bernoulli_(keep).div_(keep)
         return x.new_empty(x.shape[1], x.shape[0], x.shape[2]).bernoulli_(keep).div_(keep).transpose(0, 1)
@@ -100,6 +102,12 @@ class _Recurrent(nn.RNNBase):  # type: ignore[misc]
                 for index, each in enumerate(by_direction(parameters, directions))
             ]
             return LayerPass(cell, x, batch_sizes, states, weights, training=False).outputs
+
+    def __prepare_scriptable__(self) -> Any:
+        raise RuntimeError(
+            f"fastgru.torch.{self.mode}: torch.jit.script compiles PyTorch's own layers alone; script the model before "
+            "accelerate changes it, or take torch.compile."
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -124,6 +132,8 @@ class _Recurrent(nn.RNNBase):  # type: ignore[misc]
         if torch.compiler.is_exporting():
             return ""
         if not torch.compiler.is_compiling():
+            if any(type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__ for tensor in tensors):
+                return ""  # tensors that are no numbers in memory: fake ones, distributed ones
             if torch.jit.is_tracing():
                 return ""
             if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:

@@ -10,6 +10,7 @@ import torch
 
 from fastgru import kernels
 from fastgru.bridges.sequence import GATES, Cell, Weights
+from fastgru.torch.arrays import array_of
 from fastgru.types import Array
 
 __all__ = ["WeightCache", "d_parameters", "read"]
@@ -41,7 +42,7 @@ def _exchanged(bias: Array) -> Array:
 
 def read(cell: Cell, parameters: Sequence[Any]) -> Weights:
     """Of weight_ih, weight_hh and, where there are any, bias_ih and bias_hh."""
-    arrays = [parameter.detach().contiguous().numpy() for parameter in parameters]
+    arrays = [array_of(parameter) for parameter in parameters]
     kernel, recurrent_kernel = (_transposed(weight, cell.kind) for weight in arrays[:2])
     if len(arrays) == 2:
         bias = None
@@ -74,7 +75,7 @@ class WeightCache:
         self._last: tuple[list[Array], Weights] | None = None
 
     def read(self, cell: Cell, parameters: Sequence[Any]) -> Weights:
-        arrays = [parameter.detach().contiguous().numpy() for parameter in parameters]
+        arrays = [array_of(parameter) for parameter in parameters]
         last = self._last
         if last is not None and arrays[0].dtype == last[0][0].dtype and all(map(kernels.same_bytes, arrays, last[0])):
             return last[1]

@@ -75,6 +75,13 @@ def modules() -> dict[str, Any]:
             attended, gru=nn.RNN(FEATURES, UNITS, nonlinearity="relu", **gru),
             score=nn.Linear(UNITS, 1), fc=nn.Linear(UNITS, 2),
         ),
+        "softmax over the steps": Own(
+            lambda self, x: self.last(self.softmax(self.gru(x)[0])),
+            gru=nn.GRU(FEATURES, UNITS, **gru), softmax=nn.Softmax(dim=1), last=nn.LogSoftmax(dim=1),
+        ),
+        "the mean of last states": Own(
+            lambda self, x: self.gru(x)[1].mean(0), gru=nn.GRU(FEATURES, UNITS, bidirectional=True, **gru)
+        ),
         "a layer alone": nn.GRU(FEATURES, UNITS, **gru),
         "fastgru.torch": Own(last_step, gru=fastgru.torch.GRU(FEATURES, UNITS, **gru), fc=nn.Linear(UNITS, 2)),
     }  # fmt: skip
@@ -137,6 +144,15 @@ def test_an_input_whose_shape_follows_from_no_layer_needs_one(rng: np.random.Gen
     assert_same(module, fastgru.from_torch(module, (None, FEATURES)), x)
 
 
+def of_gru(then: Callable[..., Any], **layers: Any) -> Callable[[], Any]:
+    """What makes a module that does something with the outputs and last states of a GRU."""
+    return lambda: Own(
+        lambda self, x: then(self, self.gru(x)[0], self.gru(x)[1]),
+        gru=nn.GRU(FEATURES, UNITS, batch_first=True),
+        **layers,
+    )
+
+
 def branches(self: Any, x: Any) -> Any:
     return x if x.sum() > 0 else -x
 
@@ -149,6 +165,18 @@ def branches(self: Any, x: Any) -> Any:
         (lambda: nn.Sequential(nn.Linear(2, 3), nn.PReLU()), "_1: PReLU has no counterpart here"),
         (lambda: Own(lambda self, x: self.fc(x).cumsum(1), fc=nn.Linear(2, 3)), "cumsum has no counterpart here"),
         (lambda: Own(lambda self, x: self.fc(x)[0], fc=nn.Linear(2, 3)), "an item along the batch"),
+        (of_gru(lambda self, y, h: self.fc(h), fc=nn.Linear(UNITS, 2)), "fc: last states are taken one by one"),
+        (of_gru(lambda self, y, h: h), "output: last states are taken one by one"),
+        (of_gru(lambda self, y, h: h * 2), "last states are taken one by one"),
+        (of_gru(lambda self, y, h: h + h), "last states are taken one by one"),
+        (of_gru(lambda self, y, h: torch.cat([h, h], -1)), "last states are taken one by one"),
+        (of_gru(lambda self, y, h: h.mean(-1)), "last states are taken one by one"),
+        (of_gru(lambda self, y, h: self.flat(y), flat=nn.Flatten(2)), "flatten of other axes than all behind"),
+        (of_gru(lambda self, y, h: y.sum(-3)), "a dim that is the batch's"),
+        (of_gru(lambda self, y, h: y.mean()), "no dim, which would be that of the batch, too"),
+        (of_gru(lambda self, y, h: self.soft(y), soft=nn.Softmax(None)), "soft: no dim"),
+        (of_gru(lambda self, y, h: self.soft(y), soft=nn.Softplus(beta=2.0)), "soft: Softplus of another beta"),
+        (of_gru(lambda self, y, h: torch.add(y, y, alpha=2)), "add: such a call has no counterpart here"),
         (lambda: Own(branches), "the forward of Own cannot be followed by torch.fx"),
     ],
 )

@@ -11,6 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from torch._subclasses.fake_tensor import FakeTensorMode
+
 import fastgru.torch as ours
 from fastgru.torch import modules
 
@@ -88,6 +90,27 @@ def test_outputs_and_all_gradients_are_those_of_torch(
         gradients = [tensor.grad for tensor in (x, *hx, *layer.parameters())]
         results.append([tensor.detach() for tensor in (*trained, *predicted, *gradients)])
     close(*reversed(results), tolerance=1e-12 if dtype == torch.float64 else 1e-5)
+
+
+@BOTH
+@pytest.mark.parametrize("packed", [False, True], ids=["dense", "packed"])
+def test_a_dropout_of_all_leaves_zeros(mode: str, packed: bool) -> None:
+    layers = pair(mode, num_layers=2, dropout=1.0)
+    x = torch.randn(T, B, F)
+    sequences = rnn.pack_padded_sequence(x, torch.arange(B, 0, -1).clamp(max=T)) if packed else x
+    close(*(flat(layer(sequences)) for layer in reversed(layers)))
+
+
+@BOTH
+def test_numbers_that_pytorch_has_not_negated_yet(mode: str) -> None:
+    x, h, d = (torch.randn(*shape, dtype=torch.complex64).conj().imag for shape in ((1, 1, F), (1, 1, H), (1, 1, H)))
+    assert x.is_neg()
+    results = []
+    for layer in pair(mode):
+        y, _ = layer(x, hx_of(layer, [h, h]))
+        y.backward(d)
+        results.append([y, *(parameter.grad for parameter in layer.parameters())])
+    close(*reversed(results))
 
 
 @BOTH
@@ -276,6 +299,23 @@ def test_what_is_not_done_here_falls_back_to_torch_with_one_warning(mode: str, r
         some = run(mine, x)
     for one, other in zip(some, run(theirs, x), strict=True):
         assert torch.equal(one, other)
+
+
+@BOTH
+def test_tensors_without_numbers_are_torch_s_to_do(mode: str) -> None:
+    theirs, mine = pair(mode)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        x = torch.randn(T, B, F)
+        assert [each.shape for each in flat(mine(x))] == [each.shape for each in flat(theirs(x))]
+
+
+@BOTH
+def test_scripting_is_refused_in_a_sentence(mode: str) -> None:
+    _, mine = pair(mode)
+    for module in (mine, torch.nn.Sequential(mine)):
+        with pytest.raises(RuntimeError, match=rf"fastgru\.torch\.{mode}: torch\.jit\.script .* before accelerate"):
+            torch.jit.script(module)
+    assert torch.isfinite(mine(torch.randn(T, B, F))[0]).all()
 
 
 @BOTH
