@@ -80,7 +80,7 @@ def are_chosen() -> bool:
 @contextlib.contextmanager
 def limited_to(count: int) -> Iterator[None]:
     """Inside, what this Python thread computes takes `count` threads, whatever is set for the process."""
-    before, _local.limit = getattr(_local, "limit", None), count
+    before, _local.limit = getattr(_local, "limit", None), _checked(count, "num_threads")
     try:
         yield
     finally:

@@ -31,7 +31,7 @@ def predict_arrays(network: Model, on_worker: Any, collection: Any, options: dic
             )
     leaves = [leaf.rechunk(dict.fromkeys(range(1, leaf.ndim), -1)) for leaf in leaves]
     one_sample = tree.pack_sequence_as(collection, [np.zeros((1, *leaf.shape[1:]), leaf.dtype) for leaf in leaves])
-    answer_of_one = network.predict(one_sample, verbose=0)
+    answer_of_one = answer(one_sample, network, **options)
     # axis 0, the samples, is that of all of them; no other axis is another array's
     axes = [("samples", *(f"{number}.{axis}" for axis in range(1, leaf.ndim))) for number, leaf in enumerate(leaves)]
     pairs = [part for pair in zip(leaves, axes, strict=True) for part in pair]

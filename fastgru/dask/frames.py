@@ -31,7 +31,7 @@ def predict_frame(network: Model, on_worker: Any, collection: Any, options: dict
             "a list or dict of Dask's arrays."
         )
     sample = _sample_shape(collection, shape[1:])
-    answer_of_one = network.predict(_rows(collection._meta_nonempty.iloc[:1], sample), verbose=0)
+    answer_of_one = answer(_rows(collection._meta_nonempty.iloc[:1], sample), network, **options)
     if not isinstance(answer_of_one, np.ndarray) or answer_of_one.ndim != 2:
         raise ValueError(
             "fastgru.dask.predict: expected a model that answers a row with a vector, whose numbers are columns then; "

@@ -9,7 +9,6 @@ from typing import Any
 import cloudpickle
 import dask
 
-from fastgru import checks
 from fastgru.dask.arrays import predict_arrays
 from fastgru.dask.frames import is_frame, predict_frame
 from fastgru.models import Model
@@ -50,7 +49,6 @@ def predict(
     TypeError, ValueError
         The collection is none of these, or not what the model takes; told before anything is computed.
     """
-    checks.positive_integer(num_threads, "fastgru.dask.predict", "num_threads")
     network = model if isinstance(model, Model) else load_model(model)
     # a task that makes it: whoever loses it makes it anew; pickle alone cannot carry the classes of a script
     on_worker = dask.delayed(pickle.loads, pure=True)(cloudpickle.dumps(network))

@@ -137,8 +137,14 @@ def test_a_block_takes_as_many_threads_as_asked_for_and_leaves_the_process_its_o
     monkeypatch.setattr(Sequential, "predict", lambda *_a, **_k: counts.append(threads.get_num_threads()) or X[:1, 0])
     before = threads.get_num_threads()
     fastgru.dask.predict(network(), da.from_array(X, (100, 6, 3)), num_threads=3).compute()
-    assert counts[1:] == [3, 3]  # the first learns the shape of an answer
+    assert counts == [3, 3, 3]  # the first learns the shape of an answer
     assert threads.get_num_threads() == before
+
+
+@pytest.mark.parametrize("options", [{"num_threads": 0}, {"num_threads": 9999}, {"batch_size": 0}], ids=str)
+def test_options_out_of_their_range_are_refused_at_once(options: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a whole number"):
+        fastgru.dask.predict(network(), da.from_array(X, (100, 6, 3)), **options)
 
 
 class Own(Model):
