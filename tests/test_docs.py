@@ -140,6 +140,12 @@ def test_every_public_module_has_its_place_in_the_api() -> None:
     assert set(public_modules(fastgru)) - shown == {"fastgru.datasets"}  # which has modules alone
 
 
+def test_every_part_of_the_contents_has_a_chinese_name() -> None:
+    parts = re.findall(r"^:caption: (.*)", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    names = re.findall(r'^    "(.+)": "', (DOCS / "_ext/languages.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(parts) <= set(names)
+
+
 def test_every_layer_stands_on_one_page() -> None:
     from fastgru import layers
 

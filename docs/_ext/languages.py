@@ -9,7 +9,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 CHINESE = "zh/"
-CAPTIONS = {"Do": "使用", "Learn": "学习", "Look up": "查阅", "中文": "中文"}  # of the parts of the contents
+CAPTIONS = {  # of the parts of the contents
+    "Beside other software": "与其他软件一起使用",
+    "Do": "使用",
+    "Learn": "学习",
+    "Look up": "查阅",
+    "中文": "中文",
+}
 WORDS = {
     "Back to top": "回到顶部",
     "Hide navigation sidebar": "收起导航",
