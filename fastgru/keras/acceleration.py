@@ -142,9 +142,11 @@ class InnerLoop:
     def __call__(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """The last output, all outputs (B, T, H), or where they are not returned the last one (B, 1, H), and the last
         states."""
+        layer, cell, ops = self._layer, self._layer.cell, keras.ops
+        if keras.backend.is_int_dtype(sequences.dtype):  # which Keras leaves to its products to promote
+            sequences = ops.cast(sequences, layer.compute_dtype)
         if (training and not self._in_training) or not self._fits(sequences):
             return self._keras_loop(sequences, initial_state, mask=mask, training=training)
-        layer, cell, ops = self._layer, self._layer.cell, keras.ops
         if training and cell.dropout:
             sequences = sequences * ops.expand_dims(cell.get_dropout_mask(sequences[:, 0, :]), 1)
         mask = None if (masks := keras.tree.flatten(mask)) == [None] else _of_steps(masks[0])

@@ -228,6 +228,14 @@ def test_layers_inside_models_of_one_s_own_are_accelerated(rng: np.random.Genera
     assert set(passes) == {"deep", "top"}
 
 
+def test_whole_numbers_are_read_by_the_kernels(rng: np.random.Generator, passes: list[str]) -> None:
+    x = rng.integers(-2, 3, (ROWS, STEPS, FEATURES))
+    layer = layers.GRU(UNITS)
+    expected = keras.ops.convert_to_numpy(layer(x))
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(accelerate(layer)(x)), expected, atol=1e-6)
+    assert passes == [layer.name]
+
+
 @pytest.mark.parametrize("compiled", [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}], ids=str)
 def test_it_runs_eagerly_and_compiled(rng: np.random.Generator, compiled: dict[str, Any]) -> None:
     if keras.backend.backend() == "torch" and compiled.get("jit_compile"):
