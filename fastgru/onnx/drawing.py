@@ -66,7 +66,8 @@ def is_constant(*values: Value) -> bool:
 
 def bounded(sizes: Sequence[Any]) -> Sequence[Any]:
     """Sizes of a value that is to be made; ValueError where a small file asks for more than memory should hold."""
-    numbers = math.prod(48 if isinstance(size, Size) else max(int(size), 1) for size in sizes if size is not None)
+    known = [size.value(lambda axis: 48) if isinstance(size, Size) else size for size in sizes if size is not None]
+    numbers = math.prod(max(int(size), 1) for size in known)
     if numbers > MAX_NUMBERS:
         raise ValueError(f"makes {numbers} numbers, more than {MAX_NUMBERS}, which are not accepted in one value")
     return sizes

@@ -151,8 +151,11 @@ def _graph(
     ends = list(outputs) if outputs is not None else [one["name"] for one in record["output"]]
     tensors = {tensor["name"]: tensor for tensor in record["initializer"]}
     inputs = [_input(one) for one in record["input"] if one["name"] not in tensors]
-    made = {value for node in nodes for value in node.outputs} | tensors.keys() | {one.name for one in inputs}
-    for absent in (end for end in ends if end not in made):
+    values = Counter(value for node in nodes for value in node.outputs if value)
+    values.update([*(tensor["name"] for tensor in record["initializer"]), *(one.name for one in inputs)])
+    for twice in (value for value, count in values.items() if count > 1):
+        raise ValueError(f"makes the value {twice!r} {values[twice]} times, each of which is made once")
+    for absent in (end for end in ends if end not in values):
         raise ValueError(f"has no value {absent!r}, at which it was to end")
     needed = _needed(nodes, ends)
     uses = Counter(value for node in needed for value in node.reads)

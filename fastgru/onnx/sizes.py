@@ -16,15 +16,21 @@ __all__ = ["Axis", "Size", "number"]
 Axis = tuple[SymbolicTensor, int]
 _Factor = Axis | tuple[str, "Size", "Size"]  # an axis, or a division that leaves something over
 _Term = tuple[_Factor, ...]
+MAX_FACTORS = 1_000  # in all terms and divisions of a size: of real graphs they are a few
+MAX_COUNT = 1 << 63  # of int64, in which ONNX has sizes
 
 
 class Size:
     """A polynomial in the sizes of free axes, with whole coefficients; equal ones are the same function of them."""
 
-    __slots__ = ("terms",)
+    __slots__ = ("factors", "terms")
 
     def __init__(self, terms: Mapping[_Term, int]) -> None:
         self.terms = {term: count for term, count in terms.items() if count}
+        #: how many there are in it, those of divisions counted again wherever they stand
+        self.factors = sum(1 + sum(map(_factors_of, term)) for term in self.terms)
+        if self.factors > MAX_FACTORS or any(abs(count) > MAX_COUNT for count in self.terms.values()):
+            raise ValueError(f"calculates a size of more than {MAX_FACTORS} factors, or beyond int64")
 
     @classmethod
     def of(cls, tensor: SymbolicTensor, axis: int) -> Size:
@@ -113,6 +119,10 @@ class Size:
 
     def __repr__(self) -> str:
         return f"<Size {self.terms}>"
+
+
+def _factors_of(factor: _Factor) -> int:
+    return 1 if len(factor) == 2 else _sized(factor[1]).factors + _sized(factor[2]).factors
 
 
 def number(size: Any) -> Any:

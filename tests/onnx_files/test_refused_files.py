@@ -30,6 +30,25 @@ def one(op: str, *inputs: str, constants: Any = None, **attributes: Any) -> byte
     return onnx_file([(op, ["X", *inputs], ["Y"], attributes)], {"X": ("b", 3)}, ["Y"], constants)
 
 
+def of_constants(op: str, *values: np.ndarray, **attributes: Any) -> bytes:
+    """What an operator makes of arrays of the file alone, each of which stands there once."""
+    known = {f"c{id(value)}": value for value in values}
+    nodes = [(op, [f"c{id(value)}" for value in values], ["made"], attributes), ("Add", ["X", "made"], ["Y"], {})]
+    return onnx_file(nodes, {"X": ("b", 3)}, ["Y"], known)
+
+
+def repeated_on_sizes(op: str, count: int) -> bytes:
+    """Each size made of the one before it, twice: short in the file, and doubled with each node."""
+    nodes = [("Shape", ["X"], ["s0"], {})]
+    for step in range(count):
+        if op == "Div":
+            nodes.append(("Add", [f"s{step}", "one"], [f"more{step}"], {}))
+        second = f"more{step}" if op == "Div" else f"s{step}"
+        nodes.append((op, [f"s{step}", second], [f"s{step + 1}"], {}))
+    nodes.append(("ConstantOfShape", [f"s{count}"], ["Y"], {}))
+    return onnx_file(nodes, {"X": ("b", 3)}, ["Y"], {"one": np.array([1])})
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -44,6 +63,25 @@ def one(op: str, *inputs: str, constants: Any = None, **attributes: Any) -> byte
         (lambda: one("Tile", "n", constants={"n": np.array([1, 10**12])}), "makes .* numbers, more than"),
         (lambda: one("Expand", "n", constants={"n": np.array([10**12, 1, 3])}), "makes .* numbers, more than"),
         (lambda: one("Pad", "n", constants={"n": np.array([0, 0, 0, 10**12])}), "makes .* numbers, more than"),
+        (lambda: onnx_file([("Relu", ["X"], ["Y"]), ("Tanh", ["X"], ["Y"])], {"X": ("b", 3)}, ["Y"]), "'Y' 2 times"),
+        (lambda: onnx_file([("Relu", ["X"], ["Y"])], {"X": ("b", 3)}, ["Y"], {"Y": np.ones(3)}), "'Y' 2 times"),
+        (lambda: repeated_on_sizes("Mul", 60), r"node 's\d+' \(Mul\): calculates a size"),
+        (lambda: repeated_on_sizes("Add", 100), r"node 's\d+' \(Add\): calculates a size .* beyond int64"),
+        (lambda: repeated_on_sizes("Div", 60), r"node 's\d+' \(Div\): calculates a size"),
+        (lambda: of_constants("Gemm", np.ones((1 << 14, 1)), np.ones((1, 1 << 14))), r"\(Gemm\): makes .* numbers"),
+        (lambda: of_constants("Gather", np.ones((1, 9999)), np.zeros(9999, int)), r"\(Gather\): makes .* numbers"),
+        (
+            lambda: of_constants("Where", np.ones((2, 1), bool), np.ones((1 << 13, 1, 1)), np.ones(1 << 13)),
+            r"\(Where\): makes .* numbers",
+        ),
+        (
+            lambda: of_constants("Concat", *[np.ones((1 << 20, 1), "float32")] * 65, axis=0),
+            r"\(Concat\): makes .* numbers",
+        ),
+        (
+            lambda: onnx_file([("Tile", ["X", "n"], ["Y"])], {"X": ("b", 3)}, ["Y"], {"n": np.array([10**12, 1])}),
+            "makes .* numbers, more than",
+        ),
         (lambda: onnx_file([("Relu", ["X"], ["Y"])], {"X": (2**40, 2**20)}, ["Y"]), "makes .* numbers, more than"),
         (
             lambda: onnx_file(

@@ -177,6 +177,7 @@ FIRST = "gru/kernel"
         ({FIRST: {"shard_id": 1}}, "of data file 1, beyond its end"),
         ({FIRST: {"shape": {"dim": [{"size": 1 << 40}]}}}, r"has the shape \(1099511627776,\) and 72 bytes"),
         ({FIRST: {"shape": {"dim": [{"size": -3}, {"size": -6}]}}}, r"has the shape \(-3, -6\)"),
+        ({FIRST: {"shape": {"dim": [{"size": 1 << 62}] * 300}}}, "has 300 axes; at most 254"),
         ({FIRST: {"slices": [{}]}}, "is stored in slices"),
         ({FIRST: {"dtype": 8}}, r"expects \(3, 6\) \(2, 6\) \(2, 6\), 'gru' in the file has \(2, 6\)"),
         ({"": {"num_shards": 1 << 30}}, "is said to have 1073741824 data files"),

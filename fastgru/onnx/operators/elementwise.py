@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import activations, ops
-from fastgru.onnx.drawing import Drawing, Value, is_constant, operator
+from fastgru.onnx.drawing import Drawing, Value, bounded, is_constant, operator
 from fastgru.onnx.graph import GraphNode
 from fastgru.onnx.layout import Laid
 from fastgru.onnx.schema import DTYPES
@@ -122,6 +122,7 @@ def _where(drawing: Drawing, node: GraphNode, condition: Value, a: Value, b: Val
         return a if condition.all() else b
     values = [value for value in (condition, a, b) if isinstance(value, np.ndarray)]
     if is_constant(condition) and len(values) == 3:
+        bounded(np.broadcast_shapes(*(value.shape for value in values)))
         return np.where(condition, a, b)
     return drawing.elementwise(ops.where, condition, a, b)
 

@@ -42,7 +42,8 @@ def _gemm(drawing: Drawing, node: GraphNode, a: Value, b: Value, c: Value = None
         drawing.applied(ops.transpose, one) if settings.get(name) else one
         for one, name in ((a, "transA"), (b, "transB"))
     )
-    y = drawing.applied(lambda a, b: ops.multiply(ops.matmul(a, b), alpha), a, b)
+    sizes = _product_sizes(drawing.sizes_of(a), drawing.sizes_of(b))
+    y = drawing.applied(lambda a, b: ops.multiply(ops.matmul(a, b), alpha), a, b, sizes=sizes)
     return y if c is None else drawing.elementwise(lambda y, c: ops.add(y, ops.multiply(c, beta)), y, c)
 
 

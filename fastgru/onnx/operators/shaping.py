@@ -110,6 +110,7 @@ def _flatten(drawing: Drawing, node: GraphNode, x: Value) -> Value:
 def _concat(drawing: Drawing, node: GraphNode, *values: Value) -> Value:
     axis = node.attributes["axis"]
     if all(isinstance(value, np.ndarray) for value in values):
+        bounded([sum(value.size for value in values)])
         return np.concatenate(values, axis)
     sizes = [list(drawing.sizes_of(value)) for value in values]
     rank = len(sizes[0])
@@ -189,6 +190,8 @@ def _gather(drawing: Drawing, node: GraphNode, x: Value, indices: Value) -> Valu
     axis = node.attributes.get("axis", 0) % rank
     if is_constant(indices):
         key = int(indices) if indices.ndim == 0 else indices
+        sizes = drawing.sizes_of(x)
+        bounded([*sizes[:axis], *indices.shape, *sizes[axis + 1 :]])
         return picked(drawing, x, axis, key)
     if isinstance(indices, np.ndarray):  # places that follow from sizes: the last step, say
         indices = drawing.laid_out(drawing.tensor(indices))

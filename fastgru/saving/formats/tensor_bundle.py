@@ -22,6 +22,7 @@ from fastgru.saving.stored import Array
 MAX_INDEX = 1 << 26
 MAX_ENTRIES = 100_000
 MAX_KEY = 1 << 16
+MAX_AXES = 254  # of TensorFlow itself
 FOOTER = 48
 MAGIC = 0xDB4775248B80FB57
 TRAILER = 5  # behind each block: how it is packed, a checksum
@@ -137,6 +138,8 @@ def _array(name: str, value: memoryview, files: list[Path], sizes: list[int]) ->
     entry = decode(ENTRY, value)
     dtype, shape = entry["dtype"], tuple(axis["size"] for axis in (entry["shape"] or {"dim": []})["dim"])
     shard, offset, size = entry["shard_id"], entry["offset"], entry["size"]
+    if len(shape) > MAX_AXES:
+        raise ValueError(f"has {len(shape)} axes; at most {MAX_AXES} are accepted")
     if entry["slices"]:
         raise ValueError("is stored in slices, as of a partitioned variable, which fastgru does not read")
     if not 0 <= shard < len(files) or not 0 <= offset <= offset + size <= sizes[shard]:
