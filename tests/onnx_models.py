@@ -24,22 +24,35 @@ def onnx_file(
     opset: int = 17,
     **changes: Any,
 ) -> bytes:
-    """The bytes of a graph: nodes are (operator, inputs, outputs, attributes), inputs float32 of these sizes."""
+    """The bytes of a graph, of inputs of float32 with these sizes; `graph_of` says the rest."""
+    graph = graph_of(nodes, inputs, outputs, constants)
+    model = {"ir_version": 8, "producer_name": "test", "graph": graph, "opset_import": [{"version": opset}], **changes}
+    return protobuf.encode(MODEL, model)
+
+
+def graph_of(
+    nodes: Sequence[tuple[Any, ...]],
+    inputs: Mapping[str, Sequence[int | str]],
+    outputs: Sequence[str],
+    constants: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A GraphProto: nodes are (operator, inputs, outputs, attributes), where a dict is a record with its type."""
     writer = Writer()
     for op, into, out, *attributes in nodes:
-        writer.put(op, into, out, **(attributes[0] if attributes else {}))
+        by_name = attributes[0] if attributes else {}
+        records = {name: value for name, value in by_name.items() if isinstance(value, dict)}
+        writer.put(op, into, out, **{name: value for name, value in by_name.items() if name not in records})
+        writer.nodes[-1]["attribute"] += [{"name": name, **record} for name, record in records.items()]
     initializers = []
     for name, value in (constants or {}).items():
         initializers.append(value if isinstance(value, dict) else tensor_of(name, np.asarray(value)))
-    graph = {
+    return {
         "node": writer.nodes,
         "name": "graph",
         "initializer": initializers,
         "input": [_value(name, sizes) for name, sizes in inputs.items()],
         "output": [_value(name, None) for name in outputs],
     }
-    model = {"ir_version": 8, "producer_name": "test", "graph": graph, "opset_import": [{"version": opset}], **changes}
-    return protobuf.encode(MODEL, model)
 
 
 def _value(name: str, sizes: Sequence[int | str] | None) -> dict[str, Any]:

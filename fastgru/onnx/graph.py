@@ -12,7 +12,7 @@ import numpy as np
 
 from fastgru.naming import suggestion
 from fastgru.onnx.schema import ATTRIBUTE_KINDS, DTYPES, MODEL
-from fastgru.onnx.tensors import array_of
+from fastgru.onnx.tensors import Beside, array_of
 from fastgru.saving.formats import protobuf
 from fastgru.types import Array, Shape
 
@@ -113,7 +113,9 @@ def parsed(data: bytes | memoryview, folder: Path | None, outputs: Sequence[str]
         )
     if record["sparse_initializer"]:
         raise ValueError("holds sparse tensors, which fastgru does not read; write them as dense ones")
-    return _graph(record, folder, opset, f"{model['producer_name']} {model['producer_version']}".strip(), outputs)
+    return _graph(
+        record, Beside(folder), opset, f"{model['producer_name']} {model['producer_version']}".strip(), outputs
+    )
 
 
 def fixed(graph: Graph, constants: Mapping[str, Any], shapes: Mapping[str, Sequence[int | None]]) -> Graph:
@@ -144,10 +146,8 @@ def _narrowed(one: GraphInput, shape: Sequence[int | None] | None) -> tuple[int 
     return tuple(old if new is None else new for new, old in zip(shape, one.sizes, strict=True))
 
 
-def _graph(
-    record: dict[str, Any], folder: Path | None, opset: int, producer: str, outputs: Sequence[str] | None
-) -> Graph:
-    nodes = [_node(one, folder) for one in record["node"]]
+def _graph(record: dict[str, Any], beside: Beside, opset: int, producer: str, outputs: Sequence[str] | None) -> Graph:
+    nodes = [_node(one, beside) for one in record["node"]]
     ends = list(outputs) if outputs is not None else [one["name"] for one in record["output"]]
     tensors = {tensor["name"]: tensor for tensor in record["initializer"]}
     inputs = [_input(one) for one in record["input"] if one["name"] not in tensors]
@@ -160,7 +160,7 @@ def _graph(
     needed = _needed(nodes, ends)
     uses = Counter(value for node in needed for value in node.reads)
     uses.update(ends)
-    constants = {name: array_of(tensor, folder) for name, tensor in tensors.items() if uses[name]}
+    constants = {name: array_of(tensor, beside) for name, tensor in tensors.items() if uses[name]}
     return Graph(needed, constants, inputs, ends, opset, producer, uses)
 
 
@@ -184,24 +184,24 @@ def _needed(nodes: list[GraphNode], ends: Sequence[str]) -> list[GraphNode]:
     return list(ordered.values())
 
 
-def _node(record: dict[str, Any], folder: Path | None) -> GraphNode:
-    attributes = {one["name"]: _attribute(one, folder) for one in record["attribute"]}
+def _node(record: dict[str, Any], beside: Beside) -> GraphNode:
+    attributes = {one["name"]: _attribute(one, beside) for one in record["attribute"]}
     domain = "" if record["domain"] in DOMAINS else record["domain"]
     return GraphNode(
         record["op_type"], record["name"], domain, tuple(record["input"]), tuple(record["output"]), attributes
     )
 
 
-def _attribute(record: dict[str, Any], folder: Path | None) -> Any:
+def _attribute(record: dict[str, Any], beside: Beside) -> Any:
     key = ATTRIBUTE_KINDS.get(record["type"])
     if key is None:
         raise ValueError(f"its attribute {record['name']!r} is of an unknown type {record['type']}")
     value: Any = record.get(key)
     if key == "t" and value is not None:
-        return array_of(value, folder)
+        return array_of(value, beside)
     if key == "g" and value is not None:
-        nodes = [_node(one, folder) for one in value["node"]]
-        constants = {tensor["name"]: array_of(tensor, folder) for tensor in value["initializer"]}
+        nodes = [_node(one, beside) for one in value["node"]]
+        constants = {tensor["name"]: array_of(tensor, beside) for tensor in value["initializer"]}
         return Branch(nodes, constants, [one["name"] for one in value["output"]])
     if key == "s":
         return str(value, "utf-8")

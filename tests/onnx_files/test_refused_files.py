@@ -127,6 +127,28 @@ def test_weights_in_a_file_beside_are_read(tmp_path: Path) -> None:
     assert_same(by_model(fastgru.models.load_model(path), x), by_model(opened(whole), x), 0)
 
 
+@pytest.mark.parametrize("in_constants", [False, True])
+def test_tensors_that_read_the_same_bytes_again_and_again_are_refused(tmp_path: Path, in_constants: bool) -> None:
+    (tmp_path / "w.bin").write_bytes(bytes(48 * 4 * 2))
+    tensors = {name: {**external("w.bin", offset=0), "name": name} for name in ("a", "b", "c")}
+    (tmp_path / "two.onnx").write_bytes(added(list(tensors.values())[:2], in_constants))
+    assert fastgru.models.load_model(tmp_path / "two.onnx").input_shape == (None, 12, 4)
+    (tmp_path / "three.onnx").write_bytes(added(list(tensors.values()), in_constants))
+    with pytest.raises(ModelFileError, match="'c' and those before it need 576 bytes of files that hold 384"):
+        fastgru.models.load_model(tmp_path / "three.onnx")
+
+
+def added(tensors: list[dict[str, Any]], in_constants: bool) -> bytes:
+    """A graph that adds tensors to its input, which are initializers or Constant nodes."""
+    names = ["X", *(tensor["name"] for tensor in tensors)]
+    nodes = [
+        ("Constant", [], [tensor["name"]], {"value": {"t": tensor, "type": 4}}) for tensor in tensors if in_constants
+    ]
+    nodes.append(("Sum", names, ["Y"]))
+    known = {} if in_constants else {tensor["name"]: tensor for tensor in tensors}
+    return onnx_file(nodes, {"X": ("b", 12, 4)}, ["Y"], known)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
