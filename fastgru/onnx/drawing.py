@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,7 +14,7 @@ from fastgru.autodiff.tensor import plain
 from fastgru.layers.core.input_layer import Input
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.naming import suggestion
-from fastgru.onnx.graph import Graph, GraphNode
+from fastgru.onnx.graph import Branch, Graph, GraphNode
 from fastgru.onnx.layout import Laid
 from fastgru.onnx.sized import sized
 from fastgru.onnx.sizes import Size
@@ -123,6 +123,21 @@ class Drawing:
         for name, value in zip(node.outputs, values, strict=False):
             if name:
                 self.values[name] = _settled(value)
+
+    def draw_branch(self, branch: Branch) -> tuple[Value, ...]:
+        """Run a graph inside of this one, whose own values end with it: its outputs."""
+        graph, products = self.graph, self.products
+        hidden = {name: self.values.pop(name) for name in branch.own if name in self.values}
+        self.graph, self.products = replace(graph, nodes=branch.nodes, uses=branch.uses), {}
+        self.values.update(branch.constants)
+        for node in branch.nodes:
+            self.draw(node)
+        ends = tuple(self.values[name] for name in branch.outputs)
+        for name in branch.own:
+            self.values.pop(name, None)
+        self.values.update(hidden)
+        self.graph, self.products = graph, products
+        return ends
 
     # --- values -------------------------------------------------------------------------------------
 

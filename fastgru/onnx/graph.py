@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,9 @@ class GraphNode:
 
     @property
     def reads(self) -> list[str]:
-        """All values that it reads: its inputs, and those that nodes in its branches read or end with."""
+        """All values that it reads: its inputs, and those of the graph around it that its branches read."""
         branches = [one for one in self.attributes.values() if isinstance(one, Branch)]
-        inner = [name for one in branches for node in one.nodes for name in node.reads]
-        return [*self.inputs, *inner, *(name for one in branches for name in one.outputs)]
+        return [*self.inputs, *(name for one in branches for name in one.uses.elements() if name not in one.own)]
 
     @property
     def where(self) -> str:
@@ -54,6 +54,16 @@ class Branch:
     nodes: list[GraphNode]
     constants: dict[str, Array]
     outputs: list[str]
+
+    @cached_property
+    def own(self) -> set[str]:
+        """The values that it makes, which hide those of the same names around it."""
+        return {*self.constants, *(value for node in self.nodes for value in node.outputs)}
+
+    @cached_property
+    def uses(self) -> Counter[str]:
+        """How often each value is read in it, or is an output."""
+        return _uses(self.nodes, self.outputs)
 
 
 @dataclass(frozen=True)
@@ -151,17 +161,26 @@ def _graph(record: dict[str, Any], beside: Beside, opset: int, producer: str, ou
     ends = list(outputs) if outputs is not None else [one["name"] for one in record["output"]]
     tensors = {tensor["name"]: tensor for tensor in record["initializer"]}
     inputs = [_input(one) for one in record["input"] if one["name"] not in tensors]
-    values = Counter(value for node in nodes for value in node.outputs if value)
-    values.update([*(tensor["name"] for tensor in record["initializer"]), *(one.name for one in inputs)])
-    for twice in (value for value, count in values.items() if count > 1):
-        raise ValueError(f"makes the value {twice!r} {values[twice]} times, each of which is made once")
+    values = _made_once(nodes, [*(tensor["name"] for tensor in record["initializer"]), *(one.name for one in inputs)])
     for absent in (end for end in ends if end not in values):
         raise ValueError(f"has no value {absent!r}, at which it was to end")
     needed = _needed(nodes, ends)
-    uses = Counter(value for node in needed for value in node.reads)
-    uses.update(ends)
+    uses = _uses(needed, ends)
     constants = {name: array_of(tensor, beside) for name, tensor in tensors.items() if uses[name]}
     return Graph(needed, constants, inputs, ends, opset, producer, uses)
+
+
+def _uses(nodes: Sequence[GraphNode], ends: Sequence[str]) -> Counter[str]:
+    """How often each value is read by nodes, or is an end."""
+    return Counter([*(value for node in nodes for value in node.reads), *ends])
+
+
+def _made_once(nodes: Sequence[GraphNode], others: Sequence[str]) -> set[str]:
+    """The values that nodes make and others; ValueError where one is made twice."""
+    values = Counter([*(value for node in nodes for value in node.outputs if value), *others])
+    for twice in (value for value, count in values.items() if count > 1):
+        raise ValueError(f"makes the value {twice!r} {values[twice]} times, each of which is made once")
+    return set(values)
 
 
 def _needed(nodes: list[GraphNode], ends: Sequence[str]) -> list[GraphNode]:
@@ -201,6 +220,7 @@ def _attribute(record: dict[str, Any], beside: Beside) -> Any:
         return array_of(value, beside)
     if key == "g" and value is not None:
         nodes = [_node(one, beside) for one in value["node"]]
+        _made_once(nodes, [tensor["name"] for tensor in value["initializer"]])
         constants = {tensor["name"]: array_of(tensor, beside) for tensor in value["initializer"]}
         return Branch(nodes, constants, [one["name"] for one in value["output"]])
     if key == "s":

@@ -76,11 +76,7 @@ def _if(drawing: Drawing, node: GraphNode, condition: Value) -> Any:
             "branches on what comes in; give load_model of fastgru.onnx that input in constants={...}, or its shape in "
             "shapes={...}, so that one branch is left",
         )
-    branch = node.attributes["then_branch" if condition.all() else "else_branch"]
-    drawing.values.update(branch.constants)
-    for inner in branch.nodes:
-        drawing.draw(inner)
-    return tuple(drawing.values[name] for name in branch.outputs)
+    return drawing.draw_branch(node.attributes["then_branch" if condition.all() else "else_branch"])
 
 
 @operator("EyeLike")
