@@ -54,8 +54,8 @@ def predict(
     network = model if isinstance(model, Model) else load_model(model)
     if is_stateful(network):
         raise ValueError(
-            f"fastgru.dask.predict: model {network.name!r} is stateful, and blocks are predicted in any order, by workers "
-            "of which each would have states of its own; take layers without stateful=True."
+            f"fastgru.dask.predict: model {network.name!r} is stateful, and blocks are predicted in any order, by "
+            "workers of which each would have states of its own; take layers without stateful=True."
         )
     # a task that makes it: whoever loses it makes it anew; pickle alone cannot carry the classes of a script
     on_worker = dask.delayed(pickle.loads, pure=True)(cloudpickle.dumps(network))
