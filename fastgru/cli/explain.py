@@ -45,8 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--language",
         choices=("en", "zh"),
-        default="en",
-        help="of the page as it opens (default: en)",
+        help="of the page of --report as it opens (default: en)",
     )
     parser.add_argument("--outputs", **STOP)
     add_running(parser)
@@ -56,13 +55,15 @@ def run(options: argparse.Namespace) -> None:
     from fastgru import atomic, pages
     from fastgru.models import load_model
 
+    if options.language and not options.report:
+        raise ValueError("--language is that of the page; add --report, or leave --language out.")
     model = load_model(options.model, outputs=options.outputs)
     x = _inputs(options, model)
     shown = _explanation(options, model, x)
     for line in _summary(shown):
         print(line)
     if options.report:
-        page = pages.explanation_page(shown, options.language, __version__)
+        page = pages.explanation_page(shown, options.language or "en", __version__)
         atomic.write(Path(options.report), page.encode())
         print(f"Saved: {options.report}")
 

@@ -13,6 +13,7 @@ from fastgru.dask.arrays import predict_arrays
 from fastgru.dask.frames import is_frame, predict_frame
 from fastgru.models import Model
 from fastgru.saving import load_model
+from fastgru.training.feeding import is_stateful
 
 __all__ = ["predict"]
 
@@ -47,9 +48,15 @@ def predict(
     Raises
     ------
     TypeError, ValueError
-        The collection is none of these, or not what the model takes; told before anything is computed.
+        The collection is none of these, or not what the model takes, or the model is stateful; told before anything
+        is computed.
     """
     network = model if isinstance(model, Model) else load_model(model)
+    if is_stateful(network):
+        raise ValueError(
+            f"fastgru.dask.predict: model {network.name!r} is stateful, and blocks are predicted in any order, by "
+            "workers of which each would have states of its own; take layers without stateful=True."
+        )
     # a task that makes it: whoever loses it makes it anew; pickle alone cannot carry the classes of a script
     on_worker = dask.delayed(pickle.loads, pure=True)(cloudpickle.dumps(network))
     options = {"batch_size": batch_size, "num_threads": num_threads}

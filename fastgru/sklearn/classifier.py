@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from fastgru import layers
@@ -36,8 +36,9 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):  # type: ignore[misc]  # sci
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GRUClassifier:
         """Train a new network on sequences and the label of each."""
-        x = read_sequences(self, X, reset=True)
-        self.classes_, numbers = np.unique(_labels(y), return_inverse=True)
+        x, labels = read_sequences(self, X, reset=True), _labels(y)
+        check_consistent_length(x, labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
         self._start(x)
         self._train(x, numbers, sample_weight, self.epochs, numbers)
         return self
@@ -49,12 +50,14 @@ class GRUClassifier(ClassifierMixin, GRUEstimator):  # type: ignore[misc]  # sci
             raise ValueError("GRUClassifier: classes must be passed on the first call to partial_fit.")
         x = read_sequences(self, X, reset=is_first)
         labels = _labels(y)
+        check_consistent_length(x, labels)
         known = np.unique(classes) if is_first else self.classes_
         if classes is not None and not np.array_equal(known, np.unique(classes)):
-            raise ValueError(f"GRUClassifier: classes={classes!r} is not what the first call named: {list(known)!r}.")
-        strange = np.setdiff1d(labels, known)
-        if len(strange):
-            raise ValueError(f"GRUClassifier: y holds {strange[0]!r}, which is none of the classes {list(known)!r}.")
+            named = np.unique(classes).tolist()
+            raise ValueError(f"GRUClassifier: classes={named} is not what the first call named: {known.tolist()}.")
+        strange = np.setdiff1d(labels, known).tolist()
+        if strange:
+            raise ValueError(f"GRUClassifier: y holds {strange[0]!r}, which is none of the classes {known.tolist()}.")
         self.classes_ = known
         if is_first:
             self._start(x)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from fastgru import callbacks, layers, models, optimizers, random
@@ -127,7 +127,6 @@ class GRUEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no 
 
     def _train(self, x: Any, y: Any, weight: Any, epochs: int, classes: Array | None = None) -> None:
         """Train `model_`; with `early_stopping` (never for one epoch) on all but the samples set aside."""
-        check_consistent_length(x, y)
         if weight is not None:
             weight = _check_sample_weight(weight, x)
         stopping = self.early_stopping and epochs > 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils import Tags, check_array
+from sklearn.utils import Tags, check_array, check_consistent_length
 
 from fastgru import layers
 from fastgru.sklearn.estimator import PARAMETERS, GRUEstimator
@@ -46,9 +46,15 @@ class GRURegressor(RegressorMixin, GRUEstimator):  # type: ignore[misc]  # sciki
     def _continue(self, X: Any, y: Any, sample_weight: Any, epochs: int, anew: bool) -> GRURegressor:
         x = read_sequences(self, X, reset=anew)
         numbers = self._numbers(y)
+        check_consistent_length(x, numbers)
         if anew:
             self._is_flat, self.n_outputs_ = numbers.ndim == 1, numbers[0].size
             self._start(x)
+        elif numbers[0].size != self.n_outputs_:
+            raise ValueError(
+                f"{type(self).__name__}: expected y of {self.n_outputs_} numbers a sample, as the first call had, got "
+                f"{numbers[0].size}; fit begins anew."
+            )
         self._train(x, numbers.reshape(len(numbers), -1), sample_weight, epochs)
         return self
 

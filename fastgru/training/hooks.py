@@ -49,11 +49,11 @@ class Hooks:
                 history = History()
                 self.callbacks.append(history)
             model.history = history
+        if not distribution.is_first():  # TensorBoard's set_model writes, too
+            self.callbacks = [one for one in self.callbacks if not getattr(one, "writes", False)]
         for callback in self.callbacks:
             callback.set_params(params)
             callback.set_model(model)
-        if not distribution.is_first():
-            self.callbacks = [one for one in self.callbacks if not getattr(one, "writes", False)]
 
     def backup(self, resume: str | os.PathLike[str] | None) -> BackupAndRestore | None:
         """The callback among these that asks for checkpoints, or what the argument `resume` of `fit` stands for."""

@@ -55,6 +55,12 @@ def test_a_file_is_a_model_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(answers.compute(), model.predict(X, verbose=0), atol=1e-6)
 
 
+def test_a_stateful_model_is_refused() -> None:
+    model = Sequential([Input(batch_shape=(1, 6, 3)), GRU(4, stateful=True)])
+    with pytest.raises(ValueError, match="is stateful, and blocks are predicted in any order"):
+        fastgru.dask.predict(model, da.from_array(X, (50, 6, 3)), batch_size=1)
+
+
 def test_several_inputs_and_outputs_keep_their_names() -> None:
     steps, numbers = Input((6, 3), name="steps"), Input((4,), name="numbers")
     outputs = {"every": Dense(3)(GRU(5, return_sequences=True)(steps)), "one": Dense(2)(numbers)}

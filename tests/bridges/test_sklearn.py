@@ -169,6 +169,39 @@ def test_partial_fit_needs_the_classes_and_no_others() -> None:
         classifier.partial_fit(x, np.full(len(x), "stays"))
 
 
+def test_labels_that_are_numbers_are_named_as_they_are_written() -> None:
+    x, y = waves(20)
+    classifier = GRUClassifier().partial_fit(x, (y == "rises").astype(int), classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes=\[0, 2\] is not what the first call named: \[0, 1\]\."):
+        classifier.partial_fit(x, (y == "rises").astype(int), classes=np.array([0, 2]))
+    with pytest.raises(ValueError, match=r"y holds 2, which is none of the classes \[0, 1\]\."):
+        classifier.partial_fit(x, np.full(len(x), 2))
+
+
+@pytest.mark.parametrize("loss", [None, lambda y, answers: (y - answers) ** 2])
+def test_partial_fit_needs_as_many_numbers_as_the_first_call_had(loss: Any) -> None:
+    x, _ = waves(20)
+    regressor = GRURegressor(loss=loss).partial_fit(x, x[:, -1, :])
+    for y, count in ((x[:, -1, 0], 1), (x[:, :3, 0], 3)):
+        with pytest.raises(ValueError, match=rf"expected y of 2 numbers a sample, as the first call had, got {count};"):
+            regressor.partial_fit(x, y)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_targets_of_another_length_change_nothing(estimator: Any) -> None:
+    x, y = waves(20)
+    labels: Any = (y == "rises").astype(int)
+    classes = {"classes": [0, 1]} if estimator is GRUClassifier else {}
+    trained = estimator(4, epochs=1)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        trained.partial_fit(x, labels[:5], **classes)
+    assert not hasattr(trained, "model_")
+    answers = trained.fit(x, labels).predict(x)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        trained.fit(x, labels[:5] + 3)
+    np.testing.assert_array_equal(trained.predict(x), answers)
+
+
 def test_an_optimizer_and_a_loss_of_the_user_s_stay_as_they_were() -> None:
     x, _ = waves(20)
     optimizer, loss = optimizers.RMSprop(0.1), losses.Huber(0.5)

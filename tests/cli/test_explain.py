@@ -68,6 +68,11 @@ def test_a_page_in_chinese(run: Any, digits: np.ndarray) -> None:
     assert "看见 digits.keras 的内部" in Path("page.html").read_text(encoding="utf-8")
 
 
+def test_a_language_needs_a_page(run: Any, digits: np.ndarray) -> None:
+    status, out, err = run("digits.keras", "x.npy", "--language", "zh")
+    assert (status, out) == (1, "") and "--language is that of the page; add --report" in err
+
+
 def test_answers_begin_where_a_convolution_has_its_steps(run: Any, digits: np.ndarray) -> None:
     Sequential([Input((8, 8)), Conv1D(4, 3), GRU(4), Dense(3, activation="softmax")]).save("conv.keras")
     status, out, _ = run("conv.keras", "x.npy", "--report", "conv.html")

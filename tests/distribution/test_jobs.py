@@ -57,6 +57,7 @@ with distribution.DataParallel():
         callbacks=[
             callbacks.BackupAndRestore(folder, save_freq=1, delete_checkpoint=False),
             callbacks.CSVLogger(f"{folder}.csv"),
+            callbacks.TensorBoard(f"{folder}.logs"),
             callbacks.ModelCheckpoint(f"{folder}.keras", save_best_only=True),
             callbacks.EarlyStopping(patience=3 if event == "early" else 99),
             callbacks.ReduceLROnPlateau(patience=1),
@@ -112,6 +113,8 @@ def test_the_first_process_alone_prints_and_writes(program: Path, tmp_path: Path
     )
     for ending in (".keras", ".last.keras"):
         assert (tmp_path / f"both{ending}").is_file()
+    for run in ("train", "validation"):
+        assert len([*(tmp_path / "both.logs" / run).iterdir()]) == 1, run
 
 
 @pytest.mark.parametrize(
