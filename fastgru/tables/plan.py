@@ -164,6 +164,9 @@ def planned(target: str, task: str, options: Mapping[str, Any]) -> Plan:
     for option, values in (("gaps", MENDINGS), ("doubles", DOUBLES), ("decimal", (".", ","))):
         if options.get(option, values[0]) not in values:
             raise ValueError(f"--{option}: expected {', '.join(values)}, got {options[option]!r}.")
+    for option in ("columns", "known"):
+        if isinstance(name := options.get(option), str):
+            raise ValueError(f"--{option}: expected a list of columns, got the text {name!r}; write [{name!r}].")
     fields = {name: value for name, value in options.items() if name not in ("columns", "stride")}
     if "known" in fields:
         fields["known"] = tuple(dict.fromkeys(fields["known"]))

@@ -77,3 +77,10 @@ def test_a_file_may_be_read_otherwise_than_in_training(file: str) -> None:
 def test_what_does_not_go_together_is_refused(file: str, changed: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         tables.train(**{"file": file, "target": "sales", "task": "forecast", **OPTIONS, **changed})
+
+
+@pytest.mark.parametrize("option", ["columns", "known"])
+def test_one_column_is_a_list_too(tmp_path: Path, option: str) -> None:
+    (tmp_path / "sales.csv").write_text("day,sales,promotion\n2026-01-01,3,1\n")
+    with pytest.raises(ValueError, match=rf"--{option}: expected a list of columns, got the text 'promotion'; write"):
+        tables.train(tmp_path / "sales.csv", "sales", "forecast", window=2, verbose=0, **{option: "promotion"})
