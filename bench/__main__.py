@@ -88,7 +88,7 @@ def _race(options: argparse.Namespace, console: Console) -> int:
     where = report.machine(options.threads)
     outcomes: list[Outcome] = []
     failed = False
-    for name in options.jobs or jobs.JOBS:
+    for name in options.jobs or jobs.between(options.engines):
         console.print(f"[bold]{name}: {jobs.load(name).TITLE}[/]; threads: {options.threads}", highlight=False)
         try:
             outcome = jobs.run(name, settings, lambda line: print(line, flush=True))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+HERE = Path(__file__).parent  # outside of the checkout, whose package need not be compiled
 SECONDS = 120  # after which a run hangs
 # more processes than processors, as root, and no message of its own where another network is missing
 OPEN_MPI = {
@@ -42,5 +43,5 @@ def command(count: int, *words: str | Path) -> list[str]:
 
 def run(count: int, *words: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run it to its end."""
-    options = {"env": environment(), "timeout": SECONDS, "capture_output": True, "text": True, **options}
+    options = {"env": environment(), "cwd": HERE, "timeout": SECONDS, "capture_output": True, "text": True, **options}
     return subprocess.run(command(count, *words), check=False, **options)

@@ -55,7 +55,14 @@ def copy(tmp_path: Path) -> Path:
     """The package as it is imported here, and what tests share."""
     shutil.copytree(Path(fastgru.__file__).parent, tmp_path / "fastgru", ignore=shutil.ignore_patterns("__pycache__"))
     changed = {name for section in RECIPES.values() for name, _old, _new in hunks(section) if name.startswith("tests/")}
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/paths.py", "tests/layer_checks.py", *changed):
+    for name in (
+        "pyproject.toml",
+        "tests/conftest.py",
+        "tests/paths.py",
+        "tests/layer_checks.py",
+        "tests/offered.py",
+        *changed,
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

@@ -10,12 +10,17 @@ in one run and the floating-point operations they take; and ``prepare(engine, ar
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.outcome import Outcome, Settings
 
 JOBS = ("train", "small", "predict", "latency", "cold", "scale", "memory", "examples", "bridge")
+
+
+def between(engines: Sequence[str]) -> list[str]:
+    """The jobs that these engines can race in; `NEEDS` of a job names those of which it takes one."""
+    return [name for name in JOBS if getattr(load(name), "NEEDS", {*engines}).intersection(engines)]
 
 
 def run(name: str, settings: Settings, say: Callable[[str], None]) -> Outcome:

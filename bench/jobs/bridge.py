@@ -23,6 +23,7 @@ _LIBRARIES = (
     ("keras_jax", "keras_jax", "Keras on JAX"),
     ("pytorch", "keras_torch", "Keras on torch"),
 )
+NEEDS = {engine for engine, _module, _title in _LIBRARIES}  # one of them, beside fastgru
 
 
 class Shape(NamedTuple):

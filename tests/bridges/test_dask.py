@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def network() -> Sequential:
 
 @pytest.fixture(autouse=True)
 def _in_this_process() -> Any:
-    with dask.config.set(scheduler="threads", num_workers=2):
+    with ThreadPoolExecutor(2) as pool, dask.config.set(scheduler="threads", pool=pool):
         yield
 
 

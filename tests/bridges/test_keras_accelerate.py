@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from paths import ROOT
 
 keras = pytest.importorskip("keras", reason="Keras, whose layers are accelerated, is not installed")
 if keras.backend.backend() not in ("jax", "torch"):
@@ -75,6 +74,7 @@ def assert_same(plain: Any, fast: Any, x: Any, y: Any) -> None:
         np.testing.assert_allclose(ours, theirs, atol=2e-5 * max(1.0, abs(theirs).max()))
 
 
+HERE = Path(__file__).parent  # outside of the checkout, whose package need not be compiled
 KINDS = {
     "GRU": (layers.GRU, {}),
     "GRU, reset before": (layers.GRU, {"reset_after": False}),
@@ -276,7 +276,11 @@ def test_no_model_is_refused() -> None:
 def test_another_backend_is_refused_by_name() -> None:
     program = "import keras, fastgru.keras; fastgru.keras.accelerate(keras.layers.GRU(2))"
     done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "KERAS_BACKEND": "numpy"}, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=HERE,
+        env={**os.environ, "KERAS_BACKEND": "numpy"},
+        capture_output=True,
+        text=True,
     )
     assert "expected Keras on jax or torch, got 'numpy'" in done.stderr
 
@@ -291,7 +295,7 @@ def test_keras_s_own_tests_pass_on_the_kernels(tmp_path: Path, backend: str) -> 
         **os.environ,
         "KERAS_BACKEND": backend,
         "FASTGRU_PASSES": str(tmp_path / "passes"),
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
     }
     options = ["-p", "accelerated_keras", "-p", "no:cacheprovider", "-W", "ignore", "-c", os.devnull]
     command = [sys.executable, "-m", "pytest", "-q", *options, "--rootdir", str(tmp_path), *files]
@@ -308,6 +312,6 @@ def test_all_of_this_holds_on_torch() -> None:
     pytest.importorskip("torch")
     command = [sys.executable, "-m", "pytest", "-q", __file__, "-k", "not own_tests"]
     done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "torch"}, capture_output=True, text=True
+        command, cwd=HERE, env={**os.environ, "KERAS_BACKEND": "torch"}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-3000:]

@@ -130,7 +130,7 @@ if rank == 0:
 
     def start(rank: int, count: int) -> Any:
         command = [sys.executable, "-c", program, str(rank), str(count), str(tmp_path / "rendezvous")]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
 
     alone, first, second = start(0, 1), start(0, 2), start(1, 2)
     texts = [process.communicate(timeout=120)[0] for process in (alone, first, second)]

@@ -22,7 +22,8 @@ def output_of(program: str) -> str:
     """What a program puts out in a process of its own, with three threads."""
     start = "import torch, fastgru.torch\ntorch.set_num_threads(3)\ntorch.manual_seed(0)\n"
     command = [sys.executable, "-c", start + program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    outside = Path(__file__).parent  # of the checkout, whose package need not be compiled
+    return subprocess.run(command, cwd=outside, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 @on_openmp
