@@ -183,9 +183,10 @@ def test_a_worker_that_is_killed_costs_its_own_blocks_alone(make: Any, tmp_path:
     distributed = pytest.importorskip("distributed", reason="fastgru.dask's cluster needs the extra [dask]")
     model = make()
     expected = model.predict(X, verbose=0)
-    cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
-    )
+    with dask.config.set(pool=None):  # workers get a copy of the settings, and a pool cannot be sent
+        cluster = distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
+        )
     with cluster, distributed.Client(cluster) as client:
         for victim in (None, 9):
             blocks = da.from_array(X, (10, 6, 3)).map_blocks(_load, str(tmp_path), victim, dtype=X.dtype, meta=X[:0])

@@ -327,8 +327,18 @@ def test_evaluate_and_predict_are_kerass_on_keras_own_data_set(
 # --- threads ----------------------------------------------------------------------------------------
 
 
+OTHERS: set[threading.Thread] = set()  # those that were there before a test, other libraries' among them
+
+
+@pytest.fixture(autouse=True)
+def _threads_before() -> None:
+    OTHERS.clear()
+    OTHERS.update(threading.enumerate())
+
+
 def prefetching() -> int:
-    return sum(thread.name.startswith(("fastgru-prefetch", "ThreadPool")) for thread in threading.enumerate())
+    begun = set(threading.enumerate()) - OTHERS
+    return sum(thread.name.startswith(("fastgru-prefetch", "ThreadPool")) for thread in begun)
 
 
 class Stop(Exception):
