@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from bench import network
 from bench.engines import Trainer
 from bench.network import Arrays, Floats, Labels
@@ -40,6 +42,18 @@ class Variant(NamedTuple):
 def inference(call: Callable[[], Floats]) -> Variant:
     """The variant whose outputs are both its answers and what is timed."""
     return Variant(lambda: (call(),), call, call, dict)
+
+
+def updates(predict: Callable[[], Floats], train: Callable[[], None]) -> Variant:
+    """The variant that times one update of a model; its answers are outputs before and after three."""
+
+    def answers() -> tuple[Floats, ...]:
+        before = np.array(predict())
+        for _ in range(3):
+            train()
+        return before, np.array(predict())
+
+    return Variant(answers, train, train, dict)
 
 
 def training_variants(trainers: Trainers, arrays: Arrays, batch_size: int, threads: int) -> dict[str, Variant]:
