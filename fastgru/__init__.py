@@ -103,7 +103,7 @@ __all__ = [
     "utils",
 ]
 
-# where the names that are no modules live; those that an extra brings are not in __all__: `import *` needs none
+# where the names that are no modules live
 _HOMES = {
     "DTypePolicy": "dtype_policies",
     "GradientTape": "autodiff",
@@ -117,7 +117,7 @@ _HOMES = {
     "get_num_threads": "threads",
     "set_num_threads": "threads",
     "show_config": "kernels",
-    # not in __all__: whoever looks at all names, as help() does, need not have what these import
+    # not in __all__: `import *` and help(), which look at all names, need not have what these import
     "from_keras": "keras",
     "from_torch": "torch",
 }

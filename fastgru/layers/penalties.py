@@ -43,7 +43,7 @@ def activity_penalty(layer: Any, call: Call, outputs: Any) -> float:
     penalty = 0.0
     if layer.activity_regularizer is not None:
         call.regularized = parts = outputs if isinstance(outputs, tuple) else (outputs,)
-        penalty = sum(layer.activity_regularizer(part) / max(1, batch_size_of(len(part))) for part in parts)
+        penalty = sum(layer.activity_regularizer(part) / batch_size_of(len(part)) for part in parts)
     return penalty
 
 

@@ -111,8 +111,8 @@ def batch_size_of(count: int) -> float:
     """What a sum over so many rows is divided by for the mean over the batch; infinite for rows that do not count."""
     share = context.share
     if share is None or share.is_mean:
-        return count
-    return share.whole_size(count) if share.counts else math.inf
+        return max(1, count)  # a sum over no rows is 0, and so is its mean
+    return max(1, share.whole_size(count)) if share.counts else math.inf
 
 
 def part_of_mean() -> float:
