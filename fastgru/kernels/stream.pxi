@@ -62,21 +62,6 @@ cdef void put_states(const StreamBlock *b, const StreamStep *step, Py_ssize_t H,
             memcpy(h + i * H, state, H * sizeof(real))
 
 
-cdef void gru_step_of_few(
-    const GRU *p, Py_ssize_t R, const real *x, real *gates, const real *h, real *h_next
-) noexcept nogil:
-    """`gru_step_fused` for fewer rows than a tile has: the activations are those of a whole row."""
-    cdef real[4 * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = 0, slot
-    while j < H:
-        tile_gates(<int>R, F, x, F, H, h, H, NULL, 0, fused_weights(p, j), accumulators)
-        for slot in range(4):
-            store_accumulators(accumulators + slot * R * LANES, 1, R, H - j, False, gates + slot * H + j, 4 * H)
-        j += LANES
-    for i in range(R):
-        apply_gates(p, 0, H, h + i * H, gates + i * 4 * H, h_next + i * H)
-
-
 cdef void stream_gru(const StreamStep *step, const StreamBlock *b) noexcept nogil:
     cdef const GRU *p = &step.gru
     cdef Py_ssize_t H = p.seq.H, R = b.R
@@ -87,8 +72,6 @@ cdef void stream_gru(const StreamStep *step, const StreamBlock *b) noexcept nogi
     if not p.reset_after:
         project_inputs(p, R, x, gates)
         gru_step_before(p, R, False, gates, h, h_next, gates + R * 4 * H)
-    elif R < TILE_ROWS:
-        gru_step_of_few(p, R, x, gates, h, h_next)
     else:
         gru_step_fused(p, R, False, x, p.seq.F, NULL, h, h_next)
     put_states(b, step, H, h_next, NULL)

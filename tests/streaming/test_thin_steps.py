@@ -121,12 +121,26 @@ def test_the_kernels_answer_what_the_layers_do(name: str, k: int, rng: Any) -> N
     for n in (1, 1, 4):
         x, rows = inputs_of(model, rng, k, n), rng.permutation(k)
         compiled, layers = both.step(rows, x if n > 1 else x[:, 0])
-        np.testing.assert_allclose(compiled, layers, rtol=0, atol=2e-6)
+        np.testing.assert_array_equal(compiled, layers)
     x = inputs_of(model, rng, 1, 3)
     compiled, layers = both.step([0], x)
-    np.testing.assert_allclose(compiled, layers, rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(compiled, layers)
 
 
 def test_what_the_kernels_do_not_know_goes_through_the_layers() -> None:
     for layer in (LayerNormalization(), Activation("log_softmax"), ReLU(negative_slope=0.1)):
         assert Sessions(row(layer), 1)._passes.stream() is None
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_session_has_the_same_bits_in_any_company(name: str, rng: Any) -> None:
+    model = random_weights(MODELS[name](), rng)
+    x = inputs_of(model, rng, 70, 6)
+    alone, company = Sessions(model, 70), Sessions(model, 70)
+    first = [alone.open() for _ in range(70)]
+    ids = np.array([company.open() for _ in range(70)])
+    expected = np.concatenate([alone.step([one], x[i : i + 1]) for i, one in enumerate(first)])
+    order = rng.permutation(70)
+    for rows in np.split(order, [1, 3, 6, 11, 20, 45]):  # row counts of whole tiles and of less
+        steps = [company.step(ids[rows], x[rows, :1]), company.step(ids[rows], x[rows, 1:])]
+        np.testing.assert_array_equal(np.concatenate(steps, axis=1), expected[rows])
