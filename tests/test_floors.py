@@ -40,6 +40,7 @@ FLOORS = [
     {"models"},
     {"saving"},
     {"bridges", "torch", "keras", "dask", "sklearn", "onnx"},
+    {"serving"},
     {"datasets", "plot", "preprocessing", "utils", "tables", "cli", "playground", "backend", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
