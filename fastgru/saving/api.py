@@ -113,8 +113,7 @@ def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
     filled = len({id(weight) for weight, *_ in matched})  # a kernel that two layers own stands in the file twice
     if filled != len(model.weights):
         raise ModelFileError(f"{stored.file}: the model has {len(model.weights)} weights, the file fills {filled}.")
-    matching.assign(matched)
-    matching.restore(model, stored, builder.entries)
+    matching.assign(matched, matching.restorings(model, stored, builder.entries))
     model.table_plan = stored.table_plan  # none for a model that stops elsewhere, which answers otherwise
 
 
@@ -173,8 +172,8 @@ def load_weights(
         state = None
         if model.optimizer is not None and not stored.by_layer:
             state = matching.read_optimizer(model.optimizer, stored.optimizer_arrays())
-        matching.restore(model, stored._replace(assets={}))  # a vocabulary is no weight
-        matching.assign(matched)
+        # a vocabulary is no weight
+        matching.assign(matched, matching.restorings(model, stored._replace(assets={})))
         if state is not None:
             model.optimizer.set_variables(state)
     names = ", ".join(layer.name for layer, _, _ in activated(model, activations.hard_sigmoid))

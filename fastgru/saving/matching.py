@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -222,16 +222,24 @@ def _refuse(reason: str, skip_mismatch: bool) -> None:
     notice(f"{reason}; it is skipped.")
 
 
-def assign(matched: Sequence[Pair]) -> None:
-    """Read all arrays, then give them to the weights: a file that cannot be read leaves the weights as they were."""
+def assign(matched: Sequence[Pair], restorings: Sequence[Callable[[], None]]) -> None:
+    """Read all arrays, then give them to the weights, by one swap, and do what `restorings` lists.
+
+    A file that cannot be read leaves everything as it was.
+    """
     values = [array.read(weight.value.dtype) for weight, array in matched]
+    for restore in restorings:
+        restore()
     publish(
         {weight: np.require(value, requirements=["C", "O"]) for (weight, _), value in zip(matched, values, strict=True)}
     )
 
 
-def restore(model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entry]] | None = None) -> None:
-    """Give layers what a file keeps of them beside weights: files, and arrays with names."""
+def restorings(
+    model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entry]] | None = None
+) -> list[Callable[[], None]]:
+    """What gives layers that which a file keeps of them beside weights, files and arrays with names: checked."""
+    checked: list[Callable[[], None]] = []
     for path, layer in owners(model, stored, entries):
         with reading(stored.file, path):
             files = {
@@ -242,7 +250,8 @@ def restore(model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entr
             named = stored.named_arrays.get(path, {})
             arrays = {name: array.read(np.float64) for name, array in named.items()}
             if files or arrays:
-                layer.restore(files, arrays)  # type: ignore[attr-defined]
+                checked.append(layer.restoring(files, arrays))  # type: ignore[attr-defined]
+    return checked
 
 
 def read_optimizer(optimizer: Any, arrays: Sequence[StoredArray]) -> list[Array] | None:
