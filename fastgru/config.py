@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from fastgru import kernels
@@ -28,6 +31,7 @@ __all__ = [
     "set_floatx",
     "set_image_data_format",
     "set_products",
+    "tiles_in_this_thread",
 ]
 
 PRODUCTS = ("auto", "tiles", "blas")
@@ -36,6 +40,15 @@ _image_data_format = "channels_last"
 # The baseline of x86-64 has vectors of four floats and no multiply-add, while BLAS looks at the CPU and uses what it
 # has; everywhere else the tiles won at every size measured (see `python -m bench`).
 _TILES_ARE_FASTER = kernels.isa != "baseline" or platform.machine().lower() not in ("x86_64", "amd64")
+
+
+class _Thread(threading.local):
+    """Whether what runs in this thread multiplies by tiles, whatever the process chose."""
+
+    tiles = False
+
+
+_thread = _Thread()
 
 
 def get_products() -> str:
@@ -64,7 +77,17 @@ def _checked(route: str, where: str) -> str:
 def multiplies_with_tiles() -> bool:
     """Whether kernels use register tiles; the one place where "auto" is decided."""
     route = _products or get_products()
-    return route == "tiles" or (route == "auto" and _TILES_ARE_FASTER)
+    return route == "tiles" or (route == "auto" and _TILES_ARE_FASTER) or _thread.tiles
+
+
+@contextmanager
+def tiles_in_this_thread() -> Iterator[None]:
+    """Inside, the kernels that this thread calls use register tiles, whose sums have one order."""
+    before, _thread.tiles = _thread.tiles, True
+    try:
+        yield
+    finally:
+        _thread.tiles = before
 
 
 def epsilon() -> float:

@@ -39,6 +39,7 @@ FLOORS = [
     {"training"},
     {"models"},
     {"saving"},
+    {"streaming"},
     {"bridges", "torch", "keras", "dask", "sklearn", "onnx"},
     {"datasets", "plot", "preprocessing", "utils", "tables", "cli", "playground", "backend", "__init__", "__main__"},
 ]

@@ -1,0 +1,99 @@
+"""The steps of sessions through the layers' own compiled calls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastgru import config
+from fastgru.layers.rnn.recurrent import Recurrent
+from fastgru.layers.weight import Publication, Weight, capture, published
+from fastgru.layers.workspace import Call, Workspaces
+from fastgru.streaming.plan import Entry, Plan
+from fastgru.types import Array
+
+__all__ = ["Passes"]
+
+
+class Passes:
+    """Runs a plan layer by layer; threads may share it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._weights: list[Weight] = plan.model.weights
+        self._workspaces = Workspaces()
+        self._version: tuple[Publication, dict[Weight, Array]] | None = None
+
+    def run(self, x: Array, states: Array) -> tuple[list[Array], Array]:
+        """What the model answers after each of n steps of k sessions, and their states after the last.
+
+        Parameters
+        ----------
+        x : (k, n, ...) ndarray
+            None of k and n is 0.
+        states : (k, state_numbers) ndarray
+
+        Returns
+        -------
+        list of (k, n, ...) ndarray
+            In memory that the next run of this thread uses again.
+        (k, state_numbers) ndarray
+        """
+        call = self._acquired_call()
+        try:
+            with config.tiles_in_this_thread():
+                return self._run(call, x, states)
+        finally:
+            call.version.values = None
+            self._workspaces.call = call
+
+    def _run(self, call: Call, x: Array, states: Array) -> tuple[list[Array], Array]:
+        steps = x.shape[:2]
+        new = np.empty_like(states)
+        values: list[Any] = [x, *[None] * len(self.plan.entries)]
+        masks: list[Array | None] = [None] * len(values)
+        for index, entry in enumerate(self.plan.entries):
+            child = call.child(index)
+            arrays = entry.layer.as_inputs([values[number] for number in entry.inputs])
+            if entry.masks is None:
+                child.masks = tuple([masks[number] for number in entry.inputs])
+            else:
+                child.masks = tuple([None if number is None else values[number] for number in entry.masks])
+            if entry.width:
+                mine = slice(entry.offset, entry.offset + entry.width)
+                y = _with_states(entry, child, arrays[0], states[:, mine], new[:, mine])
+            else:
+                y = entry.layer.forward(child, *arrays)
+            values[entry.output] = y
+            if entry.gives_rows and not entry.takes_rows:
+                values[entry.output] = y.reshape(math.prod(steps), *entry.shape)
+            else:
+                masks[entry.output] = entry.layer.outgoing_mask(child, *arrays)
+        ends = self.plan.end_entries
+        return [values[entry.output].reshape(*steps, *entry.shape) for entry in ends], new
+
+    def _acquired_call(self) -> Call:
+        """The calling thread's memory, with one version of the weights to read, as `Layer._acquired_call` has it."""
+        call, self._workspaces.call = self._workspaces.call or Call(), None
+        version = self._version
+        if version is None or version[0] is not published.current:
+            self._version = version = capture(self._weights)
+        call.version.values = version[1]
+        return call
+
+
+def _with_states(entry: Entry, call: Call, x: Array, states: Array, new: Array) -> Array:
+    """The output of a layer that goes on from these states, and leaves new ones in `new`."""
+    layer = entry.layer
+    if isinstance(layer, Recurrent):
+        parts: Sequence[Array] = np.split(states, layer.state_count, axis=1)
+        y, *lasts = layer.forward(call, x, *(np.ascontiguousarray(part, layer.dtype) for part in parts))
+        np.concatenate(lasts, axis=1, out=new)
+        return np.asarray(y)
+    steps = states.reshape(len(x), -1, x.shape[2])  # of a causal convolution: the steps that its first window covers
+    steps = np.concatenate([steps, x], axis=1, dtype=layer.dtype)
+    new[...] = steps[:, x.shape[1] :].reshape(new.shape)
+    return np.asarray(layer.forward(call, steps))
