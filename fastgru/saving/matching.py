@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +21,13 @@ Pair = tuple[Weight, StoredArray]
 PRUNED = "prune_low_magnitude"  # the wrapper by which TensorFlow's toolkit prunes a layer; its own arrays count steps
 
 
-@dataclass(eq=False, repr=False)
-class Matching:
+class Matching(NamedTuple):
     """How arrays and weights are paired.
 
     Attributes
     ----------
+    report : Report
+        Gets the decisions that are taken.
     skip_mismatch : bool
         Warn and leave out what does not fit, instead of raising.
     by_name : bool
@@ -35,17 +36,15 @@ class Matching:
         The model was made from the file's config.
     entries : mapping
         For each model, by its `id`, how the file lists its layers; as the model lists them where absent.
-    report : Report
-        Gets the decisions that are taken.
     skipped : set of int
         Layers, by their `id`, that keep the weights they have.
     """
 
+    report: Report
     skip_mismatch: bool = False
     by_name: bool = False
     made_for: bool = False
-    entries: Mapping[int, Sequence[Entry]] = field(default_factory=dict)
-    report: Report = field(default_factory=Report)
+    entries: Mapping[int, Sequence[Entry]] = MappingProxyType({})
     skipped: Collection[int] = ()
 
 
