@@ -34,7 +34,6 @@ class Passes:
         self._bind = bind
         self._weights: list[Weight] = plan.model.weights
         self._workspaces = Workspaces()
-        self._version: tuple[Publication, dict[Weight, Array]] | None = None
         self._stream: tuple[Publication | None, dict[Weight, Array], Any] = (None, {}, None)
 
     def stream(self) -> Any:
@@ -106,10 +105,7 @@ class Passes:
     def _acquired_call(self) -> Call:
         """The calling thread's memory, with one version of the weights to read, as `Layer._acquired_call` has it."""
         call, self._workspaces.call = self._workspaces.call or Call(), None
-        version = self._version
-        if version is None or version[0] is not published.current:
-            self._version = version = capture(self._weights)
-        call.version.values = version[1]
+        call.version.values = self.plan.model.latest_values()
         return call
 
 
