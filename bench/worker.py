@@ -80,7 +80,8 @@ class _Requests:
         return {"trials": trials, "failed": failed}
 
     def run(self, variant: str, seconds: float) -> float:
-        durations = timed(self.variants[variant].run, seconds)
+        measured = self.variants[variant]
+        durations = measured.measure(seconds) if measured.measure else timed(measured.run, seconds)
         return statistics.median(durations[1:] or durations)
 
     def check(self, variant: str) -> dict[str, float]:
