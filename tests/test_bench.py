@@ -21,7 +21,7 @@ from paths import ROOT
 sys.path.append(str(ROOT))
 
 from bench import __main__ as main
-from bench import chart, jobs, network, process, profile, programs, race, report, stored
+from bench import chart, jobs, network, process, profile, programs, race, report, stored, tables
 from bench.jobs import cold, memory, scale
 from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times
 
@@ -398,6 +398,41 @@ def test_the_charts_of_the_documentation_are_of_results_in_the_checkout() -> Non
     jobs = {outcome.job for path in stored.RESULTS.glob("*.json") for outcome in stored.outcomes(path)[0]}
     page = (ROOT / "docs/measured.md").read_text()
     assert set(re.findall(r"_made/(\w+)\.svg", page)) <= jobs
+
+
+def a_race_of(job: str, tasks: list[str], check: dict[str, float]) -> Outcome:
+    outcome = Outcome(job, "things", samples=dict.fromkeys(tasks, 10), notes=["a note"])
+    for task in tasks:
+        outcome.results += [
+            Result(engine, task, "w", [seconds], check=check)
+            for engine, seconds in (("fastgru", 1e-3), ("onnxruntime", 2e-3))
+        ]
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("job", "line"),
+    [
+        ("step", "| ONNX Runtime | 3 us (2.00x) | 3 us (2.00x) |"),
+        ("stream", "| a | 100 us, 10,000/s | 200 us, 5,000/s (2.00x) |"),
+        ("serve", "| a | 1,000/s, p99 5 us | 500/s, p99 5 us (2.00x) |"),
+        ("bridge", "| a | 2 ms | 1 ms | 2.00 |"),
+    ],
+)
+def test_the_tables_of_the_documentation_are_made_of_the_stored_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, line: str
+) -> None:
+    check = {"p50": 3e-6, "p99": 5e-6, "p99.9": 7e-6, "max": 9e-6, "steps": 1000}
+    report.write_json(tmp_path / "b.json", [a_race_of(job, ["a", "b"], check)], WHERE)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    tables.write(tmp_path)
+    text = (tmp_path / f"{job}.md").read_text()
+    assert line in text.splitlines()
+    assert text.startswith("*A CPU, 2026-01-02, commit abc.*") and text.endswith("- a note\n")
+    page = (ROOT / "docs/measured.md").read_text()
+    assert f"_made/{job}.md" in page and {file.stem for file in tmp_path.glob("*.md")} <= {
+        *re.findall(r"_made/(\w+)\.md", page)
+    }
 
 
 def test_many_sizes_without_a_peer_are_all_told() -> None:
