@@ -16,6 +16,7 @@ COLOURS = {
     "pytorch": "#dd8452",
     "onnxruntime": "#55a868",
     "openvino": "#8172b3",
+    "by_heart": "#999999",
     "litert": "#937860",
     "ncnn": "#da8bc3",
     "tract": "#8c8c8c",

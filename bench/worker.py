@@ -88,7 +88,7 @@ class _Requests:
         return self.variants[variant].check()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have Linux kill this process when the one that started it ends: stopped, it would never see the end of stdin."""
     if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1
@@ -96,7 +96,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    _end_with_parent()
+    end_with_parent()
     # what an engine prints goes to stderr and cannot mix with the answers
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -123,6 +123,15 @@ def test_streamers_agree_for_sessions_in_any_order(peer: Any, count: int) -> Non
             assert_agree({variant: numbers}, right)
 
 
+@pytest.mark.parametrize("peer", able("serve"), indirect=True)
+def test_a_service_s_models_agree_at_any_number_of_rows(peer: Any) -> None:
+    expected = first(own().callers(NETWORK, STEPS, 2))(X)
+    for variant, make in peer.predictors(NETWORK, X, 2).items():
+        call = make()
+        for rows in (slice(0, 1), slice(2, 5), slice(None)):
+            assert_agree({variant: call(X[rows])}, expected[rows])
+
+
 @pytest.mark.parametrize("peer", TRAINING, indirect=True)
 @pytest.mark.parametrize("classes", [1, 2])
 def test_trainers_agree_before_and_after_updates(peer: Any, classes: int) -> None:

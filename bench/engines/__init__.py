@@ -13,6 +13,7 @@ which the engine does it, by name, the plainest first. All take the weights and 
   to get ready and are not, or hardly, quicker
 - ``steppers(cell)``: `Caller` of one step of one row (1, F) through a GRU layer, on one thread; it keeps the states
 - ``streamers(network, count, threads)``: `Streamer` of so many sessions
+- ``predictors(network, x, threads)``: makers of `Caller`, for batches of any size of the rows of x, in a service
 - ``save(network, steps, path)``: the network as a file that ``bench.fresh`` opens
 """
 
@@ -69,11 +70,12 @@ class Entry(NamedTuple):
 
 
 ENGINES = {
-    "fastgru": Entry("fastgru", ("fastgru",), ("predict", "train", "step", "stream"), ".keras"),
-    "keras_jax": Entry("Keras on JAX", ("keras", "jax"), ("predict", "train"), ".keras"),
+    "fastgru": Entry("fastgru", ("fastgru",), ("predict", "train", "step", "stream", "serve"), ".keras"),
+    "keras_jax": Entry("Keras on JAX", ("keras", "jax"), ("predict", "train", "serve"), ".keras"),
     "pytorch": Entry("PyTorch nn.GRU", ("torch",), ("predict", "train", "step", "stream"), ".pt"),
-    "onnxruntime": Entry("ONNX Runtime", ("onnx", "onnxruntime"), ("predict", "step", "stream"), ".onnx"),
+    "onnxruntime": Entry("ONNX Runtime", ("onnx", "onnxruntime"), ("predict", "step", "stream", "serve"), ".onnx"),
     "openvino": Entry("OpenVINO", ("onnx", "openvino"), ("predict",), ".onnx"),
+    "by_heart": Entry("by heart", ("fastgru",), ("serve",)),
     "litert": Entry("LiteRT", ("ai_edge_litert",), ("step",)),
     "ncnn": Entry("ncnn", ("ncnn",), ("step",)),
     "tract": Entry("tract", ("onnx", "tract"), ("step",)),

@@ -83,6 +83,16 @@ def streamers(network: Network, count: int, threads: int) -> dict[str, Streamer]
     return {"step(ids, x)": Streamer(np.array([sessions.open() for _ in range(count)]), sessions.step)}
 
 
+def predictors(network: Network, x: Floats, threads: int) -> dict[str, Callable[[], Caller]]:
+    def make() -> Caller:
+        fastgru.set_num_threads(threads)
+        fastgru.config.set_products("tiles")  # as `fastgru serve` does
+        model = _model(network, x.shape[1])
+        return lambda batch: model.predict(batch, batch_size=len(batch), verbose=0)
+
+    return {"predict(x)": make}
+
+
 class _Trainer:
     def __init__(self, network: Network, steps: int, batch_size: int) -> None:
         self.model = _model(network, steps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,11 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
         "run": in_turn(_caller(model, threads)),
         "run, batches side by side": side_by_side(_caller(model, 1), threads),
     }
+
+
+def predictors(network: Network, x: Floats, threads: int) -> dict[str, Callable[[], Caller]]:
+    model = network_model(network, x.shape[1])
+    return {f"run{suffix}": partial(_caller, model, count) for suffix, count in counts(threads).items()}
 
 
 def masked(network: Network, steps: int, threads: int) -> dict[str, Masked]:

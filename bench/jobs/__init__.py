@@ -10,17 +10,37 @@ race (`bench.race.Selection`); ``data(quick)``, arrays that are made once and th
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.outcome import Outcome, Settings
 
-JOBS = ("train", "small", "predict", "latency", "cold", "scale", "memory", "examples", "bridge", "step", "stream")
+JOBS = (
+    "train",
+    "small",
+    "predict",
+    "latency",
+    "cold",
+    "scale",
+    "memory",
+    "examples",
+    "bridge",
+    "step",
+    "stream",
+    "serve",
+)
 
 
 def between(engines: Sequence[str]) -> list[str]:
-    """The jobs that these engines can race in; `NEEDS` of a job names those of which it takes one."""
-    return [name for name in JOBS if getattr(load(name), "NEEDS", {*engines}).intersection(engines)]
+    """The jobs that these engines can race in; `NEEDS` of a job names those of which it takes one, and `PACKAGES` what
+    must be installed besides."""
+    return [
+        name
+        for name in JOBS
+        if getattr(load(name), "NEEDS", {*engines}).intersection(engines)
+        and all(importlib.util.find_spec(package) for package in getattr(load(name), "PACKAGES", ()))
+    ]
 
 
 def run(name: str, settings: Settings, say: Callable[[str], None]) -> Outcome:
