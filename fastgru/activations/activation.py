@@ -61,9 +61,14 @@ class Activation:
         return numbers.get(self.name), numbers.get(f"{self.name}_tanh")
 
     @property
+    def input_id(self) -> int | None:
+        """The number under which the kernels know the function, without options, as one of the input; else None."""
+        return self._input_ids[0]
+
+    @property
     def is_compiled(self) -> bool:
         """Whether a kernel computes the function without options, in a product or behind it."""
-        return self.kernel_id is not None or self._input_ids[0] is not None
+        return self.kernel_id is not None or self.input_id is not None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # numbers of kernels are those of one build: another may have others
