@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from fastgru import saving
 from fastgru.serving.app import Service
@@ -59,9 +60,13 @@ def bound(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise OSError(f"--host {host} --port {port}: {error.strerror or error}.") from None
+    # asyncio sets it only on sockets that name their protocol; without it a body, written behind its head, stays until
+    # the client's delayed ACK of the head, some 40 ms
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def configured(service: Service, access_log: bool = False) -> uvicorn.Config:
@@ -70,6 +75,7 @@ def configured(service: Service, access_log: bool = False) -> uvicorn.Config:
     return uvicorn.Config(
         service,
         http=timed(limits.body_seconds),
+        ws=Abortable,
         lifespan="on",
         log_level="info" if access_log else "warning",
         access_log=access_log,
@@ -144,3 +150,11 @@ def timed(seconds: float) -> type[Any]:
                 self.transport.close()
 
     return Timed
+
+
+class Abortable(AutoWebSocketsProtocol):  # type: ignore[misc]
+    """uvicorn's protocol of websockets, which lets the application end a connection whose client reads nothing."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
