@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +19,6 @@ __all__ = ["KNOWN", "Activation"]
 KNOWN: dict[str, Activation] = {}  # those of this package, by Keras's names
 
 
-@dataclass(frozen=True, eq=False)
 class Activation:
     """A function of an array and its vector-Jacobian product.
 
@@ -38,11 +36,16 @@ class Activation:
         Keras's JSON form where that is not the name.
     """
 
-    name: str
-    function: Callable[..., Any]
-    derivative: Callable[..., Array]
-    needs_input: bool = False
-    form: Mapping[str, Any] | None = None
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        derivative: Callable[..., Array],
+        needs_input: bool = False,
+        form: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name, self.function, self.derivative = name, function, derivative
+        self.needs_input, self.form = needs_input, form
 
     @cached_property
     def kernel_id(self) -> int | None:

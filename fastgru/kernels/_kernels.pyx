@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: freethreading_compatible=True, auto_pickle=False
+# cython: auto_pickle=False
 """The compiled kernels for one element type and one instruction set.
 
 Every kernel works on the caller's memory, without the GIL: no allocation and no Python object. They are handed what
