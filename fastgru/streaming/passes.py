@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,6 @@ class Passes:
         self._bind = bind
         self._weights: list[Weight] = plan.model.weights
         self._workspaces = Workspaces()
-        self._version: tuple[Publication, dict[Weight, Array]] | None = None
         self._stream: tuple[Publication | None, dict[Weight, Array], Any] = (None, {}, None)
 
     def stream(self) -> Any:
@@ -106,10 +105,7 @@ class Passes:
     def _acquired_call(self) -> Call:
         """The calling thread's memory, with one version of the weights to read, as `Layer._acquired_call` has it."""
         call, self._workspaces.call = self._workspaces.call or Call(), None
-        version = self._version
-        if version is None or version[0] is not published.current:
-            self._version = version = capture(self._weights)
-        call.version.values = version[1]
+        call.version.values = self.plan.model.latest_values()
         return call
 
 
@@ -117,7 +113,7 @@ def _with_states(entry: Entry, call: Call, x: Array, states: Array, new: Array) 
     """The output of a layer that goes on from these states, and leaves new ones in `new`."""
     layer = entry.layer
     if isinstance(layer, Recurrent):
-        parts: Sequence[Array] = np.split(states, layer.state_count, axis=1)
+        parts = [states[:, begin : begin + layer.units] for begin in range(0, entry.width, layer.units)]
         y, *lasts = layer.forward(call, x, *(np.ascontiguousarray(part, layer.dtype) for part in parts))
         np.concatenate(lasts, axis=1, out=new)
         return np.asarray(y)
