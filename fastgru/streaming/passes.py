@@ -22,7 +22,7 @@ class Passes:
     """Runs a plan layer by layer; threads may share it."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+        self.plan = plan
         self._weights: list[Weight] = plan.model.weights
         self._workspaces = Workspaces()
         self._version: tuple[Publication, dict[Weight, Array]] | None = None
@@ -53,12 +53,15 @@ class Passes:
     def _run(self, call: Call, x: Array, states: Array) -> tuple[list[Array], Array]:
         steps = x.shape[:2]
         new = np.empty_like(states)
-        values: list[Any] = [x, *[None] * len(self._plan.entries)]
+        values: list[Any] = [x, *[None] * len(self.plan.entries)]
         masks: list[Array | None] = [None] * len(values)
-        for index, entry in enumerate(self._plan.entries):
+        for index, entry in enumerate(self.plan.entries):
             child = call.child(index)
-            child.masks = tuple([masks[number] for number in entry.inputs])
             arrays = entry.layer.as_inputs([values[number] for number in entry.inputs])
+            if entry.masks is None:
+                child.masks = tuple([masks[number] for number in entry.inputs])
+            else:
+                child.masks = tuple([None if number is None else values[number] for number in entry.masks])
             if entry.width:
                 mine = slice(entry.offset, entry.offset + entry.width)
                 y = _with_states(entry, child, arrays[0], states[:, mine], new[:, mine])
@@ -69,7 +72,7 @@ class Passes:
                 values[entry.output] = y.reshape(math.prod(steps), *entry.shape)
             else:
                 masks[entry.output] = entry.layer.outgoing_mask(child, *arrays)
-        ends = self._plan.end_entries
+        ends = self.plan.end_entries
         return [values[entry.output].reshape(*steps, *entry.shape) for entry in ends], new
 
     def _acquired_call(self) -> Call:

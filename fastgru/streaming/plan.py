@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from fastgru import tree
 from fastgru.layers.convolutional.conv import Conv1D
 from fastgru.layers.convolutional.windows import Windows
+from fastgru.layers.core.identity import Identity
 from fastgru.layers.layer import Layer
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.rnn import RNN
+from fastgru.layers.symbolic import Place
 from fastgru.models.functional import Functional
-from fastgru.models.model import Model
 from fastgru.models.sequential import Sequential
-from fastgru.streaming.streamable import reason_against, reason_against_rows
+from fastgru.operations.operation import Operation
+from fastgru.streaming.streamable import is_last_step, reason_against, reason_against_rows
 
 __all__ = ["Entry", "Plan", "plan_of"]
 
@@ -45,6 +50,8 @@ class Entry(NamedTuple):
         The same of its output: a recurrent layer that returns its last output alone gives the answer so far.
     shape : tuple of int
         Of its output for one step.
+    masks : tuple or None
+        The values that it reads as masks, one or None for each input; None: those that its inputs carry.
     offset, width : int
         Its part of the numbers that a session keeps: the states of a recurrent layer one after the other, or the steps
         before, oldest first, that the windows of a causal convolution cover.
@@ -56,11 +63,13 @@ class Entry(NamedTuple):
     takes_rows: bool
     gives_rows: bool
     shape: tuple[int, ...]
+    masks: tuple[int | None, ...] | None
     offset: int
     width: int
 
 
-class Plan(NamedTuple):
+@dataclass(frozen=True)
+class Plan:
     """What runs for each step.
 
     Attributes
@@ -82,20 +91,20 @@ class Plan(NamedTuple):
     state_numbers: int
     dtype: str
 
-    @property
+    @cached_property
     def end_entries(self) -> list[Entry]:
         """The entries whose outputs are the model's."""
         by_output = {entry.output: entry for entry in self.entries}
         return [by_output[end] for end in self.ends]
 
-    @property
+    @cached_property
     def fingerprint(self) -> bytes:
         """32 bytes that are the same for models that compute the same function of their weights.
 
         The weights' shapes belong to it and their numbers do not: a session outlives new weights.
         """
-        described = [[_description(entry.layer), entry.inputs, entry.output, entry.shape] for entry in self.entries]
-        text = json.dumps([described, self.ends, self.dtype], sort_keys=True, default=str)
+        described = [[*_description(entry.layer), *entry[1:]] for entry in self.entries]
+        text = json.dumps([described, self.ends, self.dtype], sort_keys=True, default=repr)
         return sha256(text.encode()).digest()
 
 
@@ -121,13 +130,13 @@ def plan_of(model: Any) -> Plan:
     tokens = any(layer.takes_tokens for layer in model.first_layers()[0])
     if model.takes_text or len(model.inputs[0].shape) < (2 if tokens else 3):
         raise ValueError(
-            f"Sessions: model {model.name!r} takes {'texts' if model.takes_text else 'no sequences'}: expected input of "
-            f"shape (batch, timesteps, features), or (batch, timesteps) of word ids, got {model.inputs[0].shape}."
+            f"Sessions: model {model.name!r} takes {'texts' if model.takes_text else 'no sequences'}: expected inputs "
+            f"of shape (batch, timesteps, features), or (batch, timesteps) of word ids, got {model.inputs[0].shape}."
         )
-    planner = _Planner()
+    planner = _Planner(model.inputs[0].shape[2:])
     ends = planner.add(model, [_Value(0, False)])
-    if not planner.entries:
-        raise ValueError(f"Sessions: model {model.name!r} has no layers.")
+    if any(end.number == 0 for end in ends):
+        raise ValueError(f"Sessions: model {model.name!r} puts out its input, and computes nothing to be streamed.")
     dtypes = [entry.layer.dtype for entry in planner.entries]
     dtype = "float64" if "float64" in dtypes else "float32"
     return Plan(model, planner.entries, [end.number for end in ends], planner.state_numbers, dtype)
@@ -143,83 +152,91 @@ class _Value(NamedTuple):
 class _Planner:
     """Writes the entries of a model and of those inside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, shape: tuple[int | None, ...]) -> None:
         self.entries: list[Entry] = []
+        self.shapes: list[tuple[int | None, ...]] = [shape]  # of each value for one step
         self.state_numbers = 0
 
     def add(self, model: Any, inputs: Sequence[_Value]) -> list[_Value]:
         """The values that a model puts out."""
         values: dict[int, _Value] = dict(enumerate(inputs))
-        shapes = _output_shapes(model)
-        for index, (layer, sources, masks, outputs) in enumerate(_steps_of(model)):
-            if masks is not None:
-                kind = "a mask of its own" if masks else "initial states of its own"
-                raise _refusal(layer, f"it is called with {kind}, and a session has its own")
-            absent = [source for source in sources if source not in values]
-            if absent:
+        for (layer, sources, masks, outputs), shape in zip(_steps_of(model), _output_shapes(model), strict=True):
+            if masks == ():
+                raise _refusal(layer, "it is called with initial states, and a session has its own")
+            numbers = (*sources, *(mask for mask in masks or () if mask is not None))
+            if any(number not in values for number in numbers):
                 raise _refusal(layer, "it takes the states that another layer returns")
-            made = self._add_layer(layer, [values[source] for source in sources], shapes[index])
+            own = masks and tuple([None if mask is None else values[mask].number for mask in masks])
+            made = self._add_layer(layer, [values[source] for source in sources], own or None, shape)
             values.update(zip(outputs, made, strict=False))
         ends = _ends_of(model)
         if any(end not in values for end in ends):
-            raise ValueError(f"Sessions: model {model.name!r} puts out states of a layer, and a session keeps them.")
+            raise ValueError(f"Sessions: model {model.name!r} puts out states of a layer; a session keeps them itself.")
         return [values[end] for end in ends]
 
-    def _add_layer(self, layer: Any, inputs: Sequence[_Value], shape: tuple[int, ...]) -> list[_Value]:
-        if isinstance(layer, Model) and not layer.runs_call and isinstance(layer, (Sequential, Functional)):
+    def _add_layer(
+        self, layer: Any, inputs: Sequence[_Value], masks: Any, shape: tuple[int | None, ...]
+    ) -> list[_Value]:
+        if isinstance(layer, (Sequential, Functional)) and not layer.runs_call and masks is None:
             return self.add(layer, inputs)
         is_rows = inputs[0].is_rows
         if any(value.is_rows != is_rows for value in inputs):
             raise _refusal(layer, "it joins what there is for each step with what there is for the whole sequence")
+        numbers = tuple(value.number for value in inputs)
+        if not is_rows and len({len(self.shapes[number]) for number in numbers}) > 1:
+            raise _refusal(layer, "its inputs have different numbers of axes, among which the steps would stand twice")
+        if is_last_step(layer) and not is_rows:
+            last = Identity(name=layer.name, dtype=layer.dtype)
+            return [self._append(last, numbers, (False, True), shape[1:])]
         reason = reason_against_rows(layer) if is_rows else reason_against(layer)
         if reason is not None:
             raise _refusal(layer, reason)
-        numbers = tuple(value.number for value in inputs)
         if is_rows:
-            return [self._append(layer, numbers, True, True, shape[1:])]
+            return [self._append(layer, numbers, (True, True), shape[1:], masks)]
         if isinstance(layer, RNN):
-            value = _Value(numbers[0], False)
+            (value,) = inputs
             cells = layer._layers()
             for cell in cells:
-                last = cell is cells[-1]
-                value = self._append_recurrent(cell, value.number, last and not layer.return_sequences)
+                gives_rows = cell is cells[-1] and not layer.return_sequences
+                value = self._append_recurrent(cell, value.number, gives_rows, masks)
             return [value]
         if isinstance(layer, Recurrent):
-            return [self._append_recurrent(layer, numbers[0], not layer.return_sequences)]
+            return [self._append_recurrent(layer, numbers[0], not layer.return_sequences, masks)]
         if isinstance(layer, Conv1D) and layer.windows.spans[0] > 1:
             return [self._append_convolution(layer, numbers[0])]
-        return [self._append(layer, numbers, False, False, shape[2:])]
+        return [self._append(layer, numbers, (False, False), shape[2:], masks)]
 
-    def _append_recurrent(self, layer: Any, number: int, gives_rows: bool) -> _Value:
+    def _append_recurrent(self, layer: Any, number: int, gives_rows: bool, masks: Any) -> _Value:
         over_all_steps = _copy(
             layer, return_sequences=True, return_state=True, stateful=False, states=None, zero_until_used=False
         )
         width = layer.state_count * layer.units
-        return self._append(over_all_steps, (number,), False, gives_rows, (layer.units,), width)
+        return self._append(over_all_steps, (number,), (False, gives_rows), (layer.units,), masks, width)
 
     def _append_convolution(self, layer: Conv1D, number: int) -> _Value:
         windows = layer.windows
         unpadded = _copy(layer, windows=Windows(windows.size, windows.strides, windows.dilation, "valid"))
-        channels = layer.kernel.shape[-2] * layer.groups
-        width = (windows.spans[0] - 1) * channels
-        return self._append(unpadded, (number,), False, False, (layer.filters,), width)
+        width = (windows.spans[0] - 1) * layer.kernel.shape[-2] * layer.groups
+        return self._append(unpadded, (number,), (False, False), (layer.filters,), None, width)
 
     def _append(
         self,
         layer: Any,
         inputs: tuple[int, ...],
-        takes_rows: bool,
-        gives_rows: bool,
+        rows: tuple[bool, bool],
         shape: Sequence[int | None],
+        masks: Any = None,
         width: int = 0,
     ) -> _Value:
-        output = len(self.entries) + 1
+        """Add an entry; `rows` are its `takes_rows` and `gives_rows`."""
+        output = len(self.shapes)
         if None in shape:
             raise _refusal(layer, f"the size of its output for a step is free: {tuple(shape)}")
-        sizes = tuple(size for size in shape if size is not None)
-        self.entries.append(Entry(layer, inputs, output, takes_rows, gives_rows, sizes, self.state_numbers, width))
+        sizes = tuple([size for size in shape if size is not None])
+        self.entries.append(Entry(layer, inputs, output, *rows, sizes, masks, self.state_numbers, width))
+        self.shapes.append(sizes)
         self.state_numbers += width
-        return _Value(output, gives_rows)
+        return _Value(output, rows[1])
 
 
 def _refusal(layer: Layer, reason: str) -> ValueError:
@@ -252,9 +269,11 @@ def _output_shapes(model: Any) -> list[Any]:
     return [tensor.shape for tensor in model._tensors[1:]]
 
 
-def _description(layer: Any) -> Any:
+def _description(layer: Any) -> list[Any]:
     """What decides the function that a layer computes, but for the numbers of its weights."""
-    return [type(layer).__name__, _computing(layer.get_config()), [weight.shape for weight in layer.weights]]
+    operands = tree.flatten(layer._arguments) if isinstance(layer, Operation) else []
+    in_order = [f"input {leaf.index}" if isinstance(leaf, Place) else leaf for leaf in operands]
+    return [type(layer).__name__, _computing(layer.get_config()), [weight.shape for weight in layer.weights], in_order]
 
 
 def _computing(config: Any) -> Any:

@@ -63,16 +63,21 @@ class Sessions:
     def __init__(
         self, model: Any, capacity: int, ttl: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.model = model
         self.capacity = checks.positive_integer(capacity, "Sessions", "capacity")
         if ttl is not None and not checks.number(ttl, "Sessions", "ttl") > 0:
             raise ValueError(f"Sessions: ttl must be a number of seconds above 0, or None, got {ttl!r}.")
-        self.plan: Plan = plan_of(model)
-        self._passes = Passes(self.plan)
+        self._passes = Passes(plan_of(model))
         self._slots = Slots(self.capacity, ttl, checks.function(clock, "Sessions", "clock"))
         self._states = np.zeros((self.capacity, self.plan.state_numbers), self.plan.dtype)
-        source = model.inputs[0]
-        self._dtype, self._step_shape = model.input_dtype, source.shape[2:]
+
+    @property
+    def plan(self) -> Plan:
+        """What runs for each step, and where the states are."""
+        return self._passes.plan
+
+    @property
+    def model(self) -> Any:
+        return self.plan.model
 
     def __len__(self) -> int:
         """How many sessions are open."""
@@ -112,20 +117,21 @@ class Sessions:
             An id is unknown, closed, expired, in use or there twice, or a shape does not fit. No session has made a
             step then.
         """
+        passes = self._passes
         slots = self._slots.claim(ids, "Sessions.step")
         stepped = False
         try:
-            inputs, is_single = self._inputs(x, len(slots))
-            outs = self._outs(out, inputs.shape[:1] if is_single else inputs.shape[:2])
+            inputs, is_single = _inputs(passes.plan.model, x, len(slots))
+            outs = _outs(passes.plan, out, inputs.shape[:1] if is_single else inputs.shape[:2])
             if inputs.shape[0] and inputs.shape[1]:
-                answers, states = self._passes.run(inputs, self._states[slots])
+                answers, states = passes.run(inputs, self._states[slots])
                 for answer, one in zip(answers, outs, strict=True):
                     one[...] = answer[:, 0] if is_single else answer
                 self._states[slots] = states
             stepped = True
         finally:
             self._slots.release(slots, stepped=stepped)
-        return self.model.as_structure(outs) if out is None else out
+        return passes.plan.model.as_structure(outs) if out is None else out
 
     def close(self, ids: Ids) -> None:
         """End sessions: their ids are nobody's any more."""
@@ -167,6 +173,24 @@ class Sessions:
         with self._claimed([session], "Sessions.fork") as slots:
             return int(self._opened(self._states[slots])[0])
 
+    def reload(self, model: Any) -> None:
+        """Go on with another model of the same layers and shapes: all sessions stay open and keep their states.
+
+        Steps that have begun end with the model before.
+
+        Raises
+        ------
+        ValueError
+            The model has other layers, or other shapes of weights; everything stays as it was.
+        """
+        plan = plan_of(model)
+        if plan.fingerprint != self.plan.fingerprint:
+            raise ValueError(
+                f"Sessions.reload: model {model.name!r} has other layers or shapes than {self.model.name!r}, and cannot "
+                "go on from its states; make new Sessions of it."
+            )
+        self._passes = Passes(plan)
+
     @contextmanager
     def _claimed(self, ids: Ids, where: str) -> Iterator[Array]:
         slots = self._slots.claim(ids, where)
@@ -183,35 +207,32 @@ class Sessions:
         self._slots.release(slots)
         return ids
 
-    def _inputs(self, x: Any, count: int) -> tuple[Array, bool]:
-        """The inputs (k, n, ...) as the model reads them, and whether they came as (k, ...), for one step."""
-        array = kernels.contiguous(checks.real_numbers(x, "Sessions.step, x"), self._dtype)
-        is_single = array.ndim == 1 + len(self._step_shape)
-        inputs = array[:, None] if is_single else array
-        sizes = zip(self._step_shape, inputs.shape[2:], strict=False)
-        fits = inputs.ndim == 2 + len(self._step_shape) and all(known in (None, size) for known, size in sizes)
-        if not fits or len(inputs) != count:
-            step = ", ".join(map(str, self._step_shape))
-            raise ValueError(
-                f"Sessions.step: expected x of shape {_shape(count, step)} for one step of {count} sessions, or "
-                f"{_shape(count, 'n', step)} for n of them, got {array.shape}."
-            )
-        return inputs, is_single
 
-    def _outs(self, out: Any, leading: tuple[int, ...]) -> list[Array]:
-        """Where the answers go: new arrays, or those of `out`, checked."""
-        expected = [((*leading, *entry.shape), entry.layer.dtype) for entry in self.plan.end_entries]
-        if out is None:
-            return [np.empty(shape, dtype) for shape, dtype in expected]
-        outs = self.model.in_order(out) if isinstance(out, (list, tuple)) else [out]
-        if [(getattr(one, "shape", None), getattr(one, "dtype", None)) for one in outs] != expected:
-            raise ValueError(
-                f"Sessions.step: expected out of {expected}, got {[getattr(o, 'shape', o) for o in outs]}."
-            )
-        if not all(one.flags.writeable for one in outs):
-            raise ValueError("Sessions.step: out is read-only; give an array that can be written.")
-        return outs
+def _inputs(model: Any, x: Any, count: int) -> tuple[Array, bool]:
+    """The inputs (k, n, ...) as the model reads them, and whether they came as (k, ...), for one step."""
+    sizes = model.inputs[0].shape[2:]
+    array = kernels.contiguous(checks.real_numbers(x, "Sessions.step, x"), model.input_dtype)
+    is_single = array.ndim == 1 + len(sizes)
+    inputs = array[:, None] if is_single else array
+    fits = all(known in (None, size) for known, size in zip(sizes, inputs.shape[2:], strict=False))
+    if inputs.ndim != 2 + len(sizes) or not fits or len(inputs) != count:
+        expected = ", ".join(map(str, sizes))
+        raise ValueError(
+            f"Sessions.step: expected x for {count} sessions of shape ({count}, {expected}) for one step, or "
+            f"({count}, n, {expected}) for n steps, got {array.shape}."
+        )
+    return inputs, is_single
 
 
-def _shape(*sizes: Any) -> str:
-    return f"({', '.join(str(size) for size in sizes if size != '')}{',' if sizes[1:] in ((), ('',)) else ''})"
+def _outs(plan: Plan, out: Any, leading: tuple[int, ...]) -> list[Array]:
+    """Where the answers go: new arrays, or those of `out`, checked."""
+    expected = [((*leading, *entry.shape), entry.layer.dtype) for entry in plan.end_entries]
+    if out is None:
+        return [np.empty(shape, dtype) for shape, dtype in expected]
+    outs = list(out) if isinstance(out, (list, tuple)) else [out]
+    if not all(isinstance(one, np.ndarray) and one.flags.writeable for one in outs):
+        raise ValueError(f"Sessions.step: expected out to be a writeable array, got {out!r}.")
+    if [(one.shape, one.dtype.name) for one in outs] != expected:
+        came = [(one.shape, one.dtype.name) for one in outs]
+        raise ValueError(f"Sessions.step: expected out of shape and dtype {expected}, got {came}.")
+    return outs

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastgru import tree
 from fastgru.layers.activations.activation import ActivationLayer
 from fastgru.layers.activations.rectifiers import PReLU
 from fastgru.layers.activations.softmax import Softmax
 from fastgru.layers.attention import Attention
 from fastgru.layers.convolutional.conv import Conv1D
+from fastgru.layers.convolutional.conv_transpose import Conv1DTranspose
 from fastgru.layers.convolutional.windows import SpatialLayer
 from fastgru.layers.core.dense import Dense
 from fastgru.layers.core.einsum_dense import EinsumDense
@@ -30,13 +32,15 @@ from fastgru.layers.regularization.dropout import Dropout
 from fastgru.layers.regularization.noise import Gaussian
 from fastgru.layers.reshaping.reshaping import Flatten, Permute, RepeatVector, Reshape
 from fastgru.layers.rnn.bidirectional import Bidirectional
+from fastgru.layers.rnn.conv_lstm_1d import ConvLSTM1D
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.rnn import RNN, OwnCellRNN
 from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.layers.rnn.time_distributed import TimeDistributed
+from fastgru.layers.symbolic import Place
 from fastgru.operations.operation import Operation
 
-__all__ = ["has_states", "reason_against", "reason_against_rows"]
+__all__ = ["is_last_step", "reason_against", "reason_against_rows"]
 
 # layers whose output at a step is that of this step's input alone, where their axes are not the steps
 _OF_EACH_STEP = (
@@ -51,12 +55,77 @@ _WHOLE_SEQUENCES: tuple[tuple[tuple[type, ...], str], ...] = (
     ((Flatten, Reshape, Permute, RepeatVector), "it moves the steps of the sequence to another axis"),
     ((SpatialLayer,), "its output has other steps than its input, or looks ahead"),
 )
+# layers that sum over numbers of several rows at once, in an order that depends on how many there are
+_SUM_IN_COMPANY = (Attention, Conv1DTranspose, ConvLSTM1D, Dot, EinsumDense, MultiHeadAttention)
+# operations that make each number of their output of the numbers in its place
+_NUMBER_BY_NUMBER = [
+    "Absolute",
+    "Add",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Cos",
+    "Divide",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expm1",
+    "Floor",
+    "Gelu",
+    "Greater",
+    "GreaterEqual",
+    "HardSigmoid",
+    "HardSilu",
+    "HardTanh",
+    "Isfinite",
+    "Isinf",
+    "Isnan",
+    "LeakyRelu",
+    "Less",
+    "LessEqual",
+    "Log",
+    "Log1p",
+    "LogSigmoid",
+    "LogicalAnd",
+    "LogicalNot",
+    "LogicalOr",
+    "Maximum",
+    "Minimum",
+    "Mod",
+    "Multiply",
+    "Negative",
+    "NotEqual",
+    "Power",
+    "Reciprocal",
+    "Relu",
+    "Relu6",
+    "Round",
+    "Rsqrt",
+    "Selu",
+    "Sigmoid",
+    "Sign",
+    "Silu",
+    "Sin",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Square",
+    "Subtract",
+    "Tanh",
+    "TrueDivide",
+    "Where",
+]
 _STEPS = 1  # the axis of the steps in a batch (B, T, ...)
 
 
-def has_states(layer: Layer) -> bool:
-    """Whether a layer that streams goes on from states."""
-    return isinstance(layer, (Recurrent, RNN)) or (isinstance(layer, Conv1D) and layer.windows.spans[0] > 1)
+def is_last_step(layer: Layer) -> bool:
+    """Whether it is the operation ``x[:, -1]``, which makes the answer so far of a sequence."""
+    if type(layer).__name__ != "GetItem" or not isinstance(layer, Operation):
+        return False
+    (x, key), named = layer._arguments
+    every, last, *others = [*(key if isinstance(key, tuple) else [key]), None, None][:-2] or [None, None]
+    return isinstance(x, Place) and not named and last == -1 and all(one == slice(None) for one in (every, *others))
 
 
 def reason_against(layer: Any) -> str | None:
@@ -70,6 +139,8 @@ def reason_against(layer: Any) -> str | None:
     if isinstance(layer, TimeDistributed):
         reason = reason_against_rows(layer.layer)
         return None if reason is None else f"of the layer {layer.layer.name!r} in it {reason}"
+    if isinstance(layer, Operation):
+        return None
     if isinstance(layer, _OF_EACH_STEP):
         return "it works along the axis of the steps" if _works_along_steps(layer) else None
     reasons = (reason for kinds, reason in _WHOLE_SEQUENCES if isinstance(layer, kinds))
@@ -80,20 +151,29 @@ def reason_against_rows(layer: Any) -> str | None:
     """Why a layer cannot take rows (B, ...), each of which is the answer so far of a session; None where it can."""
     if (reason := _reason_of_own(layer)) is not None:
         return reason
-    if isinstance(layer, (EinsumDense, Dot, Attention, MultiHeadAttention)):
+    if isinstance(layer, _SUM_IN_COMPANY):
         return f"a {type(layer).__name__} may give a row other bits in other company"
     inner = (reason_against_rows(one) for one in layer.sublayers)
     return next((reason for reason in inner if reason is not None), None)
 
 
 def _reason_of_own(layer: Any) -> str | None:
-    if isinstance(layer, Operation):
-        return "it is an operation, of which only those that stand in layers stream"
-    if layer.runs_call and isinstance(layer, OwnCellRNN):
+    if isinstance(layer, OwnCellRNN):
         return "its cell is your own, and runs in Python"
-    if (layer.runs_call and not isinstance(layer, RMSNormalization)) or isinstance(layer, Lambda):
-        return "its call is your own, and might look at any step and any row"
-    return "it makes its answer for a row from the rows beside it" if layer.couples_rows else None
+    if type(layer).is_own or isinstance(layer, Lambda):
+        return "it is your own, and might look at any step and any row"
+    if isinstance(layer, Operation):
+        return _reason_of_operation(layer)
+    is_coupled = layer.couples_rows and not layer.runs_call
+    return "what it makes of a row depends on the rows beside it" if is_coupled else None
+
+
+def _reason_of_operation(layer: Operation) -> str | None:
+    if type(layer).__name__ not in _NUMBER_BY_NUMBER:
+        return "it is an operation that may join steps or rows; a layer says which"
+    if any(isinstance(leaf, (list, tuple)) or getattr(leaf, "ndim", 0) for leaf in tree.flatten(layer._arguments)):
+        return "one of its operands is an array, which may have a number for each step"
+    return None
 
 
 def _reason_of_recurrent(layer: Any) -> str | None:
