@@ -8,7 +8,15 @@ from types import ModuleType
 
 # rooms whose files import a package that an extra brings
 BRIDGES = {"dask": "dask", "keras": "keras", "sklearn": "sklearn", "torch": "torch"}
-NEEDS = {**BRIDGES, "keras.jax_pass": "jax", "keras.torch_pass": "torch"}
+NEEDS = {
+    **BRIDGES,
+    "keras.jax_pass": "jax",
+    "keras.torch_pass": "torch",
+    "serving": "starlette",
+    "serving.app": "prometheus_client",
+    "serving.metrics": "prometheus_client",
+    "serving.server": "uvicorn",
+}
 
 
 def is_installed(name: str) -> bool:

@@ -56,6 +56,8 @@ def test_the_blocks_of_a_page_run_one_after_the_other(
     monkeypatch.chdir(tmp_path)
     for package in OPTIONAL.findall("".join(text for _language, text in blocks(page))):
         pytest.importorskip(package)
+    if any(words[:2] == ["fastgru", "serve"] for words in commands(page)):
+        pytest.importorskip("starlette", reason="fastgru serve needs the extra [serve]")
     names: dict[str, object] = {}
     for language, text in blocks(page):
         if language == "python":

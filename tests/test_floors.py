@@ -41,6 +41,7 @@ FLOORS = [
     {"saving"},
     {"streaming"},
     {"bridges", "torch", "keras", "dask", "sklearn", "onnx"},
+    {"serving"},
     {"datasets", "plot", "preprocessing", "utils", "tables", "cli", "playground", "backend", "__init__", "__main__"},
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -14,11 +14,23 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from fastgru import __version__, threads
-from fastgru.cli import completion, convert, evaluate, explain, info, inspect, playground, predict, summary, train
+from fastgru.cli import (
+    completion,
+    convert,
+    evaluate,
+    explain,
+    info,
+    inspect,
+    playground,
+    predict,
+    serve,
+    summary,
+    train,
+)
 from fastgru.cli.arguments import Parser
 
 # What loads the kernels is imported inside `run`: help is quick, and a wrong FASTGRU_ISA is told in a sentence.
-COMMANDS = (train, evaluate, predict, explain, summary, inspect, convert, playground, info, completion)
+COMMANDS = (train, evaluate, predict, explain, summary, inspect, convert, serve, playground, info, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

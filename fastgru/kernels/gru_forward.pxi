@@ -19,24 +19,28 @@ cdef void project_inputs(const GRU *p, Py_ssize_t rows, const real *xs, real *ga
 cdef void gru_step_fused(
     const GRU *p, Py_ssize_t R, bint zero_state, const real *x, Py_ssize_t ldx, real *gates, const real *h, real *h_next
 ) noexcept nogil:
-    """One time step of a block with reset_after, LANES units of TILE_ROWS rows at a time from x and h to h'."""
+    """One time step of a block with reset_after, tile by tile from x and h to h'."""
     cdef real[4 * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = 0, row, slot, rows
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = 0, row, slot, rows, blocks, tile = even_part(R, TILE_ROWS)
+    cdef const real *h_of_tile = NULL
     while j < H:
+        blocks = tile_blocks(R, ceil_div(H - j, LANES))
         i = 0
         while i < R:
-            rows = min(TILE_ROWS, R - i)
+            rows = min(tile, R - i)
             if gates:
                 for row in range(i, i + rows):
-                    prefetch(h_next + row * H + j, LANES * sizeof(real))
+                    prefetch(h_next + row * H + j, blocks * LANES * sizeof(real))
                     for slot in range(4):
-                        prefetch(gates + (4 * row + slot) * H + j, LANES * sizeof(real))
-            tile_gates(<int>rows, F, x + i * ldx, ldx, 0 if zero_state else H, h + i * H, H, NULL, 0,
-                       fused_weights(p, j), accumulators)
-            gates_of_tile(p.activation, p.recurrent_activation, accumulators, rows, min(LANES, H - j), H, h + i * H + j,
+                        prefetch(gates + (4 * row + slot) * H + j, blocks * LANES * sizeof(real))
+            if not zero_state:
+                h_of_tile = h + i * H
+            tile_gates(<int>rows, <int>blocks, F, x + i * ldx, ldx, H, h_of_tile, H, NULL, 0, fused_weights(p, j),
+                       accumulators)
+            gates_of_tile(p.activation, p.recurrent_activation, accumulators, rows, blocks, H - j, H, h + i * H + j,
                           gates + i * 4 * H + j if gates else NULL, h_next + i * H + j)
             i += rows
-        j += LANES
+        j += blocks * LANES
 
 
 cdef void gru_step_of_active_rows(
@@ -105,8 +109,10 @@ cdef void gru_forward_rows(void *context, int block) noexcept nogil:
     cdef real *h = states
     cdef real *h_next
     cdef real *row
-    cdef bint zero_state = begin_states(p, first, R) == NULL
+    cdef bint zero_state
+    begin_states(p, first, R)
     for step in range(p.seq.T):
+        zero_state = step == 0 and p.h0 == NULL
         if step % p.window == 0:
             steps = min(p.window, p.seq.T - step)
             if p.training or not fused(p):
@@ -118,7 +124,6 @@ cdef void gru_forward_rows(void *context, int block) noexcept nogil:
         if n < R:
             if n > 0:
                 gru_step_of_active_rows(p, n, active_rows, zero_state, x, xs, scratch, h)
-                zero_state = False
             if p.seq.y:
                 put_step(&p.seq, first, R, step, h)
             continue
@@ -134,7 +139,6 @@ cdef void gru_forward_rows(void *context, int block) noexcept nogil:
             for i in range(R):
                 if masked(&p.seq, first + i, step):
                     memcpy(h_next + i * H, h + i * H, H * sizeof(real))
-        zero_state = False
         h = h_next
         if p.seq.y:
             put_step(&p.seq, first, R, step, h)

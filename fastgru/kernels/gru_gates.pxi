@@ -63,12 +63,12 @@ cdef void candidate_before(const GRU *p, const real *product, const real *h, rea
 
 
 cdef void gates_of_tile(
-    int activation, int recurrent_activation, real *accumulators, Py_ssize_t rows, Py_ssize_t lanes, Py_ssize_t H,
-    const real *h, real *row, real *h_next
+    int activation, int recurrent_activation, real *accumulators, Py_ssize_t rows, Py_ssize_t blocks, Py_ssize_t units,
+    Py_ssize_t H, const real *h, real *row, real *h_next
 ) noexcept nogil:
-    """From the sums of a tile, accumulators (4, rows, LANES) of [g z r q], to the next state of `lanes` units, and to
-    their gates in the rows from `row` on, where they are kept."""
-    cdef Py_ssize_t i, slot, plane = rows * LANES
+    """From the sums of a tile, accumulators (4, blocks, rows, LANES) of [g z r q], to the next state of its units, of
+    which there are at most `units`, and to their gates in the rows from `row` on, where they are kept."""
+    cdef Py_ssize_t i, slot, block, lanes, plane = blocks * rows * LANES
     cdef real *g = accumulators
     cdef const real *z = accumulators + plane
     cdef const real *r = accumulators + 2 * plane
@@ -77,11 +77,17 @@ cdef void gates_of_tile(
     for i in range(plane):
         g[i] += r[i] * q[i]
     activate(activation, g, plane)
-    for i in range(rows):
-        lanes_mix(lanes, z + i * LANES, h + i * H, g + i * LANES, h_next + i * H)
-        if row:
-            for slot in range(4):
-                lanes_put(lanes, accumulators + slot * plane + i * LANES, row + (4 * i + slot) * H)
+    for block in range(blocks):
+        lanes = min(LANES, units)
+        for i in range(rows):
+            lanes_mix(lanes, z + i * LANES, h + i * H, g + i * LANES, h_next + i * H)
+            if row:
+                for slot in range(4):
+                    lanes_put(lanes, g + slot * plane + i * LANES, row + (4 * i + slot) * H)
+        g, z = g + rows * LANES, z + rows * LANES
+        h += LANES
+        h_next, row = h_next + LANES, row + LANES if row else NULL
+        units -= LANES
 
 
 cdef void candidate_gradients(const GRU *p, const real *h, real *row, real *dh) noexcept nogil:

@@ -32,21 +32,22 @@ cdef void project_units(
 ) noexcept nogil:
     """x W and the biases of `steps` steps of a block for some vectors of units, in rows [g z r q] of a step."""
     cdef real[4 * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = first_unit, s, rows, slot
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = first_unit, s, rows, blocks, slot
     cdef const real *x
     while j < end_unit:
+        blocks = tile_blocks(min(steps, TILE_ROWS), ceil_div(end_unit - j, LANES))
         for i in range(R):
             s = 0
             while s < steps:
                 rows = min(TILE_ROWS, steps - s)
                 x = p.seq.x + ((first + i) * p.seq.T + time_index(&p.seq, start + s)) * F
-                tile_gates(<int>rows, F, x, -F if p.seq.go_backwards else F, 0, NULL, H, NULL, 0, fused_weights(p, j),
-                           accumulators)
+                tile_gates(<int>rows, <int>blocks, F, x, -F if p.seq.go_backwards else F, H, NULL, H, NULL, 0,
+                           fused_weights(p, j), accumulators)
                 for slot in range(3):
-                    store_accumulators(accumulators + slot * rows * LANES, 1, rows, H - j, False,
+                    store_accumulators(accumulators + slot * blocks * rows * LANES, blocks, rows, H - j, False,
                                        gates + (s * R + i) * 4 * H + slot * H + j, R * 4 * H)
                 s += rows
-        j += LANES
+        j += blocks * LANES
 
 
 cdef const real *gru_small_batch_steps(
@@ -57,7 +58,7 @@ cdef const real *gru_small_batch_steps(
     NULL for zeros. Returns those after them."""
     cdef real[4 * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t[TILE_ROWS] active_rows
-    cdef Py_ssize_t H = p.seq.H, step, i, j, slot, vector, vectors = ceil_div(H, LANES)
+    cdef Py_ssize_t H = p.seq.H, step, i, j, slot, blocks, done, vectors = ceil_div(H, LANES)
     cdef Py_ssize_t first_vector = vectors * member // members, end_vector = vectors * (member + 1) // members
     cdef Py_ssize_t first_unit = first_vector * LANES, units = min(end_vector * LANES, H) - first_unit
     cdef Py_ssize_t projected = start, last_active
@@ -72,6 +73,7 @@ cdef const real *gru_small_batch_steps(
         if skips_masked(p) and find_active_rows(&p.seq, first, R, step, active_rows) == 0:
             if p.seq.y and member == 0:
                 put_step(&p.seq, first, R, step, h_before)
+            h = h_before
             continue
         if step >= projected:
             last_active = min(step - step % p.window + p.window, p.seq.T) - 1
@@ -85,13 +87,16 @@ cdef const real *gru_small_batch_steps(
         else:
             h_next = states + R * H if h_before == states else states
         row = gates + step % p.window * R * 4 * H
-        for vector in range(first_vector, end_vector):
+        done = 0
+        while done < end_vector - first_vector:
+            blocks = tile_blocks(R, end_vector - first_vector - done)
             # to and fro: a step begins with the weights with which the last one ended, which are nearest
-            j = (vector if step % 2 == 0 else first_vector + end_vector - 1 - vector) * LANES
-            tile_gates(<int>R, p.seq.F, NULL, 0, H if h else 0, h_before, H, row + j, min(LANES, H - j),
-                       fused_weights(p, j), accumulators)
+            j = (first_vector + done if step % 2 == 0 else end_vector - done - blocks) * LANES
+            tile_gates(<int>R, <int>blocks, p.seq.F, NULL, 0, H, h, H, row + j, H - j, fused_weights(p, j), accumulators)
             for slot in range(1, 4):
-                store_accumulators(accumulators + slot * R * LANES, 1, R, H - j, False, row + slot * H + j, 4 * H)
+                store_accumulators(accumulators + slot * blocks * R * LANES, blocks, R, H - j, False,
+                                   row + slot * H + j, 4 * H)
+            done += blocks
         # the activations of all its units at once: of a single vector they would take their latency, not their work
         for i in range(R):
             apply_gates(p, first_unit, units, h_before + i * H, row + i * 4 * H, h_next + i * H)

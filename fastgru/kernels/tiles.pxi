@@ -5,14 +5,16 @@ cdef extern from "tile.h" nogil:
     enum:
         LANES         # numbers of a vector
         TILE_ROWS     # rows of a tile
-        TILE_VECTORS  # vectors of a tile's row, at most
+        TILE_VECTORS  # vectors of a block of columns, at most
+        TILE_BLOCKS   # blocks of columns that a tile of one row has at most
     void lanes_put(Py_ssize_t lanes, const real *source, real *to)
     void lanes_add(Py_ssize_t lanes, const real *source, real *to)
     void lanes_mix(Py_ssize_t lanes, const real *z, const real *h, const real *g, real *to)
-    void tile_gates(int rows, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units, const real *h,
-                    Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed, real *accumulators)
-    void tile_product(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
-                      real *accumulators)
+    void tile_gates(int rows, int blocks, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units,
+                    const real *h, Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed,
+                    real *accumulators)
+    void tile_product(int rows, int blocks, int vectors, bint alone, Py_ssize_t k, const real *a, Py_ssize_t lda,
+                      const real *packed, real *accumulators)
     void tile_transposed(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b,
                          Py_ssize_t ldb, real *accumulators)
 
@@ -28,6 +30,21 @@ cdef enum:
 cdef inline Py_ssize_t block_vectors(Py_ssize_t vectors) noexcept nogil:
     """Vectors of the next block where so many are to come: threes, but two twos rather than a three and a one."""
     return 3 if vectors == 3 or vectors > 4 else 2 if vectors > 1 else 1
+
+
+cdef inline Py_ssize_t blocks_of_three(Py_ssize_t vectors) noexcept nogil:
+    """How many blocks of three vectors so many vectors begin with."""
+    return 1 if vectors == 3 else (vectors - 2) // 3 if vectors > 4 else 0
+
+
+cdef inline Py_ssize_t even_part(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
+    """The size of the largest part of n, cut evenly into as few parts of at most `most` as can be."""
+    return ceil_div(n, ceil_div(n, most))
+
+
+cdef inline Py_ssize_t tile_blocks(Py_ssize_t rows, Py_ssize_t blocks) noexcept nogil:
+    """Blocks of the next tile, where so many are to come."""
+    return even_part(blocks, max(TILE_BLOCKS // rows, 1))
 
 
 cdef inline Py_ssize_t pad_to_vectors(Py_ssize_t n) noexcept nogil:
@@ -120,17 +137,21 @@ cdef void multiply_packed(
 ) noexcept nogil:
     """C (m, n) = A (m, k) B, or C += A B, with B (k, n) packed by `pack`."""
     cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t j = 0, i, rows, vectors
+    cdef Py_ssize_t j = 0, i, rows, vectors, blocks, tile = even_part(m, TILE_ROWS)
+    cdef Py_ssize_t threes = blocks_of_three(ceil_div(n, LANES))
+    cdef bint alone = threes == 1
     while j < n:
         vectors = block_vectors(ceil_div(n - j, LANES))
+        blocks = tile_blocks(m, threes) if threes > 0 else 1
+        threes -= blocks
         i = 0
         while i < m:
-            rows = min(TILE_ROWS, m - i)
-            tile_product(<int>rows, <int>vectors, k, a + i * lda, lda, packed, accumulators)
-            store_accumulators(accumulators, vectors, rows, n - j, add, c + i * ldc + j, ldc)
+            rows = min(tile, m - i)
+            tile_product(<int>rows, <int>blocks, <int>vectors, alone, k, a + i * lda, lda, packed, accumulators)
+            store_accumulators(accumulators, blocks * vectors, rows, n - j, add, c + i * ldc + j, ldc)
             i += rows
-        packed += k * vectors * LANES
-        j += vectors * LANES
+        packed += k * blocks * vectors * LANES
+        j += blocks * vectors * LANES
 
 
 cdef void add_transposed(

@@ -186,8 +186,8 @@ class Sessions:
         plan = plan_of(model)
         if plan.fingerprint != self.plan.fingerprint:
             raise ValueError(
-                f"Sessions.reload: model {model.name!r} has other layers or shapes than {self.model.name!r}, and cannot "
-                "go on from its states; make new Sessions of it."
+                f"Sessions.reload: model {model.name!r} has other layers or shapes than {self.model.name!r} and "
+                "cannot go on from its states; make new Sessions of it."
             )
         self._passes = Passes(plan)
 

@@ -85,7 +85,8 @@ class Slots:
             is_open = self.ids[slots] == asked
             if not is_open.all():
                 absent = asked[~is_open][0]
-                raise _unknown(absent, where, self.last_id(absent & _SLOT) >= absent)
+                was_open = self.last_id(absent & _SLOT) >= absent > _SLOT
+                raise _unknown(absent, where, was_open)
             if self.ttl is not None and (late := self._is_late(slots)).any():
                 raise ValueError(
                     f"{where}: session {asked[late][0]} has expired: it made no step for more than {self.ttl:g} "
@@ -134,7 +135,7 @@ def _as_ids(ids: npt.ArrayLike, where: str) -> Array:
         array = array[None]
     if array.size == 0:
         array = array.astype(np.int64)
-    if array.ndim != 1 or array.dtype.kind != "i":
+    if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(f"{where}: expected ids as `open` gave them, one or a list of them, got {ids!r}.")
     return array.astype(np.int64, copy=False)
 

@@ -58,64 +58,12 @@ _WHOLE_SEQUENCES: tuple[tuple[tuple[type, ...], str], ...] = (
 # layers that sum over numbers of several rows at once, in an order that depends on how many there are
 _SUM_IN_COMPANY = (Attention, Conv1DTranspose, ConvLSTM1D, Dot, EinsumDense, MultiHeadAttention)
 # operations that make each number of their output of the numbers in its place
-_NUMBER_BY_NUMBER = [
-    "Absolute",
-    "Add",
-    "Cast",
-    "Ceil",
-    "Clip",
-    "Cos",
-    "Divide",
-    "Elu",
-    "Equal",
-    "Erf",
-    "Exp",
-    "Expm1",
-    "Floor",
-    "Gelu",
-    "Greater",
-    "GreaterEqual",
-    "HardSigmoid",
-    "HardSilu",
-    "HardTanh",
-    "Isfinite",
-    "Isinf",
-    "Isnan",
-    "LeakyRelu",
-    "Less",
-    "LessEqual",
-    "Log",
-    "Log1p",
-    "LogSigmoid",
-    "LogicalAnd",
-    "LogicalNot",
-    "LogicalOr",
-    "Maximum",
-    "Minimum",
-    "Mod",
-    "Multiply",
-    "Negative",
-    "NotEqual",
-    "Power",
-    "Reciprocal",
-    "Relu",
-    "Relu6",
-    "Round",
-    "Rsqrt",
-    "Selu",
-    "Sigmoid",
-    "Sign",
-    "Silu",
-    "Sin",
-    "Softplus",
-    "Softsign",
-    "Sqrt",
-    "Square",
-    "Subtract",
-    "Tanh",
-    "TrueDivide",
-    "Where",
-]
+_NUMBER_BY_NUMBER = """
+Absolute Add Cast Ceil Clip Cos Divide Elu Equal Erf Exp Expm1 Floor Gelu Greater GreaterEqual HardSigmoid HardSilu
+HardTanh Isfinite Isinf Isnan LeakyRelu Less LessEqual Log Log1p LogSigmoid LogicalAnd LogicalNot LogicalOr Maximum
+Minimum Mod Multiply Negative NotEqual Power Reciprocal Relu Relu6 Round Rsqrt Selu Sigmoid Sign Silu Sin Softplus
+Softsign Sqrt Square Subtract Tanh TrueDivide Where
+"""
 _STEPS = 1  # the axis of the steps in a batch (B, T, ...)
 
 
@@ -169,7 +117,7 @@ def _reason_of_own(layer: Any) -> str | None:
 
 
 def _reason_of_operation(layer: Operation) -> str | None:
-    if type(layer).__name__ not in _NUMBER_BY_NUMBER:
+    if type(layer).__name__ not in _NUMBER_BY_NUMBER.split():
         return "it is an operation that may join steps or rows; a layer says which"
     if any(isinstance(leaf, (list, tuple)) or getattr(leaf, "ndim", 0) for leaf in tree.flatten(layer._arguments)):
         return "one of its operands is an array, which may have a number for each step"

@@ -1,0 +1,117 @@
+"""Answer requests for models over HTTP, in the protocol of KServe and Triton, and stream over websockets."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from fastgru import config, threads
+from fastgru.cli.arguments import COUNT, whole_number
+from fastgru.serving.limits import Limits
+
+EXAMPLE = "fastgru serve digits.keras --port 8000"
+
+NEEDS = ("starlette", "uvicorn", "websockets", "prometheus_client")
+MIB = 1 << 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    default = Limits()
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="a model file, served by its name without the ending, or NAME=MODEL"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="(default: %(default)s, this machine alone)")
+    port = whole_number("from 0 to 65535", 0, 65535)
+    parser.add_argument("--port", type=port, metavar="N", default=8000, help="0 for a free one (default: %(default)s)")
+    parser.add_argument(
+        "--token", default=os.environ.get("FASTGRU_TOKEN"), help="what requests must name (default: FASTGRU_TOKEN)"
+    )
+    parser.add_argument("--threads", **COUNT, help="threads (default: the CPUs this process may use)")
+    parser.add_argument("--dry-run", action="store_true", help="open the models, say what would be served, and end")
+    parser.add_argument("--access-log", action="store_true", help="a line for each request")
+    limits = parser.add_argument_group("limits")
+    for name, meaning, value in (
+        ("max-batch", "rows that run together", default.batch),
+        ("max-queue", "requests of a model that wait; more are refused with 429", default.queue),
+        ("max-body", "MiB of a request or message; more are refused with 413", default.body // MIB),
+        ("max-sessions", "open sessions of a model", default.sessions),
+        ("max-connections", "open connections", default.connections),
+    ):
+        limits.add_argument(f"--{name}", **COUNT, default=value, help=f"{meaning} (default: %(default)s)")
+    for name, meaning, seconds in (
+        ("body-timeout", "for a request to arrive", default.body_seconds),
+        ("timeout", "for its answer", default.answer_seconds),
+        ("grace", "for what is in flight, at the end", default.end_seconds),
+    ):
+        limits.add_argument(
+            f"--{name}", type=_seconds, metavar="S", default=seconds, help=f"seconds {meaning} (default: %(default)s)"
+        )
+    limits.add_argument(
+        "--max-delay", type=_milliseconds, metavar="MS", default=1e3 * default.delay,
+        help="milliseconds that a request stays in the queue for others to join it (default: %(default)s)",
+    )  # fmt: skip
+    limits.add_argument(
+        "--session-ttl", type=_seconds, metavar="S", help="seconds without a step until a session ends (default: none)"
+    )
+
+
+def _number(text: str, least: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not least <= value <= 86400e3 or value != value:
+        raise argparse.ArgumentTypeError(f"expected a number of at least {least:g}, got {text!r}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    return _number(text, 0.001)
+
+
+def _milliseconds(text: str) -> float:
+    return _number(text, 0.0)
+
+
+def _tensors(tensors: Sequence[Any]) -> str:
+    return ", ".join(f"{one['name']} {one['datatype']}{one['shape']}" for one in (part.metadata() for part in tensors))
+
+
+def run(options: argparse.Namespace) -> None:
+    missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(f"serve: needs {missing[0]}, which is not installed: pip install 'fastgru[serve]'.")
+    from fastgru.serving import app, server
+
+    if config.get_products() == "auto":
+        config.set_products("tiles")  # with which a row's answer is the same in any company
+    limits = Limits(
+        batch=options.max_batch,
+        delay=options.max_delay / 1e3,
+        queue=options.max_queue,
+        body=options.max_body * MIB,
+        bodies=max(Limits().bodies, 2 * options.max_body * MIB),
+        body_seconds=options.body_timeout,
+        answer_seconds=options.timeout,
+        end_seconds=options.grace,
+        connections=options.max_connections,
+        sessions=options.max_sessions,
+        session_seconds=options.session_ttl,
+    )
+    models = server.loaded(options.models, limits)
+    if options.dry_run:
+        for model in models:
+            print(f"{model.name}: {_tensors(model.inputs)} -> {_tensors(model.outputs)}")
+        return
+    with server.bound(options.host, options.port) as listener:
+        host, port = listener.getsockname()[:2]
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        names = ", ".join(model.name for model in models)
+        print(f"Serving {names} at {address}/v2, {threads.get_num_threads()} threads (Ctrl-C ends)", flush=True)
+        try:
+            server.run(app.Service(models, limits, options.token), listener, options.access_log)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the service has ended") from None

@@ -1,0 +1,244 @@
+"""The service as an ASGI application: its addresses, and what all requests have in common."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from time import perf_counter
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HTTPRequest
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+import fastgru
+from fastgru.serving import requests
+from fastgru.serving.bodies import Bodies, Gone
+from fastgru.serving.gathering import Gatherer
+from fastgru.serving.limits import Limits
+from fastgru.serving.metrics import Metrics
+from fastgru.serving.refusal import Refusal
+from fastgru.serving.served import Served
+
+__all__ = ["Service"]
+
+logger = logging.getLogger("fastgru.serving")
+_OPEN = ("/v2/health/live", "/v2/health/ready")  # who asks for them has no token
+_JSON = (b"content-type", b"application/json")
+
+
+class Service:
+    """Answers for some models, in one process.
+
+    Parameters
+    ----------
+    models : sequence of Served
+    limits : Limits
+    token : str, optional
+        What a request's header says behind ``Authorization: Bearer``.
+
+    Notes
+    -----
+    Threads and the event loop's own begin at the lifespan's start, behind a fork if there is one. A model is looked up
+    in `models` for each batch, so that another `Served` of the same name may take its place.
+    """
+
+    def __init__(self, models: Sequence[Served], limits: Limits, token: str | None = None) -> None:
+        self.models = {model.name: model for model in models}
+        self.limits = limits
+        self.metrics = Metrics()
+        self.is_ready = False
+        self._token = None if token is None else f"Bearer {token}".encode()
+        self._bodies = Bodies(limits)
+        self._gatherers = {name: self._gatherer(name) for name in self.models}
+        model = "/v2/models/{name}"
+        self._router = Router(
+            [
+                Route("/v2", self._server),
+                Route("/v2/health/live", self._live),
+                Route("/v2/health/ready", self._readiness),
+                Route("/metrics", self._metrics),
+                *(
+                    Route(f"{path}{rest}", endpoint, methods=methods)
+                    for path in (model, f"{model}/versions/{{version}}")
+                    for rest, endpoint, methods in (
+                        ("", self._model, ["GET"]),
+                        ("/ready", self._model_readiness, ["GET"]),
+                        ("/infer", _Application(self._infer), ["POST"]),
+                    )
+                ),
+            ],
+            redirect_slashes=False,
+            lifespan=self._lifespan,
+        )
+
+    def _gatherer(self, name: str) -> Gatherer:
+        limits, metrics = self.limits, self.metrics
+        metrics.queue.labels(name).set_function(lambda: len(self._gatherers[name]))
+        return Gatherer(
+            lambda batch: self.models[name].compute(batch),
+            limits.batch,
+            limits.delay,
+            limits.queue,
+            partial(metrics.ran, name),
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
+        for name, gatherer in self._gatherers.items():
+            gatherer.start(f"fastgru {name}")
+        self.is_ready = True
+        yield
+        self.is_ready = False
+        for gatherer in self._gatherers.values():
+            await gatherer.stop()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._router(scope, receive, send)
+            return
+        scope["app"] = self  # so that the router raises what it has no answer for
+        begun = False
+
+        async def sending(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            self._admit(scope)
+            await self._router(scope, receive, sending)
+        except Gone:
+            return
+        except Exception as error:
+            refusal = _refusal(error)
+            if begun:
+                raise
+            await _respond(send, refusal.status, _error(refusal.sentence), _JSON, *refusal.headers)
+
+    def _admit(self, scope: Any) -> None:
+        """Whether who asks may ask at all.
+
+        Raises
+        ------
+        Refusal
+            The token is not right, or a page of another site asks through somebody's browser, which a service that
+            listens to its own machine would take for a program there.
+        """
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
+            raise Refusal(403, "a page of another site asks; let its own server ask.")
+        if self._token is None or scope["path"] in _OPEN:
+            return
+        if not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
+            raise Refusal(
+                401, "expected the service's token in the header Authorization: Bearer TOKEN.",
+                (b"www-authenticate", b"Bearer"),
+            )  # fmt: skip
+
+    def _served(self, parameters: Any) -> Served:
+        name, version = parameters["name"], parameters.get("version")
+        served = self.models.get(name)
+        if served is None or version not in (None, served.version):
+            what = f"model {name[:100]!r}" + (f" of version {version[:100]!r}" if version is not None else "")
+            raise Refusal(404, f"there is no {what}; there are {', '.join(map(repr, self.models))}.")
+        return served
+
+    # --- what there is ------------------------------------------------------------------------------
+
+    async def _server(self, _request: HTTPRequest) -> Response:
+        return _json({"name": "fastgru", "version": fastgru.__version__, "extensions": ["binary_tensor_data"]})
+
+    async def _live(self, _request: HTTPRequest) -> Response:
+        return _json({"live": True})
+
+    async def _readiness(self, _request: HTTPRequest) -> Response:
+        return _json({"ready": self.is_ready}, 200 if self.is_ready else 503)
+
+    async def _metrics(self, _request: HTTPRequest) -> Response:
+        return Response(self.metrics.text(), media_type=self.metrics.content_type)
+
+    async def _model(self, request: HTTPRequest) -> Response:
+        return _json(self._served(request.path_params).metadata())
+
+    async def _model_readiness(self, request: HTTPRequest) -> Response:
+        served = self._served(request.path_params)
+        return _json({"name": served.name, "ready": self.is_ready}, 200 if self.is_ready else 503)
+
+    # --- what is computed ---------------------------------------------------------------------------
+
+    async def _infer(self, scope: Any, receive: Any, send: Any) -> None:
+        served = self._served(scope["path_params"])
+        begin = perf_counter()
+        try:
+            headers = dict(scope["headers"])
+            with self._bodies.held(headers):
+                body = await self._bodies.read(headers, receive)
+                content, json_size = await self._answer(served, headers, body)
+        except Gone:
+            self.metrics.answered(served.name, 499, perf_counter() - begin)  # nginx's word for it
+            raise
+        except Exception as error:
+            self.metrics.answered(served.name, _refusal(error).status, perf_counter() - begin)
+            raise
+        if json_size is None:
+            await _respond(send, 200, content, _JSON)
+        else:
+            size = (b"inference-header-content-length", b"%d" % json_size)
+            await _respond(send, 200, content, (b"content-type", b"application/octet-stream"), size)
+        self.metrics.answered(served.name, 200, perf_counter() - begin)
+
+    async def _answer(self, served: Served, headers: Any, body: bytes) -> tuple[bytes, int | None]:
+        json_size = headers.get(b"inference-header-content-length")
+        request = requests.parsed(body, None if json_size is None else json_size.decode("latin-1"))
+        served.check_outputs(request.outputs)
+        inputs, rows, key = served.checked(request.inputs)
+        seconds = min(self.limits.answer_seconds, request.seconds or self.limits.answer_seconds)
+        outputs = await self._gatherers[served.name].submit(key, rows, inputs, seconds)
+        return requests.answer(served.name, served.version, request, served.output_names, outputs)
+
+
+class _Application:
+    """A method as an application, which Starlette does not wrap a request and a response around."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._method(scope, receive, send)
+
+
+def _refusal(error: Exception) -> Refusal:
+    """What who asked is told of an error."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, HTTPException):
+        headers = [(name.encode(), value.encode()) for name, value in (error.headers or {}).items()]
+        return Refusal(error.status_code, f"{error.detail}.", *headers)
+    if isinstance(error, ValueError):  # the model's own word on its input
+        return Refusal(400, str(error))
+    if isinstance(error, MemoryError):
+        return Refusal(503, "there is not enough memory for this request.")
+    logger.error("A request failed.", exc_info=error)
+    return Refusal(500, "an error of the service's own; its log says more.")
+
+
+def _error(sentence: str) -> bytes:
+    return json.dumps({"error": sentence}).encode()
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(json.dumps(content), status, media_type="application/json")
+
+
+async def _respond(send: Any, status: int, content: bytes, *headers: tuple[bytes, bytes]) -> None:
+    size = (b"content-length", b"%d" % len(content))
+    await send({"type": "http.response.start", "status": status, "headers": [size, *headers]})
+    await send({"type": "http.response.body", "body": content})

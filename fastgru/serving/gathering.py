@@ -1,0 +1,178 @@
+"""Requests that come at the same time run as one batch, in a thread beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+from fastgru.serving.refusal import Refusal
+
+__all__ = ["Gatherer"]
+
+
+class _Job:
+    """One request in the queue: `key` is equal for those that can run together."""
+
+    __slots__ = ("answer", "key", "payload", "rows")
+
+    def __init__(self, key: Hashable, rows: int, payload: Any, answer: asyncio.Future[Any]) -> None:
+        self.key, self.rows, self.payload, self.answer = key, rows, payload, answer
+
+
+class Gatherer:
+    """A queue, and the thread that works it off in batches.
+
+    While a batch runs, the requests that come are gathered, and are the next one; to one with nobody beside nothing is
+    added but what the event loop has read already.
+
+    Parameters
+    ----------
+    compute : callable
+        A list of payloads of one key to the list of their answers. A ValueError is that of one of them: each is then
+        computed alone.
+    rows : int
+        Of a batch, at most; a request of more runs alone.
+    delay : float
+        Seconds until the first of a queue runs, where the last batch says that there are more to come.
+    capacity : int
+        Of the queue, in requests.
+    ran : callable
+        Called in the event loop with the number of requests and of rows of each batch, and the seconds it took.
+
+    Notes
+    -----
+    All of it but `_work` runs in the event loop's thread, and needs no lock.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[list[Any]], Sequence[Any]],
+        rows: int,
+        delay: float,
+        capacity: int,
+        ran: Callable[[int, int, float], object],
+    ) -> None:
+        self._compute = compute
+        self._rows = rows
+        self._delay = delay
+        self._capacity = capacity
+        self._ran = ran
+        self._jobs: deque[_Job] = deque()
+        self._is_busy = False
+        self._company = 1  # how many requests stood in the queue when the last batch was taken from it
+        self._flush: asyncio.Handle | None = None
+        self._batches: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        """How many requests have not begun to run."""
+        return len(self._jobs)
+
+    def start(self, name: str) -> None:
+        """Begin to work, in the running event loop: behind a fork, which no thread outlives."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End the thread behind the batch that it is at; what is in the queue is refused."""
+        for job in self._jobs:
+            if not job.answer.done():
+                job.answer.set_exception(Refusal(503, "the service ends."))
+        self._jobs.clear()
+        if self._thread is not None:
+            self._batches.put(None)
+            await self._loop.run_in_executor(None, self._thread.join)
+            self._thread = None
+
+    async def submit(self, key: Hashable, rows: int, payload: Any, seconds: float) -> Any:
+        """The answer to one request.
+
+        Raises
+        ------
+        Refusal
+            The queue is full, or there is no answer after so many seconds.
+        """
+        if len(self._jobs) >= self._capacity:
+            raise Refusal(429, f"{self._capacity} requests are in the queue; ask again later.", (b"retry-after", b"1"))
+        job = _Job(key, rows, payload, self._loop.create_future())
+        self._jobs.append(job)
+        if not self._is_busy:
+            self._schedule()
+        timer = self._loop.call_later(seconds, _expire, job.answer, seconds)
+        try:
+            return await job.answer
+        finally:
+            timer.cancel()
+
+    def _schedule(self) -> None:
+        """Take a batch as soon as there is reason to think that nobody else comes."""
+        if self._flush is None:
+            if self._delay and self._company > len(self._jobs):
+                self._flush = self._loop.call_later(self._delay, self._take)
+            else:
+                self._flush = self._loop.call_soon(self._take)
+        elif isinstance(self._flush, asyncio.TimerHandle) and self._is_complete():
+            self._flush.cancel()
+            self._flush = self._loop.call_soon(self._take)
+
+    def _is_complete(self) -> bool:
+        return len(self._jobs) >= self._company or sum(job.rows for job in self._jobs) >= self._rows
+
+    def _take(self) -> None:
+        """Hand the first request to the thread, and those behind it that can run with it."""
+        self._flush = None
+        batch: list[_Job] = []
+        others: deque[_Job] = deque()
+        self._company, rows = len(self._jobs), 0
+        while self._jobs:
+            job = self._jobs.popleft()
+            if job.answer.done():  # nobody waits for it any more
+                continue
+            if not batch or (job.key == batch[0].key and rows + job.rows <= self._rows):
+                batch.append(job)
+                rows += job.rows
+            else:
+                others.append(job)
+        self._jobs = others
+        if batch:
+            self._is_busy = True
+            self._batches.put(batch)
+
+    def _work(self) -> None:
+        clock = self._loop.time
+        while (batch := self._batches.get()) is not None:
+            begin = clock()
+            answers = self._answers([job.payload for job in batch])
+            self._loop.call_soon_threadsafe(self._done, batch, answers, clock() - begin)
+
+    def _answers(self, payloads: list[Any]) -> Sequence[Any]:
+        """Answers or exceptions; what is wrong with one request is told to that one alone."""
+        try:
+            return self._compute(payloads)
+        except Exception as error:
+            if len(payloads) == 1:
+                return [error]
+        return [answer for payload in payloads for answer in self._answers([payload])]
+
+    def _done(self, batch: list[_Job], answers: Sequence[Any], seconds: float) -> None:
+        self._is_busy = False
+        if self._jobs:
+            self._take()  # before the answers are written: the thread shall not stand still meanwhile
+        for job, answer in zip(batch, answers, strict=True):
+            if job.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                job.answer.set_exception(answer)
+            else:
+                job.answer.set_result(answer)
+        self._ran(len(batch), sum(job.rows for job in batch), seconds)
+
+
+def _expire(answer: asyncio.Future[Any], seconds: float) -> None:
+    if not answer.done():
+        answer.set_exception(Refusal(504, f"there was no answer within {seconds:g} seconds."))

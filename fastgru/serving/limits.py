@@ -1,0 +1,50 @@
+"""What a service takes, and how long it waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a service; a request beyond one is refused, and costs no other.
+
+    Attributes
+    ----------
+    batch : int
+        Rows of requests that run together. A request of more runs alone.
+    delay : float
+        Seconds that a request may stay in the queue for others to join it, where the last one had company.
+    queue : int
+        Requests of a model that have not begun to run; one more is 429.
+    body : int
+        Bytes of a request's body, unpacked, and of a message on a websocket; more are 413.
+    bodies : int
+        Bytes of all bodies that are held at a time; more are 429.
+    body_seconds : float
+        For a body, or the head of a request, to arrive; later is 408.
+    answer_seconds : float
+        From the last byte of a request to its answer; later is 504. And for a websocket's reader to take an answer.
+    end_seconds : float
+        For what is in flight at the end of the service.
+    connections : int
+        Open at a time; one more is 503.
+    sessions : int
+        Of a model, open at a time.
+    session_seconds : float, optional
+        Without a step until a session expires.
+    """
+
+    batch: int = 64
+    delay: float = 0.0
+    queue: int = 1024
+    body: int = 16 << 20
+    bodies: int = 256 << 20
+    body_seconds: float = 10.0
+    answer_seconds: float = 30.0
+    end_seconds: float = 10.0
+    connections: int = 8192
+    sessions: int = 4096
+    session_seconds: float | None = None

@@ -1,0 +1,62 @@
+"""What a service counts, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_ROWS = tuple(1 << power for power in range(11))
+
+
+class Metrics:
+    """The counters of one process, each by the name of the model."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        common: dict[str, Any] = {"namespace": "fastgru", "labelnames": ["model"], "registry": registry}
+        self._requests = Counter(
+            "requests", "Answers to requests to infer, by status.", ["model", "status"], "fastgru", registry=registry
+        )
+        self._request_seconds = Histogram(
+            "request_seconds", "From the head of a request to its answer.", buckets=_SECONDS, **common
+        )
+        self._rows = Counter("rows", "Rows that were computed.", **common)
+        self._batch_rows = Histogram("batch_rows", "Rows of a batch.", buckets=_ROWS, **common)
+        self._batch_requests = Histogram("batch_requests", "Requests of a batch.", buckets=_ROWS, **common)
+        self._batch_seconds = Histogram("batch_seconds", "The model's part of a batch.", buckets=_SECONDS, **common)
+        self.queue = Gauge("queue_requests", "Requests that have not begun to run.", **common)
+        self.sessions = Gauge("sessions", "Sessions that are open.", **common)
+        self.connections = Gauge("stream_connections", "Websockets that are open.", **common)
+        self._steps = Counter("steps", "Steps of sessions that were computed.", **common)
+        self._step_sessions = Histogram("step_sessions", "Sessions of one gathered step.", buckets=_ROWS, **common)
+        self._step_seconds = Histogram(
+            "step_seconds", "The model's part of a gathered step.", buckets=_SECONDS, **common
+        )
+
+    def answered(self, model: str, status: int, seconds: float) -> None:
+        self._requests.labels(model, str(status)).inc()
+        self._request_seconds.labels(model).observe(seconds)
+
+    def ran(self, model: str, requests: int, rows: int, seconds: float) -> None:
+        self._rows.labels(model).inc(rows)
+        self._batch_rows.labels(model).observe(rows)
+        self._batch_requests.labels(model).observe(requests)
+        self._batch_seconds.labels(model).observe(seconds)
+
+    def stepped(self, model: str, steps: int, sessions: int, seconds: float) -> None:
+        self._steps.labels(model).inc(steps)
+        self._step_sessions.labels(model).observe(sessions)
+        self._step_seconds.labels(model).observe(seconds)
+
+    def text(self) -> bytes:
+        """All of them, as Prometheus reads them."""
+        return generate_latest(self._registry)

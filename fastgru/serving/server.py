@@ -1,0 +1,146 @@
+"""Runs a service on a socket until it is told to end."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from fastgru import saving
+from fastgru.serving.app import Service
+from fastgru.serving.limits import Limits
+from fastgru.serving.served import Served, of_model
+
+__all__ = ["bound", "configured", "loaded", "run"]
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75  # as nginx: clients keep a pool of connections
+# a thread that has computed asks the event loop's for the GIL after so many seconds, not after Python's 5 ms
+SWITCH_SECONDS = 0.0005
+
+
+def loaded(words: list[str], limits: Limits) -> list[Served]:
+    """The models of some files, each named ``NAME=PATH`` or by its file.
+
+    Raises
+    ------
+    ValueError
+        Two have one name, or a file cannot be served.
+    """
+    models: dict[str, Served] = {}
+    for word in words:
+        name, path = _named(word)
+        if name in models:
+            raise ValueError(f"{word}: there are two models named {name!r}; give one another name as in NAME=MODEL.")
+        models[name] = of_model(name, saving.load_model(path), limits.batch)
+    return list(models.values())
+
+
+def _named(word: str) -> tuple[str, str]:
+    name, equals, path = word.partition("=")
+    if not equals or Path(word).exists():
+        name, path = Path(word).stem, word
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise ValueError(
+            f"{word}: expected a name of letters, digits, '.', '_' and '-', got {name!r}; say NAME={path}."
+        )
+    return name, path
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise OSError(f"--host {host} --port {port}: {error.strerror or error}.") from None
+
+
+def configured(service: Service, access_log: bool = False) -> uvicorn.Config:
+    """How uvicorn runs a service."""
+    limits = service.limits
+    return uvicorn.Config(
+        service,
+        http=timed(limits.body_seconds),
+        lifespan="on",
+        log_level="info" if access_log else "warning",
+        access_log=access_log,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, round(limits.end_seconds)),
+        ws_max_size=limits.body,
+        ws_per_message_deflate=False,  # numbers do not shrink, and who sends a little could have much unpacked
+    )
+
+
+def run(service: Service, listener: socket.socket, access_log: bool = False) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what is in flight.
+
+    All threads and the event loop begin here: a process that is to share the models' pages forks before.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Behind that, if it was SIGINT.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    with _ending():
+        uvicorn.Server(configured(service, access_log)).run([listener])
+
+
+@contextlib.contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM, which uvicorn sends to the process once more when it has ended, ends it with status 0."""
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def timed(seconds: float) -> type[Any]:
+    """uvicorn's protocol of HTTP, which has no bound of its own on how slowly the head of a request may come."""
+
+    class Timed(AutoHTTPProtocol):  # type: ignore[misc]
+        _head: Any = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._head = self.loop.call_later(seconds, self._late)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self._is_between():
+                self._head = self._head or self.loop.call_later(seconds, self._late)
+            else:
+                self._disarm()
+
+        def connection_lost(self, error: Exception | None) -> None:
+            self._disarm()
+            super().connection_lost(error)
+
+        def _is_between(self) -> bool:
+            """Whether the head of a request is still to come."""
+            return self.cycle is None or self.cycle.response_complete
+
+        def _disarm(self) -> None:
+            if self._head is not None:
+                self._head.cancel()
+                self._head = None
+
+        def _late(self) -> None:
+            self._head = None
+            if self._is_between() and self.transport.get_protocol() is self:
+                self.transport.close()
+
+    return Timed

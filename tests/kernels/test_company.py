@@ -1,0 +1,80 @@
+"""With tiles a row's answer is the same to the bit in any company: its batch mates, their number, threads."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from fastgru import config, kernels, threads
+from fastgru.layers import GRU, LSTM, Bidirectional, Conv1D, Dense, Layer, Masking, SimpleRNN
+from fastgru.models import Sequential
+
+ROWS, STEPS = 70, 4
+UNITS = (1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 24, 31, 33, 40, 63, 64, 100)
+
+LAYERS: dict[str, Callable[..., Layer]] = {
+    "GRU": lambda units, **options: GRU(units, return_sequences=True, **options),
+    "GRU reset before": lambda units, **options: GRU(units, return_sequences=True, reset_after=False, **options),
+    "LSTM": lambda units, **options: LSTM(units, return_sequences=True, **options),
+    "SimpleRNN": lambda units, **options: SimpleRNN(units, return_sequences=True, **options),
+    "Bidirectional GRU": lambda units, dtype: Bidirectional(GRU(units, dtype=dtype), dtype=dtype),
+    "Bidirectional LSTM": lambda units, dtype: Bidirectional(LSTM(units, dtype=dtype), merge_mode="ave", dtype=dtype),
+    "Dense": lambda units, **options: Dense(units, activation="gelu", **options),
+    "Dense softmax": lambda units, **options: Dense(units, activation="softmax", **options),
+    "Conv1D": lambda units, **options: Conv1D(units, 3, padding="causal", activation="tanh", **options),
+}
+RECURRENT = [name for name in LAYERS if "Dense" not in name and "Conv" not in name]
+
+
+@pytest.fixture(
+    params=[pytest.param(isa, marks=[] if isa == kernels.isa else [pytest.mark.isa]) for isa in kernels.available()]
+)
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test runs with the tiles of each instruction set of this machine."""
+    monkeypatch.setattr(kernels, "isa", request.param)
+    monkeypatch.setattr(kernels, "_modules", {})
+    monkeypatch.setattr(config, "_products", "tiles")
+
+
+def with_random_weights(layers: list[Layer], x: np.ndarray, rng: np.random.Generator) -> Sequential:
+    model = Sequential(layers)
+    model.build(x.shape)
+    model.set_weights([rng.normal(size=weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def assert_rows_keep_their_bits(model: Sequential, x: np.ndarray, rng: np.random.Generator) -> None:
+    """Rows of x alone and in batches of every size answer as they do in the whole of x."""
+    whole = model.predict(x, batch_size=len(x), verbose=0)
+    for thread_count in (1, 2):
+        threads.set_num_threads(thread_count)
+        for rows in range(1, len(x) + 1, 1 if thread_count == 1 else 4):
+            first = int(rng.integers(0, len(x) - rows + 1))
+            part = model.predict(x[first : first + rows], batch_size=rows, verbose=0)
+            assert part.tobytes() == whole[first : first + rows].tobytes(), (rows, first, thread_count)
+
+
+@pytest.fixture(autouse=True)
+def threads_as_they_were():
+    before = threads.get_num_threads()
+    yield
+    threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", kernels.DTYPES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_row_has_the_same_bits_in_any_batch(tiles: None, name: str, dtype: str) -> None:
+    rng = np.random.default_rng(5)
+    for units in UNITS:
+        x = rng.normal(size=(ROWS, STEPS, int(rng.integers(1, 40)))).astype(dtype)
+        assert_rows_keep_their_bits(with_random_weights([LAYERS[name](units, dtype=dtype)], x, rng), x, rng)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_row_with_masked_steps_too(tiles: None, name: str) -> None:
+    rng = np.random.default_rng(6)
+    for units in UNITS:
+        x = rng.normal(size=(ROWS, STEPS, int(rng.integers(1, 40)))).astype(np.float32)
+        x[rng.random((ROWS, STEPS)) < 0.4] = 0
+        layers = [Masking(), LAYERS[name](units, dtype="float32")]
+        assert_rows_keep_their_bits(with_random_weights(layers, x, rng), x, rng)
