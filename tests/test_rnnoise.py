@@ -193,7 +193,7 @@ def whole_and_steps_agree(model: Functional, rng: np.random.Generator) -> None:
     for whole, steps in zip(
         model.predict(np.stack(sessions.features, axis=1)), zip(*sessions.answers, strict=True), strict=True
     ):
-        np.testing.assert_allclose(whole, np.stack(steps, axis=1), rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(whole, np.stack(steps, axis=1))
 
 
 def test_a_channel_sounds_as_it_does_alone(rng, model) -> None:

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from soak.memory import resident
+from soak.process import resident
 from soak.sessions import Clock, User, soak
 from soak.twins import FEATURES, TOLERANCE, Twin, model_of
 

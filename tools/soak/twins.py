@@ -23,7 +23,7 @@ def model_of(seed: int) -> tuple[Sequential, list[list[Array]]]:
     """A model, and two versions of its weights, of which it has the first."""
     rng = np.random.default_rng(seed)
     layers = [GRU(9, return_sequences=True), LSTM(6, return_sequences=True), Dense(4, activation="tanh")]
-    model = Sequential([Input((None, FEATURES)), *layers])
+    model = Sequential([Input((None, FEATURES), name="seq"), *layers])
     versions = [[rng.normal(0, 0.4, w.shape).astype(np.float32) for w in model.weights] for _ in range(2)]
     model.set_weights(versions[0])
     return model, versions
