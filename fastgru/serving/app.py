@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
-from starlette.routing import Route, Router
+from starlette.routing import Route, Router, WebSocketRoute
 
 import fastgru
 from fastgru.serving import requests
@@ -25,6 +25,7 @@ from fastgru.serving.limits import Limits
 from fastgru.serving.metrics import Metrics
 from fastgru.serving.refusal import Refusal
 from fastgru.serving.served import Served
+from fastgru.serving.streams import Streams
 
 __all__ = ["Service"]
 
@@ -57,6 +58,7 @@ class Service:
         self._token = None if token is None else f"Bearer {token}".encode()
         self._bodies = Bodies(limits)
         self._gatherers = {name: self._gatherer(name) for name in self.models}
+        self.streams = {model.name: Streams(model, limits, self.metrics) for model in models}
         model = "/v2/models/{name}"
         self._router = Router(
             [
@@ -73,6 +75,7 @@ class Service:
                         ("/infer", _Application(self._infer), ["POST"]),
                     )
                 ),
+                WebSocketRoute(f"{model}/stream", _Application(self._stream)),
             ],
             redirect_slashes=False,
             lifespan=self._lifespan,
@@ -93,11 +96,14 @@ class Service:
     async def _lifespan(self, _app: Any) -> AsyncIterator[None]:
         for name, gatherer in self._gatherers.items():
             gatherer.start(f"fastgru {name}")
+            self.streams[name].start()
         self.is_ready = True
         yield
         self.is_ready = False
         for gatherer in self._gatherers.values():
             await gatherer.stop()
+        for streams in self.streams.values():
+            await streams.stop()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -117,10 +123,11 @@ class Service:
         except Gone:
             return
         except Exception as error:
-            refusal = _refusal(error)
             if begun:
                 raise
-            await _respond(send, refusal.status, _error(refusal.sentence), _JSON, *refusal.headers)
+            refusal = _refusal(error)
+            prefix = "websocket.http" if scope["type"] == "websocket" else "http"
+            await _respond(send, refusal.status, _error(refusal.sentence), _JSON, *refusal.headers, prefix=prefix)
 
     def _admit(self, scope: Any) -> None:
         """Whether who asks may ask at all.
@@ -204,6 +211,10 @@ class Service:
         outputs = await self._gatherers[served.name].submit(key, rows, inputs, seconds)
         return requests.answer(served.name, served.version, request, served.output_names, outputs)
 
+    async def _stream(self, scope: Any, receive: Any, send: Any) -> None:
+        served = self._served(scope["path_params"])
+        await self.streams[served.name].converse(scope, receive, send)
+
 
 class _Application:
     """A method as an application, which Starlette does not wrap a request and a response around."""
@@ -238,7 +249,7 @@ def _json(content: Any, status: int = 200) -> Response:
     return Response(json.dumps(content), status, media_type="application/json")
 
 
-async def _respond(send: Any, status: int, content: bytes, *headers: tuple[bytes, bytes]) -> None:
+async def _respond(send: Any, status: int, content: bytes, *headers: tuple[bytes, bytes], prefix: str = "http") -> None:
     size = (b"content-length", b"%d" % len(content))
-    await send({"type": "http.response.start", "status": status, "headers": [size, *headers]})
-    await send({"type": "http.response.body", "body": content})
+    await send({"type": f"{prefix}.response.start", "status": status, "headers": [size, *headers]})
+    await send({"type": f"{prefix}.response.body", "body": content})

@@ -37,10 +37,10 @@ class Metrics:
         self.sessions = Gauge("sessions", "Sessions that are open.", **common)
         self.connections = Gauge("stream_connections", "Websockets that are open.", **common)
         self._steps = Counter("steps", "Steps of sessions that were computed.", **common)
-        self._step_sessions = Histogram("step_sessions", "Sessions of one gathered step.", buckets=_ROWS, **common)
-        self._step_seconds = Histogram(
-            "step_seconds", "The model's part of a gathered step.", buckets=_SECONDS, **common
+        self._step_messages = Histogram(
+            "step_messages", "Messages of connections that were one step.", buckets=_ROWS, **common
         )
+        self._step_seconds = Histogram("step_seconds", "The model's part of such a step.", buckets=_SECONDS, **common)
 
     def answered(self, model: str, status: int, seconds: float) -> None:
         self._requests.labels(model, str(status)).inc()
@@ -52,10 +52,11 @@ class Metrics:
         self._batch_requests.labels(model).observe(requests)
         self._batch_seconds.labels(model).observe(seconds)
 
-    def stepped(self, model: str, steps: int, sessions: int, seconds: float) -> None:
-        self._steps.labels(model).inc(steps)
-        self._step_sessions.labels(model).observe(sessions)
-        self._step_seconds.labels(model).observe(seconds)
+    def stepped(self, model: str, messages: int, steps: int, seconds: float) -> None:
+        if steps:  # and no other operation
+            self._steps.labels(model).inc(steps)
+            self._step_messages.labels(model).observe(messages)
+            self._step_seconds.labels(model).observe(seconds)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""

@@ -163,17 +163,12 @@ def of_model(name: str, model: Any, batch: int) -> Served:
     Raises
     ------
     ValueError
-        The shapes of its inputs are not known, or it is stateful.
+        The shapes of its inputs are not known.
     """
     symbols = getattr(model, "inputs", None)
     if not symbols or not getattr(model, "outputs", None):
         raise ValueError(
             f"{name}: expected a Sequential or Functional whose inputs have known shapes, got {type(model).__name__}."
-        )
-    if is_stateful(model):
-        raise ValueError(
-            f"{name}: the model is stateful, and requests come from anybody in any order; save it with stateful=False "
-            "and stream it in sessions."
         )
     input_names = model.input_names or [re.sub(r"^(input_layer)_\d+$", r"\1", symbols[0].name)]
     takes_tokens = len(symbols) == 1 and model.layers[0].takes_tokens
@@ -189,7 +184,11 @@ def of_model(name: str, model: Any, batch: int) -> Served:
         for one, symbol in zip(output_names, model.outputs, strict=True)
     ]
 
+    has_states = is_stateful(model)
+
     def predict(arrays: list[Array]) -> list[Array]:
+        if has_states:
+            raise Refusal(400, f"model {name!r} is stateful; stream sessions of it at /v2/models/{name}/stream.")
         x = arrays if model.input_names is not None else arrays[0]
         return tree.flatten(model.predict(x, batch_size=batch, verbose=0))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from fastgru import saving
 from fastgru.serving.app import Service
@@ -70,6 +71,7 @@ def configured(service: Service, access_log: bool = False) -> uvicorn.Config:
     return uvicorn.Config(
         service,
         http=timed(limits.body_seconds),
+        ws=Abortable,
         lifespan="on",
         log_level="info" if access_log else "warning",
         access_log=access_log,
@@ -144,3 +146,11 @@ def timed(seconds: float) -> type[Any]:
                 self.transport.close()
 
     return Timed
+
+
+class Abortable(AutoWebSocketsProtocol):  # type: ignore[misc]
+    """uvicorn's protocol of websockets, which lets the application end a connection whose client reads nothing."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}

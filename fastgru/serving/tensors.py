@@ -16,7 +16,7 @@ import numpy as np
 from fastgru.serving.refusal import Refusal
 from fastgru.types import Array
 
-__all__ = ["DATATYPES", "as_json", "binary_size", "datatype_of", "read", "written"]
+__all__ = ["DATATYPES", "as_json", "binary_size", "datatype_of", "of_json", "read", "written"]
 
 # little-endian, whatever the machine is
 DATATYPES = {
@@ -66,7 +66,7 @@ def read(entry: Mapping[str, Any], content: memoryview | None, where: str) -> Ar
         raise Refusal(400, f"{where}: expected a datatype of {', '.join(DATATYPES)}, got {_short(datatype)}.")
     count = math.prod(shape)
     if content is None:
-        values = _of_json(entry["data"], datatype, where)
+        values = of_json(entry["data"], datatype, where)
     elif datatype == "BYTES":
         values = _strings(content, count, where)
     elif len(content) == count * DATATYPES[datatype].itemsize:
@@ -113,34 +113,37 @@ def _short(value: Any) -> str:
     return text if len(text) < 100 else f"{text[:100]}..."
 
 
-def _of_json(values: Any, datatype: str, where: str) -> Array:
-    """Values of JSON, flat or nested in rows of equal length, each as it is in the datatype."""
+def of_json(values: Any, datatype: str, where: str) -> Array:
+    """Values of JSON, flat or nested in lists of equal lengths, each as it is in the datatype.
+
+    Raises
+    ------
+    Refusal
+        They are none.
+    """
     if not isinstance(values, list):
         raise Refusal(400, f"{where}: expected data to be a list, got {_short(values)}.")
     try:
         array = np.array(values, object if datatype == "BYTES" else None)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError):  # lists of unequal lengths, or too deep
         array = np.array(None)
-    flat = array.ravel()
-    if flat.size == 0:
-        return flat.astype(DATATYPES[datatype])
+    if array.size == 0:
+        return array.astype(DATATYPES[datatype])
     if datatype == "BYTES":
-        is_right = all(isinstance(value, str) for value in flat.tolist())
-        typed = flat
+        is_right = all(isinstance(value, str) for value in array.ravel().tolist())
     else:
-        is_right = flat.dtype.kind in ("b" if datatype == "BOOL" else "iuf" if datatype[:2] == "FP" else "iu")
-        typed = _converted(flat, datatype) if is_right else flat
-        is_right = is_right and (datatype[:2] == "FP" or bool((typed == flat).all()))
-    if not is_right:
+        is_right = array.dtype.kind in ("b" if datatype == "BOOL" else "iuf" if datatype[:2] == "FP" else "iu")
+    typed = _converted(array, datatype) if is_right else array
+    if not is_right or (datatype[:2] != "FP" and not (typed == array).all()):
         raise Refusal(
             400, f"{where}: expected data to be values of {datatype}, flat or nested in lists of equal lengths."
         )
     return typed
 
 
-def _converted(flat: Array, datatype: str) -> Array:
+def _converted(array: Array, datatype: str) -> Array:
     with np.errstate(over="ignore"):  # a number beyond FP16 is its infinity, as in numpy
-        return flat.astype(DATATYPES[datatype])
+        return array.astype(DATATYPES[datatype])
 
 
 def _strings(content: memoryview, count: int, where: str) -> Array:
