@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-for package in ("starlette", "uvicorn", "prometheus_client"):
+for package in ("starlette", "uvicorn", "websockets", "prometheus_client"):
     pytest.importorskip(package, reason="fastgru serve needs the extra [serve]")
 if sys.platform != "linux":
     pytest.skip("memory and files of a process are read from Linux's /proc", allow_module_level=True)
 
 from soak.service import soak
 
-KINDS = {"honest", "babbler", "stranger", "quitter", "dawdler", "onlooker", "killed"}
+KINDS = {"honest", "babbler", "stranger", "quitter", "dawdler", "onlooker", "killed", "streamer", "clamorer"}
 
 
 def test_garbage_and_clients_that_leave_cost_no_other_request(tmp_path: Path) -> None:
