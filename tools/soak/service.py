@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgru import config
+from fastgru.models import clone_model
 from soak import garbage
 from soak.process import open_files, resident
 from soak.streams import Streamer, babble, connected
@@ -45,14 +46,16 @@ class Soak:
     """A server in a process of its own, and its clients in threads of this one."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.model, versions = model_of(seed)
-        self.twins = [Twin(self.model, versions[0])]
+        model, versions = model_of(seed)
+        self.models = [model, clone_model(model)]
+        self.models[1].set_weights(versions[1])
+        self.twins = [Twin(model, weights) for weights in versions]
         self.counts: Counter[str] = Counter()
         self.errors: list[BaseException] = []
         self.end = 0.0
         self.seed = seed
         self.path = folder / f"{NAME}.keras"
-        self.model.save(self.path)
+        model.save(self.path)
         command = [sys.executable, "-m", "fastgru", "serve", str(self.path), "--port", "0", "--body-timeout", "1"]
         self.log = folder / "serve.log"
         with self.log.open("w") as log:
@@ -87,10 +90,12 @@ class Soak:
         return head + x.tobytes(), {"Inference-Header-Content-Length": str(len(head))}
 
     def is_right(self, x: Any, y: Any) -> None:
-        """Whether an answer is what `predict` gives for the request alone, to the bit."""
+        """Whether an answer is what `predict` of one version gives for the request alone, to the bit."""
         with config.tiles_in_this_thread():
-            expected = self.model.predict(x, verbose=0)
-        np.testing.assert_array_equal(y, expected)
+            answers = [model.predict(x, verbose=0) for model in self.models]
+        number = next((number for number, expected in enumerate(answers) if np.array_equal(y, expected)), None)
+        assert number is not None, f"the answer to {x.shape} is off by {[np.abs(y - one).max() for one in answers]}"
+        self.counts[f"version {number}"] += 1
 
     def babbler(self, rng: np.random.Generator) -> None:
         """Bodies that are no request to infer, one after the other on one connection where it stays open."""
@@ -173,6 +178,13 @@ class Soak:
                     connection.send(json.dumps({"op": "step", "sessions": [0], "data": [[0.5] * FEATURES]}))
                 connection.socket.shutdown(socket.SHUT_RDWR)
 
+    def reloader(self, rng: np.random.Generator) -> None:
+        """Another version of the model in the place of its file."""
+        new = self.path.with_name(f"new.{self.path.name}")
+        self.models[int(rng.integers(2))].save(new)
+        new.replace(self.path)
+        time.sleep(rng.exponential(0.3))
+
     def killed(self, rng: np.random.Generator) -> None:
         """A client process that is killed while it asks."""
         program = (
@@ -216,7 +228,7 @@ class Soak:
     def round(self, seconds: float) -> None:
         """All kinds of clients for some seconds."""
         self.end = time.monotonic() + seconds
-        kinds = [self.honest] * 3 + [self.streamer] * 3 + [self.clamorer] + [
+        kinds = [self.honest] * 3 + [self.streamer] * 3 + [self.clamorer, self.reloader] + [
             self.babbler, self.stranger, self.quitter, self.quitter, self.dawdler, self.onlooker, self.killed
         ]  # fmt: skip
         threads = []
