@@ -17,6 +17,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 KERNELS = Path("fastgru/kernels")
+INCLUDE = Path("fastgru/include")  # headers for programs in C, see fastgru.get_include
 GENERATED = Path("build/cython")
 
 # Never -ffast-math: -fno-math-errno and -fno-trapping-math give vector code without touching NaN, infinities and
@@ -65,7 +66,7 @@ def chosen_isas():
 def headers(path):
     """The kernels' own headers and included sources that a file reads, and those that these read."""
     names = re.findall(r'^\s*#?\s*(?:include|cdef extern from) "([\w.]+)"', path.read_text(), re.MULTILINE)
-    direct = {KERNELS / name for name in names if (KERNELS / name).exists()}
+    direct = {folder / name for folder in (KERNELS, INCLUDE) for name in names if (folder / name).exists()}
     return direct.union(*(headers(source) for source in direct))
 
 
@@ -89,7 +90,7 @@ def variant(extension, dtype, suffix="", flags=()):
     return Extension(
         f"fastgru.kernels.{source.stem}",
         [str(source)],
-        include_dirs=[str(KERNELS), np.get_include()],
+        include_dirs=[str(KERNELS), str(INCLUDE), np.get_include()],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("REAL_IS_" + REALS[dtype].upper(), None)
         ],

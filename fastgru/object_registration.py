@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -25,6 +26,12 @@ __all__ = [
 _T = TypeVar("_T")
 _objects: dict[str, Any] = {}
 _names: dict[int, tuple[Any, str]] = {}  # by the id of an object, which stands beside the name that is written
+# where the classes of this package are that Keras has not, by the names that files have for them
+_HOMES = {
+    "fastgru>GraphModel": "fastgru.onnx.graph_model",
+    "fastgru>PeepholeLSTMCell": "fastgru.onnx.peephole_cell",
+    "fastgru>Sized": "fastgru.onnx.sized",
+}
 _scope: ContextVar[Mapping[str, Any]] = ContextVar("custom objects", default=MappingProxyType({}))
 
 
@@ -117,8 +124,16 @@ def custom_objects_in_force(custom_objects: Mapping[str, Any] | None = None) -> 
 
 
 def custom_object(form: Mapping[str, Any], custom_objects: Mapping[str, Any]) -> Any:
-    """The user's class for a JSON form, whose names may follow a package and a ``>``; None where there is none."""
-    return next((custom_objects[name] for name in _names_in(form) if name in custom_objects), None)
+    """The user's class for a JSON form, whose names may follow a package and a ``>``; None where there is none.
+
+    A class of this package that Keras has not is imported where a form names it.
+    """
+    names = list(_names_in(form))
+    custom = next((custom_objects[name] for name in names if name in custom_objects), None)
+    home = next((name for name in names if name in _HOMES), None)
+    if custom is not None or home is None:
+        return custom
+    return getattr(importlib.import_module(_HOMES[home]), home.rpartition(">")[2])
 
 
 def custom_function(name: str, custom_objects: Mapping[str, Any]) -> Any:

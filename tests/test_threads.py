@@ -218,31 +218,60 @@ def test_a_signal_handler_that_computes_in_the_middle_of_a_change_does_not_wait_
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="a system that does not list a process's threads")
-def test_a_child_forked_while_the_pool_works_starts_workers_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize("work", ["predict", "one row", "train", "differentiate"])
+def test_a_child_forked_while_the_pool_works_does_the_same_work_and_the_parent_goes_on(
+    work: str, tmp_path: Path
+) -> None:
+    """The thread that computes in the parent is not in the child, which has workers of its own.
+
+    A child does what that thread does: it needs each lock that may have been held.
+    """
     code = """
 import os, signal, sys, threading
 import numpy as np
-from fastgru import threads
-from fastgru.layers import GRU
+from fastgru import GradientTape, Sequential, threads
+from fastgru.layers import GRU, Dense, Input
 threads.set_num_threads(2)
-layer, x = GRU(64), np.random.default_rng(0).normal(size=(256, 20, 16)).astype("float32")
-expected = layer(x)
+work, rng = sys.argv[1], np.random.default_rng(0)
+model = Sequential([Input((20, 16)), GRU(64), Dense(2)])
+model.compile("sgd", "mse")
+start = model.get_weights()
+x = rng.normal(size=(1 if work == "one row" else 256, 20, 16)).astype("float32")
+y = rng.normal(size=(len(x), 2)).astype("float32")
+def run():
+    if work == "train":
+        return model.train_on_batch(x, y)
+    if work == "differentiate":
+        with GradientTape() as tape:
+            loss = (model(x) ** 2).sum()
+        return np.asarray(tape.gradient(loss, model.trainable_weights[0]))
+    return model.predict_on_batch(x)
+def right():
+    if work == "train":
+        model.set_weights(start)
+    return np.array_equal(run(), expected)
+expected, runs, wrong = run(), 0, 0
 def compute():
+    global runs, wrong
     while True:
-        layer(x)
+        wrong += not right()
+        runs += 1
 threading.Thread(target=compute, daemon=True).start()
-for _ in range(20):
-    child = os.fork()
+for _ in range(40):
+    before, child = runs, os.fork()
     if not child:
-        signal.alarm(20)
-        right = np.array_equal(layer(x), expected) and len(os.listdir("/proc/self/task")) == 2
-        os._exit(0 if right else 1)
+        signal.alarm(60)
+        os._exit(0 if right() and (work == "one row" or len(os.listdir("/proc/self/task")) == 2) else 1)
     if os.waitpid(child, 0)[1] != 0:
         sys.exit("a child hung, was wrong or computed on one thread")
+    while runs < before + 2:
+        pass
+if wrong:
+    sys.exit("the parent was wrong")
 os._exit(0)
 """
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, work], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +19,6 @@ __all__ = ["KNOWN", "Activation"]
 KNOWN: dict[str, Activation] = {}  # those of this package, by Keras's names
 
 
-@dataclass(frozen=True, eq=False)
 class Activation:
     """A function of an array and its vector-Jacobian product.
 
@@ -38,11 +36,16 @@ class Activation:
         Keras's JSON form where that is not the name.
     """
 
-    name: str
-    function: Callable[..., Any]
-    derivative: Callable[..., Array]
-    needs_input: bool = False
-    form: Mapping[str, Any] | None = None
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        derivative: Callable[..., Array],
+        needs_input: bool = False,
+        form: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.name, self.function, self.derivative = name, function, derivative
+        self.needs_input, self.form = needs_input, form
 
     @cached_property
     def kernel_id(self) -> int | None:
@@ -58,9 +61,14 @@ class Activation:
         return numbers.get(self.name), numbers.get(f"{self.name}_tanh")
 
     @property
+    def input_id(self) -> int | None:
+        """The number under which the kernels know the function, without options, as one of the input; else None."""
+        return self._input_ids[0]
+
+    @property
     def is_compiled(self) -> bool:
         """Whether a kernel computes the function without options, in a product or behind it."""
-        return self.kernel_id is not None or self._input_ids[0] is not None
+        return self.kernel_id is not None or self.input_id is not None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         # numbers of kernels are those of one build: another may have others

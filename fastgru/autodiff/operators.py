@@ -51,6 +51,10 @@ class Watchable(Operators):
     trainable: bool
     gradient: Any
 
+    def read(self) -> Any:
+        """The array that ops compute on."""
+        return self.value
+
 
 class Symbolic(Operators):
     """Base of the symbolic tensors; an op of one is drawn into its graph."""

@@ -226,4 +226,4 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _numbers(x: Any) -> Any:
-    return x.value if isinstance(x, Watchable) else x
+    return x.read() if isinstance(x, Watchable) else x

@@ -39,7 +39,7 @@ def plain(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x.view(np.ndarray)
     if isinstance(x, Watchable):
-        return x.value
+        return x.read()
     if type(x) in (list, tuple):
         return type(x)([plain(entry) for entry in x])
     return {key: plain(entry) for key, entry in x.items()} if type(x) is dict else x

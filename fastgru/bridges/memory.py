@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 
@@ -17,6 +18,14 @@ _lock = threading.Lock()
 _returned: deque[Array] = deque()  # by passes that are over, in whichever thread, the garbage collector's too
 _idle: list[Array] = []  # the longest idle first
 _used_bytes = _most_used_bytes = 0
+
+
+def _forked() -> None:
+    global _lock
+    _lock = threading.Lock()  # the thread that held it is not in the child
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Workspace:

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: freethreading_compatible=True, auto_pickle=False
+# cython: auto_pickle=False
 """What Python calls, for one element type: arrays are checked, and the kernels run.
 
 Each call releases the GIL once. What it is handed is checked before it: type, order and size of each array. This is
@@ -32,3 +32,4 @@ include "losses_call.pxi"
 include "optimizers_call.pxi"
 include "adafactor_call.pxi"
 include "xla_call.pxi"
+include "stream_call.pxi"

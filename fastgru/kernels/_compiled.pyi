@@ -4,6 +4,7 @@ Arrays are C-contiguous, aligned and of the module's element type; `mask` is boo
 shapes.
 """
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -77,8 +78,75 @@ class RNNCall:
     ) -> None: ...
     def put_gates(self, out: Array) -> None: ...
 
+class Stream:
+    """See stream_call.pxi."""
+
+    tokens: int
+    def __init__(self, *, inputs: int, states: int, tokens: int = 0) -> None: ...
+    def add_gru(
+        self,
+        value: int,
+        kernel: Array,
+        recurrent_kernel: Array,
+        bias: Array | None,
+        packed: Array,
+        *,
+        state: int,
+        activation: int,
+        recurrent_activation: int,
+        reset_after: bool,
+        zero_output_for_mask: bool = False,
+        mask: int = -1,
+    ) -> int: ...
+    def add_rnn(
+        self,
+        value: int,
+        kernel: Array,
+        recurrent_kernel: Array,
+        bias: Array | None,
+        packed: Array,
+        *,
+        state: int,
+        activation: int,
+        recurrent_activation: int,
+        zero_output_for_mask: bool = False,
+        mask: int = -1,
+    ) -> int: ...
+    def add_dense(self, value: int, kernel: Array, bias: Array | None, packed: Array, *, activation: int) -> int: ...
+    def add_convolution(
+        self,
+        value: int,
+        kernel: Array,
+        bias: Array | None,
+        packed: Array,
+        *,
+        state: int,
+        dilation: int,
+        activation: int,
+    ) -> int: ...
+    def add_embedding(self, value: int, table: Array, mask_zero: bool) -> tuple[int, int]: ...
+    def add_masking(self, value: int, mask_value: float) -> tuple[int, int]: ...
+    def add_activation(self, value: int, activation: int, by_input: bool) -> int: ...
+    def add_affine(self, value: int, scale: Array, shift: Array) -> int: ...
+    def add_concatenation(self, values: list[int]) -> int: ...
+    def add_sum(self, values: list[int]) -> int: ...
+    def end(self, value: int) -> None: ...
+    def bind(
+        self,
+        states: Array,
+        ids: Array,
+        in_use: Array,
+        last_steps: Array,
+        ttl: float | None,
+        clock: Callable[[], float] | None,
+    ) -> None: ...
+    def step(self, ids: object, x: object, out: object = None) -> Array | None: ...
+    def run(self, slots: Array, x: Array, y: Array, threads: int) -> None: ...
+    def capsule(self) -> object: ...
+
 _GRU = GRUCall  # which the protocol's own attribute hides
 _RNN = RNNCall
+_Stream = Stream
 
 class Kernels(Protocol):
     activation_ids: dict[str, int]
@@ -132,6 +200,7 @@ class Kernels(Protocol):
     RNNCall: type[_RNN]
     def rnn_forward(self, calls: list[_RNN], threads: int) -> None: ...
     def rnn_backward(self, call: _RNN, threads: int) -> None: ...
+    Stream: type[_Stream]
     xla_handlers: dict[str, object]  # capsules of functions, see xla_call.pxi
     update_rules: dict[str, int]
     def update(

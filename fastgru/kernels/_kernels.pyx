@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-# cython: freethreading_compatible=True, auto_pickle=False
+# cython: auto_pickle=False
 """The compiled kernels for one element type and one instruction set.
 
 Every kernel works on the caller's memory, without the GIL: no allocation and no Python object. They are handed what
@@ -8,7 +8,7 @@ and each instruction set: see setup.py.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from fastgru.kernels._runtime cimport BARRIER_NUMBERS, TEAM_MEMBERS, barrier_wait, run_tasks, run_team
 
@@ -29,6 +29,7 @@ include "rnn.pxi"
 include "losses.pxi"
 include "optimizers.pxi"
 include "adafactor.pxi"
+include "stream.pxi"
 
 kernels = Kernels(
     LANES, NULL, activate_rows, multiply_derivative_rows, activate_input, input_derivative,
@@ -36,5 +37,6 @@ kernels = Kernels(
     gru_packed_size, gru_plan_workspace, gru_pack, gru_forward, gru_backward,
     rnn_packed_size, rnn_plan_workspace, rnn_pack, rnn_forward, rnn_backward,
     binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy, &RULES[0], update, adafactor,
+    stream_prepare, stream_memory, stream_cut, stream,
 )
 table = PyCapsule_New(&kernels, TABLE_NAME, NULL)

@@ -1,4 +1,4 @@
-# cython: language_level=3, freethreading_compatible=True
+# cython: language_level=3
 """What the compiled kernels stand on: the thread pool, bytes in memory, and which instruction sets this CPU has."""
 
 from cpython.buffer cimport (

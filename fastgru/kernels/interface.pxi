@@ -148,6 +148,54 @@ cdef struct Adafactor:
     real decay, beta, rest, epsilon_1
     double rate, epsilon_2, clip_threshold
 
+cdef struct StreamStep:
+    # one layer of a compiled plan: see stream.pxi
+    int kind                       # STREAM_GRU, ...
+    Py_ssize_t inputs, outputs     # numbers of a row of what it reads and makes
+    Py_ssize_t input, output       # where these rows begin: numbers for one row in memory, or STREAM_INPUT, STREAM_ANSWER
+    Py_ssize_t column              # of a concatenation: where a row of what it reads goes in one of what it makes
+    Py_ssize_t state               # where its part of a session's states begins
+    int mask, made_mask            # the mask that counts for its rows and the one that it makes, or -1
+    bint zero_output_for_mask
+    int activation
+    Py_ssize_t cells, dilation     # of a convolution's window
+    const real *scale              # (inputs,) of an affine one, and where it is added: (inputs,)
+    const real *shift
+    const real *table              # of an embedding: (tokens, outputs)
+    bint mask_zero                 # of an embedding
+    real mask_value                # of a masking
+    GRU gru
+    RNN rnn
+    Dense dense
+
+cdef enum:
+    STREAM_INPUT = -1   # the plan's input, which lies with the caller where it can
+    STREAM_ANSWER = -2  # its answer, likewise
+    STREAM_VECTOR = 16  # numbers: rows in memory begin at a whole number of so many
+    STREAM_GRU = 0
+    STREAM_RNN, STREAM_DENSE, STREAM_EMBEDDING, STREAM_CONVOLUTION, STREAM_ACTIVATION, STREAM_INPUT_ACTIVATION
+    STREAM_AFFINE, STREAM_MASKING, STREAM_CONCATENATION, STREAM_SUM
+
+cdef struct StreamPlan:
+    StreamStep *steps
+    int count, masks
+    Py_ssize_t inputs, outputs     # numbers of a row of the input and of the answer
+    Py_ssize_t tokens              # 0, or the input is a word's number (int64) below this
+    Py_ssize_t states              # numbers that a session keeps
+    Py_ssize_t values              # numbers of the rows in memory, for one row
+    Py_ssize_t scratch             # numbers of what the steps work in, for one row
+    Py_ssize_t work                # multiplications for one row
+
+cdef struct StreamRun:
+    # n steps of k sessions
+    const StreamPlan *plan
+    Py_ssize_t k, n, block_rows
+    const long long *slots         # (k,): whose rows of the states are theirs; NULL for those in their order
+    real *states                   # (capacity, states)
+    const char *x                  # (k, n) rows of the input
+    real *y                        # (k, n, outputs)
+    real *memory                   # `stream_memory` numbers for each block
+
 cdef struct Kernels:
     Py_ssize_t read_padding  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
     gemm_type gemm           # BLAS, which the calls fetch; NULL until then
@@ -183,6 +231,10 @@ cdef struct Kernels:
     const Rule *rules  # RULE_COUNT of them
     void (*update)(Update *p, int threads) noexcept nogil
     void (*adafactor)(Adafactor *p) noexcept nogil
+    void (*stream_prepare)(StreamStep *step) noexcept nogil
+    Py_ssize_t (*stream_memory)(const StreamPlan *plan, Py_ssize_t rows) noexcept nogil
+    void (*stream_cut)(StreamRun *run, int threads) noexcept nogil
+    void (*stream)(StreamRun *run, int threads) noexcept nogil
 
 # of the capsule with a table: one of the other element type is refused
 cdef const char *TABLE_NAME = "fastgru.kernels of float32" if sizeof(real) == 4 else "fastgru.kernels of float64"

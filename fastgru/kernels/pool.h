@@ -12,18 +12,28 @@
 #ifndef FASTGRU_POOL_H
 #define FASTGRU_POOL_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* for RUSAGE_THREAD */
+#endif
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "openmp.h"
 
 typedef void (*pool_task)(void *context, int index);
 
 /* Rounds of looking before a thread sleeps, which the system may take long to wake again: at most a fraction of a
- * millisecond, for the one it waits for may have no processor, and under a quota looking uses up what it needs. */
-enum { POOL_SPINS = 20000, BARRIER_SPINS = 2000, TEAM_SPINS = 500 };
+ * millisecond, for the one it waits for may have no processor, and under a quota looking uses up what it needs. Where
+ * others want the processors, those of FREE_SPINS alone: some microseconds. */
+enum { POOL_SPINS = 20000, BARRIER_SPINS = 2000, TEAM_SPINS = 500, FREE_SPINS = 256 };
+
+/* How long the processors count as wanted by others after one of our threads had to leave its own. */
+enum { CROWDED_NS = 5000000 };
 
 static struct {
     pthread_mutex_t owner;    /* held by whoever has a job in the pool */
@@ -43,6 +53,33 @@ static struct {
 } pool = {.owner = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER,
           .done = PTHREAD_COND_INITIALIZER, .arrived = PTHREAD_COND_INITIALIZER};
 
+static atomic_llong crowded_until; /* a time of pool_now */
+
+static inline long long pool_now(void)
+{
+    struct timespec now;
+#ifdef CLOCK_MONOTONIC_COARSE
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+/* Whether another thread than ours wants this processor, or lately wanted one of those that we compute on. */
+static int pool_crowded(void)
+{
+    const long long now = pool_now();
+#ifdef RUSAGE_THREAD
+    static _Thread_local long switches = -1;
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    if (switches >= 0 && usage.ru_nivcsw != switches) atomic_store(&crowded_until, now + CROWDED_NS);
+    switches = usage.ru_nivcsw;
+#endif
+    return now < atomic_load(&crowded_until);
+}
+
 static inline void pool_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -50,6 +87,16 @@ static inline void pool_relax(void)
 #elif defined(__aarch64__)
     __asm__ volatile("yield");
 #endif
+}
+
+/* One round of looking, the `*spin`th; 0 when it is time to sleep. Whoever has looked for long offers the processor to
+ * others, which is a switch that pool_crowded counts where one of them takes it. */
+static inline int pool_looks(int *spin, int spins)
+{
+    pool_relax();
+    if (++*spin % FREE_SPINS) return *spin < spins;
+    sched_yield();
+    return *spin < spins && !pool_crowded();
 }
 
 static void pool_take_tasks(void)
@@ -61,7 +108,7 @@ static void pool_take_tasks(void)
 static void pool_join_team(void)
 {
     const int member = atomic_fetch_add(&pool.next, 1);
-    for (int spin = 0; spin < BARRIER_SPINS && !atomic_load(&pool.team_started); spin++) pool_relax();
+    for (int spin = 0; !atomic_load(&pool.team_started) && pool_looks(&spin, BARRIER_SPINS);) {}
     if (!atomic_load(&pool.team_started)) {
         pthread_mutex_lock(&pool.lock);
         while (!atomic_load(&pool.team_started)) pthread_cond_wait(&pool.work, &pool.lock);
@@ -74,7 +121,7 @@ static void *pool_worker(void *argument)
 {
     unsigned last_job = (unsigned)(size_t)argument; /* the last one before the worker */
     for (;;) {
-        for (int spin = 0; spin < POOL_SPINS && atomic_load(&pool.job_number) == last_job; spin++) pool_relax();
+        for (int spin = 0; atomic_load(&pool.job_number) == last_job && pool_looks(&spin, POOL_SPINS);) {}
         pthread_mutex_lock(&pool.lock);
         while (atomic_load(&pool.job_number) == last_job) pthread_cond_wait(&pool.work, &pool.lock);
         last_job = atomic_load(&pool.job_number);
@@ -155,7 +202,7 @@ static void pool_close(int *members)
 /* Wait until all workers have left the job. */
 static void pool_finish(void)
 {
-    for (int spin = 0; spin < POOL_SPINS && atomic_load(&pool.active); spin++) pool_relax();
+    for (int spin = 0; atomic_load(&pool.active) && pool_looks(&spin, POOL_SPINS);) {}
     pthread_mutex_lock(&pool.lock);
     while (atomic_load(&pool.active)) pthread_cond_wait(&pool.done, &pool.lock);
     pthread_mutex_unlock(&pool.lock);
@@ -189,7 +236,8 @@ static void pool_run_team(pool_task task, void *context, int threads, int *membe
         openmp_run(openmp_join_team, &job);
         return;
     }
-    if (threads <= 1 || pthread_mutex_trylock(&pool.owner)) {
+    /* members that have no processor would keep the others at every barrier */
+    if (threads <= 1 || pool_now() < atomic_load(&crowded_until) || pthread_mutex_trylock(&pool.owner)) {
         task(context, 0);
         return;
     }
@@ -228,9 +276,9 @@ static inline void barrier_wait(int *barrier, int member, int members, int phase
         pthread_mutex_unlock(&pool.lock);
     }
     for (int other = 0; other < members; other++) {
-        int *count = barrier_count(barrier, other), spin = 0;
-        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < 2 * phase && spin < BARRIER_SPINS) pool_relax(), spin++;
-        if (spin == BARRIER_SPINS) barrier_sleep(count, 2 * phase);
+        int *count = barrier_count(barrier, other), spin = 0, looks = 1;
+        while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < 2 * phase && looks) looks = pool_looks(&spin, BARRIER_SPINS);
+        if (!looks) barrier_sleep(count, 2 * phase);
     }
 }
 

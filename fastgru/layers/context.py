@@ -25,6 +25,8 @@ class Context(threading.local):
         Is told of each layer that is called on arrays, with the call that holds what its forward pass left.
     share : Share or None
         Which rows of a batch that several processes share are computed.
+    version : Version or None
+        Which numbers of the weights the outermost of them reads, and so all that it calls; None outside of any.
     """
 
     depth = 0
@@ -32,6 +34,7 @@ class Context(threading.local):
     assigns = True
     watch: Callable[[Any, Any], None] | None = None
     share: Any = None
+    version: Any = None
 
     def called(self, layer: Any, call: Any) -> None:
         """Tell whoever watches."""
@@ -43,14 +46,14 @@ context = Context()
 
 
 @contextmanager
-def inside(training: bool) -> Iterator[Any]:
-    """Inside, layers train as this says."""
-    before = context.depth, context.training
-    context.depth, context.training = before[0] + 1, training
+def inside(training: bool, version: Any) -> Iterator[Any]:
+    """Inside, layers train as this says and read this version of the weights."""
+    before = context.depth, context.training, context.version
+    context.depth, context.training, context.version = before[0] + 1, training, version
     try:
         yield context
     finally:
-        context.depth, context.training = before
+        context.depth, context.training, context.version = before
 
 
 @contextmanager

@@ -337,11 +337,18 @@ class Layer(Optioned, OwnLayer, Weighted):
         else:
             call, workspaces.call = workspaces.call or Call(), None
         call.training, call.masks = training, masks
+        values, around = self.latest_values(), context.version
+        if around is not None and around.values is not None and values.keys() <= around.values.keys():
+            values = around.values
+        call.version.values = values
+        return call
+
+    def latest_values(self) -> Mapping[Weight, Array]:
+        """The numbers of all weights, of one version: that of now."""
         version = self._version
         if version is None or version[0] is not published.current:
             self._version = version = capture(self.weights)
-        call.version.values = version[1]
-        return call
+        return version[1]
 
     def _release(self, call: Call) -> None:
         call.version.values = None

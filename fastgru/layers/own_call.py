@@ -22,7 +22,7 @@ from fastgru.layers.context import assigning, context, inside
 from fastgru.layers.penalties import regularization
 from fastgru.layers.share import part_of_mean
 from fastgru.layers.symbolic import Node, Place, SymbolicTensor
-from fastgru.layers.workspace import Call
+from fastgru.layers.workspace import Call, Version
 from fastgru.ops import shaping
 from fastgru.ops.op import values
 from fastgru.types import Array, Shape
@@ -93,8 +93,11 @@ def _has_tensors(structure: Any) -> bool:
     return any(isinstance(leaf, (np.ndarray, SymbolicTensor)) for leaf in tree.flatten(structure))
 
 
-def _run(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """`call` with its arguments completed; what it returns, with masks."""
+def _run(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], version: Version | None = None) -> Any:
+    """`call` with its arguments completed; what it returns, with masks.
+
+    It reads the version of the weights that the layer or model around it reads, else this one, else that of now.
+    """
     signature = _signature(type(layer).call)
     kwargs = dict(kwargs)
     training = kwargs.pop("training", None)
@@ -111,7 +114,7 @@ def _run(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     mask = kwargs.get("mask")
     mask = _masks(first) if mask is None else mask
     _build(layer, inputs)
-    with inside(bool(training)):
+    with inside(bool(training), context.version or version or Version(layer.latest_values())):
         if context.depth == 1:
             layer.clear_losses()
         outputs = layer.call(*args, **kwargs)
@@ -290,7 +293,7 @@ class _Running:
             args, kwargs = _filled(arguments, tensors)
             if context.depth:  # else the run clears them
                 self.clear_losses()
-            return _run(self, args, {**kwargs, "training": call.training}), self.losses_of_call
+            return _run(self, args, {**kwargs, "training": call.training}, call.version), self.losses_of_call
 
         if call.differentiate:
             (outputs, losses), call.saved["pull"] = with_pullback(run, *inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from threading import RLock
 from typing import Any
@@ -19,6 +20,14 @@ __all__ = ["run_recorded"]
 
 # `Weight.gradient` belongs to whoever is on the way back
 _gradients = RLock()
+
+
+def _forked() -> None:
+    global _gradients
+    _gradients = RLock()  # the thread that held it is not in the child
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class _Pull:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,8 +32,7 @@ class Sharers(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """The rows of this process.
 
     Attributes

@@ -139,9 +139,14 @@ class Weight(Watchable):
     def dtype(self) -> str:
         return str(self.value.dtype)
 
+    def read(self) -> Array:
+        """The numbers that ops compute on: in a layer's `call` those of the version that the whole call reads."""
+        version = context.version
+        return self.value if version is None or version.values is None else version.values.get(self, self.value)
+
     def numpy(self) -> Array:
         """A copy of the numbers."""
-        return self.value.copy()
+        return self.read().copy()
 
     def assign(self, value: npt.ArrayLike) -> None:
         """Replace the numbers; a ValueError names the weight and both shapes where they do not fit."""
@@ -158,7 +163,7 @@ class Weight(Watchable):
         return array_function(function, arguments, options)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.value, dtype=dtype, copy=copy is not False)
+        return np.array(self.read(), dtype=dtype, copy=copy is not False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in Weight.__slots__}
@@ -198,6 +203,9 @@ def show(weights: Sequence[Weight], arrays: Sequence[Array]) -> None:
         names = chain(("current",), repeat("value"))
         _consume(map(_set, (published, *weights), names, (publication, *arrays)))
         publication.changes = (), ()
+    version = context.version
+    if version is not None and version.values is not None:  # the `call` that assigns them reads them from here on
+        version.values = {**version.values, **dict(zip(weights, arrays, strict=True))}
 
 
 def announce_reader() -> None:

@@ -43,8 +43,8 @@ class Version:
 
     __slots__ = ("updates", "values")
 
-    def __init__(self) -> None:
-        self.values: Mapping[Weight, Array] | None = None
+    def __init__(self, values: Mapping[Weight, Array] | None = None) -> None:
+        self.values = values
         self.updates: dict[Weight, Array] | None = None
 
     def latest(self, weight: Weight) -> Array:

@@ -18,7 +18,7 @@ from fastgru.saving.formats import protobuf
 __all__ = ["IR_VERSION", "OPSET", "image"]
 
 OPSET, IR_VERSION = 17, 8  # what ONNX Runtime reads since version 1.12
-_FAMILIES = ("activations", "core", "merging", "normalization", "operations", "recurrent", "spatial")
+_FAMILIES = ("activations", "core", "merging", "normalization", "operations", "recurrent", "sized", "spatial")
 _MAX_BYTES = (1 << 31) - 1  # what a message of protobuf can have
 
 Names = dict[SymbolicTensor, str]

@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastgru import checks
 from fastgru.layers.layer import Layer
 from fastgru.layers.symbolic import SymbolicTensor
 from fastgru.layers.workspace import Call
 from fastgru.object_registration import register_keras_serializable
-from fastgru.onnx.sizes import Axis, Size
+from fastgru.onnx.schema import NUMBERS
+from fastgru.onnx.sizes import Axis, Size, is_form, value_of
 from fastgru.types import Array, Shape
 
 __all__ = ["Sized", "sized"]
+
+
+ACTIONS = ("reshape", "broadcast", "fill", "slice", "arange", "numbers")
 
 
 @register_keras_serializable("fastgru")
@@ -43,6 +48,10 @@ class Sized(Layer):
         self, action: str, sizes: Sequence[Any], value: Any = None, kind: str = "float32", **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        checks.choice(action, ACTIONS, "Sized", "action")
+        checks.choice(kind, tuple(NUMBERS), "Sized", "kind")
+        if not (isinstance(sizes, Sequence) and all(map(is_form, sizes))):
+            raise ValueError(f"Sized: expected sizes as whole numbers or lists of terms, got {sizes!r}.")
         self.action, self.sizes, self.value, self.kind = action, sizes, value, kind
         self.built = True
 
@@ -71,7 +80,7 @@ class Sized(Layer):
 
     def forward(self, call: Call, *inputs: Array) -> Array:
         x = inputs[0]
-        sizes = [_value(size, [one.shape for one in inputs]) for size in self.sizes]
+        sizes = [value_of(size, lambda place, axis: inputs[place].shape[axis]) for size in self.sizes]
         call.saved["shapes"] = [one.shape for one in inputs]
         if self.action == "reshape":
             return x.reshape(sizes)
@@ -109,21 +118,6 @@ class Sized(Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"action": self.action, "sizes": self.sizes, "value": self.value, "kind": self.kind}
         return {**super().get_config(), **own}
-
-
-def _value(size: Any, shapes: Sequence[tuple[int, ...]]) -> int:
-    """The number that a size comes to for inputs of these shapes."""
-    if isinstance(size, int):
-        return size
-    total = 0
-    for count, factors in size:
-        for factor in factors:
-            if isinstance(factor[0], int):
-                count *= shapes[factor[0]][factor[1]]
-            else:
-                count *= _value(factor[0], shapes) // _value(factor[1], shapes)
-        total += count
-    return total
 
 
 def sized(

@@ -6,12 +6,13 @@ run while the model is drawn, on arrays of dtype object that hold a `Size` for e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastgru.layers.symbolic import SymbolicTensor
 
-__all__ = ["Axis", "Size", "number"]
+__all__ = ["Axis", "Size", "is_form", "number", "value_of"]
 
 Axis = tuple[SymbolicTensor, int]
 _Factor = Axis | tuple[str, "Size", "Size"]  # an axis, or a division that leaves something over
@@ -119,6 +120,51 @@ class Size:
 
     def __repr__(self) -> str:
         return f"<Size {self.terms}>"
+
+
+def value_of(form: Any, size_at: Callable[[int, int], int]) -> int:
+    """The number that a `Size.form`, or an int, comes to where a function knows the sizes at the places in it."""
+    if isinstance(form, int):
+        return form
+    total = 0
+    for count, factors in form:
+        for first, second in factors:
+            if isinstance(first, int):
+                count *= size_at(first, second)
+            else:
+                count *= value_of(first, size_at) // value_of(second, size_at)
+        total += count
+    return total
+
+
+def is_form(form: Any) -> bool:
+    """Whether something that stands in a file is a size: an int, or what `Size.form` gives, of not too many factors."""
+    return _is_count(form) or (isinstance(form, (list, tuple)) and _factors_in(form) <= MAX_FACTORS)
+
+
+def _is_count(count: Any) -> bool:
+    return type(count) is int and abs(count) <= MAX_COUNT
+
+
+def _factors_in(form: Any) -> float:
+    """How many factors there are in the form of a size; infinitely many where it is none."""
+    total = 0.0
+    for term in form:
+        match term:
+            case [count, [*factors]] if _is_count(count):
+                total += 1 + sum(map(_factors_in_one, factors))
+            case _:
+                return math.inf
+    return total
+
+
+def _factors_in_one(factor: Any) -> float:
+    match factor:
+        case [int(), int()]:
+            return 1
+        case [[*dividend], [*divisor]]:
+            return _factors_in(dividend) + _factors_in(divisor)
+    return math.inf
 
 
 def _factors_of(factor: _Factor) -> int:

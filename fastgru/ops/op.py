@@ -59,7 +59,7 @@ def values(x: Any) -> Any:
     if kind is np.ndarray or kind in _NUMBERS:
         return x
     if isinstance(x, Watchable):
-        return x.value
+        return x.read()
     if isinstance(x, np.ndarray):
         return x.view(np.ndarray)
     if isinstance(x, np.generic):

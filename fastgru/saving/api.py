@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +85,7 @@ def load_model(
                 model = builder.model(part)
                 build_by_arrays(model, stored)
             report_behaviour(model, report)
-            _fill(model, stored if part is whole.config else replace(stored, table_plan=None), builder)
+            _fill(model, stored if part is whole.config else stored._replace(table_plan=None), builder)
             if compile and stored.training and part is whole.config:
                 _compile(model, stored, builder)
         model.load_report = report.sentences()
@@ -104,7 +103,7 @@ def _of_onnx(filepath: FileLike, inputs: Sequence[str] | None, outputs: Sequence
 
 def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
     """Give each weight of a model that was made from a file its array there."""
-    how = Matching(made_for=True, entries=builder.entries, report=builder.report)
+    how = Matching(builder.report, made_for=True, entries=builder.entries)
     if model.runs_call and not model.weights and stored.holds_weights:
         raise ModelFileError(
             f"{stored.file}: a model of the class {type(model).__name__} has no weights before it is called; make one, "
@@ -114,8 +113,7 @@ def _fill(model: Any, stored: StoredModel, builder: Builder) -> None:
     filled = len({id(weight) for weight, *_ in matched})  # a kernel that two layers own stands in the file twice
     if filled != len(model.weights):
         raise ModelFileError(f"{stored.file}: the model has {len(model.weights)} weights, the file fills {filled}.")
-    matching.assign(matched)
-    matching.restore(model, stored, builder.entries)
+    matching.assign(matched, matching.restorings(model, stored, builder.entries))
     model.table_plan = stored.table_plan  # none for a model that stops elsewhere, which answers otherwise
 
 
@@ -169,13 +167,13 @@ def load_weights(
     with sniff.stored_model(filepath) as stored, reading(stored.file):
         skipped = frozenset(map(id, _with_inner(objects_to_skip)))
         entries = matching.entries_of_pruned(model, stored)
-        how = Matching(skip_mismatch, by_name, entries=entries, skipped=skipped)
+        how = Matching(Report(), skip_mismatch, by_name, entries=entries, skipped=skipped)
         matched = matching.pairs(model, stored, how)
         state = None
         if model.optimizer is not None and not stored.by_layer:
             state = matching.read_optimizer(model.optimizer, stored.optimizer_arrays())
-        matching.restore(model, replace(stored, assets={}))  # a vocabulary is no weight
-        matching.assign(matched)
+        # a vocabulary is no weight
+        matching.assign(matched, matching.restorings(model, stored._replace(assets={})))
         if state is not None:
             model.optimizer.set_variables(state)
     names = ", ".join(layer.name for layer, _, _ in activated(model, activations.hard_sigmoid))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +21,13 @@ Pair = tuple[Weight, StoredArray]
 PRUNED = "prune_low_magnitude"  # the wrapper by which TensorFlow's toolkit prunes a layer; its own arrays count steps
 
 
-@dataclass(eq=False, repr=False)
-class Matching:
+class Matching(NamedTuple):
     """How arrays and weights are paired.
 
     Attributes
     ----------
+    report : Report
+        Gets the decisions that are taken.
     skip_mismatch : bool
         Warn and leave out what does not fit, instead of raising.
     by_name : bool
@@ -35,17 +36,15 @@ class Matching:
         The model was made from the file's config.
     entries : mapping
         For each model, by its `id`, how the file lists its layers; as the model lists them where absent.
-    report : Report
-        Gets the decisions that are taken.
     skipped : set of int
         Layers, by their `id`, that keep the weights they have.
     """
 
+    report: Report
     skip_mismatch: bool = False
     by_name: bool = False
     made_for: bool = False
-    entries: Mapping[int, Sequence[Entry]] = field(default_factory=dict)
-    report: Report = field(default_factory=Report)
+    entries: Mapping[int, Sequence[Entry]] = MappingProxyType({})
     skipped: Collection[int] = ()
 
 
@@ -223,16 +222,24 @@ def _refuse(reason: str, skip_mismatch: bool) -> None:
     notice(f"{reason}; it is skipped.")
 
 
-def assign(matched: Sequence[Pair]) -> None:
-    """Read all arrays, then give them to the weights: a file that cannot be read leaves the weights as they were."""
+def assign(matched: Sequence[Pair], restorings: Sequence[Callable[[], None]]) -> None:
+    """Read all arrays, then give them to the weights, by one swap, and do what `restorings` lists.
+
+    A file that cannot be read leaves everything as it was.
+    """
     values = [array.read(weight.value.dtype) for weight, array in matched]
+    for restore in restorings:
+        restore()
     publish(
         {weight: np.require(value, requirements=["C", "O"]) for (weight, _), value in zip(matched, values, strict=True)}
     )
 
 
-def restore(model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entry]] | None = None) -> None:
-    """Give layers what a file keeps of them beside weights: files, and arrays with names."""
+def restorings(
+    model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entry]] | None = None
+) -> list[Callable[[], None]]:
+    """What gives layers that which a file keeps of them beside weights, files and arrays with names: checked."""
+    checked: list[Callable[[], None]] = []
     for path, layer in owners(model, stored, entries):
         with reading(stored.file, path):
             files = {
@@ -243,7 +250,8 @@ def restore(model: Any, stored: StoredModel, entries: Mapping[int, Sequence[Entr
             named = stored.named_arrays.get(path, {})
             arrays = {name: array.read(np.float64) for name, array in named.items()}
             if files or arrays:
-                layer.restore(files, arrays)  # type: ignore[attr-defined]
+                checked.append(layer.restoring(files, arrays))  # type: ignore[attr-defined]
+    return checked
 
 
 def read_optimizer(optimizer: Any, arrays: Sequence[StoredArray]) -> list[Array] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -72,8 +72,7 @@ class ArrayInMemory:
             return np.asarray(self._value, dtype)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class StoredModel:
+class StoredModel(NamedTuple):
     """A model, or the weights of one, as they stand in an open file.
 
     Attributes
@@ -135,9 +134,9 @@ class StoredModel:
     optimizer_arrays: Callable[[], list[StoredArray]] = list
     weights_file: str = ""
     place: str = ""
-    model_arrays: list[StoredArray] = field(default_factory=list)
-    named_arrays: dict[str, dict[str, StoredArray]] = field(default_factory=dict)
-    assets: Mapping[str, Callable[[], bytes]] = field(default_factory=dict)
+    model_arrays: Sequence[StoredArray] = ()
+    named_arrays: Mapping[str, Mapping[str, StoredArray]] = MappingProxyType({})
+    assets: Mapping[str, Callable[[], bytes]] = MappingProxyType({})
     table_plan: bytes | None = None
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from fastgru import config
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.weight import Publication, Weight, capture, published
 from fastgru.layers.workspace import Call, Workspaces
+from fastgru.streaming.compiled import compiled
 from fastgru.streaming.plan import Entry, Plan
 from fastgru.types import Array
 
@@ -19,13 +20,39 @@ __all__ = ["Passes"]
 
 
 class Passes:
-    """Runs a plan layer by layer; threads may share it."""
+    """Runs a plan layer by layer; threads may share it.
 
-    def __init__(self, plan: Plan) -> None:
+    Parameters
+    ----------
+    plan : Plan
+    bind : callable
+        Is given each new stream of the kernels, to tell it of its sessions.
+    """
+
+    def __init__(self, plan: Plan, bind: Callable[[Any], None]) -> None:
         self.plan = plan
+        self._bind = bind
         self._weights: list[Weight] = plan.model.weights
         self._workspaces = Workspaces()
-        self._version: tuple[Publication, dict[Weight, Array]] | None = None
+        self._stream: tuple[Publication | None, dict[Weight, Array], Any] = (None, {}, None)
+
+    def stream(self) -> Any:
+        """The plan as the kernels step it by themselves, with the weights of now; None where they cannot."""
+        publication, _, stream = self._stream
+        return stream if publication is published.current else self._new_stream()
+
+    def _new_stream(self) -> Any:
+        publication, values = capture(self._weights)
+        _, before, stream = self._stream
+        if not before or any(values[weight] is not before[weight] for weight in self._weights):
+            call = Call()
+            call.version.values = values
+            with config.tiles_in_this_thread():
+                stream = compiled(self.plan, call)
+            if stream is not None:
+                self._bind(stream)
+        self._stream = publication, values, stream
+        return stream
 
     def run(self, x: Array, states: Array) -> tuple[list[Array], Array]:
         """What the model answers after each of n steps of k sessions, and their states after the last.
@@ -78,10 +105,7 @@ class Passes:
     def _acquired_call(self) -> Call:
         """The calling thread's memory, with one version of the weights to read, as `Layer._acquired_call` has it."""
         call, self._workspaces.call = self._workspaces.call or Call(), None
-        version = self._version
-        if version is None or version[0] is not published.current:
-            self._version = version = capture(self._weights)
-        call.version.values = version[1]
+        call.version.values = self.plan.model.latest_values()
         return call
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastgru import checks, kernels
+from fastgru import checks, kernels, threads
 from fastgru.streaming import snapshots
 from fastgru.streaming.passes import Passes
 from fastgru.streaming.plan import Plan, plan_of
@@ -66,9 +66,10 @@ class Sessions:
         self.capacity = checks.positive_integer(capacity, "Sessions", "capacity")
         if ttl is not None and not checks.number(ttl, "Sessions", "ttl") > 0:
             raise ValueError(f"Sessions: ttl must be a number of seconds above 0, or None, got {ttl!r}.")
-        self._passes = Passes(plan_of(model))
+        plan = plan_of(model)
         self._slots = Slots(self.capacity, ttl, checks.function(clock, "Sessions", "clock"))
-        self._states = np.zeros((self.capacity, self.plan.state_numbers), self.plan.dtype)
+        self._states = np.zeros((self.capacity, plan.state_numbers), plan.dtype)
+        self._passes = Passes(plan, self._bind)
 
     @property
     def plan(self) -> Plan:
@@ -118,16 +119,20 @@ class Sessions:
             step then.
         """
         passes = self._passes
+        stream = passes.stream()
+        # short and plain calls are the kernels' alone; what they do not take is looked at here
+        if stream is not None and (answer := stream.step(ids, x, out)) is not None:
+            return answer
         slots = self._slots.claim(ids, "Sessions.step")
         stepped = False
         try:
             inputs, is_single = _inputs(passes.plan.model, x, len(slots))
             outs = _outs(passes.plan, out, inputs.shape[:1] if is_single else inputs.shape[:2])
             if inputs.shape[0] and inputs.shape[1]:
-                answers, states = passes.run(inputs, self._states[slots])
-                for answer, one in zip(answers, outs, strict=True):
-                    one[...] = answer[:, 0] if is_single else answer
-                self._states[slots] = states
+                if (answers := _streamed(passes.plan, stream, slots, inputs)) is None:
+                    answers, self._states[slots] = passes.run(inputs, self._states[slots])
+                for made, one in zip(answers, outs, strict=True):
+                    one[...] = made[:, 0] if is_single else made
             stepped = True
         finally:
             self._slots.release(slots, stepped=stepped)
@@ -189,7 +194,12 @@ class Sessions:
                 f"Sessions.reload: model {model.name!r} has other layers or shapes than {self.model.name!r} and "
                 "cannot go on from its states; make new Sessions of it."
             )
-        self._passes = Passes(plan)
+        self._passes = Passes(plan, self._bind)
+
+    def _bind(self, stream: Any) -> None:
+        """Tell a stream of the kernels of the sessions that it steps."""
+        slots = self._slots
+        stream.bind(self._states, slots.ids, slots.in_use, slots.last_steps, slots.ttl, slots.clock)
 
     @contextmanager
     def _claimed(self, ids: Ids, where: str) -> Iterator[Array]:
@@ -222,6 +232,22 @@ def _inputs(model: Any, x: Any, count: int) -> tuple[Array, bool]:
             f"({count}, n, {expected}) for n steps, got {array.shape}."
         )
     return inputs, is_single
+
+
+def _streamed(plan: Plan, stream: Any, slots: Array, inputs: Array) -> list[Array] | None:
+    """The answers (k, n, ...) of a stream that these sessions are claimed for; None where it cannot step them."""
+    if stream is None:
+        return None
+    if stream.tokens:
+        inputs = plan.entries[0].layer.as_input(inputs)
+        if inputs.min() < 0 or inputs.max() >= stream.tokens:
+            return None  # the layer says which is no word of its
+        inputs = inputs.astype(np.int64)
+    answers = np.empty((*inputs.shape[:2], *plan.end_entries[0].shape), plan.dtype)
+    stream.run(
+        slots, np.ascontiguousarray(inputs, None if stream.tokens else plan.dtype), answers, threads.get_num_threads()
+    )
+    return [answers]
 
 
 def _outs(plan: Plan, out: Any, leading: tuple[int, ...]) -> list[Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random as python_random
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -36,6 +35,8 @@ def align(ranks: Ranks, model: Compiled, facts: Mapping[str, Any]) -> None:
     ValueError
         It is not.
     """
+    import random as python_random  # which no process needs that is alone
+
     ranks.alike("fit", {**facts, "seeds": random.stream_seed()})
     optimizer, generators = model.optimizer, list(_generators(model))
     assert optimizer is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fastgru.layers.share import sharing
@@ -71,7 +70,7 @@ class SharedMethod:
 
     def run(self, method: Callable[[Any], Any], data: Any, batch: Any) -> Any:
         """What the method returns."""
-        with sharing(replace(batch.share, is_mean=True)):
+        with sharing(batch.share._replace(is_mean=True)):
             return method(data)
 
     def of_all(self, logs: Mapping[str, Any], batch: Any) -> tuple[dict[str, Any], int]:

@@ -9,6 +9,8 @@ import pytest
 
 import fastgru
 
+pytestmark = pytest.mark.keras
+
 keras = pytest.importorskip("keras", reason="Keras, whose models are read, is not installed")
 
 layers = keras.layers

@@ -153,6 +153,182 @@ def of_gru(then: Callable[..., Any], **layers: Any) -> Callable[[], Any]:
     )
 
 
+class Classifier(nn.Module):  # type: ignore[misc]
+    """With zeros as first states on the device of the data, and the last step."""
+
+    def __init__(self, kind: Any = nn.GRU) -> None:
+        super().__init__()
+        self.hidden_size, self.num_layers = UNITS, 2
+        self.rnn = kind(FEATURES, UNITS, 2, batch_first=True)
+        self.fc = nn.Linear(UNITS, 3)
+
+    def forward(self, x: Any) -> Any:
+        h0 = torch.zeros(self.num_layers, x.size(0), self.hidden_size).requires_grad_().to(x.device)
+        if isinstance(self.rnn, nn.LSTM):
+            c0 = torch.zeros(self.num_layers, x.shape[0], self.hidden_size, device=x.device)
+            out, (_h, _c) = self.rnn(x, (h0.detach(), c0.detach()))
+        else:
+            out, _h = self.rnn(x, h0.detach())
+        return self.fc(out[:, -1, :])
+
+
+class Sentiment(nn.Module):  # type: ignore[misc]
+    """Words, time-major, both directions joined by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(20, 4)
+        self.rnn = nn.LSTM(4, UNITS, num_layers=2, bidirectional=True, dropout=0.5)
+        self.fc = nn.Linear(2 * UNITS, 1)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, text: Any) -> Any:
+        embedded = self.dropout(self.embedding(text))
+        _output, (hidden, _cell) = self.rnn(embedded)
+        hidden = self.dropout(torch.cat((hidden[-2, :, :], hidden[-1, :, :]), dim=1))
+        return self.fc(hidden.squeeze(0))
+
+
+class Characters(nn.Module):  # type: ignore[misc]
+    """Outputs of all steps in one axis before the last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Embedding(20, 4)
+        self.gru = nn.GRU(4, UNITS, batch_first=True)
+        self.decoder = nn.Linear(UNITS, 20)
+
+    def forward(self, text: Any, hidden: Any = None) -> Any:
+        output, hidden = self.gru(self.encoder(text), hidden)
+        scores = self.decoder(output.contiguous().view(-1, UNITS))
+        return functional.log_softmax(scores.view(text.size(0), -1, 20), dim=2), hidden
+
+
+class Windows(nn.Module):  # type: ignore[misc]
+    """Batch first outside, time first inside, the states of both directions put side by side by view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(FEATURES, UNITS, num_layers=2, bidirectional=True)
+        self.norm = nn.BatchNorm1d(2 * UNITS)
+        self.fc = nn.Linear(2 * UNITS, 2)
+
+    def forward(self, x: Any) -> Any:
+        batch_size, _steps, _features = x.shape
+        _, h_n = self.gru(x.permute(1, 0, 2))
+        last = h_n.view(2, 2, batch_size, UNITS)[-1]
+        return self.fc(self.norm(last.transpose(0, 1).reshape(batch_size, -1))).squeeze()
+
+
+class Seq2Seq(nn.Module):  # type: ignore[misc]
+    """A decoder that begins with the encoder's states, attention by bmm, and one layer for two tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = nn.Linear(FEATURES, 4)
+        self.encoder = nn.LSTM(4, UNITS, batch_first=True, bidirectional=True)
+        self.decoder = nn.LSTM(4, UNITS, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(4 * UNITS, FEATURES)
+
+    def forward(self, x: Any) -> Any:
+        encoded, state = self.encoder(torch.tanh(self.shared(x)))
+        decoded, _ = self.decoder(torch.relu(self.shared(x * 0.5)), state)
+        weights = functional.softmax(torch.bmm(decoded, encoded.permute(0, 2, 1)), dim=-1)
+        context = torch.bmm(weights, encoded)
+        pooled, _places = torch.max(torch.cat([decoded, context], dim=2), 1)
+        return self.out(pooled)
+
+
+WORDS = (Sentiment, Characters)
+
+
+@pytest.mark.parametrize(
+    ("make", "time_first"),
+    [
+        (Classifier, False),
+        (lambda: Classifier(nn.LSTM), False),
+        (Sentiment, True),
+        (Characters, False),
+        (Windows, False),
+        (Seq2Seq, False),
+    ],
+)
+def test_modules_as_people_write_them(make: Any, time_first: bool, rng: np.random.Generator) -> None:
+    module = randomized(make())
+    words = isinstance(module, WORDS)
+    x = rng.integers(0, 20, (4, 7)) if words else rng.standard_normal((4, 7, FEATURES)).astype("f4")
+    model = fastgru.from_torch(module, (None, FEATURES) if isinstance(module, Seq2Seq) else None)
+    with torch.no_grad():
+        y = module(torch.from_numpy(x.swapaxes(0, 1).copy() if time_first else x))
+    y = (y[0] if isinstance(y, tuple) else y).numpy()
+    assert not np.allclose(y[0], y[1])
+    np.testing.assert_allclose(model.predict(x, verbose=0), y, atol=1e-5)
+    model.compile("adam", "mse")
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+
+
+def test_a_module_used_twice_is_one_layer() -> None:
+    model = fastgru.from_torch(Seq2Seq(), (None, FEATURES))
+    assert model.count_params() == sum(each.numel() for each in Seq2Seq().parameters()) - 2 * 2 * 4 * UNITS  # biases
+    assert [type(layer).__name__ for layer in model.layers].count("Dense") == 2
+
+
+@pytest.mark.parametrize(
+    ("then", "axes"),
+    [
+        (lambda y, h: h, (1, 0, 2)),
+        (lambda y, h: h * 2 + h, (1, 0, 2)),
+        (lambda y, h: torch.cat([h, h], -1), (1, 0, 2)),
+        (lambda y, h: h.sum(-1), (1, 0)),
+        (lambda y, h: h.permute(1, 0, 2).reshape(h.size(1), -1), None),
+        (lambda y, h: h[-2:].mean(0), None),
+        (lambda y, h: y.flatten(2), None),
+        (lambda y, h: y.transpose(1, 2).mean(-1), None),
+        (lambda y, h: y.transpose(0, 1)[-1], None),
+        (lambda y, h: y.transpose(0, 1) - h[0], (1, 0, 2)),
+        (lambda y, h: (y.unsqueeze(1) * h[0][:, None, None, :]).squeeze(1), None),
+        (lambda y, h: torch.stack([y, y * y], dim=1)[..., -1, :], None),
+        (lambda y, h: y[:, ::2, 1:3], None),
+        (lambda y, h: y.reshape(y.size(0) * y.size(1), -1).softmax(-1).view(y.shape[0], y.shape[1], -1), None),
+        (lambda y, h: y.min(1, keepdim=True)[0], None),
+        (lambda y, h: y.reshape(y.size(0), y.size(1), 1, 5).squeeze(), None),
+    ],
+)
+def test_axes_moved_and_undone(then: Any, axes: Any, rng: np.random.Generator) -> None:
+    module = randomized(
+        Own(
+            lambda self, x: then(self.gru(x)[0], self.gru(x)[1]),
+            gru=nn.GRU(FEATURES, UNITS, num_layers=2, batch_first=True),
+        )
+    )
+    x = rng.standard_normal((4, 7, FEATURES)).astype("f4")
+    with torch.no_grad():
+        y = module(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(
+        fastgru.from_torch(module).predict(x), y if axes is None else y.transpose(axes), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_a_time_major_layer_alone_takes_the_samples_first(kind: Any, rng: np.random.Generator) -> None:
+    module = randomized(kind(FEATURES, UNITS, bidirectional=True))
+    x = rng.standard_normal((4, 7, FEATURES)).astype("f4")
+    with torch.no_grad():
+        y = module(torch.from_numpy(x.swapaxes(0, 1).copy()))[0].numpy()
+    np.testing.assert_allclose(fastgru.from_torch(module).predict(x), y.swapaxes(0, 1), atol=1e-5)
+
+
+def test_channels_before_the_steps(rng: np.random.Generator) -> None:
+    module = randomized(
+        Own(
+            lambda self, x: self.norm(self.gru(x)[0].transpose(1, 2)).transpose(1, 2),
+            gru=nn.GRU(FEATURES, UNITS, batch_first=True),
+            norm=nn.BatchNorm1d(UNITS),
+        )
+    )
+    assert_same(module, fastgru.from_torch(module), rng.standard_normal((4, 6, FEATURES)).astype("f4"))
+
+
 def branches(self: Any, x: Any) -> Any:
     return x if x.sum() > 0 else -x
 
@@ -160,18 +336,26 @@ def branches(self: Any, x: Any) -> Any:
 @pytest.mark.parametrize(
     ("module", "reason"),
     [
-        (lambda: nn.GRU(2, 3), "batch_first=True"),
+        (of_gru(lambda self, y, h: self.gru(y.transpose(0, 1))), "reads the samples as steps"),
         (lambda: nn.LSTM(2, 3, batch_first=True, proj_size=1), "proj_size"),
         (lambda: nn.Sequential(nn.Linear(2, 3), nn.PReLU()), "_1: PReLU has no counterpart here"),
         (lambda: Own(lambda self, x: self.fc(x).cumsum(1), fc=nn.Linear(2, 3)), "cumsum has no counterpart here"),
         (lambda: Own(lambda self, x: self.fc(x)[0], fc=nn.Linear(2, 3)), "an item along the batch"),
-        (of_gru(lambda self, y, h: self.fc(h), fc=nn.Linear(UNITS, 2)), "fc: last states are taken one by one"),
-        (of_gru(lambda self, y, h: h), "output: last states are taken one by one"),
-        (of_gru(lambda self, y, h: h * 2), "last states are taken one by one"),
-        (of_gru(lambda self, y, h: h + h), "last states are taken one by one"),
-        (of_gru(lambda self, y, h: torch.cat([h, h], -1)), "last states are taken one by one"),
-        (of_gru(lambda self, y, h: h.mean(-1)), "last states are taken one by one"),
-        (of_gru(lambda self, y, h: self.flat(y), flat=nn.Flatten(2)), "flatten of other axes than all behind"),
+        (of_gru(lambda self, y, h: y.reshape(2, -1)), r"reshape: the shape \(2, \?\) of \(batch, \?, 5\), which mixes"),
+        (of_gru(lambda self, y, h: self.gru(y, torch.ones(1, 4, UNITS))), "_tensor_constant0 has no counterpart"),
+        (
+            of_gru(lambda self, y, h: self.gru(y[:, :, :3], y)),
+            r"initial states of another shape than \(1, batch, 5",
+        ),
+        (of_gru(lambda self, y, h: y.device.type), ".type has no counterpart here"),
+        (of_gru(lambda self, y, h: y.sum(1).sum(1).T), ".T has no counterpart here"),
+        (of_gru(lambda self, y, h: y[y > 0]), "gt has no counterpart here"),
+        (
+            of_gru(lambda self, y, h: self.fc(y.permute(1, 2, 0)), fc=nn.Linear(4, 2)),
+            "fc: reads the samples as features",
+        ),
+        (of_gru(lambda self, y, h: torch.cat([y, y])), "cat along the batch"),
+        (of_gru(lambda self, y, h: y @ y), r"a product of the shapes \(batch, \?, 5\) and"),
         (of_gru(lambda self, y, h: y.sum(-3)), "a dim that is the batch's"),
         (of_gru(lambda self, y, h: y.mean()), "no dim, which would be that of the batch, too"),
         (of_gru(lambda self, y, h: self.soft(y), soft=nn.Softmax(None)), "soft: no dim"),

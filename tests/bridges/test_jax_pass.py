@@ -17,6 +17,8 @@ from fastgru.bridges.sequence import Cell
 from fastgru.keras import jax_pass
 from fastgru.keras.options import PassOptions
 
+pytestmark = pytest.mark.keras
+
 B, T, F, H = 3, 4, 2, 3
 GATES = {"gru": 3, "rnn": 4}
 

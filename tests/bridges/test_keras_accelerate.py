@@ -19,6 +19,8 @@ if keras.backend.backend() not in ("jax", "torch"):
 from fastgru.keras import accelerate
 from fastgru.keras.acceleration import InnerLoop
 
+pytestmark = pytest.mark.keras
+
 layers = keras.layers
 STEPS, FEATURES, UNITS, ROWS = 7, 3, 5, 6
 

@@ -15,6 +15,8 @@ nn = torch.nn
 import fastgru.torch as ours
 from fastgru.torch import operators
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("mode", ["GRU", "LSTM"])
 
 

@@ -15,6 +15,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import fastgru.torch as ours
 from fastgru.torch.openmp import IS_SHARED
 
+pytestmark = pytest.mark.slow
+
 on_openmp = pytest.mark.skipif(not IS_SHARED, reason="this PyTorch has no OpenMP with GNU's entry points")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,7 +76,8 @@ static void task(void *context, int member)
 }
 int main(void)
 {
-    for (int run = 0; run < 5; run++) {
+    for (int run = 0; run < 5; run += members > 2) {
+        usleep(20000); /* who has been crowded runs alone for a while */
         for (int i = 0; i < BARRIER_NUMBERS; i++) barrier[i] = 0;
         pool_run_team(task, NULL, THREADS, &members);
     }
@@ -114,3 +117,35 @@ int main(void)
 """,
     )
     assert wrong == "0"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="a system that binds no process to processors")
+def test_a_worker_without_work_leaves_the_processor_to_other_processes(tmp_path: Path) -> None:
+    """Short jobs with pauses of 200 us, beside programs that compute on the same two processors all the time.
+
+    Looking for the next job through all pauses would take more than 100 us of a processor for each.
+    """
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(cpus)[:2])
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    try:
+        microseconds = run(
+            tmp_path,
+            """
+static void task(void *context, int index) {}
+int main(void)
+{
+    const struct timespec pause = {.tv_nsec = 200000};
+    const long long end = pool_now() + 1000000000LL;
+    int jobs = 0;
+    for (; pool_now() < end; jobs++) pool_run(task, NULL, 2, 2), nanosleep(&pause, NULL);
+    printf("%f", 1e6 * clock() / CLOCKS_PER_SEC / jobs);
+}
+""",
+        )
+    finally:
+        os.sched_setaffinity(0, cpus)
+        for other in others:
+            other.kill()
+            other.wait()
+    assert float(microseconds) < 70

@@ -14,9 +14,10 @@ from saved_models import assert_same, batch, state, trained_model
 
 import fastgru
 from fastgru import saving
-from fastgru.layers import GRU, Dense, Input
+from fastgru.layers import GRU, Dense, Input, IntegerLookup
 from fastgru.models import Sequential
 from fastgru.saving import ModelFileError
+from fastgru.saving.stored import ArrayInMemory
 
 
 def other_units() -> Sequential:
@@ -120,3 +121,41 @@ def test_layers_that_are_skipped_keep_their_weights_as_in_keras(keras: Any, when
         trained.save(tmp_path / "m.h5")
         with pytest.raises(ModelFileError, match="objects_to_skip is not for legacy HDF5 files"):
             trained.load_weights(tmp_path / "m.h5", **options[0])
+
+
+def test_a_file_of_which_the_last_array_cannot_be_read_changes_nothing(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = rng.integers(1, 4, (6, 2))
+
+    def trained(words: Any) -> Any:
+        lookup = IntegerLookup(output_mode="tf_idf", max_tokens=4, pad_to_max_tokens=True)
+        lookup.adapt(words)
+        model = Sequential([Input((2,), dtype="int64"), lookup, Dense(3), Dense(2)])
+        model.compile("adam", "mse")
+        model.fit(x, rng.normal(size=(6, 2)), verbose=0)
+        return model
+
+    def numbers(model: Any) -> list[Any]:
+        return [*model.get_weights(), *map(np.array, model.optimizer.variables), model.layers[0].idf_weights]
+
+    model, other = trained([[1, 2], [1, 3]]), trained([[1, 2], [3, 3], [1, 1]])
+    other.save(tmp_path / "other.keras")
+    before, last = numbers(model), other.get_weights()[-1]
+    read = ArrayInMemory.read
+
+    def read_but_last(self: Any, dtype: Any) -> Any:
+        if self.place.endswith("layers/dense_1/vars/1"):
+            raise ValueError("a damaged chunk")
+        return read(self, dtype)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ArrayInMemory, "read", read_but_last)
+        with pytest.raises(ValueError, match="damaged chunk"):
+            model.load_weights(tmp_path / "other.keras")
+    for ours, same in zip(numbers(model), before, strict=True):
+        np.testing.assert_array_equal(ours, same)
+    model.load_weights(tmp_path / "other.keras")
+    for ours, theirs in zip(numbers(model), numbers(other), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(model.get_weights()[-1], last)

@@ -158,12 +158,17 @@ class BatchNormalization(Normalizer):
             if self.beta is not None:
                 y += call.value(self.beta)
         else:
-            # y = x s + (beta - mean s) with s = gamma / sqrt(variance + epsilon)
-            saved["rows"], saved["inverse"] = rows, 1 / np.sqrt(call.value(self.moving_variance) + self.epsilon)
-            s = saved["inverse"] if self.gamma is None else saved["inverse"] * call.value(self.gamma)
+            saved["rows"] = rows
+            s, offset = self._scale_and_offset(call)
             np.multiply(rows, s, out=y)
-            y += (0 if self.beta is None else call.value(self.beta)) - call.value(self.moving_mean) * s
+            y += offset
         return self._from_rows(call, "y", y, x.shape, axes)
+
+    def _scale_and_offset(self, call: Call) -> tuple[Array, Array]:
+        """Of each feature: y = x s + (beta - mean s) with s = gamma / sqrt(variance + epsilon)."""
+        call.saved["inverse"] = inverse = 1 / np.sqrt(call.value(self.moving_variance) + self.epsilon)
+        s = inverse if self.gamma is None else inverse * call.value(self.gamma)
+        return s, (0 if self.beta is None else call.value(self.beta)) - call.value(self.moving_mean) * s
 
     def _normalize_by_batch(self, call: Call, rows: Array, scratch: Array, axes: Sequence[int], x: Array) -> None:
         """Save (x - mean) / sqrt(variance + epsilon), and move the moving statistics."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from os import PathLike
 from typing import Any
@@ -291,7 +292,7 @@ class Lookup(VocabularyLayer):
     def stored_arrays(self) -> dict[str, Array]:
         return {} if self.idf_weights is None else {"idf_weights": self.idf_weights}
 
-    def restore(self, files: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:
+    def restoring(self, files: Mapping[str, bytes], arrays: Mapping[str, Array]) -> Callable[[], None]:
         weights = arrays.get("idf_weights", self.idf_weights) if self.output_mode == "tf_idf" else None
         keys = self._vocabulary
         if VOCABULARY_FILE in files and self.input_vocabulary is None:
@@ -304,4 +305,4 @@ class Lookup(VocabularyLayer):
         depth = self.max_tokens if self.pad_to_max_tokens else len(self._special_tokens) + len(keys)
         if weights is not None and weights.shape != (depth,) and keys:
             raise ValueError(f"{self._where}: expected idf_weights of shape {(depth,)}, got {weights.shape}.")
-        self._take(keys, None if weights is None else np.asarray(weights, self.dtype))
+        return partial(self._take, keys, None if weights is None else np.asarray(weights, self.dtype))

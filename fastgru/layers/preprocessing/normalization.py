@@ -15,6 +15,7 @@ from fastgru.layers import options
 from fastgru.layers.options import LayerOptions
 from fastgru.layers.preprocessing.affine import Affine
 from fastgru.layers.preprocessing.token_layer import batches
+from fastgru.layers.weight import publish
 from fastgru.layers.workspace import Call
 from fastgru.registry import registered
 from fastgru.types import Array, Shape
@@ -201,8 +202,8 @@ class Normalization(Affine):
             count += size
         if not count:
             raise ValueError(f"{self._where}: adapt got an empty iterable, with no batches.")
-        self.moving_mean.assign(mean)
-        self.moving_variance.assign(variance)
+        measured = {self.moving_mean: mean, self.moving_variance: variance}
+        publish({weight: np.array(numbers, weight.dtype, order="C") for weight, numbers in measured.items()})
 
     def _scale_and_offset(self, call: Call) -> tuple[Any, Any]:
         statistics = self._statistics

@@ -269,8 +269,8 @@ class TextVectorization(TokenLayer):
         inner = self.lookup.stored_arrays()
         return {**{f"{INNER}/{name}": array for name, array in inner.items()}, **inner}
 
-    def restore(self, files: Mapping[str, bytes], arrays: Mapping[str, Array]) -> None:
-        self.lookup.restore(files, arrays)
+    def restoring(self, files: Mapping[str, bytes], arrays: Mapping[str, Array]) -> Callable[[], None]:
+        return self.lookup.restoring(files, arrays)
 
 
 def _function_name(form: Mapping[str, Any]) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastgru import kernels
 from fastgru.activations import Activation
-from fastgru.kernels.reference import gru as reference
 from fastgru.layers import options
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike
+from fastgru.layers.rnn.numpy_route import Twin
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.recurrent_weights import cudnn, implementation
 from fastgru.layers.rnn.run import DropoutMasks
@@ -78,7 +78,6 @@ class GRU(Recurrent):
     cell_name, cell_class = "gru_cell", "GRUCell"
     _kernels = ("GRUCall", "gru_forward", "gru_backward")
     _no_states = (None,)
-    _twin = (reference.gru_forward, reference.gru_backward, reference.gru_gates)
 
     recurrent_activation: Activation = options.activation()
     reset_after: bool = options.flag()
@@ -138,5 +137,11 @@ class GRU(Recurrent):
     def _kernel_options(self) -> dict[str, Any]:
         return {**super()._kernel_options(), "reset_after": self.reset_after}
 
-    def _options(self, dropout: DropoutMasks) -> reference.GRUOptions:
-        return reference.GRUOptions(**self._common_options(dropout), reset_after=self.reset_after)
+    @property
+    def _twin(self) -> Twin:
+        from fastgru.kernels.reference import gru as reference
+
+        return Twin(reference.GRUOptions, reference.gru_forward, reference.gru_backward, reference.gru_gates)
+
+    def _twin_options(self, dropout: DropoutMasks) -> dict[str, Any]:
+        return {**super()._twin_options(dropout), "reset_after": self.reset_after}

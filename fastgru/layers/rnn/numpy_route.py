@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, NamedTuple
 
 from fastgru import threads
 from fastgru.activations import Activation
-from fastgru.kernels.reference import rnn as reference
 from fastgru.layers.rnn.compiled_route import CompiledRoute
 from fastgru.layers.rnn.run import DropoutMasks, Run
 from fastgru.layers.workspace import Call
 from fastgru.types import Array
 
-__all__ = ["NumpyRoute"]
+__all__ = ["NumpyRoute", "Twin"]
 
 
 def _in_kernels(activation: Activation) -> bool:
@@ -21,14 +20,24 @@ def _in_kernels(activation: Activation) -> bool:
     return activation.kernel_id is not None and activation.name != "softmax"
 
 
+class Twin(NamedTuple):
+    """What the kernels' numpy twin of a layer offers."""
+
+    options: Callable[..., Any]
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    gates: Callable[..., Any]
+
+
 class NumpyRoute(CompiledRoute):
     """The way of `Recurrent` through the kernels' numpy twin, which takes and returns what they do."""
 
-    _twin: ClassVar[tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = (
-        reference.rnn_forward,
-        reference.rnn_backward,
-        reference.rnn_gates,
-    )
+    @property
+    def _twin(self) -> Twin:
+        # few layers run in numpy: what they run on is loaded when one does
+        from fastgru.kernels.reference import rnn as reference
+
+        return Twin(reference.RNNOptions, reference.rnn_forward, reference.rnn_backward, reference.rnn_gates)
 
     def _is_for_numpy(self, dropout: DropoutMasks) -> bool:
         in_kernels = _in_kernels(self.activation) and _in_kernels(self.recurrent_activation)
@@ -37,7 +46,7 @@ class NumpyRoute(CompiledRoute):
     def _forward_in_numpy(self, call: Call, run: Run) -> None:
         weights = tuple([call.value(weight) for weight in self._weights])
         with threads.one_blas_thread():
-            run.y, *lasts, run.steps = self._twin[0](
+            run.y, *lasts, run.steps = self._twin.forward(
                 run.x, *self._as_read(weights), *run.states, call.mask, self._options(run.dropout)
             )
         run.lasts, run.kind = tuple(lasts[: self.state_count]), None
@@ -45,7 +54,7 @@ class NumpyRoute(CompiledRoute):
     def _backward_in_numpy(self, call: Call, run: Run, d_y: Array | None, *d_lasts: Array | None) -> Any:
         kernel, recurrent_kernel = call.value(self.kernel), call.value(self.recurrent_kernel)
         with threads.one_blas_thread():
-            dx, *d_states, d_kernel, d_recurrent_kernel, d_bias = self._twin[1](
+            dx, *d_states, d_kernel, d_recurrent_kernel, d_bias = self._twin.backward(
                 kernel, recurrent_kernel, self._options(run.dropout), run.steps, d_y, *self._padded(d_lasts)
             )
         run.steps = None
@@ -59,14 +68,16 @@ class NumpyRoute(CompiledRoute):
         weights = tuple([call.value(weight) for weight in self._weights])
         options = self._options((None, None))
         with threads.one_blas_thread():
-            _, *lasts, steps = self._twin[0](x[:, None], *self._as_read(weights), *self._padded(states), None, options)
-            return self._twin[2](steps, *lasts)
+            _, *lasts, steps = self._twin.forward(
+                x[:, None], *self._as_read(weights), *self._padded(states), None, options
+            )
+            return self._twin.gates(steps, *lasts)
 
     def _options(self, dropout: DropoutMasks) -> Any:
         """How the twin runs."""
-        return reference.RNNOptions(**self._common_options(dropout))
+        return self._twin.options(**self._twin_options(dropout))
 
-    def _common_options(self, dropout: DropoutMasks) -> dict[str, Any]:
+    def _twin_options(self, dropout: DropoutMasks) -> dict[str, Any]:
         on_x, on_h = dropout if dropout[1] is not None else (None, None)
         return {
             "activation": self.activation,

@@ -105,7 +105,7 @@ class Recurrent(NumpyRoute):
         run = Run.of(call)
         values = np.empty((len(self.gate_names), *run.x.shape[:2], self.units), self.dtype)
         if run.in_numpy:
-            in_order = self._twin[2](run.steps, *run.lasts)
+            in_order = self._twin.gates(run.steps, *run.lasts)
             values[...] = in_order[:, :, ::-1] if self.go_backwards else in_order
         else:
             run.kernel_call.put_gates(values)

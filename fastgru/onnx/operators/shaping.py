@@ -16,7 +16,7 @@ from fastgru.onnx.sized import sized
 from fastgru.onnx.sizes import Size, number
 from fastgru.types import Array
 
-__all__ = ["axes_of", "picked"]
+__all__ = ["axes_of", "concatenated", "expanded", "in_shape", "picked"]
 
 _LARGEST = np.iinfo("int32").max  # an end of a slice behind which no axis goes on
 
@@ -68,10 +68,10 @@ def _reshape(drawing: Drawing, node: GraphNode, x: Value, shape: Value) -> Value
     sizes = drawing.whole_numbers(node, shape, "shape")
     if not node.attributes.get("allowzero"):
         sizes = [old[axis] if not isinstance(size, Size) and size == 0 else size for axis, size in enumerate(sizes)]
-    return _in_shape(x, old, sizes)
+    return in_shape(x, old, sizes)
 
 
-def _in_shape(x: Value, old: Sequence[Any], sizes: list[Any]) -> Value:
+def in_shape(x: Value, old: Sequence[Any], sizes: list[Any]) -> Value:
     """A value in a shape of which one size may be -1."""
     if isinstance(x, np.ndarray) and not any(isinstance(size, Size) for size in sizes):
         return x.reshape(sizes)
@@ -103,12 +103,16 @@ def _flatten(drawing: Drawing, node: GraphNode, x: Value) -> Value:
     old = drawing.sizes_of(x)
     axis = node.attributes.get("axis", 1)
     axis = axis + len(old) if axis < 0 else axis
-    return _in_shape(x, old, [_product(old[:axis]), _product(old[axis:])])
+    return in_shape(x, old, [_product(old[:axis]), _product(old[axis:])])
 
 
 @operator("Concat")
 def _concat(drawing: Drawing, node: GraphNode, *values: Value) -> Value:
-    axis = node.attributes["axis"]
+    return concatenated(drawing, values, node.attributes["axis"])
+
+
+def concatenated(drawing: Drawing, values: Sequence[Value], axis: int) -> Value:
+    """Values one after the other along an axis."""
     if all(isinstance(value, np.ndarray) for value in values):
         bounded([sum(value.size for value in values)])
         return np.concatenate(values, axis)

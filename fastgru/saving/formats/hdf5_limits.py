@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,7 +22,6 @@ REFERENCE = 16  # bytes of a reference to a text: its length, the heap's place, 
 HEAP_BYTES = 4096  # a global heap has at least this size
 
 
-@dataclass(eq=False, repr=False)
 class Bounds:
     """What a file has declared so far, and how much it may.
 
@@ -37,13 +35,10 @@ class Bounds:
         For each attribute's name that was looked up, `_longest`.
     """
 
-    data: bytes
-    size: int
-    objects: int = 0
-    declared: int = 0
-    chunks: int = 0
-    text: int = 0
-    longest: dict[str, dict[int, int]] = field(default_factory=dict)
+    def __init__(self, data: bytes, size: int) -> None:
+        self.data, self.size = data, size
+        self.objects = self.declared = self.chunks = self.text = 0
+        self.longest: dict[str, dict[int, int]] = {}
 
     def count_objects(self, objects: int) -> None:
         """ValueError where the file leads to too many objects."""

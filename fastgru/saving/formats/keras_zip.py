@@ -9,7 +9,6 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,7 @@ def _of_members(file: str, names: set[str], member: Callable[[str], bytes], size
         if PLAN in names:
             with reading(file, PLAN):
                 plan = member(PLAN)
-        yield _with_config(file, config, metadata, replace(stored, assets=assets, table_plan=plan))
+        yield _with_config(file, config, metadata, stored._replace(assets=assets, table_plan=plan))
 
 
 @contextmanager
@@ -96,8 +95,7 @@ def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: S
     training = config.get("compile_config") or None
     if training is not None and not isinstance(training, dict):
         raise ModelFileError(f"{file}, {CONFIG}: expected compile_config to be a JSON object, got {training!r}.")
-    return replace(
-        weights,
+    return weights._replace(
         file=file,
         format=".keras",
         written_by=writer(metadata.get(WRITER), f"Keras {short_version(metadata.get('keras_version'))}"),

@@ -74,7 +74,7 @@ def owners(
 ) -> Iterator[tuple[str, Layer]]:
     """Each layer that has files or arrays beside its weights (`TokenLayer`), with its path as of `places`."""
     for path, layer, _ in _places(model, "", _groups(stored.arrays if stored else ()), set(), entries or {}):
-        if hasattr(layer, "restore"):
+        if hasattr(layer, "restoring"):
             yield path, layer
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastgru.saving.legacy import configs
 from fastgru.saving.report import Report
 from fastgru.saving.stored import KERAS_3, StoredModel
@@ -12,7 +10,7 @@ from fastgru.saving.stored import KERAS_3, StoredModel
 def modern(stored: StoredModel, report: Report) -> StoredModel:
     """A stored model, whatever version wrote it, with its config in the form of Keras 3 (`configs.modern`)."""
     config = configs.modern(stored.config, stored.version, stored.backend == "tensorflow", report)
-    return replace(stored, config=config)
+    return stored._replace(config=config)
 
 
 def modern_training(stored: StoredModel) -> StoredModel:
@@ -21,4 +19,4 @@ def modern_training(stored: StoredModel) -> StoredModel:
         return stored
     from fastgru.saving.legacy import training
 
-    return replace(stored, training=training.modern_training(stored.training))
+    return stored._replace(training=training.modern_training(stored.training))
