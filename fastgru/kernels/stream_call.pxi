@@ -11,16 +11,7 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow)
     bint PyLong_CheckExact(object value)
 
-cdef extern from "fastgru_stream.h" nogil:
-    ctypedef struct fastgru_stream:
-        unsigned version
-        unsigned number_bytes
-        size_t inputs, outputs, states, scratch, tokens
-        int (*step)(const fastgru_stream *stream, void *state, const void *x, void *y, void *scratch) noexcept nogil
-        const void *plan
-    enum:
-        FASTGRU_STREAM_VERSION
-    const char *FASTGRU_STREAM_CAPSULE
+from fastgru.streaming.c_stream cimport FASTGRU_STREAM_CAPSULE, FASTGRU_STREAM_VERSION, fastgru_stream
 
 cdef enum:
     KEPT_WORK = 1048576  # multiplications for which the GIL is not given away: some 50 us
