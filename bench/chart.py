@@ -16,6 +16,10 @@ COLOURS = {
     "pytorch": "#dd8452",
     "onnxruntime": "#55a868",
     "openvino": "#8172b3",
+    "by_heart": "#999999",
+    "litert": "#937860",
+    "ncnn": "#da8bc3",
+    "tract": "#8c8c8c",
 }
 INK, _FAINT = "#222222", "#999999"
 # the same results are the same file; text stays text, in the reader's own font

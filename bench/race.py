@@ -25,7 +25,7 @@ YARDSTICK = "scipy_blas"
 _RUN_SECONDS, _QUICK_SECONDS = 0.3, 0.02
 
 
-def installed(outcome: Outcome, settings: Settings, say: Say, trains: bool = False) -> list[str]:
+def installed(outcome: Outcome, settings: Settings, say: Say, does: str = "predict") -> list[str]:
     """The engines that are asked for, can do it and are installed; a line for those that are not.
 
     Raises
@@ -35,7 +35,7 @@ def installed(outcome: Outcome, settings: Settings, say: Say, trains: bool = Fal
     """
     names = []
     for name in settings.engines:
-        if trains and not ENGINES[name].trains:
+        if does not in ENGINES[name].does:
             continue
         if absent := missing(name):
             line = f"{title(name)}: skipped, {' and '.join(absent)} not installed"
@@ -57,22 +57,35 @@ class Race:
         Of the engines; "scipy_blas" gives the sgemm rate.
     seconds : float
         How long a run, and the trial of a variant, lasts at least.
+    yardstick : bool
+        Whether the sgemm rate is taken in every round.
     """
 
-    def __init__(self, outcome: Outcome, names: Sequence[str], settings: Settings, seconds: float, say: Say) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        names: Sequence[str],
+        settings: Settings,
+        seconds: float,
+        say: Say,
+        yardstick: bool = True,
+    ) -> None:
         self.outcome, self.say = outcome, say
         self.seconds = _QUICK_SECONDS if settings.quick else seconds
         self._folder = tempfile.TemporaryDirectory()
         self._files = Path(self._folder.name)
         self._workers: list[Worker] = []
+        self._yardstick: Worker | None = None
         try:
-            for name in [*names, YARDSTICK]:
+            for name in [*names, *([YARDSTICK] if yardstick else [])]:
                 self._workers.append(Worker(name, settings.threads, self._files))
                 try:
                     outcome.versions[name] = self._workers[-1].ask("versions")
                 except DiedError as died:
                     self._leave_out(died)
-            self._prepared(self._workers[-1], "sgemm", {}, "", [], [])
+            if yardstick:
+                self._yardstick = self._workers.pop()
+                self._prepared(self._yardstick, "sgemm", {}, "", [], [])
         except BaseException:
             self.end()
             raise
@@ -84,7 +97,7 @@ class Race:
         self.end()
 
     def end(self) -> None:
-        for worker in self._workers:
+        for worker in [*self._workers, *filter(None, [self._yardstick])]:
             worker.end()
         self._folder.cleanup()
 
@@ -133,8 +146,7 @@ class Race:
     def _run(
         self, job: str, arrays: Arrays, rounds: int, task: str, names: Sequence[str] | None, variants: Selection
     ) -> None:
-        *workers, yardstick = self._workers
-        workers = [worker for worker in workers if names is None or worker.engine in names]
+        workers = [worker for worker in self._workers if names is None or worker.engine in names]
         racing: list[tuple[Worker, Result]] = []
         expected: list[npt.NDArray[Any]] = []
         trials = self.outcome.trials[task] = {}
@@ -156,7 +168,7 @@ class Race:
             raise RuntimeError(f"{differing[0]}; nobody agrees, and nothing was timed")
         for line in differing:
             self.note(f"{line}; left out")
-        rates = self.outcome.sgemm[task] = []
+        rates: list[float] = []
         for number in range(1, rounds + 1):
             for worker, result in racing:
                 seconds = self._time(worker, result.variant)
@@ -164,7 +176,10 @@ class Race:
                 if not task:
                     name = f"{title(worker.engine)}, {result.variant}"
                     self.say(f"round {number} of {rounds}: {name}: {duration(seconds)}")
-            rates.append(sgemm.work() / self._time(yardstick, "sgemm"))
+            if self._yardstick:
+                rates.append(sgemm.work() / self._time(self._yardstick, "sgemm"))
+        if rates:
+            self.outcome.sgemm[task] = rates
         for worker, result in racing:
             result.check = worker.ask("check", variant=result.variant)
         self.outcome.results += [result for _worker, result in racing]
@@ -215,7 +230,7 @@ class Race:
 def race(job_name: str, job: Any, settings: Settings, say: Say) -> Outcome:
     """A job of one task: all engines that can do it."""
     outcome = Outcome(job_name, job.TITLE)
-    names = installed(outcome, settings, say, trains=job.TRAINS)
+    names = installed(outcome, settings, say, job.DOES)
     arrays = job.data(settings.quick)
     outcome.work[""], outcome.samples[""] = job.work(arrays), job.samples(arrays)
     with Race(outcome, names, settings, _RUN_SECONDS, say) as running:

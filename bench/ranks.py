@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench import ROOT, report
+from bench.tables import table
 from fastgru import distribution
 
 STORED = ROOT / "bench/results/ranks.json"
@@ -180,11 +181,6 @@ def tables(stored: dict[str, Any]) -> str:
     return "\n\n".join([f"*{stored['cpu']}, {stored['date'][:10]}.*", *parts]) + "\n"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---", *["--:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _of_this_machine(stored: dict[str, Any], batch: int) -> str:
     rows = []
     for name, steps in stored["steps"].items():
@@ -196,12 +192,12 @@ def _of_this_machine(stored: dict[str, Any], batch: int) -> str:
         f"a step of {batch} rows", "gradients", "1 process, 1 thread", "1 process, 2 threads", "2 processes, 1 thread",
         "so the model", "efficiency",
     ]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _of_sums(stored: dict[str, Any]) -> str:
     rows = [[f"{int(size) / 1e3:,.0f} kB", f"{1e6 * t:,.0f} us"] for size, t in stored["added"].items()]
-    return _table(["a buffer of", "added up by two processes in"], rows)
+    return table(["a buffer of", "added up by two processes in"], rows)
 
 
 def _of_more(stored: dict[str, Any], batches: Sequence[tuple[int, int]], alone: Callable[[int, int], float]) -> str:
@@ -221,7 +217,7 @@ def _of_more(stored: dict[str, Any], batches: Sequence[tuple[int, int]], alone: 
                 by_all = fixed + a_row * rows / nodes + ring(steps["bytes"], nodes, network)
                 speedups.append(f"{rows / by_all / (by_one / (fixed + a_row * by_one)):.1f}")
             lines.append([SHAPES[name].words, network.words, *speedups])
-    return _table(["times as fast as one machine", "network", *(str(nodes) for _, nodes in batches)], lines)
+    return table(["times as fast as one machine", "network", *(str(nodes) for _, nodes in batches)], lines)
 
 
 def main() -> int:

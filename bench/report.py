@@ -17,7 +17,7 @@ import numpy as np
 
 from bench import ROOT
 from bench.engines import title
-from bench.outcome import OWN, Outcome, Result, amount, counted, times
+from bench.outcome import OWN, Outcome, Result, amount, counted, duration, times
 from bench.process import removed
 
 # variables with these beginnings change how fast engines and their BLAS run
@@ -36,7 +36,8 @@ _STEERING = (
     "XLA_",
 )
 _MANY = 5  # of the tasks of a job with more than these the worst for fastgru are shown
-COLUMNS = ("task", "engine", "way", "median", "min to max", "ratio", "of sgemm", "accuracy")
+_TAIL = ("p99", "p99.9", "max")  # of a result's check, where its job asks for them
+COLUMNS = ("task", "engine", "way", "median", "min to max", "ratio", "of sgemm", "accuracy", *_TAIL)
 
 
 def rows(outcome: Outcome) -> list[tuple[str, ...]]:
@@ -58,6 +59,7 @@ def rows(outcome: Outcome) -> list[tuple[str, ...]]:
                         times(ratio) if ratio else "-",
                         f"{share:.0%}" if share else "-",
                         f"{result.check['accuracy']:.2%}" if "accuracy" in result.check else "-",
+                        *(duration(result.check[name]) if name in result.check else "-" for name in _TAIL),
                     )
                 )
     return cells

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +34,24 @@ def _outcome(fields: dict[str, Any]) -> Outcome:
     return Outcome(**fields | {"results": results})
 
 
+def runs() -> Iterator[tuple[Outcome, dict[str, Any]]]:
+    """Each stored outcome, and where and when it was measured."""
+    for path in sorted(RESULTS.glob("*.json")):
+        results, where = outcomes(path)
+        yield from ((outcome, where) for outcome in results)
+
+
 def draw_all(folder: Path) -> list[Path]:
     """Draw every stored result into `folder`: ``JOB.svg``, ``scale-batch.svg``, ``scale-steps.svg``, and
     ``speed.svg`` for the README."""
     folder.mkdir(parents=True, exist_ok=True)
     files, shown = [], {}
-    for path in sorted(RESULTS.glob("*.json")):
-        results, where = outcomes(path)
-        for outcome in results:
-            shown[outcome.job] = outcome, where
-            files.append(folder / f"{outcome.job}.svg")
-            chart.draw(files[-1], [outcome], where, headed=False)
-            if outcome.job == "scale":
-                files += lines.draw(folder, outcome)
+    for outcome, where in runs():
+        shown[outcome.job] = outcome, where
+        files.append(folder / f"{outcome.job}.svg")
+        chart.draw(files[-1], [outcome], where, headed=False)
+        if outcome.job == "scale":
+            files += lines.draw(folder, outcome)
     if jobs := [shown[job] for job in _README if job in shown]:
         files.append(folder / "speed.svg")
         chart.draw(files[-1], [outcome for outcome, _where in jobs], jobs[0][1], headed=False)

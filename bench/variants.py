@@ -31,12 +31,15 @@ class Variant(NamedTuple):
         A short form of it, by which an engine's quickest variant is picked.
     check
         What is asked after the race.
+    measure
+        Gives the seconds of each call, about so many in all, where the variant times its own.
     """
 
     answers: Callable[[], tuple[Floats, ...]]
     run: Callable[[], object]
     trial: Callable[[], object]
     check: Callable[[], dict[str, float]]
+    measure: Callable[[float], list[float]] | None = None
 
 
 def inference(call: Callable[[], Floats]) -> Variant:

@@ -80,14 +80,15 @@ class _Requests:
         return {"trials": trials, "failed": failed}
 
     def run(self, variant: str, seconds: float) -> float:
-        durations = timed(self.variants[variant].run, seconds)
+        measured = self.variants[variant]
+        durations = measured.measure(seconds) if measured.measure else timed(measured.run, seconds)
         return statistics.median(durations[1:] or durations)
 
     def check(self, variant: str) -> dict[str, float]:
         return self.variants[variant].check()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have Linux kill this process when the one that started it ends: stopped, it would never see the end of stdin."""
     if sys.platform == "linux":
         PR_SET_PDEATHSIG = 1
@@ -95,7 +96,7 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    _end_with_parent()
+    end_with_parent()
     # what an engine prints goes to stderr and cannot mix with the answers
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -6,10 +6,13 @@ import itertools
 import json
 import re
 import signal
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +24,7 @@ from paths import ROOT
 sys.path.append(str(ROOT))
 
 from bench import __main__ as main
-from bench import chart, network, process, profile, programs, race, report, stored
+from bench import chart, jobs, load, network, process, profile, programs, race, report, stored, tables
 from bench.jobs import cold, memory, scale
 from bench.outcome import Outcome, Result, Settings, amount, counted, duration, times
 
@@ -248,7 +251,7 @@ def test_a_race_that_begins_anew_tells_nothing_twice(run_fakes: Any) -> None:
 
 def test_no_engine_that_can_do_a_job_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="nobody to race"):
-        race.installed(Outcome("train", ""), Settings(["onnxruntime"], 1), print, trains=True)
+        race.installed(Outcome("train", ""), Settings(["onnxruntime"], 1), print, "train")
 
 
 def fake_fresh(broken: str, wrong: str) -> Any:
@@ -356,6 +359,49 @@ def test_a_run_that_is_ended_leaves_no_worker_behind(tmp_path: Path, name: str) 
     assert in_time(lambda: all(state(int(pid)) in ("", "Z") for pid in workers))
 
 
+# --- load ---------------------------------------------------------------------------------------------
+
+
+class Answering(socketserver.StreamRequestHandler):
+    """A service that sends back what it got, the answer in two pieces, and refuses a request that says so."""
+
+    def handle(self) -> None:
+        while line := self.rfile.readline():
+            fields = dict(line.decode().lower().split(": ", 1) for line in iter(self.rfile.readline, b"\r\n"))
+            assert line.startswith(b"POST /v2/models/model/infer ")
+            body = self.rfile.read(int(fields["content-length"]))
+            status = b"200 OK" if body[-4:] != b"\0\0\0\0" else b"429 Too Many Requests"
+            self.wfile.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: %d\r\n\r\n" % len(body))
+            self.wfile.write(body)
+
+
+@pytest.fixture
+def echoing() -> Iterator[int]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answering) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_clients_get_the_answers_to_their_own_requests(echoing: int) -> None:
+    rows = [np.full((1, 2, 3), number + 1, np.float32) for number in range(20)]
+    done = load.drive(echoing, load.numbered([load.request(row) for row in rows]), clients=3)
+    assert len(done.latencies) == 20 and 0 < max(done.latencies) <= done.seconds
+    assert [load.answer(done.answers[n], 2).tolist() for n in range(20)] == [[n + 1, n + 1] for n in range(20)]
+
+
+def test_clients_ask_for_as_long_as_they_should(echoing: int) -> None:
+    request = load.request(np.ones((1, 2, 3), np.float32))
+    done = load.drive(echoing, load.numbered([request], 0.2), clients=2)
+    assert done.seconds >= 0.2 and len(done.latencies) > 10
+
+
+def test_a_refused_request_is_an_error_of_the_load(echoing: int) -> None:
+    with pytest.raises(RuntimeError, match="429 Too Many"):
+        load.drive(echoing, load.numbered([load.request(np.zeros((1, 2, 3), np.float32))]), clients=1)
+
+
 # --- what is written ----------------------------------------------------------------------------------
 
 
@@ -398,6 +444,41 @@ def test_the_charts_of_the_documentation_are_of_results_in_the_checkout() -> Non
     jobs = {outcome.job for path in stored.RESULTS.glob("*.json") for outcome in stored.outcomes(path)[0]}
     page = (ROOT / "docs/measured.md").read_text()
     assert set(re.findall(r"_made/(\w+)\.svg", page)) <= jobs
+
+
+def a_race_of(job: str, tasks: list[str], check: dict[str, float]) -> Outcome:
+    outcome = Outcome(job, "things", samples=dict.fromkeys(tasks, 10), notes=["a note"])
+    for task in tasks:
+        outcome.results += [
+            Result(engine, task, "w", [seconds], check=check)
+            for engine, seconds in (("fastgru", 1e-3), ("onnxruntime", 2e-3))
+        ]
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("job", "line"),
+    [
+        ("step", "| ONNX Runtime | 3 us (2.00x) | 3 us (2.00x) |"),
+        ("stream", "| a | 100 us, 10,000/s | 200 us, 5,000/s (2.00x) |"),
+        ("serve", "| a | 1,000/s, p99 5 us | 500/s, p99 5 us (2.00x) |"),
+        ("bridge", "| a | 2 ms | 1 ms | 2.00 |"),
+    ],
+)
+def test_the_tables_of_the_documentation_are_made_of_the_stored_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, job: str, line: str
+) -> None:
+    check = {"p50": 3e-6, "p99": 5e-6, "p99.9": 7e-6, "max": 9e-6, "steps": 1000}
+    report.write_json(tmp_path / "b.json", [a_race_of(job, ["a", "b"], check)], WHERE)
+    monkeypatch.setattr(stored, "RESULTS", tmp_path)
+    tables.write(tmp_path)
+    text = (tmp_path / f"{job}.md").read_text()
+    assert line in text.splitlines()
+    assert text.startswith("*A CPU, 2026-01-02, commit abc.*") and text.endswith("- a note\n")
+    page = (ROOT / "docs/measured.md").read_text()
+    assert f"_made/{job}.md" in page and {file.stem for file in tmp_path.glob("*.md")} <= {
+        *re.findall(r"_made/(\w+)\.md", page)
+    }
 
 
 def test_many_sizes_without_a_peer_are_all_told() -> None:
@@ -484,7 +565,8 @@ def test_a_quick_run_of_all_jobs_writes_its_results(tmp_path: Path) -> None:
     content = json.loads(Path(files["json"]).read_text())
     assert content["threads"] == 1
     assert {"cpu", "date", "commit", "python"} <= content.keys()
-    assert list(content["jobs"]) == ["train", "small", "predict", "latency", "cold", "scale", "memory", "examples"]
+    left_out = {"bridge"} if find_spec("uvicorn") else {"bridge", "serve"}
+    assert list(content["jobs"]) == [name for name in jobs.JOBS if name not in left_out]
     for job in content["jobs"].values():
         assert job["results"]
         for result in job["results"]:

@@ -26,15 +26,22 @@ MASK = np.arange(STEPS) < LENGTHS[:, None]
 
 PEERS = {
     # those that train take seconds to import, and more to compile
-    name: pytest.param(name, marks=[pytest.mark.slow] if entry.trains else [])
+    name: pytest.param(name, marks=[pytest.mark.slow] if "train" in entry.does else [])
     for name, entry in engines.ENGINES.items()
     if name != "fastgru"
 }
-TRAINING = [param for name, param in PEERS.items() if engines.ENGINES[name].trains]
-WITH_THREADS = [param for name, param in PEERS.items() if name != "keras_jax"]  # JAX has no setting for them
 
 
-@pytest.fixture(params=PEERS.values())
+def able(kind: str) -> list[Any]:
+    """The peers that can do this kind of job."""
+    return [param for name, param in PEERS.items() if kind in engines.ENGINES[name].does]
+
+
+TRAINING = able("train")
+WITH_THREADS = [param for param in able("predict") if param.values != ("keras_jax",)]  # JAX has no setting for them
+
+
+@pytest.fixture(params=able("predict"))
 def peer(request: pytest.FixtureRequest) -> Any:
     for package in engines.ENGINES[request.param].needs:
         pytest.importorskip(package)
@@ -86,6 +93,43 @@ def test_both_directions_agree(peer: Any) -> None:
     variants = peer.bidirectional(NETWORK, STEPS, 2)
     expected = first(own().bidirectional(NETWORK, STEPS, 2))(X)
     assert_agree({variant: np.array(call(X)) for variant, call in variants.items()}, expected)
+
+
+@pytest.mark.parametrize("peer", able("step"), indirect=True)
+def test_steppers_agree_and_carry_their_states(peer: Any) -> None:
+    cell = network.draw(3, 5, 1).cells[0]
+    rows = np.split(X[0], STEPS)
+
+    def walked(step: Any) -> Any:
+        return np.stack([step(row).copy() for row in rows])
+
+    answers = {variant: walked(step) for variant, step in own().steppers(cell).items()}
+    expected = first(answers)
+    assert np.abs(np.diff(expected, axis=0)).max() > 1e-3
+    assert_agree(answers | {variant: walked(step) for variant, step in peer.steppers(cell).items()}, expected)
+
+
+@pytest.mark.parametrize("peer", able("stream"), indirect=True)
+@pytest.mark.parametrize("count", [1, 4])
+def test_streamers_agree_for_sessions_in_any_order(peer: Any, count: int) -> None:
+    def walked(streamer: Any) -> Any:
+        """The outputs of calls of all sessions, of every second one, and of all again from the last to the first."""
+        orders = [np.arange(count), np.arange(0, count, 2), np.arange(count)[::-1]]
+        return [streamer.step(streamer.ids[o], X[o, n]).copy() for n, o in enumerate(orders)]
+
+    expected = walked(first(own().streamers(NETWORK, count, 2)))
+    for variant, streamer in peer.streamers(NETWORK, count, 2).items():
+        for numbers, right in zip(walked(streamer), expected, strict=True):
+            assert_agree({variant: numbers}, right)
+
+
+@pytest.mark.parametrize("peer", able("serve"), indirect=True)
+def test_a_service_s_models_agree_at_any_number_of_rows(peer: Any) -> None:
+    expected = first(own().callers(NETWORK, STEPS, 2))(X)
+    for variant, make in peer.predictors(NETWORK, X, 2).items():
+        call = make()
+        for rows in (slice(0, 1), slice(2, 5), slice(None)):
+            assert_agree({variant: call(X[rows])}, expected[rows])
 
 
 @pytest.mark.parametrize("peer", TRAINING, indirect=True)

@@ -11,6 +11,9 @@ which the engine does it, by name, the plainest first. All take the weights and 
   both side by side
 - ``quick_callers`` and ``quick_trainers``: where it has them, the same for many sizes, without variants that take long
   to get ready and are not, or hardly, quicker
+- ``steppers(cell)``: `Caller` of one step of one row (1, F) through a GRU layer, on one thread; it keeps the states
+- ``streamers(network, count, threads)``: `Streamer` of so many sessions
+- ``predictors(network, x, threads)``: makers of `Caller`, for batches of any size of the rows of x, in a service
 - ``save(network, steps, path)``: the network as a file that ``bench.fresh`` opens
 """
 
@@ -42,21 +45,40 @@ class Trainer(Protocol):
         """What the network puts out for the samples (N, C)."""
 
 
+class Streamer(NamedTuple):
+    """Sessions of a network, each with states of its own that are zero at first.
+
+    Attributes
+    ----------
+    ids
+        (count,), what the engine, or who uses it, calls the sessions.
+    step
+        Takes k of the ids, in any order, and their inputs (k, F) of one step; gives the outputs (k, C).
+    """
+
+    ids: npt.NDArray[np.int64]
+    step: Callable[[npt.NDArray[np.int64], Floats], Floats]
+
+
 class Entry(NamedTuple):
-    """How an engine is called, the packages it needs, and what it can do."""
+    """How an engine is called, the packages it needs, and the kinds of job that it can do."""
 
     title: str
     needs: tuple[str, ...]
-    trains: bool = False
+    does: tuple[str, ...]
     file: str = ""  # the ending of the file that it opens in a fresh process
 
 
 ENGINES = {
-    "fastgru": Entry("fastgru", ("fastgru",), True, ".keras"),
-    "keras_jax": Entry("Keras on JAX", ("keras", "jax"), True, ".keras"),
-    "pytorch": Entry("PyTorch nn.GRU", ("torch",), True, ".pt"),
-    "onnxruntime": Entry("ONNX Runtime", ("onnx", "onnxruntime"), False, ".onnx"),
-    "openvino": Entry("OpenVINO", ("onnx", "openvino"), False, ".onnx"),
+    "fastgru": Entry("fastgru", ("fastgru",), ("predict", "train", "step", "stream", "serve"), ".keras"),
+    "keras_jax": Entry("Keras on JAX", ("keras", "jax"), ("predict", "train", "serve"), ".keras"),
+    "pytorch": Entry("PyTorch nn.GRU", ("torch",), ("predict", "train", "step", "stream"), ".pt"),
+    "onnxruntime": Entry("ONNX Runtime", ("onnx", "onnxruntime"), ("predict", "step", "stream", "serve"), ".onnx"),
+    "openvino": Entry("OpenVINO", ("onnx", "openvino"), ("predict",), ".onnx"),
+    "by_heart": Entry("by heart", ("fastgru",), ("serve",)),
+    "litert": Entry("LiteRT", ("ai_edge_litert",), ("step",)),
+    "ncnn": Entry("ncnn", ("ncnn",), ("step",)),
+    "tract": Entry("tract", ("onnx", "tract"), ("step",)),
 }
 
 

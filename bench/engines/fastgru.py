@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 import fastgru
-from bench.engines import Batcher, Caller, Masked, Trainer
-from bench.network import Floats, Labels, Network
+from bench.engines import Batcher, Caller, Masked, Streamer, Trainer
+from bench.network import Cell, Floats, Labels, Network
 from fastgru.layers import GRU, Bidirectional, Dense
 from fastgru.models import Sequential
+from fastgru.streaming import Sessions
 
 
 def versions() -> dict[str, str]:
@@ -17,7 +20,7 @@ def versions() -> dict[str, str]:
     return {"fastgru": fastgru.__version__, "isa": config["isa"], "blas": ", ".join(config["blas"])}
 
 
-def _model(network: Network, steps: int) -> Sequential:
+def _model(network: Network, steps: int | None) -> Sequential:
     last = len(network.cells) - 1
     model = Sequential([GRU(cell.units, return_sequences=n < last) for n, cell in enumerate(network.cells)])
     model.add(Dense(network.classes, activation="sigmoid" if network.classes == 1 else "softmax"))
@@ -58,6 +61,36 @@ def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Calle
     layer.build((None, steps, cell.features))
     layer.set_weights([*cell, *cell.backward])
     return {"layer(x)": layer}
+
+
+def steppers(cell: Cell) -> dict[str, Caller]:
+    fastgru.set_num_threads(1)
+    model = Sequential([GRU(cell.units)])
+    model.build((None, None, cell.features))
+    model.set_weights(cell)
+    sessions = Sessions(model, capacity=2)
+    first, second = [sessions.open()], [sessions.open()]
+    out = np.empty((1, cell.units), np.float32)
+    return {
+        "step(ids, x)": lambda x: sessions.step(first, x),
+        "step(ids, x, out)": lambda x: sessions.step(second, x, out=out),
+    }
+
+
+def streamers(network: Network, count: int, threads: int) -> dict[str, Streamer]:
+    fastgru.set_num_threads(threads)
+    sessions = Sessions(_model(network, None), capacity=count)
+    return {"step(ids, x)": Streamer(np.array([sessions.open() for _ in range(count)]), sessions.step)}
+
+
+def predictors(network: Network, x: Floats, threads: int) -> dict[str, Callable[[], Caller]]:
+    def make() -> Caller:
+        fastgru.set_num_threads(threads)
+        fastgru.config.set_products("tiles")  # as `fastgru serve` does
+        model = _model(network, x.shape[1])
+        return lambda batch: model.predict(batch, batch_size=len(batch), verbose=0)
+
+    return {"predict(x)": make}
 
 
 class _Trainer:

@@ -91,6 +91,22 @@ def batchers(network: Network, steps: int, threads: int) -> dict[str, Batcher]:
     return variants
 
 
+def predictors(network: Network, x: Floats, threads: int) -> dict[str, Callable[[], Caller]]:
+    suffix, unroll = list(_unrolls(network, x.shape[1]).items())[-1]
+
+    def make() -> Caller:
+        call = _jitted(_model(network, x.shape[1], unroll))
+
+        def filled_up(batch: Floats) -> Floats:
+            rows = np.zeros((1 << (len(batch) - 1).bit_length(), *batch.shape[1:]), np.float32)
+            rows[: len(batch)] = batch
+            return call(rows)[: len(batch)]
+
+        return filled_up
+
+    return {f"jit(stateless_call){suffix}, batches filled up to a power of two": make}
+
+
 def _masked(layer: Any) -> Masked:
     trained, others = _values(layer.trainable_variables), _values(layer.non_trainable_variables)
     call = jax.jit(lambda x, mask: layer.stateless_call(trained, others, x, mask=mask, training=False)[0])

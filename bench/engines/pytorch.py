@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from bench.engines import Batcher, Caller, Masked, Trainer, counts, in_turn, side_by_side
+from bench.engines import Batcher, Caller, Masked, Streamer, Trainer, counts, in_turn, side_by_side
 from bench.network import Cell, Floats, Labels, Network
 
 
@@ -137,6 +138,57 @@ def bidirectional(network: Network, steps: int, threads: int) -> dict[str, Calle
         return gru(x)[1].transpose(0, 1).flatten(1)
 
     return {f"inference_mode{suffix}": _caller(last_states, count) for suffix, count in counts(threads).items()}
+
+
+def _cell(cell: Cell) -> nn.GRUCell:
+    module = nn.GRUCell(cell.features, cell.units).eval()
+    with torch.no_grad():
+        for name, array in zip(
+            ("weight_ih", "weight_hh", "bias_ih", "bias_hh"), (cell.kernel, cell.recurrent, *cell.bias), strict=True
+        ):
+            getattr(module, name).copy_(_rows(array))
+    return module
+
+
+def steppers(cell: Cell) -> dict[str, Caller]:
+    eager = _cell(cell)
+    with torch.no_grad():
+        traced = torch.jit.freeze(torch.jit.trace(eager, (torch.zeros(1, cell.features), torch.zeros(1, cell.units))))
+    return {"GRUCell": _stepper(eager, cell.units), "GRUCell, traced": _stepper(traced, cell.units)}
+
+
+def _stepper(module: Any, units: int) -> Caller:
+    torch.set_num_threads(1)
+    states = torch.zeros(1, units)
+
+    def step(x: Floats) -> Floats:
+        nonlocal states
+        with torch.inference_mode():
+            states = module(torch.from_numpy(x), states)
+        return states.numpy()
+
+    return step
+
+
+def streamers(network: Network, count: int, threads: int) -> dict[str, Streamer]:
+    return {f"inference_mode{suffix}": _streamer(network, count, n) for suffix, n in counts(threads).items()}
+
+
+def _streamer(network: Network, count: int, threads: int) -> Streamer:
+    """nn.GRU over a step, whose first states are those of a call's sessions."""
+    whole = _Network(network).eval()
+    gru, dense, head = whole.logits.gru, whole.logits.dense, whole.head
+    states = torch.zeros(len(network.cells), count, network.cells[0].units)
+
+    def step(ids: npt.NDArray[np.int64], x: Floats) -> Floats:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            rows = torch.from_numpy(ids)
+            outputs, new = gru(torch.from_numpy(x)[:, None], states[:, rows])
+            states[:, rows] = new
+            return head(dense(outputs[:, 0])).numpy()
+
+    return Streamer(np.arange(count), step)
 
 
 class _Trainer:

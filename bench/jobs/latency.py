@@ -11,7 +11,7 @@ from bench.variants import Variant, inference
 
 TITLE = "one MNIST image, GRU 128"
 ROUNDS = 9
-TRAINS = False
+DOES = "predict"
 VARIANTS = "all"
 
 

@@ -40,7 +40,7 @@ def run(settings: Settings, say: Say) -> Outcome:
             return int(fresh("train", arguments, settings.threads)[1].split()[-1])
 
         results = [Result(name, task, "fresh process") for task in (first, many) for name in names]
-        results += [Result(name, training, "fresh process") for name in names if ENGINES[name].trains]
+        results += [Result(name, training, "fresh process") for name in names if "train" in ENGINES[name].does]
         programs.race(results, rounds, measure)
     outcome.samples = {first: 1, many: len(images), training: count}
     return outcome

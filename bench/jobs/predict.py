@@ -11,7 +11,7 @@ from bench.variants import Variant, inference
 
 TITLE = "10,000 MNIST images, GRU 128, best batch of each"
 ROUNDS = 9
-TRAINS = False
+DOES = "predict"
 VARIANTS = "plainest and quickest"
 
 # Keras's default, then divisors of the number of images

@@ -115,7 +115,7 @@ def run(settings: Settings, say: Say) -> Outcome:
     """One task for each size."""
     outcome = Outcome("scale", TITLE)
     names = installed(outcome, settings, say)
-    trainers = [name for name in names if ENGINES[name].trains]
+    trainers = [name for name in names if "train" in ENGINES[name].does]
     grid = [size for size in sizes(settings.quick) if size.kind != "train" or trainers]
     rounds = settings.rounds or (1 if settings.quick else _ROUNDS)
     end = time.monotonic() + _SECONDS_AT_MOST

@@ -12,7 +12,7 @@ from bench.variants import Variant, training_variants
 
 TITLE = "128 batches of 32, GRU 64 over (10, 1), Adam"
 ROUNDS = 9
-TRAINS = True
+DOES = "train"
 VARIANTS = "plainest and quickest"
 
 BATCH_SIZE = 32

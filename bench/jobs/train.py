@@ -10,7 +10,7 @@ from bench.variants import Variant, training_variants
 
 TITLE = "one MNIST epoch, GRU 128, batch 128, Adam"
 ROUNDS = 5
-TRAINS = True
+DOES = "train"
 VARIANTS = "plainest and quickest"
 
 BATCH_SIZE = 128

@@ -1,4 +1,4 @@
-"""What pages show and the build makes: the charts of the stored results, and the page on which one draws a digit."""
+"""What pages show and the build makes: charts and tables of stored results, and the page on which one draws a digit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from bench import ranks, stored
+from bench import ranks, stored, tables
 from fastgru import playground
 
 LINES = ("scale-batch", "scale-steps")
@@ -20,6 +20,7 @@ def make(app: Sphinx, config: Config) -> None:
     drawn = stored.draw_all(made)
     lines = [f"![{file.stem}](_made/{file.name})\n" for file in drawn if file.stem in LINES]
     (made / "sizes.md").write_text("\n".join(lines) or "<!-- no run with many sizes is stored -->\n")
+    tables.write(made)
     measured = json.loads(ranks.STORED.read_text(encoding="utf-8"))
     (made / "ranks.md").write_text(ranks.tables(measured), encoding="utf-8")
     (made / "pages").mkdir(parents=True, exist_ok=True)

@@ -79,7 +79,7 @@ cdef int c_step(const fastgru_stream *stream, void *state, const void *x, void *
         if token < 0 or <size_t>token >= stream.tokens:
             return -1
     run.plan = <const StreamPlan *>stream.plan
-    run.k = run.n = run.block_rows = 1
+    run.k = run.n = run.block_rows = run.tasks = 1
     run.slots, run.states = NULL, <real *>state
     run.x, run.y, run.memory = <const char *>x, <real *>y, <real *>scratch
     kernels.stream(&run, 1)
@@ -433,7 +433,7 @@ cdef class Stream:
         out : (k, outputs) or (k, n, outputs)
         """
         cdef StreamRun run
-        cdef Py_ssize_t k = count_of(ids), blocks
+        cdef Py_ssize_t k = count_of(ids)
         cdef int axes
         cdef double now = 0
         cdef ndarray answer
@@ -449,9 +449,7 @@ cdef class Stream:
             return None
         run.plan, run.slots = &self.plan, <long long *>self.slots.numbers
         run.states = <real *>PyArray_DATA(self.states)
-        kernels.stream_cut(&run, 1)
-        blocks = (k + run.block_rows - 1) // run.block_rows
-        grow(&self.memory, blocks * kernels.stream_memory(&self.plan, run.block_rows))
+        grow(&self.memory, kernels.stream_cut(&run, 1))
         run.memory = self.memory.numbers
         kernels.stream(&run, 1)
         return answer
@@ -474,9 +472,8 @@ cdef class Stream:
                 f"{y.dtype} are not those of {k} sessions."
             )
         run.plan, run.states = &self.plan, <real *>PyArray_DATA(self.states)
-        kernels.stream_cut(&run, threads)
         try:
-            grow(&memory, (k + run.block_rows - 1) // run.block_rows * kernels.stream_memory(&self.plan, run.block_rows))
+            grow(&memory, kernels.stream_cut(&run, threads))
             run.memory = memory.numbers
             with nogil:
                 kernels.stream(&run, threads)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from fastgru import kernels
 from fastgru.ops import activations, elementwise, indexing, linear, reductions, shaping
-from fastgru.ops.op import composite, floating, reduced_axes
+from fastgru.ops.op import composite, floating, primitive, reduced_axes, with_axes
 
 __all__ = [
     "batch_normalization",
@@ -73,11 +74,26 @@ def layer_normalization(
     return y if beta is None else y + _along(beta, x.shape, axis)
 
 
+@primitive()
+def _mean_square(x: Any, axis: Any) -> tuple[Any, Any]:
+    """The mean of the squares along axes, which stay; that of a row does not depend on other rows, as BLAS's may."""
+    axes = reduced_axes(axis, x.ndim)
+    count = math.prod(x.shape[axis] for axis in axes)
+    shape = with_axes(x.shape, axes)
+    if axes == tuple(range(x.ndim - len(axes), x.ndim)) and x.dtype.itemsize > 2:
+        rows = x.reshape(-1, count)
+        y = np.einsum("rc,rc->r", rows, rows).reshape(shape)
+        y /= count
+    else:
+        y = np.mean(np.square(x), axes, keepdims=True)
+    return y, (lambda d: d * x * (2 / count),)
+
+
 @composite(arrays=2)
 def rms_normalization(x: Any, scale: Any = None, axis: Any = -1, epsilon: float | None = None) -> Any:
     """``x / sqrt(mean(x ** 2) + epsilon) * scale``, with the mean along the axes."""
     x = shaping.as_tensor(x, floating)
-    mean = reductions.mean(elementwise.square(x), axis, keepdims=True)
+    mean = _mean_square(x, axis)
     y = x * elementwise.rsqrt(mean + (kernels.EPSILON if epsilon is None else epsilon))
     return y if scale is None else y * _along(scale, x.shape, axis)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def _with_states(entry: Entry, call: Call, x: Array, states: Array, new: Array) 
     """The output of a layer that goes on from these states, and leaves new ones in `new`."""
     layer = entry.layer
     if isinstance(layer, Recurrent):
-        parts: Sequence[Array] = np.split(states, layer.state_count, axis=1)
+        parts = [states[:, begin : begin + layer.units] for begin in range(0, entry.width, layer.units)]
         y, *lasts = layer.forward(call, x, *(np.ascontiguousarray(part, layer.dtype) for part in parts))
         np.concatenate(lasts, axis=1, out=new)
         return np.asarray(y)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastgru import config
-from fastgru.layers.weight import capture
 from fastgru.layers.workspace import Call
 from fastgru.streaming.compiled import NotCompiled, compiled
 from fastgru.streaming.plan import plan_of
@@ -38,7 +37,7 @@ def stepper(model: Any) -> Any:
     """
     plan = plan_of(model)
     call = Call()
-    _, call.version.values = capture(model.weights)
+    call.version.values = model.latest_values()
     try:
         with config.tiles_in_this_thread():
             return compiled(plan, call).capsule()

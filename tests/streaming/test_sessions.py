@@ -249,6 +249,27 @@ def test_reload_refuses_a_model_of_another_shape(model: Any, x: Any, head: Any) 
     sessions.step(one, x[:1])
 
 
+def test_a_step_beside_new_weights_reads_all_of_them_or_none() -> None:
+    model = row_of(Dense(5, use_bias=False), Dense(5, use_bias=False))
+    sessions, one = Sessions(model, 1), np.ones((1, 5), "float32")
+    session, ended = sessions.open(), threading.Event()
+    versions = [[np.eye(5) * scale] * 2 for scale in (2, 3)]
+    model.set_weights(versions[0])
+
+    def replace() -> None:
+        for number in range(200):
+            model.set_weights(versions[number % 2])
+        ended.set()
+
+    thread = threading.Thread(target=replace)
+    thread.start()
+    answers = {4.0}
+    while not ended.is_set():
+        answers |= {*np.unique(sessions.step(session, one)).tolist()}
+    thread.join()
+    assert answers <= {4, 9}  # 6 is of a layer before and one behind the change
+
+
 # --- threads ----------------------------------------------------------------------------------------------------------
 
 

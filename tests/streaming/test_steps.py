@@ -32,6 +32,7 @@ from fastgru.layers import (
     RepeatVector,
     Rescaling,
     Reshape,
+    RMSNormalization,
     SimpleRNN,
     Softmax,
     TimeDistributed,
@@ -73,6 +74,9 @@ MODELS: dict[str, Any] = {
     "Embedding alone": lambda: row_of(Embedding(9, 7), LSTM(8), Dense(2), shape=(None,)),
     "normalized": lambda: row_of(BatchNormalization(), GRU(6, return_sequences=True), LayerNormalization(), Dense(2)),
     "unit length": lambda: row_of(Dense(19), UnitNormalization(), GRU(6), UnitNormalization()),
+    "RMSNormalization": lambda: row_of(
+        Dense(19), RMSNormalization(), GRU(6, return_sequences=True), RMSNormalization()
+    ),
     "activations": lambda: row_of(Dense(9), PReLU(shared_axes=[1]), Softmax(), GRU(6), Activation("gelu"), Dense(2)),
     "TimeDistributed": lambda: row_of(TimeDistributed(Dense(9, activation="elu")), GaussianNoise(1), LSTM(6)),
     "Rescaling": lambda: row_of(Rescaling(0.5, 1), SimpleRNN(6, return_sequences=True), TimeDistributed(Dense(3))),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ void *realloc(void *memory, size_t size) { allocations++; return __libc_realloc(
 
 PROGRAM = """
 import ctypes, os
-from itertools import repeat
+from itertools import pairwise, repeat
 import numpy as np
 import fastgru
 from fastgru.layers import GRU, Dense, Input
@@ -178,9 +178,7 @@ def test_threads_step_long_and_short_beside_each_other(rng: Any) -> None:
         mine = [ids[row] for row in rows[part]]
         pieces = [6] * 10 if part == 2 else [30, 30]
         ends = np.cumsum([0, *pieces])
-        answers[part] = np.concatenate(
-            [sessions.step(mine, x[rows[part], a:b]) for a, b in zip(ends, ends[1:], strict=False)], axis=1
-        )
+        answers[part] = np.concatenate([sessions.step(mine, x[rows[part], a:b]) for a, b in pairwise(ends)], axis=1)
 
     before = threads.get_num_threads()
     threads.set_num_threads(2)
