@@ -24,8 +24,12 @@ for package in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(package, reason="fastgru serve needs the extra [serve]")
 httpx: Any = pytest.importorskip("httpx", reason="the client of these tests")
 
+from paths import ROOT
+
 from fastgru.layers import GRU, Dense, Input
 from fastgru.models import Sequential, load_model
+from fastgru.serving.messages import FIELDS, PROTOCOL
+from fastgru.serving.metrics import Metrics
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +181,17 @@ def test_a_port_that_is_taken_is_said(folder: Path, run: Any, monkeypatch: pytes
         status, _out, err = run("serve", "small.keras", "--port", url(line).rpartition(":")[2])
     assert status == 1
     assert "in use" in err
+
+
+def test_the_page_names_every_option_metric_and_message(run: Any) -> None:
+    page = (ROOT / "docs/howto/serving.md").read_text(encoding="utf-8")
+    _status, out, _err = run("serve", "--help")
+    names = {*re.findall(r"--[a-z-]+", out)} - {"--help"}
+    names |= {f"`{op}`" for op in FIELDS} | {PROTOCOL}
+    metrics = re.findall(r"^# TYPE (fastgru_\w+)", Metrics().text().decode(), re.MULTILINE)
+    names |= {f"`{name}`" for name in metrics if not name.endswith("_created")}
+    assert len(names) > 30
+    assert [name for name in sorted(names) if name not in page] == []
 
 
 def test_without_the_extra_its_name_is_said(folder: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
