@@ -134,7 +134,7 @@ def test_the_end_has_a_bound(folder: Path, length: int | None, content: Any) -> 
         begin = time.monotonic()
         process.terminate()
         process.wait(30)
-        assert time.monotonic() - begin < 8
+        assert time.monotonic() - begin < 20
         assert process.returncode == 0
 
 
@@ -204,9 +204,9 @@ def test_the_page_names_every_option_metric_and_message(run: Any) -> None:
 
 
 def test_without_the_extra_its_name_is_said(folder: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: (name != "uvicorn" and found(name, *more)) or None
+        importlib.util, "find_spec", lambda name, *more: (name != "uvicorn" and find_spec(name, *more)) or None
     )
     monkeypatch.chdir(folder)
     status, _out, err = run("serve", "small.keras")
