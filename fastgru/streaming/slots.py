@@ -37,6 +37,7 @@ class Slots:
         self.ids = ~np.arange(capacity, dtype=np.int64)
         self.in_use = np.zeros(capacity, bool)
         self.last_steps = np.zeros(capacity)
+        self._places = np.zeros(capacity, np.int64)  # of each session in the ids of the latest call
         self.ttl = ttl
         self.clock = clock
         self._free = deque(range(capacity))
@@ -94,9 +95,10 @@ class Slots:
                 )
             if (busy := self.in_use[slots]).any():
                 raise ValueError(f"{where}: session {asked[busy][0]} is in use by another call.")
-            if len(slots) > 1 and len(np.unique(slots)) < len(slots):
-                twice = next(one for one in asked if np.count_nonzero(asked == one) > 1)
-                raise ValueError(f"{where}: session {twice} stands there twice; name each once.")
+            places = np.arange(len(slots), dtype=np.int64)
+            self._places[slots] = places
+            if (again := self._places[slots] != places).any():
+                raise ValueError(f"{where}: session {asked[again][0]} stands there twice; name each once.")
             self.in_use[slots] = True
         return slots
 
