@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +19,17 @@ __all__ = ["GENERATION_BITS", "Slots"]
 GENERATION_BITS = 32  # an id is generation << 32 | slot
 _SLOT = (1 << GENERATION_BITS) - 1
 _LAST_GENERATION = (1 << 31) - 1  # of a slot, which then stays empty: an id is never given out twice
+_tables: weakref.WeakSet[Slots] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """The threads that held locks and sessions are not in the child."""
+    for table in _tables:
+        table._lock = threading.RLock()
+        table.in_use[:] = False
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Slots:
@@ -42,6 +55,7 @@ class Slots:
         self.clock = clock
         self._free = deque(range(capacity))
         self._lock = threading.RLock()  # a signal handler may open a session in the middle of it
+        _tables.add(self)
 
     def __len__(self) -> int:
         with self._lock:
