@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from fastgru.autodiff import GradientTape, custom_gradient
     from fastgru.dtype_policies import DTypePolicy
     from fastgru.keras.conversion import from_keras as from_keras
-    from fastgru.kernels import show_config
+    from fastgru.kernels import get_include, show_config
     from fastgru.layers import Input, Layer
     from fastgru.layers.variable import Variable
     from fastgru.models import Model, Sequential
@@ -77,6 +77,7 @@ __all__ = [
     "datasets",
     "distribution",
     "dtype_policies",
+    "get_include",
     "get_num_threads",
     "initializers",
     "keras",
@@ -116,6 +117,7 @@ _HOMES = {
     "Layer": "layers",
     "Model": "models",
     "Sequential": "models",
+    "get_include": "kernels",
     "get_num_threads": "threads",
     "set_num_threads": "threads",
     "show_config": "kernels",

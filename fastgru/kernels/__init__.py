@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastgru.naming import suggestion
 if TYPE_CHECKING:
     from fastgru.kernels._compiled import Kernels
 
-__all__ = ["COMPILER", "DTYPES", "EPSILON", "available", "contiguous", "isa", "module", "show_config"]
+__all__ = ["COMPILER", "DTYPES", "EPSILON", "available", "contiguous", "get_include", "isa", "module", "show_config"]
 
 try:
     from fastgru.kernels import _runtime
@@ -74,6 +75,11 @@ def contiguous(x: Any, dtype: Any = None) -> Array:
     """`x` as the kernels read it: its numbers one after the other, each where the processor wants it."""
     array = np.ascontiguousarray(x, dtype)
     return array if array.flags.aligned else array.copy()
+
+
+def get_include() -> str:
+    """The folder of the headers for programs in C: fastgru_stream.h, which steps a model (`streaming.stepper`)."""
+    return str(Path(__file__).parents[1] / "include")
 
 
 def show_config() -> dict[str, Any]:

@@ -194,7 +194,8 @@ cdef struct StreamRun:
     real *states                   # (capacity, states)
     const char *x                  # (k, n) rows of the input
     real *y                        # (k, n, outputs)
-    real *memory                   # `stream_memory` numbers for each block
+    int tasks                      # that share the blocks, each with a part of the memory of its own
+    real *memory
 
 cdef struct Kernels:
     Py_ssize_t read_padding  # numbers that must be readable behind a matrix whose rows `add_transposed` reads
@@ -233,7 +234,7 @@ cdef struct Kernels:
     void (*adafactor)(Adafactor *p) noexcept nogil
     void (*stream_prepare)(StreamStep *step) noexcept nogil
     Py_ssize_t (*stream_memory)(const StreamPlan *plan, Py_ssize_t rows) noexcept nogil
-    void (*stream_cut)(StreamRun *run, int threads) noexcept nogil
+    Py_ssize_t (*stream_cut)(StreamRun *run, int threads) noexcept nogil
     void (*stream)(StreamRun *run, int threads) noexcept nogil
 
 # of the capsule with a table: one of the other element type is refused

@@ -6,6 +6,9 @@
 # (capacity, states) where each layer has a part, which is read there where R is 1, else gathered, and written when the
 # layer's new state is known.
 
+cdef enum:
+    THREAD_TASKS = 4  # for each thread: one that comes late finds less to do
+
 cdef struct StreamBlock:
     Py_ssize_t R
     const long long *slots
@@ -224,13 +227,11 @@ cdef Py_ssize_t stream_memory(const StreamPlan *plan, Py_ssize_t rows) noexcept 
     return gathered_numbers(plan, rows) + rows * plan.values + rows * plan.scratch + pad_to_vectors(masks)
 
 
-cdef void stream_block(void *context, int block) noexcept nogil:
+cdef void stream_block(const StreamRun *run, Py_ssize_t block, real *memory) noexcept nogil:
     """All steps of a block of rows."""
-    cdef const StreamRun *run = <StreamRun *>context
     cdef const StreamPlan *plan = run.plan
     cdef Py_ssize_t first = block * run.block_rows, R = min(run.block_rows, run.k - first), i, t
     cdef Py_ssize_t row_bytes = input_bytes(plan), n = run.n, O = plan.outputs
-    cdef real *memory = run.memory + block * stream_memory(plan, run.block_rows)
     cdef const char *x = run.x + first * n * row_bytes
     cdef real *y = run.y + first * n * O
     cdef bint apart = R > 1 and n > 1
@@ -257,14 +258,27 @@ cdef void stream_block(void *context, int block) noexcept nogil:
                 memcpy(y + (i * n + t) * O, b.y + i * O, O * sizeof(real))
 
 
-cdef void stream_cut(StreamRun *run, int threads) noexcept nogil:
-    """How many rows a block has."""
-    cdef Py_ssize_t work = run.plan.work * run.n
-    run.block_rows = rows_per_block(run.k, work) if threads > 1 else min(run.k, MAX_BLOCK_ROWS)
+cdef void stream_task(void *context, int task) noexcept nogil:
+    """Every so many of the blocks, in one memory: it stays in the cache."""
+    cdef const StreamRun *run = <StreamRun *>context
+    cdef Py_ssize_t block = task
+    while block * run.block_rows < run.k:
+        stream_block(run, block, run.memory + task * stream_memory(run.plan, run.block_rows))
+        block += run.tasks
+
+
+cdef Py_ssize_t stream_cut(StreamRun *run, int threads) noexcept nogil:
+    """How many rows a block has, and how the blocks are shared; returns how many numbers of memory that takes."""
+    cdef Py_ssize_t blocks
+    run.block_rows = rows_per_block(run.k, run.plan.work * run.n) if threads > 1 else min(run.k, MAX_BLOCK_ROWS)
+    blocks = ceil_div(run.k, run.block_rows)
+    run.tasks = <int>min(blocks, 1 if threads == 1 else THREAD_TASKS * threads)
+    return run.tasks * stream_memory(run.plan, run.block_rows)
 
 
 cdef void stream(StreamRun *run, int threads) noexcept nogil:
-    if run.k <= run.block_rows:
-        stream_block(run, 0)
+    """All steps of all blocks; of a single one without the pool, and so without its lock."""
+    if run.tasks == 1:
+        stream_task(run, 0)
     else:
-        run_tasks(stream_block, run, <int>ceil_div(run.k, run.block_rows), threads)
+        run_tasks(stream_task, run, run.tasks, threads)

@@ -11,16 +11,7 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow)
     bint PyLong_CheckExact(object value)
 
-cdef extern from "fastgru_stream.h" nogil:
-    ctypedef struct fastgru_stream:
-        unsigned version
-        unsigned number_bytes
-        size_t inputs, outputs, states, scratch, tokens
-        int (*step)(const fastgru_stream *stream, void *state, const void *x, void *y, void *scratch) noexcept nogil
-        const void *plan
-    enum:
-        FASTGRU_STREAM_VERSION
-    const char *FASTGRU_STREAM_CAPSULE
+from fastgru.streaming.c_stream cimport FASTGRU_STREAM_CAPSULE, FASTGRU_STREAM_VERSION, fastgru_stream
 
 cdef enum:
     KEPT_WORK = 1048576  # multiplications for which the GIL is not given away: some 50 us
@@ -88,7 +79,7 @@ cdef int c_step(const fastgru_stream *stream, void *state, const void *x, void *
         if token < 0 or <size_t>token >= stream.tokens:
             return -1
     run.plan = <const StreamPlan *>stream.plan
-    run.k = run.n = run.block_rows = 1
+    run.k = run.n = run.block_rows = run.tasks = 1
     run.slots, run.states = NULL, <real *>state
     run.x, run.y, run.memory = <const char *>x, <real *>y, <real *>scratch
     kernels.stream(&run, 1)
@@ -442,7 +433,7 @@ cdef class Stream:
         out : (k, outputs) or (k, n, outputs)
         """
         cdef StreamRun run
-        cdef Py_ssize_t k = count_of(ids), blocks
+        cdef Py_ssize_t k = count_of(ids)
         cdef int axes
         cdef double now = 0
         cdef ndarray answer
@@ -458,9 +449,7 @@ cdef class Stream:
             return None
         run.plan, run.slots = &self.plan, <long long *>self.slots.numbers
         run.states = <real *>PyArray_DATA(self.states)
-        kernels.stream_cut(&run, 1)
-        blocks = (k + run.block_rows - 1) // run.block_rows
-        grow(&self.memory, blocks * kernels.stream_memory(&self.plan, run.block_rows))
+        grow(&self.memory, kernels.stream_cut(&run, 1))
         run.memory = self.memory.numbers
         kernels.stream(&run, 1)
         return answer
@@ -483,9 +472,8 @@ cdef class Stream:
                 f"{y.dtype} are not those of {k} sessions."
             )
         run.plan, run.states = &self.plan, <real *>PyArray_DATA(self.states)
-        kernels.stream_cut(&run, threads)
         try:
-            grow(&memory, (k + run.block_rows - 1) // run.block_rows * kernels.stream_memory(&self.plan, run.block_rows))
+            grow(&memory, kernels.stream_cut(&run, threads))
             run.memory = memory.numbers
             with nogil:
                 kernels.stream(&run, threads)

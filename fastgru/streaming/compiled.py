@@ -31,11 +31,15 @@ from fastgru.layers.workspace import Call
 from fastgru.streaming.plan import Entry, Plan
 from fastgru.types import Array
 
-__all__ = ["compiled"]
+__all__ = ["NotCompiled", "compiled"]
+
+
+class NotCompiled(Exception):
+    """The kernels do not step a plan by themselves; the message is the reason, without a stop."""
 
 
 class _Unknown(Exception):
-    """A layer, or one of its options, is none that the kernels step."""
+    """An option of a layer is none that the kernels know."""
 
 
 class _Value(NamedTuple):
@@ -46,45 +50,50 @@ class _Value(NamedTuple):
 
 
 def compiled(plan: Plan, call: Call) -> Any:
-    """The plan as a `Stream` of the kernels, with the weights that the call reads; None where they cannot step it.
+    """The plan as a `Stream` of the kernels, with the weights that the call reads, which must multiply by tiles.
 
-    They multiply by tiles: so must the call.
+    Raises
+    ------
+    NotCompiled
+        A layer, or what goes in or comes out, is none that the kernels step.
     """
-    model = plan.model
-    dtypes = {model.input_dtype, *(entry.layer.dtype for entry in plan.entries)}
-    first = plan.entries[0].layer
-    sizes = model.inputs[0].shape[2:]
-    answer = object()
-    is_single = len(plan.ends) == 1 and model.as_structure([answer]) is answer
-    if type(first) is Embedding and not sizes:
-        dtypes.discard(model.input_dtype)
-        inputs, tokens = 1, first.input_dim
-    elif len(sizes) == 1 and sizes[0] is not None:
-        inputs, tokens = sizes[0], 0
-    else:
-        return None
-    if not is_single or dtypes != {plan.dtype} or any(len(entry.shape) != 1 for entry in plan.entries):
-        return None
+    inputs, tokens = _input_of(plan)
+    if len(plan.ends) > 1 or plan.model.as_structure([plan]) is not plan:
+        raise NotCompiled("it puts out more than one array")
     stream = kernels.module(plan.dtype).Stream(inputs=inputs, states=plan.state_numbers, tokens=tokens)
     values = {0: _Value(0, -1)}
-    try:
-        for entry in plan.entries:
-            values[entry.output] = _add(stream, entry, call, [values[number] for number in entry.inputs])
-    except _Unknown:
-        return None
+    for entry in plan.entries:
+        layer = entry.layer
+        try:
+            values[entry.output] = _added(stream, plan, entry, call, [values[number] for number in entry.inputs])
+        except _Unknown:
+            kind = type(layer).__name__
+            raise NotCompiled(f"the kernels do not step the layer {layer.name!r} ({kind}) with its options") from None
     end = values[plan.ends[0]].number
     if end == 0:
-        return None
+        raise NotCompiled("it computes nothing")
     stream.end(end)
     return stream
 
 
-def _add(stream: Any, entry: Entry, call: Call, values: list[_Value]) -> _Value:
+def _input_of(plan: Plan) -> tuple[int, int]:
+    """The numbers of a step's input, and how many words there are where it is a word."""
+    model, first = plan.model, plan.entries[0].layer
+    sizes = model.inputs[0].shape[2:]
+    if type(first) is Embedding and not sizes:
+        return 1, first.input_dim
+    if len(sizes) != 1 or sizes[0] is None or model.input_dtype != plan.dtype:
+        raise NotCompiled(f"its input is not one row of {plan.dtype} for each step")
+    return sizes[0], 0
+
+
+def _added(stream: Any, plan: Plan, entry: Entry, call: Call, values: list[_Value]) -> _Value:
+    """The value that a layer makes, added to the stream."""
     layer = entry.layer
     if type(layer) is TimeDistributed:
         entry, layer = entry._replace(layer=layer.layer), layer.layer
     add = _KINDS.get(type(layer))
-    if add is None or entry.masks is not None or layer.runs_call:
+    if add is None or entry.masks is not None or layer.runs_call or layer.dtype != plan.dtype or len(entry.shape) != 1:
         raise _Unknown
     value = add(stream, entry, call, *values)
     return value._replace(mask=-1) if entry.gives_rows and not entry.takes_rows else value

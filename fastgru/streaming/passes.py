@@ -12,7 +12,7 @@ from fastgru import config
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.weight import Publication, Weight, capture, published
 from fastgru.layers.workspace import Call, Workspaces
-from fastgru.streaming.compiled import compiled
+from fastgru.streaming.compiled import NotCompiled, compiled
 from fastgru.streaming.plan import Entry, Plan
 from fastgru.types import Array
 
@@ -47,10 +47,12 @@ class Passes:
         if not before or any(values[weight] is not before[weight] for weight in self._weights):
             call = Call()
             call.version.values = values
-            with config.tiles_in_this_thread():
-                stream = compiled(self.plan, call)
-            if stream is not None:
+            try:
+                with config.tiles_in_this_thread():
+                    stream = compiled(self.plan, call)
                 self._bind(stream)
+            except NotCompiled:
+                stream = None
         self._stream = publication, values, stream
         return stream
 
