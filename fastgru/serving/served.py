@@ -10,10 +10,9 @@ import numpy as np
 
 from fastgru import tree
 from fastgru.data import shapes
-from fastgru.layers.layer import Layer
 from fastgru.serving.refusal import Refusal
 from fastgru.serving.tensors import datatype_of
-from fastgru.training.feeding import is_stateful
+from fastgru.training.feeding import couples_rows, is_stateful
 from fastgru.types import Array
 
 __all__ = ["Predict", "Served", "Tensor", "of_model"]
@@ -192,13 +191,8 @@ def of_model(name: str, model: Any, batch: int) -> Served:
         x = arrays if model.input_names is not None else arrays[0]
         return tree.flatten(model.predict(x, batch_size=batch, verbose=0))
 
-    return Served(name, inputs, outputs, predict, not _couples_rows(model), model)
+    return Served(name, inputs, outputs, predict, not couples_rows(model), model)
 
 
 def _datatype(symbol: Any, takes_tokens: bool) -> str:
     return "INT32" if takes_tokens and str(symbol.dtype).startswith("float") else datatype_of(symbol.dtype)
-
-
-def _couples_rows(layer: Layer) -> bool:
-    moves = any(getattr(inner, "moves_rows", False) for inner in getattr(layer, "operations", ()))
-    return moves or layer.couples_rows or any(map(_couples_rows, layer.sublayers))
