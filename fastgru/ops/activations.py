@@ -44,14 +44,11 @@ __all__ = [
 ]
 
 
-_LARGE = 64  # numbers, from which on a kernel's call is quicker than numpy's several
-
-
 def _of(activation: Activation, name: str | None = None, to_float: bool = True) -> Callable[..., Any]:
     """The op of an activation without options."""
 
     def function(x: Any) -> Array:
-        if activation.kernel_id is None or x.size < _LARGE or str(x.dtype) not in kernels.DTYPES:
+        if activation.kernel_id is None or not x.size or str(x.dtype) not in kernels.DTYPES:
             return np.asarray(activation.function(x), x.dtype)
         y = np.array(x, order="C")
         kernels.module(y.dtype).apply_activation(activation.kernel_id, y.reshape(1, -1))

@@ -273,7 +273,8 @@ def _description(layer: Any) -> list[Any]:
     """What decides the function that a layer computes, but for the numbers of its weights."""
     operands = tree.flatten(layer._arguments) if isinstance(layer, Operation) else []
     in_order = [f"input {leaf.index}" if isinstance(leaf, Place) else leaf for leaf in operands]
-    return [type(layer).__name__, _computing(layer.get_config()), [weight.shape for weight in layer.weights], in_order]
+    shapes = [weight.shape for weight in layer.weights]
+    return [type(layer).__name__, layer.dtype, _computing(layer.get_config()), shapes, in_order]
 
 
 def _computing(config: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +19,17 @@ __all__ = ["GENERATION_BITS", "Slots"]
 GENERATION_BITS = 32  # an id is generation << 32 | slot
 _SLOT = (1 << GENERATION_BITS) - 1
 _LAST_GENERATION = (1 << 31) - 1  # of a slot, which then stays empty: an id is never given out twice
+_tables: weakref.WeakSet[Slots] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """The threads that held locks and sessions are not in the child."""
+    for table in _tables:
+        table._lock = threading.RLock()
+        table.in_use[:] = False
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Slots:
@@ -37,10 +50,12 @@ class Slots:
         self.ids = ~np.arange(capacity, dtype=np.int64)
         self.in_use = np.zeros(capacity, bool)
         self.last_steps = np.zeros(capacity)
+        self._places = np.zeros(capacity, np.int64)  # of each session in the ids of the latest call
         self.ttl = ttl
         self.clock = clock
         self._free = deque(range(capacity))
         self._lock = threading.RLock()  # a signal handler may open a session in the middle of it
+        _tables.add(self)
 
     def __len__(self) -> int:
         with self._lock:
@@ -94,9 +109,10 @@ class Slots:
                 )
             if (busy := self.in_use[slots]).any():
                 raise ValueError(f"{where}: session {asked[busy][0]} is in use by another call.")
-            if len(slots) > 1 and len(np.unique(slots)) < len(slots):
-                twice = next(one for one in asked if np.count_nonzero(asked == one) > 1)
-                raise ValueError(f"{where}: session {twice} stands there twice; name each once.")
+            places = np.arange(len(slots), dtype=np.int64)
+            self._places[slots] = places
+            if (again := self._places[slots] != places).any():
+                raise ValueError(f"{where}: session {asked[again][0]} stands there twice; name each once.")
             self.in_use[slots] = True
         return slots
 

@@ -5,7 +5,7 @@
     magic               15 bytes  FASTGRUSESSIONS
     version             1 byte    1
     model               32 bytes  `Plan.fingerprint`
-    sessions            uint64    k
+    sessions            uint64    k, below 2 ** 32
     states              k * state_numbers numbers of the plan's dtype
     checksum            32 bytes  SHA-256 of all that is before it
 
@@ -61,6 +61,6 @@ def read(plan: Plan, snapshot: bytes) -> Array:
     count = int.from_bytes(view[_HEAD - _COUNT : _HEAD], "little")
     numbers = np.dtype(plan.dtype).newbyteorder("<")
     expected = _HEAD + count * plan.state_numbers * numbers.itemsize + _DIGEST
-    if len(view) != expected or sha256(view[:-_DIGEST]).digest() != view[-_DIGEST:]:
+    if len(view) != expected or count >> 32 or sha256(view[:-_DIGEST]).digest() != view[-_DIGEST:]:
         raise ValueError(f"{where}: the snapshot is damaged: expected {expected} bytes with their checksum.")
     return np.frombuffer(view[_HEAD:-_DIGEST], numbers).reshape(count, plan.state_numbers)

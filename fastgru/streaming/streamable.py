@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastgru import tree
 from fastgru.layers.activations.activation import ActivationLayer
 from fastgru.layers.activations.rectifiers import PReLU
@@ -47,7 +49,7 @@ _OF_EACH_STEP = (
     ActivationLayer, BatchNormalization, Concatenate, Dense, Dropout, ElementwiseMerge, Embedding, Gaussian, Identity,
     LayerNormalization, Masking, Normalization, PReLU, RMSNormalization, Rescaling, UnitNormalization,
 )  # fmt: skip
-# layers whose answer for a sequence is no sum over its steps that the states of a session could hold
+# layers that need more than the steps so far, or as many of them as there are
 _WHOLE_SEQUENCES: tuple[tuple[tuple[type, ...], str], ...] = (
     ((Bidirectional,), "it reads the sequence from its end, too"),
     ((Pooling, GlobalPooling), "it pools over time"),
@@ -69,11 +71,11 @@ _STEPS = 1  # the axis of the steps in a batch (B, T, ...)
 
 def is_last_step(layer: Layer) -> bool:
     """Whether it is the operation ``x[:, -1]``, which makes the answer so far of a sequence."""
-    if type(layer).__name__ != "GetItem" or not isinstance(layer, Operation):
+    if not isinstance(layer, Operation) or type(layer).__name__ != "GetItem":
         return False
-    (x, key), named = layer._arguments
-    every, last, *others = [*(key if isinstance(key, tuple) else [key]), None, None][:-2] or [None, None]
-    return isinstance(x, Place) and not named and last == -1 and all(one == slice(None) for one in (every, *others))
+    (_, key), _ = layer._arguments
+    of_axes = key if isinstance(key, tuple) and all(isinstance(one, (int, slice)) for one in key) else ()
+    return of_axes[:2] == (slice(None), -1) and all(one == slice(None) for one in of_axes[2:])
 
 
 def reason_against(layer: Any) -> str | None:
@@ -101,6 +103,8 @@ def reason_against_rows(layer: Any) -> str | None:
         return reason
     if isinstance(layer, _SUM_IN_COMPANY):
         return f"a {type(layer).__name__} may give a row other bits in other company"
+    if layer.stateful:
+        return "it is stateful behind the answer so far, and would go on from its last call, whose ever that was"
     inner = (reason_against_rows(one) for one in layer.sublayers)
     return next((reason for reason in inner if reason is not None), None)
 
@@ -119,7 +123,7 @@ def _reason_of_own(layer: Any) -> str | None:
 def _reason_of_operation(layer: Operation) -> str | None:
     if type(layer).__name__ not in _NUMBER_BY_NUMBER.split():
         return "it is an operation that may join steps or rows; a layer says which"
-    if any(isinstance(leaf, (list, tuple)) or getattr(leaf, "ndim", 0) for leaf in tree.flatten(layer._arguments)):
+    if any(np.ndim(leaf) for leaf in tree.flatten([layer._arguments, layer.settings]) if not isinstance(leaf, Place)):
         return "one of its operands is an array, which may have a number for each step"
     return None
 

@@ -121,6 +121,14 @@ GRAPHS: dict[str, tuple[Any, str]] = {
         lambda: graph(lambda x: Multiply()([Embedding(7, 5)(x), ops.cast(x, "float32")]), (5,)),
         "among which the steps would stand twice",
     ),
+    "a bound for each step": (
+        lambda: graph(lambda x: ops.clip(x, np.zeros((6, 5)), 1)),
+        "one of its operands is an array",
+    ),
+    "stateful behind the answer": (
+        lambda: Sequential([Input(batch_shape=(2, 6, 5)), GRU(4), RepeatVector(2), GRU(3, stateful=True)]),
+        "it is stateful behind the answer so far",
+    ),
     "operation": (lambda: graph(lambda x: ops.cumsum(x, axis=1)), "an operation that may join steps or rows"),
     "first step": (lambda: graph(lambda x: Dense(2)(GRU(3, return_sequences=True)(x)[:, 0])), "may join steps or rows"),
     "two inputs": (lambda: graph(lambda x, y: Add()([x, y]), (6, 5), (6, 5)), "has 2 inputs, and one alone"),
@@ -181,6 +189,7 @@ STREAMS: dict[str, Any] = {
     "a decoder": lambda: row_of(GRU(4), RepeatVector(3), LSTM(5, return_sequences=True), TimeDistributed(Dense(2))),
     "Bidirectional behind": lambda: row_of(GRU(8), Reshape((2, 4)), Bidirectional(GRU(3)), Dense(2)),
     "pooling behind": lambda: row_of(GRU(12), Reshape((6, 2)), Conv1D(3, 2), GlobalMaxPooling1D(), Dense(2)),
+    "gates in numpy": lambda: row_of(GRU(7, activation="softmax"), Dense(2)),
     "no recurrence": lambda: row_of(Dense(4, activation="relu"), Dense(2)),
     "a kernel of one step": lambda: row_of(Conv1D(4, 1, padding="valid"), GRU(3)),
 }

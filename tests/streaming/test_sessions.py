@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from typing import Any
 
@@ -299,6 +301,32 @@ def test_one_session_in_two_calls_is_refused(model: Any, x: Any) -> None:
             sessions.step(ids, x[:2])
         sessions.step(ids[1], x[:1])
     sessions.step(ids, x[:2])
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_child_goes_on_with_sessions_that_a_thread_was_at_work_on(model: Any, x: Any) -> None:
+    sessions, begun, ended = Sessions(model, 1), threading.Event(), threading.Event()
+    one = sessions.open()
+
+    def work() -> None:
+        with sessions._claimed(one, "a thread"), sessions._slots._lock:
+            begun.set()
+            ended.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # which kills the child where it waits for a lock
+        status = 1
+        try:
+            status = int(sessions.step(one, x[:1]).shape != (1, 6, 2))
+        finally:
+            os._exit(status)
+    ended.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 BAD = [(0, None, "capacity"), (-1, None, "capacity"), (2.5, None, "capacity"), (True, None, "capacity"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pytest
-from stream_models import opened, row_of
+from stream_models import opened, row_of, with_weights
 
-from fastgru.layers import GRU, LSTM, Dense, Embedding
+from fastgru import Model
+from fastgru.layers import GRU, LSTM, Dense, Embedding, Input
 from fastgru.streaming import Sessions
 
 RNG = np.random.default_rng(6)
@@ -61,6 +63,24 @@ FOREIGN: dict[str, Any] = {
     "order": lambda: row_of(LSTM(3, return_sequences=True), GRU(6), Dense(2), shape=(None, 4)),
     "word ids": lambda: row_of(Embedding(9, 4), GRU(6, return_sequences=True), LSTM(3), Dense(2), shape=(None,)),
 }
+
+
+def test_a_snapshot_of_another_dtype_is_refused() -> None:
+    sessions, ids = streamed(model_of())
+    double = GRU(6, return_sequences=True, dtype="float64")
+    other = Sessions(with_weights(Model(*(lambda x: (x, Dense(2)(LSTM(3)(double(x)))))(Input((None, 4))))), 4)
+    with pytest.raises(ValueError, match="of a model with other layers"):
+        other.restore(sessions.snapshot(ids))
+
+
+def test_no_number_of_sessions_without_states_is_too_large_to_be_refused() -> None:
+    sessions = Sessions(row_of(Dense(2), shape=(None, 4)), 3)
+    head = sessions.snapshot([])[: -32 - 8]
+    for count in (1 << 31, 1 << 40, (1 << 64) - 1):
+        body = head + count.to_bytes(8, "little")
+        with pytest.raises((ValueError, RuntimeError), match=r"damaged|3 of the 3 slots are free"):
+            sessions.restore(body + sha256(body).digest())
+    assert len(sessions) == 0
 
 
 @pytest.mark.parametrize("kind", FOREIGN)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from stream_models import answers_so_far, opened, row_of, with_weights
 
-from fastgru import Model, config, threads
+from fastgru import Model, config, ops, threads
 from fastgru.layers import (
     GRU,
     LSTM,
@@ -55,11 +55,16 @@ def tiles() -> Iterator[None]:
     config.set_products(None)
 
 
+def operations(x: Any) -> Any:
+    h = GRU(9, return_sequences=True)(ops.exp(ops.tanh(x) * 2) - ops.sin(x))
+    h = ops.gelu(h) + ops.sigmoid(h) ** 1.5 + ops.log(ops.absolute(h) + 1) / ops.sqrt(ops.square(h) + 2)
+    return x, ops.softplus(h)[:, -1]
+
+
 MODELS: dict[str, Any] = {
     "GRU": lambda: row_of(GRU(17), Dense(3, activation="softmax")),
     "GRU, reset before": lambda: row_of(GRU(33, reset_after=False), Dense(30, activation="relu")),
     "GRU, all steps": lambda: row_of(GRU(8, return_sequences=True), Dense(2)),
-    "GRU in numpy": lambda: row_of(GRU(7, activation="softmax"), Dense(2)),
     "LSTM": lambda: row_of(LSTM(9, return_sequences=True), LSTM(20), Dense(2)),
     "SimpleRNN": lambda: row_of(SimpleRNN(64, return_sequences=True), SimpleRNN(13)),
     "cells": lambda: row_of(RNN([GRUCell(4), LSTMCell(6)]), Dense(1)),
@@ -80,6 +85,7 @@ MODELS: dict[str, Any] = {
     "activations": lambda: row_of(Dense(9), PReLU(shared_axes=[1]), Softmax(), GRU(6), Activation("gelu"), Dense(2)),
     "TimeDistributed": lambda: row_of(TimeDistributed(Dense(9, activation="elu")), GaussianNoise(1), LSTM(6)),
     "Rescaling": lambda: row_of(Rescaling(0.5, 1), SimpleRNN(6, return_sequences=True), TimeDistributed(Dense(3))),
+    "operations": lambda: with_weights(Model(*operations(Input((None, 5))))),
     "a decoder": lambda: row_of(GRU(8), RepeatVector(3), GRU(5, return_sequences=True), TimeDistributed(Dense(3))),
     "Bidirectional behind": lambda: row_of(GRU(8), Reshape((2, 4)), Bidirectional(LSTM(5)), Dense(2)),
 }
