@@ -280,6 +280,13 @@ cdef class Stream:
         step.activation = activation
         return self.made()
 
+    def add_normalization(self, int value, double epsilon) -> int:
+        """Each row brought to mean 0 and variance 1."""
+        cdef StreamStep *step = self.append(STREAM_NORMALIZATION, value, self.widths[value], -1)
+        step.epsilon = <real>epsilon
+        self.works_in(1, 0)
+        return self.made()
+
     def add_affine(self, int value, ndarray scale not None, ndarray shift not None) -> int:
         """x * scale + shift, each with a number for each input."""
         cdef StreamStep *step = self.append(STREAM_AFFINE, value, self.widths[value], -1)

@@ -19,6 +19,7 @@ from fastgru.layers.core.identity import Identity
 from fastgru.layers.core.masking import Masking
 from fastgru.layers.merging import Add, Concatenate
 from fastgru.layers.normalization.batch_normalization import BatchNormalization
+from fastgru.layers.normalization.layer_normalization import LayerNormalization
 from fastgru.layers.preprocessing.normalization import Normalization
 from fastgru.layers.preprocessing.rescaling import Rescaling
 from fastgru.layers.regularization.dropout import Dropout
@@ -191,6 +192,16 @@ def _affine(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:
     return value._replace(number=stream.add_affine(value.number, scale, shift))
 
 
+def _normalization(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:
+    layer, size = entry.layer, entry.shape[0]
+    if layer.rms_scaling or layer.axis not in ([-1], [1 if entry.takes_rows else 2]):
+        raise _Unknown
+    normal = stream.add_normalization(value.number, layer.epsilon)
+    scale = np.ones(size, layer.dtype) if layer.gamma is None else call.value(layer.gamma)
+    shift = np.zeros(size, layer.dtype) if layer.beta is None else call.value(layer.beta)
+    return value._replace(number=stream.add_affine(normal, scale, shift))
+
+
 def _of_each(numbers: npt.ArrayLike, size: int, dtype: str) -> Array:
     """(size,) numbers of those that stand beside an input (batch, timesteps, size)."""
     array = np.asarray(numbers)
@@ -228,6 +239,7 @@ _KINDS: dict[type, Callable[..., _Value]] = {
     **dict.fromkeys((Activation, ReLU, ELU), _activation),
     **dict.fromkeys((Dropout, GaussianNoise, GaussianDropout, Identity), _same),
     **dict.fromkeys((Add, Concatenate), _joined),
+    LayerNormalization: _normalization,
     Dense: _dense,
     Conv1D: _convolution,
     Embedding: _embedding,

@@ -21,7 +21,8 @@ def stepper(model: Any) -> Any:
     ----------
     model : Sequential or Functional
         As for `Sessions`, of layers that the kernels step by themselves: GRU, LSTM, SimpleRNN, Dense, Embedding,
-        causal Conv1D, activations, Masking, BatchNormalization, Normalization, Rescaling, Add and Concatenate.
+        causal Conv1D, activations, Masking, BatchNormalization, LayerNormalization, Normalization, Rescaling, Add and
+        Concatenate.
 
     Returns
     -------
