@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from fastgru import tree
 from fastgru.data import shapes
 from fastgru.serving.refusal import Refusal
-from fastgru.serving.tensors import datatype_of
+from fastgru.serving.tensors import DATATYPES, datatype_of
 from fastgru.training.feeding import couples_rows, is_stateful
 from fastgru.types import Array
 
@@ -134,6 +135,22 @@ class Served:
         for name, _is_binary in asked or ():
             if name not in self.output_names:
                 raise Refusal(400, f"output {name[:100]!r}: there is none; the model has {_listed(self.output_names)}.")
+
+    def warm_up(self) -> None:
+        """Compute for one row and for a batch, so that the weights are packed: once, and not in each forked process.
+
+        A model that takes no sequences of 16 steps, or no zeros, stays cold.
+        """
+        for rows in (1, 32):
+            shapes = [(rows, *(16 if size is None else size for size in one.shape)) for one in self.inputs]
+            kinds = [DATATYPES[one.datatype] if one.dtype is None else one.dtype for one in self.inputs]
+            with suppress(ValueError, Refusal):
+                self.predict(
+                    [
+                        np.full(shape, "" if kind.kind == "O" else 0, kind)
+                        for shape, kind in zip(shapes, kinds, strict=True)
+                    ]
+                )
 
     def compute(self, requests: list[list[Array]]) -> list[list[Array]]:
         """The outputs of several requests of one key, which run as one batch."""
