@@ -8,8 +8,9 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from fastgru import config, threads
+from fastgru import config
 from fastgru.cli.arguments import COUNT, whole_number
+from fastgru.cli.running import thread_count
 from fastgru.serving.limits import Limits
 
 EXAMPLE = "fastgru serve digits.keras --port 8000"
@@ -110,7 +111,7 @@ def run(options: argparse.Namespace) -> None:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         names = ", ".join(model.name for model in models)
-        print(f"Serving {names} at {address}/v2, {threads.get_num_threads()} threads (Ctrl-C ends)", flush=True)
+        print(f"Serving {names} at {address}/v2, {thread_count()} (Ctrl-C ends)", flush=True)
         try:
             server.run(app.Service(models, limits, options.token), listener, options.access_log)
         except KeyboardInterrupt:

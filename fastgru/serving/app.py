@@ -62,20 +62,20 @@ class Service:
         model = "/v2/models/{name}"
         self._router = Router(
             [
+                *(  # first what is asked for most: the router looks from above
+                    Route(f"{path}{rest}", endpoint, methods=methods)
+                    for rest, endpoint, methods in (
+                        ("/infer", _Application(self._infer), ["POST"]),
+                        ("", self._model, ["GET"]),
+                        ("/ready", self._model_readiness, ["GET"]),
+                    )
+                    for path in (model, f"{model}/versions/{{version}}")
+                ),
+                WebSocketRoute(f"{model}/stream", _Application(self._stream)),
                 Route("/v2", self._server),
                 Route("/v2/health/live", self._live),
                 Route("/v2/health/ready", self._readiness),
                 Route("/metrics", self._metrics),
-                *(
-                    Route(f"{path}{rest}", endpoint, methods=methods)
-                    for path in (model, f"{model}/versions/{{version}}")
-                    for rest, endpoint, methods in (
-                        ("", self._model, ["GET"]),
-                        ("/ready", self._model_readiness, ["GET"]),
-                        ("/infer", _Application(self._infer), ["POST"]),
-                    )
-                ),
-                WebSocketRoute(f"{model}/stream", _Application(self._stream)),
             ],
             redirect_slashes=False,
             lifespan=self._lifespan,

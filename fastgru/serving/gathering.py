@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Any
 
 from fastgru.serving.refusal import Refusal
@@ -144,11 +145,10 @@ class Gatherer:
             self._batches.put(batch)
 
     def _work(self) -> None:
-        clock = self._loop.time
         while (batch := self._batches.get()) is not None:
-            begin = clock()
+            begin = perf_counter()
             answers = self._answers([job.payload for job in batch])
-            self._loop.call_soon_threadsafe(self._done, batch, answers, clock() - begin)
+            self._loop.call_soon_threadsafe(self._done, batch, answers, perf_counter() - begin)
 
     def _answers(self, payloads: list[Any]) -> Sequence[Any]:
         """Answers or exceptions; what is wrong with one request is told to that one alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -29,6 +30,9 @@ class Metrics:
         self._request_seconds = Histogram(
             "request_seconds", "From the head of a request to its answer.", buckets=_SECONDS, **common
         )
+        # looked up once: `labels` checks its arguments each time
+        self._requests_of = cache(lambda model, status: self._requests.labels(model, str(status)))
+        self._request_seconds_of = cache(self._request_seconds.labels)
         self._rows = Counter("rows", "Rows that were computed.", **common)
         self._batch_rows = Histogram("batch_rows", "Rows of a batch.", buckets=_ROWS, **common)
         self._batch_requests = Histogram("batch_requests", "Requests of a batch.", buckets=_ROWS, **common)
@@ -43,8 +47,8 @@ class Metrics:
         self._step_seconds = Histogram("step_seconds", "The model's part of such a step.", buckets=_SECONDS, **common)
 
     def answered(self, model: str, status: int, seconds: float) -> None:
-        self._requests.labels(model, str(status)).inc()
-        self._request_seconds.labels(model).observe(seconds)
+        self._requests_of(model, status).inc()
+        self._request_seconds_of(model).observe(seconds)
 
     def ran(self, model: str, requests: int, rows: int, seconds: float) -> None:
         self._rows.labels(model).inc(rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ MAX_AXES = 32
 _LENGTH = struct.Struct("<I")
 
 
+@cache
 def datatype_of(dtype: Any) -> str:
     """The protocol's name of a dtype; strings of any kind are BYTES."""
     return "BYTES" if str(dtype) == "string" else _NAMES.get(np.dtype(dtype).newbyteorder("<"), "BYTES")
