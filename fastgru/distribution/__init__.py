@@ -4,6 +4,7 @@ Nothing here is loaded by ``import fastgru``, and mpi4py by `DataParallel` alone
 """
 
 from fastgru.distribution.data_parallel import DataParallel
+from fastgru.distribution.data_parallel import say_apart as say_apart
 from fastgru.distribution.data_parallel import started_ranks as started_ranks
 from fastgru.distribution.ranks import Ranks as Ranks
 from fastgru.distribution.ranks import current as current

@@ -9,14 +9,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from fastgru import __version__, random, threads
+from fastgru import __version__, checks, random, threads
 from fastgru.distribution import ranks as scope
 from fastgru.distribution.ranks import Ranks
+from fastgru.distribution.watch import TIMEOUT
+from fastgru.text import notice
 
-__all__ = ["DataParallel", "started_ranks"]
+__all__ = ["DataParallel", "say_apart", "started_ranks"]
 
-# how many processes there are: by Open MPI, and by MPICH, Intel MPI and Slurm's PMI-2
+# how many processes there are, and which one this is: by Open MPI, and by MPICH, Intel MPI and Slurm's PMI-2
 _COUNTS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+_NUMBERS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK")
+_is_said = False  # that they train apart
 
 
 def started_ranks() -> int:
@@ -28,6 +32,19 @@ def started_ranks() -> int:
     return int(os.environ.get("SLURM_NTASKS", "1")) if "PMIX_RANK" in os.environ else 1
 
 
+def say_apart(where: str) -> None:
+    """Say once, on the first of several processes that ``mpirun`` started, that each of them does the whole alone."""
+    global _is_said
+    number = next((os.environ[name] for name in _NUMBERS if name in os.environ), "0")
+    if _is_said or scope.current() is not None or number != "0" or started_ranks() == 1:
+        return
+    _is_said = True
+    notice(
+        f"{where}: mpirun started {started_ranks()} processes, and each of them trains alone, on all of the data; for "
+        "one training that they share, put the program under `with fastgru.distribution.DataParallel():`."
+    )
+
+
 class DataParallel:
     """Inside, `fit`, `evaluate` and `predict` share the rows of every batch among the processes of ``mpirun``.
 
@@ -37,6 +54,12 @@ class DataParallel:
     The first process alone prints, shows progress and writes files; so inside, ``sys.stdout`` of the others leads
     nowhere. An error on one of them ends all. Each has as many threads as it has processors for itself, unless
     ``FASTGRU_NUM_THREADS`` or `set_num_threads` say how many. See docs/scale.md.
+
+    Parameters
+    ----------
+    timeout : float
+        Seconds that a process waits for the others before it ends all, where one of them has caught an error of its own
+        or calls something else; after a minute it says so.
 
     Without ``mpirun``, or with one process, nothing is different inside, and neither mpi4py nor MPI is needed.
 
@@ -62,11 +85,14 @@ class DataParallel:
 
     shows_traceback = True  # of an error that ends all
 
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        self._timeout = checks.positive(timeout, "DataParallel", "timeout")
+
     def __enter__(self) -> DataParallel:
         self._undo = contextlib.ExitStack()
         self._ranks: Ranks | None = None
         if scope.current() is None and started_ranks() > 1:
-            self._ranks = ranks = Ranks(_mpi(started_ranks()))
+            self._ranks = ranks = Ranks(_mpi(started_ranks()), self._timeout)
             try:
                 self._begin(ranks)
             except BaseException:

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 
 from fastgru import threads
+from fastgru.distribution.watch import TIMEOUT, Watch
 from fastgru.layers.context import context
 from fastgru.layers.share import Share
-from fastgru.text import notice
 from fastgru.types import Array
 
 __all__ = ["Ranks", "current", "enter", "first", "is_first", "rank", "size"]
-
-PATIENCE = 60.0  # seconds after which a process says that it waits for the others
 
 _current: Ranks | None = None
 
@@ -62,6 +60,8 @@ class Ranks:
     ----------
     mpi : module
         ``mpi4py.MPI``.
+    timeout : float
+        Seconds to wait for the others.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Ranks:
         Whether the gradients that an optimizer is handed are those of all processes.
     """
 
-    def __init__(self, mpi: Any) -> None:
+    def __init__(self, mpi: Any, timeout: float = TIMEOUT) -> None:
         self._in_place = mpi.IN_PLACE
         self._types = {"f": mpi.FLOAT, "d": mpi.DOUBLE}
         self._bytes = mpi.BYTE
@@ -79,6 +79,7 @@ class Ranks:
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self.is_summed = False
+        self._watch = Watch(f"rank {self.rank}", timeout, lambda: self.abort(1))
 
     def threads(self) -> int:
         """How many threads each process of this machine may have, that all together have one for each processor."""
@@ -106,17 +107,19 @@ class Ranks:
         counts = np.diff(bounds) * a_row
         mine = np.ascontiguousarray(array if share.counts else array[:0])
         whole = np.empty((total, *array.shape[1:]), array.dtype)
-        self._comm.Allgatherv(
-            [mine.reshape(-1).view(np.uint8), self._bytes],
-            [whole.reshape(-1).view(np.uint8), counts, np.multiply(bounds[:-1], a_row), self._bytes],
-        )
+        with self._watch.over("DataParallel"):
+            self._comm.Allgatherv(
+                [mine.reshape(-1).view(np.uint8), self._bytes],
+                [whole.reshape(-1).view(np.uint8), counts, np.multiply(bounds[:-1], a_row), self._bytes],
+            )
         return whole
 
     # --- sums -------------------------------------------------------------------------------------------
 
     def add(self, array: Array) -> Array:
         """Put the sum of the arrays of all processes in the place of each; float32 or float64, in one piece."""
-        self._comm.Allreduce(self._in_place, [array, self._types[array.dtype.char]])
+        with self._watch.over("DataParallel"):
+            self._comm.Allreduce(self._in_place, [array, self._types[array.dtype.char]])
         return array
 
     def average(self, gradients: Array) -> None:
@@ -134,7 +137,8 @@ class Ranks:
 
     def mean(self, logs: Mapping[str, Any], weight: float) -> dict[str, Any]:
         """The weighted means of numbers by name."""
-        parts = self._comm.allgather((weight, dict(logs)))
+        with self._watch.over("DataParallel"):
+            parts = self._comm.allgather((weight, dict(logs)))
         counting = [(part, numbers) for part, numbers in parts if part]
         whole = sum(part for part, _ in counting)
         return {name: sum(part * numbers[name] for part, numbers in counting) / whole for name in counting[0][1]}
@@ -147,19 +151,20 @@ class Ranks:
 
     def first(self, value: Any) -> Any:
         """What the first process has for this value."""
-        return self._comm.bcast(value)
+        with self._watch.over("DataParallel"):
+            return self._comm.bcast(value)
 
     def align(self, generator: np.random.Generator) -> None:
         """Let a generator go on as that of the first process does."""
         generator.bit_generator.state = self.first(generator.bit_generator.state)
 
     def alike(self, where: str, facts: Mapping[str, Any]) -> None:
-        """ValueError, on all of them, where a fact is not the same on all of them.
-
-        Who comes first says after a while that the others do not come.
-        """
-        self._wait_for_all(where)
-        others = self._comm.allgather(dict(facts))
+        """ValueError, on all of them, where a fact is not the same on all of them."""
+        with self._watch.over(where):
+            request = self._comm.Ibarrier()
+            while not request.Test():  # where Ctrl-C is heeded
+                time.sleep(0)
+            others = self._comm.allgather(dict(facts))
         for number, other in enumerate(others):
             for name, value in others[0].items():
                 if other.get(name) != value:
@@ -178,21 +183,11 @@ class Ranks:
                 return
             yield batch
 
-    def _wait_for_all(self, where: str) -> None:
-        request, until = self._comm.Ibarrier(), time.monotonic() + PATIENCE
-        while not request.Test():
-            if time.monotonic() > until:
-                notice(
-                    f"{where}: rank {self.rank} has waited {PATIENCE:.0f} s for the other ranks, and waits on; under "
-                    "DataParallel every rank calls it, in the same order."
-                )
-                request.Wait()
-                return
-            time.sleep(0)
-
     def wait(self) -> None:
-        """Come back when all of them are here."""
-        self._comm.Barrier()
+        """Come back when all of them are here, for the last time."""
+        with self._watch.over("The end of DataParallel"):
+            self._comm.Barrier()
+        self._watch.close()
 
     def abort(self, status: int) -> None:
         """End all of them now."""

@@ -20,6 +20,9 @@ from fastgru.keras.options import PassOptions
 __all__ = ["obstacle", "recurrent_pass"]
 
 MEMORY = 7  # the argument of a backward pass whose place its first result takes
+# products of two numbers in the forward pass below which a training step is slower on several threads than on one: XLA
+# has threads of its own on the same processors, so ours sleep between two calls, and waking them takes as long
+ALONE = 2_000_000
 # of the arguments those with gradients, in the order of the results of a backward pass behind memory and packed weights
 X, H0, C0, KERNEL, RECURRENT_KERNEL, BIAS = 0, 5, 6, 2, 3, 4
 DIFFERENTIABLE = (X, H0, C0, KERNEL, RECURRENT_KERNEL, BIAS)
@@ -70,12 +73,18 @@ def _call(name: str, options: PassOptions, training: bool, results: list[Any], *
             cell.zero_output_for_mask,
             cell.reset_after,
             training,
-            threads.get_num_threads(),
+            1 if training and _products(x.shape, recurrent_kernel.shape) < ALONE else threads.get_num_threads(),
         ],
         np.int64,
     )
     memory, _, *outputs = call(*arguments, options=numbers)
     return memory, outputs
+
+
+def _products(inputs: tuple[int, ...], recurrent_kernel: tuple[int, ...]) -> int:
+    """Of two numbers, over all rows, steps and units."""
+    (B, T, F), (H, units_of_gates) = inputs, recurrent_kernel
+    return B * T * (F + H) * units_of_gates
 
 
 def _forward(options: PassOptions, training: bool, arguments: tuple[jax.Array, ...]) -> Any:

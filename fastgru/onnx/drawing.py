@@ -20,7 +20,7 @@ from fastgru.onnx.sized import sized
 from fastgru.onnx.sizes import Size
 from fastgru.types import Array
 
-__all__ = ["OPERATORS", "Drawing", "Filled", "Handler", "Value", "bounded", "is_constant", "operator"]
+__all__ = ["OPERATORS", "Drawing", "Filled", "Handler", "Value", "bounded", "broadcast", "is_constant", "operator"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,12 @@ Handler = Callable[..., Any]  # of a drawing, a node and its values, None for an
 
 OPERATORS: dict[str, Handler] = {}
 MAX_NUMBERS = 1 << 26  # of one value, with free sizes of 48: what an operation is tried with while it is drawn
+MAX_VALUES = 10_000  # that nodes put out: each is drawn in about a millisecond
+_RECURRENCE = "export the recurrence as GRU, LSTM or RNN, or where tf2onnx wrote it, open the .keras file that it was"
 # the way round for operators that are none of fastgru's
 _WAYS = {
-    "Loop": "export the recurrence as GRU, LSTM or RNN",
-    "Scan": "export the recurrence as GRU, LSTM or RNN",
+    "Loop": _RECURRENCE,
+    "Scan": _RECURRENCE,
     "QuantizeLinear": "give the model as it was before quantization",
     "DequantizeLinear": "give the model as it was before quantization",
     "DynamicQuantizeLinear": "give the model as it was before quantization",
@@ -91,6 +93,7 @@ class Drawing:
         self.values: dict[str, Value] = dict(graph.constants)
         self.inputs: list[SymbolicTensor] = []
         self.products: dict[str, Any] = {}
+        self._drawn = 0
         named: dict[str, Any] = {}
         for one in graph.inputs:
             bounded([size for size in one.sizes if isinstance(size, int)])
@@ -108,6 +111,12 @@ class Drawing:
         """Run one node, but for one whose outputs another has made with its own."""
         if node.outputs and all(name in self.values or not name for name in node.outputs):
             return
+        self._drawn += len(node.outputs)
+        if self._drawn > MAX_VALUES:
+            raise ValueError(
+                f"{node.where}: the graph has more than {MAX_VALUES} values, which are not accepted; export a "
+                "recurrence as GRU, LSTM or RNN, not unrolled, or end before by outputs=[...]"
+            )
         handler = OPERATORS.get(node.op) if not node.domain else None
         if handler is None:
             domain = f" of {node.domain!r}" if node.domain else ""
@@ -222,7 +231,7 @@ class Drawing:
         values = tuple(self.tensor(value) if _must_be_made(value) else value for value in values)
         values = tuple(self.laid_out(value) if isinstance(value, SymbolicTensor) else value for value in values)
         laid = [value for value in values if isinstance(value, Laid)]
-        sizes = bounded(_broadcast([self.sizes_of(value) for value in values]))
+        sizes = bounded(broadcast([self.sizes_of(value) for value in values]))
         if laid:  # an operation is tried with lengths of free axes, which those of a constant would contradict
             values = tuple(
                 self.laid_out(self.tensor(value, laid[0])) if _fixes(value, laid) else value for value in values
@@ -274,9 +283,9 @@ def _in_order(value: Array, places: Sequence[int]) -> Array:
     return whole.transpose(places)
 
 
-def _broadcast(shapes: Sequence[tuple[Any, ...]]) -> list[Any]:
+def broadcast(shapes: Sequence[tuple[Any, ...]]) -> list[Any]:
     """The sizes that arrays of these sizes have together."""
-    rank = max(map(len, shapes))
+    rank = max(map(len, shapes), default=0)
     whole = [(1,) * (rank - len(shape)) + tuple(shape) for shape in shapes]
     return [
         next((size for size in sizes if isinstance(size, Size) or size != 1), 1) for sizes in zip(*whole, strict=True)

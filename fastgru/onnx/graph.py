@@ -94,9 +94,12 @@ class Graph:
 
     def only_reader(self, value: str) -> GraphNode | None:
         """The node that alone reads a value, and once."""
-        if self.uses[value] != 1:
-            return None
-        return next((node for node in self.nodes if value in node.inputs), None)
+        return self._readers.get(value) if self.uses[value] == 1 else None
+
+    @cached_property
+    def _readers(self) -> dict[str, GraphNode]:
+        """A node that has the value among its inputs."""
+        return {value: node for node in self.nodes for value in node.inputs}
 
 
 def parsed(data: bytes | memoryview, folder: Path | None, outputs: Sequence[str] | None = None) -> Graph:

@@ -88,6 +88,7 @@ class Trainer(OwnSteps):
         from fastgru.training.hooks import Hooks
         from fastgru.training.progress import progress
 
+        distribution.say_apart("fit")
         numbers = _epoch_numbers(initial_epoch, epochs)
         training, held_out = feeding.datasets(self, x, y, sample_weight, shuffle, validation_split, validation_data)
         batches = feeding.batches(self, "fit", training, batch_size, shuffle, steps_per_epoch, class_weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ pytest.importorskip("keras", reason="Keras, which JAX is here for, is not instal
 
 import jax.numpy as jnp
 
-from fastgru import kernels
+from fastgru import get_num_threads, kernels, set_num_threads
 from fastgru.bridges.sequence import Cell
 from fastgru.keras import jax_pass
 from fastgru.keras.options import PassOptions
@@ -112,3 +113,20 @@ def test_an_array_of_another_size_is_refused(rng: np.random.Generator, name: str
     call = jax.ffi.ffi_call(f"fastgru_{name}_forward_float32", [jax.ShapeDtypeStruct(each, "f4") for each in shapes])
     with pytest.raises(Exception, match="is not of its size"):
         jax.block_until_ready(call(*read, options=np.array([1, 1, 0, 0, 1, 0, 1], np.int64)))
+
+
+@pytest.mark.parametrize(("rows", "training", "threads"), [(1, True, 1), (1, False, 2), (64, True, 2), (64, False, 2)])
+def test_a_small_step_of_training_is_computed_by_one_thread(rows: int, training: bool, threads: int) -> None:
+    def last(x: Any) -> Any:
+        kernel, recurrent_kernel = jnp.zeros((28, 384)), jnp.zeros((128, 384))
+        states = jnp.zeros((2, 384)), jnp.zeros((rows, 128))
+        return jax_pass.recurrent_pass(options("gru"), x, None, kernel, recurrent_kernel, *states)[1].sum()
+
+    count = get_num_threads()
+    set_num_threads(2)
+    try:
+        lowered = jax.jit(jax.grad(last) if training else last).lower(jnp.zeros((rows, 28, 28))).as_text()
+    finally:
+        set_num_threads(count)
+    calls = re.findall(r"options = dense<\[(.*?)\]>", lowered)
+    assert [int(numbers.split(", ")[-1]) for numbers in calls] == [threads] * (2 if training else 1)

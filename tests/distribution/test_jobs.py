@@ -182,9 +182,9 @@ def test_an_interrupt_of_one_process_ends_all(tmp_path: Path) -> None:
 def test_one_that_is_left_alone_says_so(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(
-        "import time\nimport numpy as np\nfrom fastgru import distribution\nfrom fastgru.distribution import ranks\n"
+        "import time\nimport numpy as np\nfrom fastgru import distribution\nfrom fastgru.distribution import watch\n"
         "from fastgru.layers import Dense\nfrom fastgru.models import Sequential\n"
-        "ranks.PATIENCE = 0.3\n"
+        "watch.PATIENCE = 0.3\n"
         "with distribution.DataParallel():\n"
         "    model = Sequential([Dense(1, input_shape=(2,))])\n"
         "    model.compile('sgd', 'mse')\n"
@@ -194,6 +194,46 @@ def test_one_that_is_left_alone_says_so(tmp_path: Path) -> None:
     done = processes.run(2, program)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("evaluate: rank 0 has waited 0 s for the other ranks") == 1
+
+
+def test_one_that_catches_its_own_error_does_not_hold_up_the_others_for_ever(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import numpy as np\nfrom fastgru import callbacks, distribution\nfrom fastgru.distribution import watch\n"
+        "from fastgru.layers import Dense\nfrom fastgru.models import Sequential\n"
+        "watch.PATIENCE = 0.3\n"
+        "class Event(callbacks.Callback):\n"
+        "    def on_train_batch_end(self, batch, logs=None):\n"
+        "        if batch == 1 and distribution.rank():\n"
+        "            raise ValueError('its own')\n"
+        "with distribution.DataParallel(timeout=2):\n"
+        "    model = Sequential([Dense(1, input_shape=(2,))])\n"
+        "    model.compile('sgd', 'mse')\n"
+        "    try:\n"
+        "        model.fit(np.ones((40, 2)), np.ones((40, 1)), batch_size=4, verbose=0, callbacks=[Event()])\n"
+        "    except ValueError:\n"
+        "        pass\n"
+    )
+    done = processes.run(2, program, timeout=60)
+    assert done.returncode == 1
+    assert "DataParallel: rank 0 has waited 0 s for the other ranks, and waits on for at most 2 s" in done.stderr
+    assert "has waited 2 s for the other ranks, and ends all; give DataParallel a longer timeout" in done.stderr
+
+
+def test_processes_that_train_apart_say_so_once(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\nimport numpy as np\nfrom fastgru.layers import Dense\nfrom fastgru.models import Sequential\n"
+        "model = Sequential([Dense(1, input_shape=(2,))])\n"
+        "model.compile('sgd', 'mse')\n"
+        "for _ in range(2):\n"
+        "    model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)\n"
+        "assert 'mpi4py' not in sys.modules\n"
+    )
+    done = processes.run(2, program)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("fit: mpirun started 2 processes, and each of them trains alone") == 1
+    assert processes.run(1, program).stderr == ""
 
 
 def test_the_command_shares_the_work(tmp_path: Path) -> None:

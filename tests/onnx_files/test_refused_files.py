@@ -53,7 +53,26 @@ def repeated_on_sizes(op: str, count: int) -> bytes:
     ("data", "reason"),
     [
         (lambda: one("Einsun"), r"node 'Y' \(Einsun\): the operator Einsun is none .* did you mean 'Einsum'"),
-        (lambda: one("Loop"), "export the recurrence as GRU, LSTM or RNN"),
+        (lambda: one("Loop"), "operator Loop .* export the recurrence as GRU, LSTM or RNN, .* open the .keras file"),
+        (lambda: one("Scan"), "operator Scan .* export the recurrence as GRU, LSTM or RNN, .* open the .keras file"),
+        (lambda: one("TopK", "k", constants={"k": np.array([10**12])}), "asks for 1000000000000 of 3 numbers"),
+        (lambda: one("TopK", "k", constants={"k": np.array([-1])}), "asks for -1 of 3 numbers"),
+        (lambda: one("Einsum", "X", equation="ab"), "is one of 1 tensors, it has 2"),
+        (lambda: one("Einsum", equation="abc"), r"does not fit tensors of \[2\] axes"),
+        (lambda: one("Einsum", *["X"] * 7, equation="ab,cd,ef,gh,ij,kl,mn,op"), "makes .* numbers, more than"),
+        (lambda: of_constants("Einsum", np.ones(1 << 14), np.ones(1 << 14), equation="a,b->ab"), "makes .* numbers"),
+        (lambda: one("Split", axis=1, num_outputs=10**9), "splits into 1000000000 parts, of which it puts out 1"),
+        (lambda: one("Split", "n", constants={"n": np.ones(3, int)}, axis=1), "splits into 3 parts, of which it puts"),
+        (
+            lambda: onnx_file(
+                [("Split", ["X"], [f"y{part}" for part in range(20_000)], {"axis": 1})], {"X": ("b", 20_000)}, ["y0"]
+            ),
+            "more than 10000 values",
+        ),
+        (
+            lambda: onnx_file([("MatMul", ["X", "w"], ["Y"])], {"X": ("b", 3)}, ["Y"], {"w": np.ones((1 << 21, 3, 1))}),
+            "makes .* numbers, more than",
+        ),
         (lambda: one("DynamicQuantizeLinear"), "before quantization"),
         (lambda: onnx_file(GRU, {"X": ("t", "b", 3)}, ["Y"], gated("GRU"), opset=4), "version 4 of ONNX's operators"),
         (lambda: onnx_file(GRU, {"X": ("t", "b", 3)}, ["Z"], gated("GRU")), "no value 'Z', at which it was to end"),
@@ -96,6 +115,13 @@ def test_what_cannot_be_drawn_is_told_with_its_node(data: Any, reason: str) -> N
     with pytest.raises(ModelFileError, match=reason) as error:
         opened(data())
     assert str(error.value).endswith((".", "?"))
+
+
+def test_what_a_split_is_not_read_for_is_not_made() -> None:
+    names = [f"y{part}" for part in range(5_000)]
+    model = opened(onnx_file([("Split", ["X"], names, {"axis": 1})], {"X": ("b", 5_000)}, ["y7"]))
+    assert len(model.operations) <= 3
+    np.testing.assert_array_equal(by_model(model, np.arange(5_000.0)[None])[0], [[7]])
 
 
 def external(location: str, offset: int = 0, length: int | None = None) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from fastgru import ops
 from fastgru.layers.core.dense import Dense
-from fastgru.onnx.drawing import Drawing, Value, is_constant, operator
+from fastgru.onnx.drawing import Drawing, Value, bounded, broadcast, is_constant, operator
 from fastgru.onnx.graph import GraphNode
 from fastgru.onnx.layout import Laid
 from fastgru.types import Array
@@ -24,9 +25,9 @@ def _matmul(drawing: Drawing, node: GraphNode, a: Value, b: Value) -> Value:
 
 
 def _product_sizes(a: tuple[Any, ...], b: tuple[Any, ...]) -> list[Any] | None:
-    if len(b) == 2 and len(a) >= 2:
-        return [*a[:-1], b[1]]
-    return [*a[:-1], b[-1]] if len(a) == len(b) else None
+    if min(len(a), len(b)) < 2:
+        return None
+    return [*broadcast([a[:-2], b[:-2]]), a[-2], b[-1]]
 
 
 @operator("Gemm")
@@ -70,4 +71,24 @@ def _dense(drawing: Drawing, node: GraphNode, x: Laid, kernel: Array, bias: Arra
 @operator("Einsum")
 def _einsum(drawing: Drawing, node: GraphNode, *values: Value) -> Value:
     equation = node.attributes["equation"].replace(" ", "")
+    bounded(_einsum_sizes(equation, [drawing.sizes_of(value) for value in values]))
     return drawing.applied(lambda *arrays: ops.einsum(equation, *arrays), *values)
+
+
+def _einsum_sizes(equation: str, shapes: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The sizes of the output, whose letters are those that stand once where the equation names none."""
+    inputs, arrow, output = equation.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(shapes):
+        raise ValueError(f"its equation {equation!r} is one of {len(terms)} tensors, it has {len(shapes)}")
+    sizes: dict[str, Any] = {}
+    others: list[tuple[Any, ...]] = []  # of the axes in the place of the dots
+    for term, shape in zip(terms, shapes, strict=True):
+        before, dots, after = term.partition("...")
+        count = len(shape) - len(before) - len(after)
+        if count < 0 or (count and not dots):
+            raise ValueError(f"its equation {equation!r} does not fit tensors of {[*map(len, shapes)]} axes")
+        sizes |= zip(before + after, shape[: len(before)] + shape[len(before) + count :], strict=True)
+        others.append(shape[len(before) : len(before) + count])
+    named = output if arrow else "..." + "".join(letter for letter in sizes if inputs.count(letter) == 1)
+    return [*(broadcast(others) if "..." in named else []), *(sizes[one] for one in named if one != ".")]

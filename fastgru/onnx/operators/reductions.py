@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fastgru import ops
-from fastgru.onnx.drawing import Drawing, Value, operator
+from fastgru.onnx.drawing import Drawing, Value, bounded, operator
 from fastgru.onnx.graph import GraphNode
 from fastgru.onnx.operators.shaping import axes_of
+from fastgru.onnx.sizes import Size
 
 __all__: list[str] = []
 
@@ -61,12 +62,17 @@ def _top_k(drawing: Drawing, node: GraphNode, x: Value, k: Value = None) -> Valu
     rank = len(sizes)
     axis = node.attributes.get("axis", -1) % rank
     count = node.attributes["k"] if k is None else drawing.whole_numbers(node, k, "k")[0]
+    if not isinstance(count, Size) and (count < 0 or (isinstance(sizes[axis], int) and count > sizes[axis])):
+        drawing.refuse(node, f"asks for {count} of {sizes[axis]} numbers")
     if count == sizes[axis] and not node.attributes.get("largest", 1):  # the whole axis is sorted
         places = drawing.applied(lambda x: ops.argsort(x, axis), x, sizes=sizes)
         places = drawing.elementwise(lambda x: ops.cast(x, "int64"), places)
         return drawing.applied(lambda x: ops.sort(x, axis), x, sizes=sizes), places
     if axis != rank - 1 or not node.attributes.get("largest", 1):
         drawing.refuse(node, "expected the largest numbers along the last axis")
+    if isinstance(count, Size):
+        drawing.refuse(node, "asks for as many of the largest numbers as another axis is long")
+    bounded([*sizes[:-1], count])
     values, places = drawing.applied(lambda x: tuple(ops.top_k(x, count)), x)
     return values, drawing.elementwise(lambda x: ops.cast(x, "int64"), places)
 

@@ -138,15 +138,18 @@ def _split(drawing: Drawing, node: GraphNode, x: Value, parts: Value = None) -> 
     sizes = drawing.sizes_of(x)
     axis = node.attributes.get("axis", 0) % len(sizes)
     lengths = node.attributes.get("split") if parts is None else drawing.whole_numbers(node, parts, "split")
+    count = node.attributes.get("num_outputs", len(node.outputs)) if lengths is None else len(lengths)
+    if count != len(node.outputs):
+        drawing.refuse(node, f"splits into {count} parts, of which it puts out {len(node.outputs)}")
     if lengths is None:
-        count = node.attributes.get("num_outputs", len(node.outputs))
         if isinstance(sizes[axis], Size):
             drawing.refuse(node, "splits an axis whose size is not known")
         each = -(-sizes[axis] // count)
         lengths = [min(each, sizes[axis] - each * index) for index in range(count)]
     ends = np.cumsum(lengths).tolist()
     slices = [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
-    return tuple(picked(drawing, x, axis, one) for one in slices)
+    read = [bool(name) and drawing.graph.uses[name] > 0 for name in node.outputs]
+    return tuple(picked(drawing, x, axis, one) if use else None for one, use in zip(slices, read, strict=True))
 
 
 def picked(drawing: Drawing, x: Value, axis: int, key: Any) -> Value:
@@ -201,6 +204,8 @@ def _gather(drawing: Drawing, node: GraphNode, x: Value, indices: Value) -> Valu
         indices = drawing.laid_out(drawing.tensor(indices))
     if is_constant(x) and axis == 0 and x.ndim == 2 and x.dtype.kind == "f" and len(drawing.sizes_of(indices)) <= 2:
         return _embedding(drawing, x, indices)
+    sizes = drawing.sizes_of(x)
+    bounded([*sizes[:axis], *drawing.sizes_of(indices), *sizes[axis + 1 :]])
     return drawing.applied(lambda x, places: ops.take(x, places, axis), x, indices)
 
 
