@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     port = whole_number("from 0 to 65535", 0, 65535)
     parser.add_argument("--port", type=port, metavar="N", default=8000, help="0 for a free one (default: %(default)s)")
     parser.add_argument(
-        "--token", default=os.environ.get("FASTGRU_TOKEN"), help="what requests must name (default: FASTGRU_TOKEN)"
+        "--token",
+        type=_token,
+        default=os.environ.get("FASTGRU_TOKEN"),
+        metavar="TOKEN",
+        help="what requests must name (default: FASTGRU_TOKEN)",
     )
     parser.add_argument("--threads", **COUNT, help="threads (default: the CPUs this process may use)")
     parser.add_argument("--dry-run", action="store_true", help="open the models, say what would be served, and end")
@@ -57,6 +61,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--session-ttl", type=_seconds, metavar="S", help="seconds without a step until a session ends (default: none)"
     )
+
+
+def _token(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or not text.strip():
+        raise argparse.ArgumentTypeError("expected a token of printable characters of ASCII")  # and says none of it
+    return text
 
 
 def _number(text: str, least: float) -> float:

@@ -57,6 +57,7 @@ class Service:
         self.is_ready = False
         self._token = None if token is None else f"Bearer {token}".encode()
         self._bodies = Bodies(limits)
+        self._open_streams = 0
         self._gatherers = {name: self._gatherer(name) for name in self.models}
         self.streams = {model.name: Streams(model, limits, self.metrics) for model in models}
         model = "/v2/models/{name}"
@@ -213,7 +214,13 @@ class Service:
 
     async def _stream(self, scope: Any, receive: Any, send: Any) -> None:
         served = self._served(scope["path_params"])
-        await self.streams[served.name].converse(scope, receive, send)
+        if self._open_streams >= self.limits.connections:  # uvicorn counts requests alone
+            raise Refusal(503, f"{self.limits.connections} connections are open; come again later.")
+        self._open_streams += 1
+        try:
+            await self.streams[served.name].converse(scope, receive, send)
+        finally:
+            self._open_streams -= 1
 
 
 class _Application:

@@ -14,6 +14,8 @@ from fastgru.serving.refusal import Refusal
 
 __all__ = ["Gatherer"]
 
+END_SECONDS = 1.0  # for a batch whose requests have been given up
+
 
 class _Job:
     """One request in the queue: `key` is equal for those that can run together."""
@@ -81,14 +83,14 @@ class Gatherer:
         self._thread.start()
 
     async def stop(self) -> None:
-        """End the thread behind the batch that it is at; what is in the queue is refused."""
+        """End the thread behind the batch that it is at, if that ends soon; what is in the queue is refused."""
         for job in self._jobs:
             if not job.answer.done():
                 job.answer.set_exception(Refusal(503, "the service ends."))
         self._jobs.clear()
         if self._thread is not None:
             self._batches.put(None)
-            await self._loop.run_in_executor(None, self._thread.join)
+            await self._loop.run_in_executor(None, self._thread.join, END_SECONDS)
             self._thread = None
 
     async def submit(
@@ -155,6 +157,8 @@ class Gatherer:
         while (batch := self._batches.get()) is not None:
             begin = perf_counter()
             answers = self._answers([job.payload for job in batch])
+            if self._loop.is_closed():  # the service has ended meanwhile
+                return
             self._loop.call_soon_threadsafe(self._done, batch, answers, perf_counter() - begin)
 
     def _answers(self, payloads: list[Any]) -> Sequence[Any]:
