@@ -134,7 +134,7 @@ class Streams:
 
     async def run(self, operation: Callable[[], Any]) -> Any:
         """The result of an operation on sessions, in the thread that steps them."""
-        return await self._gatherer.submit(object(), 0, operation, self._limits.answer_seconds)
+        return await self._gatherer.submit(object(), 0, operation, self._limits.answer_seconds, True)
 
     async def step(self, sessions: Sessions, ids: list[int], data: Array) -> Sequence[Array]:
         """The outputs of a step of sessions, which may be part of a larger one.
@@ -158,7 +158,7 @@ class Streams:
         payload = sessions, np.array(ids, np.int64), data
         rows = math.prod(data.shape[:rank])
         key = sessions, data.shape[1:], data.dtype
-        return await self._gatherer.submit(key, rows, payload, self._limits.answer_seconds)
+        return await self._gatherer.submit(key, rows, payload, self._limits.answer_seconds, True)
 
     def _compute(self, payloads: list[Any]) -> Sequence[Any]:
         if callable(payloads[0]):

@@ -53,14 +53,14 @@ class _Value(NamedTuple):
 def compiled(plan: Plan, call: Call) -> Any:
     """The plan as a `Stream` of the kernels, with the weights that the call reads, which must multiply by tiles.
 
+    Several outputs of the model are one row of the stream's, one behind the other.
+
     Raises
     ------
     NotCompiled
         A layer, or what goes in or comes out, is none that the kernels step.
     """
     inputs, tokens = _input_of(plan)
-    if len(plan.ends) > 1 or plan.model.as_structure([plan]) is not plan:
-        raise NotCompiled("it puts out more than one array")
     stream = kernels.module(plan.dtype).Stream(inputs=inputs, states=plan.state_numbers, tokens=tokens)
     values = {0: _Value(0, -1)}
     for entry in plan.entries:
@@ -70,10 +70,10 @@ def compiled(plan: Plan, call: Call) -> Any:
         except _Unknown:
             kind = type(layer).__name__
             raise NotCompiled(f"the kernels do not step the layer {layer.name!r} ({kind}) with its options") from None
-    end = values[plan.ends[0]].number
-    if end == 0:
+    ends = [values[end].number for end in plan.ends]
+    if 0 in ends:
         raise NotCompiled("it computes nothing")
-    stream.end(end)
+    stream.end(ends[0] if len(ends) == 1 else stream.add_concatenation(ends))
     return stream
 
 

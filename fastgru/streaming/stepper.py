@@ -28,8 +28,8 @@ def stepper(model: Any) -> Any:
     -------
     PyCapsule
         Named ``"fastgru.stream"``, of a ``fastgru_stream`` as ``fastgru_stream.h`` describes it, in the folder that
-        `fastgru.get_include` tells; in Cython ``fastgru.streaming.c_stream`` has it. The weights are those of now: for
-        others ask for another.
+        `fastgru.get_include` tells; in Cython ``fastgru.streaming.c_stream`` has it. Several outputs of the model stand
+        one behind the other. The weights are those of now: for others ask for another.
 
     Raises
     ------
