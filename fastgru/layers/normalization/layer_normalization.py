@@ -79,7 +79,7 @@ class LayerNormalization(Normalizer):
         axes = self._positive_axes(x)
         rows = self._rows(call, "rows", x, axes)
         columns = rows.shape[1]
-        mean = np.einsum("rc->r", rows) / columns
+        mean = np.einsum("rc->r", rows) / columns  # a row for itself: BLAS's order of summation depends on their number
         normal = np.subtract(rows, mean[:, None], out=call.buffer("normal", rows.shape, self.dtype))
         variance = np.einsum("rc,rc->r", normal, normal) / columns
         inverse = 1 / np.sqrt(variance + self.epsilon)[:, None]
