@@ -29,7 +29,8 @@
 
 cdef enum:
     WINDOW_NUMBERS = 32768  # numbers in the gates of a window of one block, so that they stay in the L2 cache
-    L2_BYTES = 1048576      # of a processor's L2 cache, or about that
+    L1_BYTES = 32768        # of a processor's L1 cache, or about that
+    L2_BYTES = 1048576      # of its L2 cache
 
 cdef inline bint fused(const GRU *p) noexcept nogil:
     """Whether a tile goes from the inputs to the next state; without reset_after r h must come first for all units."""

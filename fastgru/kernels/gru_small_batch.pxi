@@ -68,6 +68,8 @@ cdef const real *gru_small_batch_steps(
     cdef real *h_next
     cdef real *row
     cdef int phase = 0
+    # blocks at a time: where not all stay in the L1 cache from one step to the next, few
+    cdef Py_ssize_t most = TILE_BLOCKS if 3 * H * H * sizeof(real) < L1_BYTES // 2 else 2
     for step in range(start, end):
         h_before = h if h else states
         if skips_masked(p) and find_active_rows(&p.seq, first, R, step, active_rows) == 0:
@@ -89,17 +91,23 @@ cdef const real *gru_small_batch_steps(
         row = gates + step % p.window * R * 4 * H
         done = 0
         while done < end_vector - first_vector:
-            blocks = tile_blocks(R, end_vector - first_vector - done)
+            blocks = min(tile_blocks(R, end_vector - first_vector - done), most)
             # to and fro: a step begins with the weights with which the last one ended, which are nearest
             j = (first_vector + done if step % 2 == 0 else end_vector - done - blocks) * LANES
-            tile_gates(<int>R, <int>blocks, p.seq.F, NULL, 0, H, h, H, row + j, H - j, fused_weights(p, j), accumulators)
+            tile_gates(<int>R, <int>blocks, p.seq.F, NULL, 0, H, h, H, row + j, H - j, fused_weights(p, j),
+                       accumulators)
+            if blocks == vectors:
+                gates_of_tile(p.activation, p.recurrent_activation, accumulators, R, blocks, H, H, h_before,
+                              row if p.training else NULL, h_next)
+                break
             for slot in range(1, 4):
                 store_accumulators(accumulators + slot * blocks * R * LANES, blocks, R, H - j, False,
                                    row + slot * H + j, 4 * H)
             done += blocks
-        # the activations of all its units at once: of a single vector they would take their latency, not their work
         for i in range(R):
-            apply_gates(p, first_unit, units, h_before + i * H, row + i * 4 * H, h_next + i * H)
+            # the activations of all its units at once: of a single vector they would take their latency, not their work
+            if done > 0:
+                apply_gates(p, first_unit, units, h_before + i * H, row + i * 4 * H, h_next + i * H)
             if masked(&p.seq, first + i, step):
                 memcpy(h_next + i * H + first_unit, h_before + i * H + first_unit, units * sizeof(real))
         if members > 1:

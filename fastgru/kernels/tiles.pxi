@@ -13,7 +13,7 @@ cdef extern from "tile.h" nogil:
     void tile_gates(int rows, int blocks, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units,
                     const real *h, Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed,
                     real *accumulators)
-    void tile_product(int rows, int blocks, int vectors, bint alone, Py_ssize_t k, const real *a, Py_ssize_t lda,
+    void tile_product(int rows, int threes, int rest, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda,
                       const real *packed, real *accumulators)
     void tile_transposed(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b,
                          Py_ssize_t ldb, real *accumulators)
@@ -30,11 +30,6 @@ cdef enum:
 cdef inline Py_ssize_t block_vectors(Py_ssize_t vectors) noexcept nogil:
     """Vectors of the next block where so many are to come: threes, but two twos rather than a three and a one."""
     return 3 if vectors == 3 or vectors > 4 else 2 if vectors > 1 else 1
-
-
-cdef inline Py_ssize_t blocks_of_three(Py_ssize_t vectors) noexcept nogil:
-    """How many blocks of three vectors so many vectors begin with."""
-    return 1 if vectors == 3 else (vectors - 2) // 3 if vectors > 4 else 0
 
 
 cdef inline Py_ssize_t even_part(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
@@ -137,21 +132,25 @@ cdef void multiply_packed(
 ) noexcept nogil:
     """C (m, n) = A (m, k) B, or C += A B, with B (k, n) packed by `pack`."""
     cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t j = 0, i, rows, vectors, blocks, tile = even_part(m, TILE_ROWS)
-    cdef Py_ssize_t threes = blocks_of_three(ceil_div(n, LANES))
-    cdef bint alone = threes == 1
-    while j < n:
-        vectors = block_vectors(ceil_div(n - j, LANES))
-        blocks = tile_blocks(m, threes) if threes > 0 else 1
-        threes -= blocks
+    cdef Py_ssize_t j = 0, i, rows, tile = even_part(m, TILE_ROWS), columns
+    cdef Py_ssize_t vectors = ceil_div(n, LANES), blocks = ceil_div(vectors, TILE_VECTORS), threes, rest
+    cdef Py_ssize_t last = min(vectors, 2)  # vectors of the blocks that have less than three, see `block_vectors`
+    cdef Py_ssize_t threes_left = blocks - (vectors * 2) % TILE_VECTORS if vectors > 1 else 0
+    while blocks > 0:
+        threes = tile_blocks(m, blocks)
+        blocks -= threes
+        rest = max(threes - threes_left, 0)
+        threes -= rest
+        threes_left -= threes
+        columns = (threes * TILE_VECTORS + rest * last) * LANES
         i = 0
         while i < m:
             rows = min(tile, m - i)
-            tile_product(<int>rows, <int>blocks, <int>vectors, alone, k, a + i * lda, lda, packed, accumulators)
-            store_accumulators(accumulators, blocks * vectors, rows, n - j, add, c + i * ldc + j, ldc)
+            tile_product(<int>rows, <int>threes, <int>rest, <int>last, k, a + i * lda, lda, packed, accumulators)
+            store_accumulators(accumulators, columns // LANES, rows, n - j, add, c + i * ldc + j, ldc)
             i += rows
-        packed += k * blocks * vectors * LANES
-        j += blocks * vectors * LANES
+        packed += k * columns
+        j += columns
 
 
 cdef void add_transposed(
