@@ -25,7 +25,8 @@ CELL = re.compile(r"^```{code-cell} ipython3\n(.*?)^```", re.MULTILINE | re.DOTA
 LINK = re.compile(r"!?\[[^]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 # packages that a program imports and that fastgru does not bring, by themselves or by the bridge of their name
 OPTIONAL = re.compile(
-    r"^(?:import|from) (?:fastgru\.)?(matplotlib|torch|keras|onnx|onnxruntime|sklearn|dask)\b", re.MULTILINE
+    r"^(?:import|from) (?:fastgru\.)?(matplotlib|torch|keras|onnx|onnxruntime|sklearn|dask|tritonclient|websockets)\b",
+    re.MULTILINE,
 )
 
 

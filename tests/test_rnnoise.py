@@ -19,7 +19,7 @@ from scipy.signal import firwin, lfilter
 from fastgru import config
 from fastgru.layers import GRU, Concatenate, Dense, Input
 from fastgru.models import Functional, Model, load_model
-from fastgru.streaming import Sessions
+from fastgru.streaming import Sessions, stepper
 
 PROGRAM = ROOT / "examples" / "rnnoise.py"
 PUBLISHED = ("hhetui__Rnnoise__weights.hdf5", "makobouzu__rnnoise__weights.hdf5")
@@ -184,6 +184,11 @@ def test_frame_by_frame_is_the_whole_sequence(rng, model) -> None:
 @pytest.mark.parametrize("file", PUBLISHED)
 def test_frame_by_frame_is_the_whole_sequence_of_a_published_model(rng, shared: Path, file: str) -> None:
     whole_and_steps_agree(load_model(shared / "models" / file, compile=False), rng)
+
+
+@pytest.mark.parametrize("file", PUBLISHED)
+def test_a_published_model_steps_from_c(shared: Path, file: str) -> None:
+    assert "fastgru.stream" in repr(stepper(load_model(shared / "models" / file, compile=False)))
 
 
 def whole_and_steps_agree(model: Functional, rng: np.random.Generator) -> None:

@@ -12,6 +12,8 @@ from bench.engines import Batcher, Caller, Masked, Streamer, Trainer
 from bench.network import Cell, Floats, Labels, Network
 from fastgru.layers import GRU, Bidirectional, Dense
 from fastgru.models import Sequential
+from fastgru.serving.limits import Limits
+from fastgru.serving.served import of_model
 from fastgru.streaming import Sessions
 
 
@@ -87,10 +89,10 @@ def predictors(network: Network, x: Floats, threads: int) -> dict[str, Callable[
     def make() -> Caller:
         fastgru.set_num_threads(threads)
         fastgru.config.set_products("tiles")  # as `fastgru serve` does
-        model = _model(network, x.shape[1])
-        return lambda batch: model.predict(batch, batch_size=len(batch), verbose=0)
+        served = of_model("model", _model(network, x.shape[1]), Limits().batch)
+        return lambda batch: served.predict([batch])[0]
 
-    return {"predict(x)": make}
+    return {"as fastgru serve does": make}
 
 
 class _Trainer:

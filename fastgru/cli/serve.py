@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import logging
 import os
+import tempfile
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fastgru import config
@@ -28,9 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     port = whole_number("from 0 to 65535", 0, 65535)
     parser.add_argument("--port", type=port, metavar="N", default=8000, help="0 for a free one (default: %(default)s)")
     parser.add_argument(
-        "--token", default=os.environ.get("FASTGRU_TOKEN"), help="what requests must name (default: FASTGRU_TOKEN)"
+        "--token",
+        type=_token,
+        default=os.environ.get("FASTGRU_TOKEN"),
+        metavar="TOKEN",
+        help="what requests must name (default: FASTGRU_TOKEN)",
     )
     parser.add_argument("--threads", **COUNT, help="threads (default: the CPUs this process may use)")
+    parser.add_argument(
+        "--workers", **COUNT, default=1, help="processes, which share models and threads (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--look-every", type=_seconds_or_none, metavar="S", default=1.0,
+        help="seconds between looks for changed files, which are then read anew; 0: on SIGHUP alone (default: 1)",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="open the models, say what would be served, and end")
     parser.add_argument("--access-log", action="store_true", help="a line for each request")
     limits = parser.add_argument_group("limits")
@@ -59,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _token(text: str) -> str:
+    if not text.isascii() or not text.isprintable() or not text.strip():
+        raise argparse.ArgumentTypeError("expected a token of printable characters of ASCII")  # and says none of it
+    return text
+
+
 def _number(text: str, least: float) -> float:
     try:
         value = float(text)
@@ -73,6 +93,10 @@ def _seconds(text: str) -> float:
     return _number(text, 0.001)
 
 
+def _seconds_or_none(text: str) -> float | None:
+    return _number(text, 0.0) or None
+
+
 def _milliseconds(text: str) -> float:
     return _number(text, 0.0)
 
@@ -85,7 +109,12 @@ def run(options: argparse.Namespace) -> None:
     missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(f"serve: needs {missing[0]}, which is not installed: pip install 'fastgru[serve]'.")
-    from fastgru.serving import app, server
+    if options.workers > 1 and not options.dry_run:
+        # prometheus_client reads it when it is imported
+        folder = tempfile.TemporaryDirectory(prefix="fastgru-metrics-")
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder.name)
+    from fastgru.serving import processes, server
+    from fastgru.serving.reloading import ModelFiles
 
     if config.get_products() == "auto":
         config.set_products("tiles")  # with which a row's answer is the same in any company
@@ -102,7 +131,10 @@ def run(options: argparse.Namespace) -> None:
         sessions=options.max_sessions,
         session_seconds=options.session_ttl,
     )
-    models = server.loaded(options.models, limits)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("fastgru.serving").setLevel(logging.INFO)
+    files = ModelFiles(options.models, limits)
+    models = files.loaded()
     if options.dry_run:
         for model in models:
             print(f"{model.name}: {_tensors(model.inputs)} -> {_tensors(model.outputs)}")
@@ -111,8 +143,11 @@ def run(options: argparse.Namespace) -> None:
         host, port = listener.getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         names = ", ".join(model.name for model in models)
-        print(f"Serving {names} at {address}/v2, {thread_count()} (Ctrl-C ends)", flush=True)
+        workers = options.workers
+        of_workers = f"{workers} workers, " * (workers > 1)
+        print(f"Serving {names} at {address}/v2, {of_workers}{thread_count()} (Ctrl-C ends)", flush=True)
         try:
-            server.run(app.Service(models, limits, options.token), listener, options.access_log)
+            run = partial(processes.several, workers) if workers > 1 else processes.alone
+            run(files, models, limits, options.token, listener, options.look_every, options.access_log)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the service has ended") from None

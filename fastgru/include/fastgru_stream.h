@@ -32,7 +32,7 @@ struct fastgru_stream {
     unsigned version;      /* FASTGRU_STREAM_VERSION of the library */
     unsigned number_bytes; /* of all numbers: 4, they are floats, or 8, doubles */
     size_t inputs;         /* numbers of x */
-    size_t outputs;        /* numbers of y */
+    size_t outputs;        /* numbers of y, where several outputs of a model stand one behind the other */
     size_t states;         /* numbers that a session keeps */
     size_t scratch;        /* numbers of memory to work in, which keeps nothing; best on a line of the cache (64 bytes) */
     size_t tokens;         /* 0, or x is the number of a word: one long long from 0 up to, not including, this */

@@ -6,7 +6,8 @@ try:
     import keras
 except ModuleNotFoundError as error:
     raise ImportError(
-        f"fastgru.keras: {error}; install Keras 3 and JAX or PyTorch (pip install 'fastgru[keras]' jax)."
+        f"fastgru.keras: {error}; install Keras 3 and JAX or PyTorch (pip install 'fastgru[keras]' jax), and set "
+        "KERAS_BACKEND to jax or torch before Keras is imported."
     ) from None
 
 __all__ = ["keras"]

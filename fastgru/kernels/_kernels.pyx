@@ -29,6 +29,7 @@ include "rnn.pxi"
 include "losses.pxi"
 include "optimizers.pxi"
 include "adafactor.pxi"
+include "normalization.pxi"
 include "stream.pxi"
 
 kernels = Kernels(
@@ -37,6 +38,7 @@ kernels = Kernels(
     gru_packed_size, gru_plan_workspace, gru_pack, gru_forward, gru_backward,
     rnn_packed_size, rnn_plan_workspace, rnn_pack, rnn_forward, rnn_backward,
     binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy, &RULES[0], update, adafactor,
+    normalize_rows,
     stream_prepare, stream_memory, stream_cut, stream,
 )
 table = PyCapsule_New(&kernels, TABLE_NAME, NULL)

@@ -164,6 +164,7 @@ cdef struct StreamStep:
     const real *table              # of an embedding: (tokens, outputs)
     bint mask_zero                 # of an embedding
     real mask_value                # of a masking
+    real epsilon                   # of a normalization
     GRU gru
     RNN rnn
     Dense dense
@@ -174,7 +175,7 @@ cdef enum:
     STREAM_VECTOR = 16  # numbers: rows in memory begin at a whole number of so many
     STREAM_GRU = 0
     STREAM_RNN, STREAM_DENSE, STREAM_EMBEDDING, STREAM_CONVOLUTION, STREAM_ACTIVATION, STREAM_INPUT_ACTIVATION
-    STREAM_AFFINE, STREAM_MASKING, STREAM_CONCATENATION, STREAM_SUM
+    STREAM_NORMALIZATION, STREAM_AFFINE, STREAM_MASKING, STREAM_CONCATENATION, STREAM_SUM
 
 cdef struct StreamPlan:
     StreamStep *steps
@@ -232,6 +233,9 @@ cdef struct Kernels:
     const Rule *rules  # RULE_COUNT of them
     void (*update)(Update *p, int threads) noexcept nogil
     void (*adafactor)(Adafactor *p) noexcept nogil
+    void (*normalize_rows)(
+        Py_ssize_t rows, Py_ssize_t columns, const real *x, real epsilon, real *normal, real *inverse
+    ) noexcept nogil
     void (*stream_prepare)(StreamStep *step) noexcept nogil
     Py_ssize_t (*stream_memory)(const StreamPlan *plan, Py_ssize_t rows) noexcept nogil
     Py_ssize_t (*stream_cut)(StreamRun *run, int threads) noexcept nogil

@@ -187,6 +187,8 @@ cdef void stream_step(const StreamStep *step, const StreamBlock *b) noexcept nog
         y = value(b, step.output)
         memcpy(y, value(b, step.input), b.R * step.inputs * sizeof(real))
         activate_rows(step.activation, y, b.R, step.inputs)
+    elif step.kind == STREAM_NORMALIZATION:
+        normalize_rows(b.R, step.inputs, value(b, step.input), step.epsilon, value(b, step.output), b.scratch)
     elif step.kind == STREAM_AFFINE:
         stream_affine(step, b)
     elif step.kind == STREAM_MASKING:

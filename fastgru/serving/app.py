@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from time import perf_counter
@@ -26,6 +27,7 @@ from fastgru.serving.metrics import Metrics
 from fastgru.serving.refusal import Refusal
 from fastgru.serving.served import Served
 from fastgru.serving.streams import Streams
+from fastgru.types import Array
 
 __all__ = ["Service"]
 
@@ -46,8 +48,8 @@ class Service:
 
     Notes
     -----
-    Threads and the event loop's own begin at the lifespan's start, behind a fork if there is one. A model is looked up
-    in `models` for each batch, so that another `Served` of the same name may take its place.
+    Threads and the event loop's own begin at the lifespan's start, behind a fork if there is one, as do the coroutines
+    of `beside`, which end with it.
     """
 
     def __init__(self, models: Sequence[Served], limits: Limits, token: str | None = None) -> None:
@@ -55,8 +57,10 @@ class Service:
         self.limits = limits
         self.metrics = Metrics()
         self.is_ready = False
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._token = None if token is None else f"Bearer {token}".encode()
         self._bodies = Bodies(limits)
+        self._open_streams = 0
         self._gatherers = {name: self._gatherer(name) for name in self.models}
         self.streams = {model.name: Streams(model, limits, self.metrics) for model in models}
         model = "/v2/models/{name}"
@@ -85,7 +89,7 @@ class Service:
         limits, metrics = self.limits, self.metrics
         metrics.queue.labels(name).set_function(lambda: len(self._gatherers[name]))
         return Gatherer(
-            lambda batch: self.models[name].compute(batch),
+            _computed,
             limits.batch,
             limits.delay,
             limits.queue,
@@ -97,13 +101,28 @@ class Service:
         for name, gatherer in self._gatherers.items():
             gatherer.start(f"fastgru {name}")
             self.streams[name].start()
+        tasks = [asyncio.create_task(work()) for work in self.beside]
         self.is_ready = True
         yield
         self.is_ready = False
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for gatherer in self._gatherers.values():
             await gatherer.stop()
         for streams in self.streams.values():
             await streams.stop()
+
+    async def replace(self, served: Served) -> None:
+        """Let another model of the same name answer from here on; what came before is answered by the one before."""
+        self.models[served.name] = served
+        await self.streams[served.name].replace(served)
+
+    def count(self) -> None:
+        """Write down what is counted when somebody asks, for those who ask another process of the service."""
+        for name, gatherer in self._gatherers.items():
+            self.metrics.queue.labels(name).set(len(gatherer))
+            self.metrics.sessions.labels(name).set(len(self.streams[name]))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -208,12 +227,25 @@ class Service:
         served.check_outputs(request.outputs)
         inputs, rows, key = served.checked(request.inputs)
         seconds = min(self.limits.answer_seconds, request.seconds or self.limits.answer_seconds)
-        outputs = await self._gatherers[served.name].submit(key, rows, inputs, seconds)
+        # who has checked a request computes it, whatever stands in `models` by then
+        outputs = await self._gatherers[served.name].submit((served, key), rows, (served, inputs), seconds)
         return requests.answer(served.name, served.version, request, served.output_names, outputs)
 
     async def _stream(self, scope: Any, receive: Any, send: Any) -> None:
         served = self._served(scope["path_params"])
-        await self.streams[served.name].converse(scope, receive, send)
+        if self._open_streams >= self.limits.connections:  # uvicorn counts requests alone
+            raise Refusal(503, f"{self.limits.connections} connections are open; come again later.")
+        self._open_streams += 1
+        try:
+            await self.streams[served.name].converse(scope, receive, send)
+        finally:
+            self._open_streams -= 1
+
+
+def _computed(requests: list[tuple[Served, list[Array]]]) -> list[list[Array]]:
+    """The answers to requests of one model."""
+    served, _ = requests[0]
+    return served.compute([inputs for _, inputs in requests])
 
 
 class _Application:

@@ -14,14 +14,17 @@ from fastgru.serving.refusal import Refusal
 
 __all__ = ["Gatherer"]
 
+END_SECONDS = 1.0  # for a batch whose requests have been given up
+
 
 class _Job:
     """One request in the queue: `key` is equal for those that can run together."""
 
-    __slots__ = ("answer", "key", "payload", "rows")
+    __slots__ = ("answer", "has_begun", "key", "payload", "rows")
 
     def __init__(self, key: Hashable, rows: int, payload: Any, answer: asyncio.Future[Any]) -> None:
         self.key, self.rows, self.payload, self.answer = key, rows, payload, answer
+        self.has_begun = False
 
 
 class Gatherer:
@@ -80,18 +83,23 @@ class Gatherer:
         self._thread.start()
 
     async def stop(self) -> None:
-        """End the thread behind the batch that it is at; what is in the queue is refused."""
+        """End the thread behind the batch that it is at, if that ends soon; what is in the queue is refused."""
         for job in self._jobs:
             if not job.answer.done():
                 job.answer.set_exception(Refusal(503, "the service ends."))
         self._jobs.clear()
         if self._thread is not None:
             self._batches.put(None)
-            await self._loop.run_in_executor(None, self._thread.join)
+            await self._loop.run_in_executor(None, self._thread.join, END_SECONDS)
             self._thread = None
 
-    async def submit(self, key: Hashable, rows: int, payload: Any, seconds: float) -> Any:
+    async def submit(
+        self, key: Hashable, rows: int, payload: Any, seconds: float, changes_something: bool = False
+    ) -> Any:
         """The answer to one request.
+
+        One that changes something is answered however late where it has begun: who is told that there is no answer
+        knows that nothing has happened.
 
         Raises
         ------
@@ -104,7 +112,7 @@ class Gatherer:
         self._jobs.append(job)
         if not self._is_busy:
             self._schedule()
-        timer = self._loop.call_later(seconds, _expire, job.answer, seconds)
+        timer = self._loop.call_later(seconds, _expire, job, seconds, changes_something)
         try:
             return await job.answer
         finally:
@@ -136,6 +144,7 @@ class Gatherer:
                 continue
             if not batch or (job.key == batch[0].key and rows + job.rows <= self._rows):
                 batch.append(job)
+                job.has_begun = True
                 rows += job.rows
             else:
                 others.append(job)
@@ -148,6 +157,8 @@ class Gatherer:
         while (batch := self._batches.get()) is not None:
             begin = perf_counter()
             answers = self._answers([job.payload for job in batch])
+            if self._loop.is_closed():  # the service has ended meanwhile
+                return
             self._loop.call_soon_threadsafe(self._done, batch, answers, perf_counter() - begin)
 
     def _answers(self, payloads: list[Any]) -> Sequence[Any]:
@@ -173,6 +184,6 @@ class Gatherer:
         self._ran(len(batch), sum(job.rows for job in batch), seconds)
 
 
-def _expire(answer: asyncio.Future[Any], seconds: float) -> None:
-    if not answer.done():
-        answer.set_exception(Refusal(504, f"there was no answer within {seconds:g} seconds."))
+def _expire(job: _Job, seconds: float, changes_something: bool) -> None:
+    if not (job.answer.done() or (changes_something and job.has_begun)):
+        job.answer.set_exception(Refusal(504, f"there was no answer within {seconds:g} seconds."))

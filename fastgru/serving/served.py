@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgru import tree
 from fastgru.data import shapes
-from fastgru.layers.layer import Layer
 from fastgru.serving.refusal import Refusal
-from fastgru.serving.tensors import datatype_of
-from fastgru.training.feeding import is_stateful
+from fastgru.serving.tensors import DATATYPES, datatype_of
+from fastgru.training.feeding import couples_rows, is_stateful
 from fastgru.types import Array
 
 __all__ = ["Predict", "Served", "Tensor", "of_model"]
@@ -136,6 +136,22 @@ class Served:
             if name not in self.output_names:
                 raise Refusal(400, f"output {name[:100]!r}: there is none; the model has {_listed(self.output_names)}.")
 
+    def warm_up(self) -> None:
+        """Compute for one row and for a batch, so that the weights are packed: once, and not in each forked process.
+
+        A model that takes no sequences of 16 steps, or no zeros, stays cold.
+        """
+        for rows in (1, 32):
+            shapes = [(rows, *(16 if size is None else size for size in one.shape)) for one in self.inputs]
+            kinds = [DATATYPES[one.datatype] if one.dtype is None else one.dtype for one in self.inputs]
+            with suppress(ValueError, Refusal):
+                self.predict(
+                    [
+                        np.full(shape, "" if kind.kind == "O" else 0, kind)
+                        for shape, kind in zip(shapes, kinds, strict=True)
+                    ]
+                )
+
     def compute(self, requests: list[list[Array]]) -> list[list[Array]]:
         """The outputs of several requests of one key, which run as one batch."""
         if len(requests) == 1:
@@ -192,13 +208,8 @@ def of_model(name: str, model: Any, batch: int) -> Served:
         x = arrays if model.input_names is not None else arrays[0]
         return tree.flatten(model.predict(x, batch_size=batch, verbose=0))
 
-    return Served(name, inputs, outputs, predict, not _couples_rows(model), model)
+    return Served(name, inputs, outputs, predict, not couples_rows(model), model)
 
 
 def _datatype(symbol: Any, takes_tokens: bool) -> str:
     return "INT32" if takes_tokens and str(symbol.dtype).startswith("float") else datatype_of(symbol.dtype)
-
-
-def _couples_rows(layer: Layer) -> bool:
-    moves = any(getattr(inner, "moves_rows", False) for inner in getattr(layer, "operations", ()))
-    return moves or layer.couples_rows or any(map(_couples_rows, layer.sublayers))

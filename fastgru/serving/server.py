@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import re
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
-from fastgru import saving
 from fastgru.serving.app import Service
-from fastgru.serving.limits import Limits
-from fastgru.serving.served import Served, of_model
 
-__all__ = ["bound", "configured", "loaded", "run"]
+__all__ = ["bound", "configured", "run"]
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75  # as nginx: clients keep a pool of connections
 # a thread that has computed asks the event loop's for the GIL after so many seconds, not after Python's 5 ms
 SWITCH_SECONDS = 0.0005
-
-
-def loaded(words: list[str], limits: Limits) -> list[Served]:
-    """The models of some files, each named ``NAME=PATH`` or by its file.
-
-    Raises
-    ------
-    ValueError
-        Two have one name, or a file cannot be served.
-    """
-    models: dict[str, Served] = {}
-    for word in words:
-        name, path = _named(word)
-        if name in models:
-            raise ValueError(f"{word}: there are two models named {name!r}; give one another name as in NAME=MODEL.")
-        models[name] = of_model(name, saving.load_model(path), limits.batch)
-    return list(models.values())
-
-
-def _named(word: str) -> tuple[str, str]:
-    name, equals, path = word.partition("=")
-    if not equals or Path(word).exists():
-        name, path = Path(word).stem, word
-    if not re.fullmatch(r"[\w.-]+", name):
-        raise ValueError(
-            f"{word}: expected a name of letters, digits, '.', '_' and '-', got {name!r}; say NAME={path}."
-        )
-    return name, path
 
 
 def bound(host: str, port: int) -> socket.socket:
@@ -101,7 +69,26 @@ def run(service: Service, listener: socket.socket, access_log: bool = False) -> 
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     with _ending():
-        uvicorn.Server(configured(service, access_log)).run([listener])
+        _Server(configured(service, access_log)).run([listener])
+
+
+class _Server(uvicorn.Server):  # type: ignore[misc]
+    """uvicorn's, whose end does not tell connections that are being made at that moment: they would go on until it has
+    waited as long as it may."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        telling = asyncio.create_task(self._tell_all_but(set(self.server_state.connections)))
+        try:
+            await super().shutdown(sockets)
+        finally:
+            telling.cancel()
+
+    async def _tell_all_but(self, told: set[Any]) -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            for connection in self.server_state.connections - told:
+                connection.shutdown()
+                told.add(connection)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,10 @@ import asyncio
 import base64
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,18 +36,25 @@ class Streams:
     ----------
     sessions : Sessions or None
         None where the model cannot stream.
+    reason : str
+        Why it cannot.
     """
 
     def __init__(self, served: Served, limits: Limits, metrics: Metrics) -> None:
         self.served = served
         self._limits = limits
         self._connections = metrics.connections.labels(served.name)
-        self.sessions, self._reason = _sessions(served, limits)
-        metrics.sessions.labels(served.name).set_function(lambda: len(self.sessions) if self.sessions else 0)
+        self.sessions, self.reason = _sessions(served, limits)
+        self._open: set[Connection] = set()
+        metrics.sessions.labels(served.name).set_function(lambda: len(self))
         ran = partial(metrics.stepped, served.name)
         # a connection has one message in the queue at a time
         self._gatherer = Gatherer(self._compute, STEPS, limits.delay, limits.connections + 1, ran)
-        self._endings: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        """How many sessions are open."""
+        return len(self.sessions) if self.sessions is not None else 0
 
     def start(self) -> None:
         self._gatherer.start(f"fastgru {self.served.name} stream")
@@ -61,29 +68,55 @@ class Streams:
         if offers and messages.PROTOCOL not in offers:
             raise Refusal(400, f"Sec-WebSocket-Protocol: expected {messages.PROTOCOL}, got {', '.join(offers)[:100]}.")
         if self.sessions is None:
-            raise Refusal(400, self._reason)
+            raise Refusal(400, self.reason)
         await receive()  # websocket.connect
         await send({"type": "websocket.accept", "subprotocol": messages.PROTOCOL if offers else None})
-        connection = Connection(self, self.sessions)
+        connection = Connection(self, self.sessions, partial(self._send, scope, send))
         self._connections.inc()
+        self._open.add(connection)
         try:
-            await self._send(scope, send, messages.text(None, **self._greeting()))
+            await self._send(scope, send, messages.text(None, op="hello", **self._description()))
             while (event := await receive())["type"] == "websocket.receive":
                 frame = event.get("bytes")
                 answer = await connection.answer(event.get("text") if frame is None else frame)
                 await self._send(scope, send, answer)
         finally:
             self._connections.dec()
-            if connection.ids:  # also where this task is cancelled
-                ending = asyncio.ensure_future(self._close(list(connection.ids.values())))
-                self._endings.add(ending)
-                ending.add_done_callback(self._endings.discard)
+            self._open.discard(connection)
+            if connection.own.ids:  # also where this task is cancelled
+                self._behind(self._close(connection))
 
-    def _greeting(self) -> dict[str, Any]:
+    async def replace(self, served: Served) -> None:
+        """Let another model of the same name step from here on; what came before is stepped by the one before.
+
+        Sessions go on from their states where its layers and shapes are the same. Else they are lost, and their clients
+        are told.
+        """
+        if await asyncio.get_running_loop().run_in_executor(None, _goes_on, self.sessions, served.network):
+            self.served = served
+            return
+        # no other coroutine runs in between: what a connection asks from here on is asked of the new sessions
+        self.served = served
+        self.sessions, self.reason = _sessions(served, self._limits)
+        for connection in self._open:
+            lost, why = connection.renew(self.sessions), {} if self.sessions is not None else {"error": self.reason}
+            news = messages.text(None, op="reloaded", **self._description(), lost=lost, **why)
+            self._behind(self._told(connection, news))
+
+    def _behind(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Have something done while nobody waits for it."""
+        task = asyncio.ensure_future(work)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def _told(self, connection: Connection, news: str) -> None:
+        with suppress(Exception):  # the client has left, which its own coroutine sees
+            await connection.send(news)
+
+    def _description(self) -> dict[str, Any]:
         step = [size if size is not None else -1 for size in self.served.inputs[0].shape[1:]]
         metadata = self.served.metadata()
         return {
-            "op": "hello",
             "protocol": messages.PROTOCOL,
             "model": self.served.name,
             "input": {**metadata["inputs"][0], "shape": step},
@@ -101,9 +134,9 @@ class Streams:
 
     async def run(self, operation: Callable[[], Any]) -> Any:
         """The result of an operation on sessions, in the thread that steps them."""
-        return await self._gatherer.submit(object(), 0, operation, self._limits.answer_seconds)
+        return await self._gatherer.submit(object(), 0, operation, self._limits.answer_seconds, True)
 
-    async def step(self, ids: list[int], data: Array) -> Sequence[Array]:
+    async def step(self, sessions: Sessions, ids: list[int], data: Array) -> Sequence[Array]:
         """The outputs of a step of sessions, which may be part of a larger one.
 
         Raises
@@ -122,31 +155,42 @@ class Streams:
                 f"step: expected data of shape {[len(ids), *step]}, or {[len(ids), 'steps', *step]} for several steps, "
                 f"got {[*data.shape]}.",
             )
-        payload = np.array(ids, np.int64), data
+        payload = sessions, np.array(ids, np.int64), data
         rows = math.prod(data.shape[:rank])
-        return await self._gatherer.submit((data.shape[1:], data.dtype), rows, payload, self._limits.answer_seconds)
+        key = sessions, data.shape[1:], data.dtype
+        return await self._gatherer.submit(key, rows, payload, self._limits.answer_seconds, True)
 
     def _compute(self, payloads: list[Any]) -> Sequence[Any]:
-        assert self.sessions is not None
         if callable(payloads[0]):
             return [payloads[0]()]
+        sessions = payloads[0][0]
         if len(payloads) == 1:
-            return [tree.flatten(self.sessions.step(*payloads[0]))]
-        ids, data = zip(*payloads, strict=True)
-        outputs = tree.flatten(self.sessions.step(np.concatenate(ids), np.concatenate(data)))
+            return [tree.flatten(sessions.step(*payloads[0][1:]))]
+        _, ids, data = zip(*payloads, strict=True)
+        outputs = tree.flatten(sessions.step(np.concatenate(ids), np.concatenate(data)))
         stops = np.cumsum([len(one) for one in ids])[:-1]
         return list(zip(*(np.split(output, stops) for output in outputs), strict=True))
 
-    async def _close(self, ids: list[int]) -> None:
+    async def _close(self, connection: Connection) -> None:
         """End the sessions of a connection that is lost, behind a step that they may be in."""
 
+        sessions, ids = connection.own
+
         def close() -> None:
-            for one in ids:
+            assert sessions is not None
+            for one in ids.values():
                 with suppress(ValueError):  # it has expired
-                    self.sessions.close(one)  # type: ignore[union-attr]
+                    sessions.close(one)
 
         with suppress(Refusal):  # the service ends, and all sessions with it
             await self.run(close)
+
+
+class Own(NamedTuple):
+    """What a connection has of some `Sessions`: by its own number the id of each."""
+
+    sessions: Sessions | None
+    ids: dict[int, int]
 
 
 class Connection:
@@ -154,15 +198,21 @@ class Connection:
 
     Attributes
     ----------
-    ids : dict of int to int
-        By the connection's number the id.
+    own : Own
+    send : callable
+        Hands an answer to the client.
     """
 
-    def __init__(self, streams: Streams, sessions: Sessions) -> None:
+    def __init__(self, streams: Streams, sessions: Sessions, send: Callable[[str | bytes], Awaitable[None]]) -> None:
         self._streams = streams
-        self._sessions = sessions
-        self.ids: dict[int, int] = {}
+        self.own = Own(sessions, {})
+        self.send = send
         self._next = 0
+
+    def renew(self, sessions: Sessions | None) -> list[int]:
+        """Begin anew with others; the numbers of the sessions that are lost."""
+        before, self.own = self.own, Own(sessions, {})
+        return sorted(before.ids)
 
     async def answer(self, frame: Any) -> str | bytes:
         """The answer to a message, which is an error's sentence where it cannot be done."""
@@ -178,40 +228,52 @@ class Connection:
             return messages.text(message, error=self._in_own_numbers(str(error)))
 
     async def _done(self, message: Message) -> str | bytes:
-        fields, sessions, run = message.fields, self._sessions, self._streams.run
+        fields, own = message.fields, self.own
+        sessions = own.sessions
+        if sessions is None:
+            raise Refusal(400, self._streams.reason)
         if message.op == "step":
-            outputs = await self._streams.step(self._of(fields["sessions"]), fields["data"])
-            return messages.step_answer(message, self._streams.served.output_names, outputs)
+            names = self._streams.served.output_names
+            outputs = await self._streams.step(sessions, self._of(fields["sessions"]), fields["data"])
+            return messages.step_answer(message, names, outputs)
         if message.op == "open":
-            return messages.text(message, sessions=await run(lambda: self._opened(fields["count"])))
+            return messages.text(message, sessions=await self._new(lambda: _opened(sessions, fields["count"])))
         if message.op == "fork":
             (parent,) = self._of([fields["session"]])
-            return messages.text(message, session=(await run(lambda: self._numbered([sessions.fork(parent)])))[0])
+            return messages.text(message, session=(await self._new(lambda: [sessions.fork(parent)]))[0])
         if message.op == "restore":
             try:
                 snapshot = base64.b64decode(fields["snapshot"], validate=True)
             except ValueError:
                 raise Refusal(400, "restore: expected snapshot to be in base64.") from None
-            return messages.text(message, sessions=await run(lambda: self._numbered(sessions.restore(snapshot))))
+            return messages.text(message, sessions=await self._new(lambda: sessions.restore(snapshot)))
         ids = self._of(fields["sessions"])
-        result = await run(lambda: getattr(sessions, message.op)(ids))
+        result = await self._streams.run(lambda: getattr(sessions, message.op)(ids))
         if message.op == "snapshot":
             return messages.text(message, snapshot=base64.b64encode(result).decode())
         if message.op == "close":
             for number in fields["sessions"]:
-                del self.ids[number]
+                del own.ids[number]
         return messages.text(message)
 
-    def _opened(self, count: int) -> list[int]:
-        """The numbers of new sessions: of all of them, or of none."""
-        ids: list[int] = []
-        try:
-            for _ in range(count):
-                ids.append(self._sessions.open())
-        except RuntimeError:
-            self._sessions.close(ids)
-            raise
-        return self._numbered(ids)
+    async def _new(self, opens: Callable[[], list[int]]) -> list[int]:
+        """The numbers of new sessions.
+
+        They are given in the thread that opens the sessions, which are closed whatever becomes of the answer.
+        """
+        own = self.own
+
+        def numbered() -> list[int]:
+            ids = opens()
+            numbers = list(range(self._next, self._next + len(ids)))
+            self._next += len(ids)
+            own.ids.update(zip(numbers, ids, strict=True))
+            return numbers
+
+        numbers: list[int] = await self._streams.run(numbered)
+        if own is not self.own:
+            raise Refusal(409, "the model has changed meanwhile, and its sessions are lost.")
+        return numbers
 
     def _of(self, numbers: list[int]) -> list[int]:
         """The ids of the connection's sessions.
@@ -221,24 +283,41 @@ class Connection:
         Refusal
             It has no such session.
         """
-        unknown = [number for number in numbers if number not in self.ids]
+        ids = self.own.ids
+        unknown = [number for number in numbers if number not in ids]
         if unknown:
             raise Refusal(400, f"this connection has no session {unknown[0]}.")
         if len(set(numbers)) < len(numbers):
             raise Refusal(400, "a session stands there twice; name each once.")
-        return [self.ids[number] for number in numbers]
-
-    def _numbered(self, ids: list[int]) -> list[int]:
-        """Numbers for new sessions, in the thread that opened them: they are closed whatever becomes of the answer."""
-        numbers = list(range(self._next, self._next + len(ids)))
-        self._next += len(ids)
-        self.ids.update(zip(numbers, ids, strict=True))
-        return numbers
+        return [ids[number] for number in numbers]
 
     def _in_own_numbers(self, sentence: str) -> str:
         """A sentence of `Sessions`, in which ids stand that are nobody's business."""
-        numbers = {str(one): str(number) for number, one in self.ids.items()}
+        numbers = {str(one): str(number) for number, one in self.own.ids.items()}
         return re.sub(r"\d{10,}", lambda match: numbers.get(match[0], match[0]), sentence)
+
+
+def _opened(sessions: Sessions, count: int) -> list[int]:
+    """The ids of new sessions: of all of them, or of none."""
+    ids: list[int] = []
+    try:
+        for _ in range(count):
+            ids.append(sessions.open())
+    except RuntimeError:
+        sessions.close(ids)
+        raise
+    return ids
+
+
+def _goes_on(sessions: Sessions | None, network: Any) -> bool:
+    """Whether sessions have taken another model for their own."""
+    if sessions is None or network is None:
+        return False
+    try:
+        sessions.reload(network)
+    except ValueError:
+        return False
+    return True
 
 
 def _sessions(served: Served, limits: Limits) -> tuple[Sessions | None, str]:

@@ -19,6 +19,7 @@ from fastgru.layers.core.identity import Identity
 from fastgru.layers.core.masking import Masking
 from fastgru.layers.merging import Add, Concatenate
 from fastgru.layers.normalization.batch_normalization import BatchNormalization
+from fastgru.layers.normalization.layer_normalization import LayerNormalization
 from fastgru.layers.preprocessing.normalization import Normalization
 from fastgru.layers.preprocessing.rescaling import Rescaling
 from fastgru.layers.regularization.dropout import Dropout
@@ -52,14 +53,14 @@ class _Value(NamedTuple):
 def compiled(plan: Plan, call: Call) -> Any:
     """The plan as a `Stream` of the kernels, with the weights that the call reads, which must multiply by tiles.
 
+    Several outputs of the model are one row of the stream's, one behind the other.
+
     Raises
     ------
     NotCompiled
         A layer, or what goes in or comes out, is none that the kernels step.
     """
     inputs, tokens = _input_of(plan)
-    if len(plan.ends) > 1 or plan.model.as_structure([plan]) is not plan:
-        raise NotCompiled("it puts out more than one array")
     stream = kernels.module(plan.dtype).Stream(inputs=inputs, states=plan.state_numbers, tokens=tokens)
     values = {0: _Value(0, -1)}
     for entry in plan.entries:
@@ -69,10 +70,10 @@ def compiled(plan: Plan, call: Call) -> Any:
         except _Unknown:
             kind = type(layer).__name__
             raise NotCompiled(f"the kernels do not step the layer {layer.name!r} ({kind}) with its options") from None
-    end = values[plan.ends[0]].number
-    if end == 0:
+    ends = [values[end].number for end in plan.ends]
+    if 0 in ends:
         raise NotCompiled("it computes nothing")
-    stream.end(end)
+    stream.end(ends[0] if len(ends) == 1 else stream.add_concatenation(ends))
     return stream
 
 
@@ -191,6 +192,16 @@ def _affine(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:
     return value._replace(number=stream.add_affine(value.number, scale, shift))
 
 
+def _normalization(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:
+    layer, size = entry.layer, entry.shape[0]
+    if layer.rms_scaling or layer.axis not in ([-1], [1 if entry.takes_rows else 2]):
+        raise _Unknown
+    normal = stream.add_normalization(value.number, layer.epsilon)
+    scale = np.ones(size, layer.dtype) if layer.gamma is None else call.value(layer.gamma)
+    shift = np.zeros(size, layer.dtype) if layer.beta is None else call.value(layer.beta)
+    return value._replace(number=stream.add_affine(normal, scale, shift))
+
+
 def _of_each(numbers: npt.ArrayLike, size: int, dtype: str) -> Array:
     """(size,) numbers of those that stand beside an input (batch, timesteps, size)."""
     array = np.asarray(numbers)
@@ -228,6 +239,7 @@ _KINDS: dict[type, Callable[..., _Value]] = {
     **dict.fromkeys((Activation, ReLU, ELU), _activation),
     **dict.fromkeys((Dropout, GaussianNoise, GaussianDropout, Identity), _same),
     **dict.fromkeys((Add, Concatenate), _joined),
+    LayerNormalization: _normalization,
     Dense: _dense,
     Conv1D: _convolution,
     Embedding: _embedding,

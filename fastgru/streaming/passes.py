@@ -31,6 +31,8 @@ class Passes:
 
     def __init__(self, plan: Plan, bind: Callable[[Any], None]) -> None:
         self.plan = plan
+        # whether the answer is one array, as the kernels make it
+        self.is_plain = len(plan.ends) == 1 and plan.model.as_structure([plan]) is plan
         self._bind = bind
         self._weights: list[Weight] = plan.model.weights
         self._workspaces = Workspaces()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,8 +122,10 @@ class Sessions:
         passes = self._passes
         stream = passes.stream()
         # short and plain calls are the kernels' alone; what they do not take is looked at here
-        if stream is not None and (answer := stream.step(ids, x, out)) is not None:
-            return answer
+        if stream is not None and (passes.is_plain or out is None):
+            answer = stream.step(ids, x, out)
+            if answer is not None:
+                return answer if passes.is_plain else passes.plan.model.as_structure(_parts(passes.plan, answer))
         slots = self._slots.claim(ids, "Sessions.step")
         stepped = False
         try:
@@ -243,11 +246,17 @@ def _streamed(plan: Plan, stream: Any, slots: Array, inputs: Array) -> list[Arra
         if inputs.min() < 0 or inputs.max() >= stream.tokens:
             return None  # the layer says which is no word of its
         inputs = inputs.astype(np.int64)
-    answers = np.empty((*inputs.shape[:2], *plan.end_entries[0].shape), plan.dtype)
+    answers = np.empty((*inputs.shape[:2], sum(entry.shape[0] for entry in plan.end_entries)), plan.dtype)
     stream.run(
         slots, np.ascontiguousarray(inputs, None if stream.tokens else plan.dtype), answers, threads.get_num_threads()
     )
-    return [answers]
+    return _parts(plan, answers)
+
+
+def _parts(plan: Plan, answers: Array) -> list[Array]:
+    """The outputs, which stand one behind the other in a stream's rows."""
+    stops = itertools.accumulate(entry.shape[0] for entry in plan.end_entries)
+    return [answers[..., stop - entry.shape[0] : stop] for stop, entry in zip(stops, plan.end_entries, strict=True)]
 
 
 def _outs(plan: Plan, out: Any, leading: tuple[int, ...]) -> list[Array]:

@@ -21,14 +21,15 @@ def stepper(model: Any) -> Any:
     ----------
     model : Sequential or Functional
         As for `Sessions`, of layers that the kernels step by themselves: GRU, LSTM, SimpleRNN, Dense, Embedding,
-        causal Conv1D, activations, Masking, BatchNormalization, Normalization, Rescaling, Add and Concatenate.
+        causal Conv1D, activations, Masking, BatchNormalization, LayerNormalization, Normalization, Rescaling, Add and
+        Concatenate.
 
     Returns
     -------
     PyCapsule
         Named ``"fastgru.stream"``, of a ``fastgru_stream`` as ``fastgru_stream.h`` describes it, in the folder that
-        `fastgru.get_include` tells; in Cython ``fastgru.streaming.c_stream`` has it. The weights are those of now: for
-        others ask for another.
+        `fastgru.get_include` tells; in Cython ``fastgru.streaming.c_stream`` has it. Several outputs of the model stand
+        one behind the other. The weights are those of now: for others ask for another.
 
     Raises
     ------

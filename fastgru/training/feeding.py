@@ -330,19 +330,19 @@ def prediction_rows(model: Layer, inputs: Iterable[Source]) -> int:
 
     None where rows of one batch come to stand beside each other: then what stands in a batch tells in the outputs.
     """
-    if any(getattr(layer, "moves_rows", False) for layer in getattr(model, "operations", ())):
+    if couples_rows(model):
         return 0
     widest = max((weight.shape[-1] for weight in model.weights if weight.shape), default=1)
-    if _couples_rows(model):
-        return 0
     # the last axis is one of features, or of tokens that get features of their own
     last = None if _takes_tokens(model) else -1
     numbers = max(max(math.prod(x.shape[1:last]) * widest, math.prod(x.shape[1:])) for x in inputs)
     return min(PREDICT_ROWS, PREDICT_NUMBERS // numbers)
 
 
-def _couples_rows(layer: Layer) -> bool:
-    return layer.couples_rows or any(map(_couples_rows, layer.sublayers))
+def couples_rows(layer: Layer) -> bool:
+    """Whether what a row gives depends on the rows beside it."""
+    moves_rows = any(getattr(inner, "moves_rows", False) for inner in getattr(layer, "operations", ()))
+    return moves_rows or layer.couples_rows or any(map(couples_rows, layer.sublayers))
 
 
 def _takes_tokens(layer: Layer) -> bool:

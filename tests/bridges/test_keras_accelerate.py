@@ -317,3 +317,12 @@ def test_all_of_this_holds_on_torch() -> None:
         command, cwd=HERE, env={**os.environ, "KERAS_BACKEND": "torch"}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_a_backend_that_is_not_installed_is_told_with_the_way_round(tmp_path: Path) -> None:
+    (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('No module named tensorflow')\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path}
+    command = [sys.executable, "-c", "import fastgru\nfastgru.keras.accelerate(None)"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert "set KERAS_BACKEND to jax or torch before Keras is imported." in done.stderr.splitlines()[-1]

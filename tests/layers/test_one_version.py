@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from swaps import Settings, random_settings, swapping
 
 from fastgru import Model, Sequential, ops
 from fastgru.layers import (
@@ -34,8 +32,6 @@ from fastgru.layers import (
 )
 
 B, T, F = 3, 6, 4
-SWAPS = 1000
-Settings = Sequence[Sequence[Any]]
 
 
 class Difference(Layer):
@@ -103,33 +99,6 @@ def built(make: Callable[[], Any], rng: np.random.Generator) -> tuple[Any, Any]:
     x = rng.integers(0, 20, (B, T)) if make is words else rng.normal(size=(B, T, F)).astype("float32")
     model(x)
     return model, x
-
-
-def random_settings(layer: Any, rng: np.random.Generator) -> Settings:
-    return [[rng.uniform(0.1, 1, size=one.shape).astype("float32") for one in layer.get_weights()] for _ in range(3)]
-
-
-@contextmanager
-def swapping(changes: Sequence[Callable[[], object]], swaps: int = SWAPS) -> Iterator[Callable[[], bool]]:
-    """Make the changes one after the other in another thread; the value says whether it goes on."""
-    errors: list[BaseException] = []
-
-    def change() -> None:
-        try:
-            for number in range(swaps):
-                changes[number % len(changes)]()
-        except BaseException as error:
-            errors.append(error)
-
-    thread, interval = threading.Thread(target=change), sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        thread.start()
-        yield thread.is_alive
-    finally:
-        thread.join()
-        sys.setswitchinterval(interval)
-    assert not errors
 
 
 def answers_of(layer: Any, settings: Settings, run: Callable[[], Any]) -> set[bytes]:

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,8 +23,12 @@ for package in ("starlette", "uvicorn", "prometheus_client"):
     pytest.importorskip(package, reason="fastgru serve needs the extra [serve]")
 httpx: Any = pytest.importorskip("httpx", reason="the client of these tests")
 
+from paths import ROOT
+
 from fastgru.layers import GRU, Dense, Input
 from fastgru.models import Sequential, load_model
+from fastgru.serving.messages import FIELDS, PROTOCOL
+from fastgru.serving.metrics import Metrics
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +95,10 @@ def test_it_says_once_where_it_listens_and_what_it_serves(folder: Path) -> None:
 @pytest.mark.parametrize("signal_, status", [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_what_is_in_flight_is_answered_and_nothing_new(folder: Path, signal_: signal.Signals, status: int) -> None:
     x = np.random.default_rng(3).standard_normal((16, 20_000, 1)).astype("f4")  # of some seconds
-    head = {"name": "x", "shape": list(x.shape), "datatype": "FP32", "parameters": {"binary_data_size": x.nbytes}}
-    text = json.dumps({"inputs": [head]}).encode()
     with started(folder, "large.keras", "--timeout", "120", "--grace", "60") as (process, line):
         ready(url(line))
         connection = http.client.HTTPConnection(url(line).removeprefix("http://"), timeout=120)
-        size = {"Inference-Header-Content-Length": str(len(text))}
-        connection.request("POST", "/v2/models/large/infer", text + x.tobytes(), size)
+        connection.request("POST", "/v2/models/large/infer", *in_bytes(x))
         time.sleep(0.5)
         process.send_signal(signal_)
         end = time.monotonic() + 10
@@ -113,17 +113,29 @@ def test_what_is_in_flight_is_answered_and_nothing_new(folder: Path, signal_: si
     np.testing.assert_allclose(np.reshape(output["data"], (16, 2)), expected, rtol=0, atol=1e-5)
 
 
-def test_the_end_has_a_bound(folder: Path) -> None:
-    with started(folder, "small.keras", "--grace", "1") as (process, line):
+LONG = np.zeros((1, 400_000, 1), "f4")  # computed for a minute
+
+
+def in_bytes(x: Any) -> tuple[bytes, dict[str, str]]:
+    """The body of a request, and its header."""
+    head = {"name": "x", "shape": list(x.shape), "datatype": "FP32", "parameters": {"binary_data_size": x.nbytes}}
+    text = json.dumps({"inputs": [head]}).encode()
+    return text + x.tobytes(), {"Inference-Header-Content-Length": str(len(text))}
+
+
+@pytest.mark.parametrize("length, content", [(100, b"{"), (None, LONG)], ids=["half a body", "a long computation"])
+def test_the_end_has_a_bound(folder: Path, length: int | None, content: Any) -> None:
+    with started(folder, "large.keras", "--grace", "1") as (process, line):
         ready(url(line))
-        host, port = url(line).removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as one:
-            one.sendall(b"POST /v2/models/small/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-            time.sleep(0.2)
-            begin = time.monotonic()
-            process.terminate()
-            process.wait(30)
-            assert time.monotonic() - begin < 5
+        connection = http.client.HTTPConnection(url(line).removeprefix("http://"), timeout=60)
+        body, headers = in_bytes(content) if length is None else (content, {"Content-Length": str(length)})
+        connection.request("POST", "/v2/models/large/infer", body, headers)
+        time.sleep(0.5)
+        begin = time.monotonic()
+        process.terminate()
+        process.wait(30)
+        assert time.monotonic() - begin < 20
+        assert process.returncode == 0
 
 
 def test_the_token_of_the_environment_is_asked_for(folder: Path) -> None:
@@ -158,6 +170,7 @@ def test_a_dry_run_says_what_would_be_served(folder: Path, run: Any, monkeypatch
         (["small.keras", "--host", "no.such.host.invalid"], 1, "--host no.such.host.invalid"),
         (["small.keras", "--max-delay", "soon"], 2, "expected a number of at least 0"),
         (["small.keras", "--timeout", "0"], 2, "expected a number of at least 0.001"),
+        (["small.keras", "--token", ""], 2, "expected a token of printable characters"),
         (["small.keras", "--max-batch", "0"], 2, "expected a whole number of at least 1"),
     ],
 )
@@ -179,10 +192,21 @@ def test_a_port_that_is_taken_is_said(folder: Path, run: Any, monkeypatch: pytes
     assert "in use" in err
 
 
+def test_the_page_names_every_option_metric_and_message(run: Any) -> None:
+    page = (ROOT / "docs/howto/serving.md").read_text(encoding="utf-8")
+    _status, out, _err = run("serve", "--help")
+    names = {*re.findall(r"--[a-z-]+", out)} - {"--help"}
+    names |= {f"`{op}`" for op in FIELDS} | {PROTOCOL}
+    metrics = re.findall(r"^# TYPE (fastgru_\w+)", Metrics().text().decode(), re.MULTILINE)
+    names |= {f"`{name}`" for name in metrics if not name.endswith("_created")}
+    assert len(names) > 30
+    assert [name for name in sorted(names) if name not in page] == []
+
+
 def test_without_the_extra_its_name_is_said(folder: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: (name != "uvicorn" and found(name, *more)) or None
+        importlib.util, "find_spec", lambda name, *more: (name != "uvicorn" and find_spec(name, *more)) or None
     )
     monkeypatch.chdir(folder)
     status, _out, err = run("serve", "small.keras")

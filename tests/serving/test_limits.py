@@ -22,7 +22,7 @@ httpx: Any = pytest.importorskip("httpx", reason="the client of these tests")
 from services import Running, serving
 
 from fastgru import config
-from fastgru.layers import GRU, Dense, Embedding, Input
+from fastgru.layers import GRU, Dense, Embedding, Input, TextVectorization
 from fastgru.models import Sequential
 from fastgru.serving.limits import Limits
 from fastgru.serving.served import Served, Tensor, of_model
@@ -118,16 +118,16 @@ def test_requests_share_batches_up_to_the_bound_and_by_shape() -> None:
 
 
 def test_nobody_waits_where_nobody_is_beside() -> None:
-    with serving({"model": MODEL}, delay=2.0) as running:
+    with serving({"model": MODEL}, delay=20.0) as running:
         for _ in range(3):
             begin = time.monotonic()
             assert ask(running, X).status_code == 200
-            assert time.monotonic() - begin < 1.0
+            assert time.monotonic() - begin < 10
 
 
 def test_company_that_was_there_is_awaited_so_long_and_no_longer() -> None:
     held = Held()
-    with serving([held.served()], delay=0.5) as running, ThreadPoolExecutor(4) as pool:
+    with serving([held.served()], delay=2.0) as running, ThreadPoolExecutor(4) as pool:
         gatherer = running.service._gatherers["model"]
         first = pool.submit(ask, running, X)
         until(lambda: held.rows)
@@ -140,23 +140,21 @@ def test_company_that_was_there_is_awaited_so_long_and_no_longer() -> None:
         assert held.rows == [1, 2, 2]
         begin = time.monotonic()
         assert ask(running, X).status_code == 200
-        assert 0.4 < time.monotonic() - begin < 2
+        assert 1.9 < time.monotonic() - begin < 10
         begin = time.monotonic()
         assert ask(running, X).status_code == 200
-        assert time.monotonic() - begin < 0.4
+        assert time.monotonic() - begin < 1.9
 
 
-def test_an_answer_that_does_not_come_is_504_and_the_next_one_comes() -> None:
+@pytest.mark.parametrize("limits, fields", [({"answer_seconds": 0.2}, {}), ({}, {"parameters": {"timeout": 50_000}})])
+def test_an_answer_that_does_not_come_is_504_and_the_next_one_comes(limits: Any, fields: Any) -> None:
     held = Held()
-    with serving([held.served()], answer_seconds=0.3) as running:
-        assert ask(running, X).status_code == 504
+    with serving([held.served()], **limits) as running:
+        begin = time.monotonic()
+        assert ask(running, X, **fields).status_code == 504
+        assert time.monotonic() - begin < 20  # and not after the 30 seconds of the service
         held.let.set()
         until(lambda: ask(running, X).status_code == 200)
-        held.let.clear()
-        begin = time.monotonic()
-        late = ask(running, X, parameters={"timeout": 50_000})  # microseconds
-        assert (late.status_code, time.monotonic() - begin < 0.29) == (504, True)
-        held.let.set()
 
 
 def test_what_is_wrong_with_one_request_is_told_to_that_one_alone(running: Running) -> None:
@@ -182,6 +180,17 @@ def test_a_row_has_the_same_bits_in_any_company(running: Running, monkeypatch: p
     np.testing.assert_array_equal(beside, alone)
 
 
+def test_rows_that_depend_on_their_batch_do_not_share_one() -> None:
+    texts = TextVectorization(vocabulary=["the", "cat"])  # as long as the longest text beside
+    model = Sequential([Input((), dtype="string", name="text"), texts, Embedding(4, 3), GRU(4, name="answer")])
+    asked = [["the"], ["the cat the cat"]] * 8
+    with serving({"model": model}) as running, ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda text: numbers(ask(running, text, input="text", datatype="BYTES")), asked))
+    for text, answer in zip(asked, answers, strict=True):
+        expected = model.predict(np.array(text, object), verbose=0)
+        np.testing.assert_allclose(answer, expected, rtol=0, atol=1e-6)
+
+
 # --- bodies -----------------------------------------------------------------------------------------
 
 
@@ -202,7 +211,7 @@ def test_a_body_that_is_too_long_is_413(running: Running) -> None:
 @pytest.mark.parametrize(
     "content, headers, status",
     [
-        (gzip.compress(b"{}")[:-1], {"content_encoding": "gzip"}, 400),
+        (gzip.compress(b"{}", mtime=0)[:-1], {"content_encoding": "gzip"}, 400),
         (b"no gzip", {"content_encoding": "gzip"}, 400),
         (b"{}", {"content_encoding": "br"}, 415),
         (b"{}", {"inference_header_content_length": "3"}, 400),
@@ -273,7 +282,7 @@ def test_garbage_is_400_in_a_sentence_and_soon(running: Running, kind: str) -> N
     (sentence,) = response.json().values()
     assert sentence.endswith(".")
     assert len(sentence) < 600
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize(
@@ -315,7 +324,7 @@ def test_a_body_that_does_not_come_is_408(running: Running) -> None:
     begin = time.monotonic()
     answer = answered(running, POST + b"\r\n" + b'{"inputs"')
     assert answer.startswith(b"HTTP/1.1 408")
-    assert 0.9 < time.monotonic() - begin < 5
+    assert 0.9 < time.monotonic() - begin < 9
 
 
 @pytest.mark.parametrize("half", [b"", b"GET /v2 HTTP/1.1\r\nHo", POST])
@@ -366,7 +375,7 @@ def test_a_reader_that_is_slow_is_waited_for_by_nobody_else() -> None:
             time.sleep(1)
             begin = time.monotonic()
             assert ask(running, X).status_code == 200
-            assert time.monotonic() - begin < 2
+            assert time.monotonic() - begin < 10
 
 
 # --- who may ask, and how many ----------------------------------------------------------------------

@@ -305,6 +305,14 @@ def test_a_client_that_reads_nothing_is_left_and_its_sessions_closed() -> None:
         assert other.ask("open")["sessions"] == [0]
 
 
+def test_connections_are_bounded() -> None:
+    with serving({"plain": MODELS["plain"]}, connections=2) as running, Talk(running), Talk(running) as second:
+        with pytest.raises(InvalidStatus) as caught:
+            Talk(running)
+        assert caught.value.response.status_code == 503
+        assert second.ask("open")["sessions"] == [0]
+
+
 def test_a_session_expires() -> None:
     with serving({"plain": MODELS["plain"]}, session_seconds=0.2) as running, Talk(running) as talk:
         talk.ask("open")

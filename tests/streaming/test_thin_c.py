@@ -102,7 +102,7 @@ def test_a_capsule_keeps_the_weights_that_it_was_made_with(rng: Any) -> None:
 
 
 def test_a_layer_that_runs_in_python_is_refused_by_name() -> None:
-    model = Sequential([Input((None, 4)), LayerNormalization(name="spread")])
+    model = Sequential([Input((None, 4)), LayerNormalization(rms_scaling=True, name="spread")])
     with pytest.raises(ValueError, match=r"stepper: .*'spread' \(LayerNormalization\)"):
         stepper(model)
 

@@ -82,6 +82,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "causal": lambda: row(Conv1D(7, 3, padding="causal", dilation_rate=2, activation="relu"), Conv1D(4, 1), GRU(5)),
     "affine": lambda: row(Rescaling(0.3, 0.1), GRU(6, return_sequences=True), BatchNormalization(), Dense(2)),
     "normalization": normalization,
+    "layer normalization": lambda: row(
+        GRU(21, return_sequences=True), LayerNormalization(), LayerNormalization(scale=False, center=False), Dense(2)
+    ),
     "masking": lambda: row(Masking(), LSTM(4, return_sequences=True), GRU(3, return_sequences=True), SimpleRNN(2)),
     "zero output": lambda: row(Masking(), GRU(4, return_sequences=True, zero_output_for_mask=True), Dense(2)),
     "nothing in between": lambda: row(Dropout(0.5), GRU(4, return_sequences=True), GaussianNoise(1.0), Dense(2)),
@@ -128,7 +131,7 @@ def test_the_kernels_answer_what_the_layers_do(name: str, k: int, rng: Any) -> N
 
 
 def test_what_the_kernels_do_not_know_goes_through_the_layers() -> None:
-    for layer in (LayerNormalization(), Activation("log_softmax"), ReLU(negative_slope=0.1)):
+    for layer in (LayerNormalization(rms_scaling=True), Activation("log_softmax"), ReLU(negative_slope=0.1)):
         assert Sessions(row(layer), 1)._passes.stream() is None
 
 

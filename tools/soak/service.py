@@ -183,7 +183,8 @@ class Soak:
         new = self.path.with_name(f"new.{self.path.name}")
         self.models[int(rng.integers(2))].save(new)
         new.replace(self.path)
-        time.sleep(rng.exponential(0.3))
+        # the service takes a file that it has seen twice, and looks once a second
+        time.sleep(max(0, min(rng.uniform(0, 6), self.end - time.monotonic())))
 
     def killed(self, rng: np.random.Generator) -> None:
         """A client process that is killed while it asks."""

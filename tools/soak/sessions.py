@@ -11,6 +11,7 @@ import numpy as np
 
 from fastgru import Sequential
 from fastgru.layers import GRU
+from fastgru.models import clone_model
 from fastgru.streaming import Sessions
 from soak.twins import FEATURES, TOLERANCE, States, Twin, model_of
 
@@ -200,7 +201,7 @@ class _refused:
 
 
 def soak(seconds: float, seed: int, users: int = 3, capacity: int = 60, swaps: bool = True) -> int:
-    """Users in threads for some seconds, while the weights change under them; how many calls they made.
+    """Users in threads for some seconds, while weights and models change under them; how many calls they made.
 
     Raises
     ------
@@ -208,6 +209,8 @@ def soak(seconds: float, seed: int, users: int = 3, capacity: int = 60, swaps: b
         The first that a user came upon, such as the AssertionError of a wrong answer.
     """
     model, versions = model_of(seed)
+    models = [model, clone_model(model)]
+    models[1].set_weights(versions[1])
     sessions = Sessions(model, capacity=capacity)
     crowd = [User(sessions, [Twin(model, weights) for weights in versions], 1000 * seed + n) for n in range(users)]
     end, errors = time.monotonic() + seconds, []
@@ -222,7 +225,11 @@ def soak(seconds: float, seed: int, users: int = 3, capacity: int = 60, swaps: b
     def swap() -> None:
         rng = np.random.default_rng(seed)
         while time.monotonic() < end and not errors:
-            model.set_weights(versions[int(rng.integers(2))])
+            one = models[int(rng.integers(2))]
+            if rng.random() < 0.5:
+                one.set_weights(versions[int(rng.integers(2))])
+            else:
+                sessions.reload(one)
             time.sleep(rng.exponential(0.005))
 
     jobs = [threading.Thread(target=use, args=(user,)) for user in crowd]

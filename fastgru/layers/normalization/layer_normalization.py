@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastgru import kernels
 from fastgru.layers import options
 from fastgru.layers.normalization.normalizer import Normalizer
 from fastgru.layers.options import ConstraintLike, InitializerLike, LayerOptions, RegularizerLike
@@ -78,12 +79,10 @@ class LayerNormalization(Normalizer):
         (x,) = inputs
         axes = self._positive_axes(x)
         rows = self._rows(call, "rows", x, axes)
-        columns = rows.shape[1]
-        mean = np.einsum("rc->r", rows) / columns  # a row for itself: BLAS's order of summation depends on their number
-        normal = np.subtract(rows, mean[:, None], out=call.buffer("normal", rows.shape, self.dtype))
-        variance = np.einsum("rc,rc->r", normal, normal) / columns
-        inverse = 1 / np.sqrt(variance + self.epsilon)[:, None]
-        normal *= inverse
+        normal = call.buffer("normal", rows.shape, self.dtype)
+        inverses = call.buffer("inverse", rows.shape[:1], self.dtype)
+        kernels.module(self.dtype).normalize_rows(rows, self.epsilon, normal, inverses)
+        inverse = inverses[:, None]
         scaled = normal
         if self.rms_scaling:
             scaled = np.multiply(rows, inverse, out=call.buffer("scaled", rows.shape, self.dtype))

@@ -131,7 +131,15 @@ class Cell(StepLayer):
         self.implementation = implementation(chosen, self._where, "implementation")
         of_layer: dict[str, Any] = {**arguments, "name": self.name, "dtype": self.dtype, "return_state": True}
         self._layer = self.layer_class(**of_layer)
-        self.units = self._layer.units
+
+    @property
+    def units(self) -> int:
+        """How many there are, for good: the kernels and the weights are for so many."""
+        return int(self._layer.units)
+
+    @units.setter
+    def units(self, units: int) -> None:
+        raise AttributeError(f"{self._where}: has {self.units} units, and cannot get {units!r}; make another.")
 
     @classmethod
     def of(cls, layer: Any) -> Cell:

@@ -138,3 +138,10 @@ def test_a_model_of_several_outputs_gives_each_without_rows() -> None:
     model = Model(x, {"a": layers.Dense(2)(x), "b": layers.GRU(5)(x)})
     outputs = model.predict(np.zeros((0, 4, 3)))
     assert {name: y.shape for name, y in outputs.items()} == {"a": (0, 4, 2), "b": (0, 5)}
+
+
+@pytest.mark.parametrize("cell", [layers.GRUCell(3), layers.GRU(3).cell])
+def test_the_units_of_a_cell_stay_what_they_are(cell: Any) -> None:
+    with pytest.raises(AttributeError, match="has 3 units, and cannot get 5; make another"):
+        cell.units = 5
+    assert cell.units == 3
