@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from fastgru import config
 from fastgru.cli.arguments import COUNT, whole_number
 from fastgru.cli.running import thread_count
 from fastgru.serving.limits import Limits
@@ -113,6 +112,7 @@ def run(options: argparse.Namespace) -> None:
         # prometheus_client reads it when it is imported
         folder = tempfile.TemporaryDirectory(prefix="fastgru-metrics-")
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder.name)
+    from fastgru import config
     from fastgru.serving import processes, server
     from fastgru.serving.reloading import ModelFiles
 

@@ -78,8 +78,8 @@ class RNNCall:
     ) -> None: ...
     def put_gates(self, out: Array) -> None: ...
 
-class Stream:
-    """See stream_call.pxi."""
+class StreamLayers:
+    """See stream_plan_call.pxi."""
 
     tokens: int
     def __init__(self, *, inputs: int, states: int, tokens: int = 0) -> None: ...
@@ -132,6 +132,10 @@ class Stream:
     def add_concatenation(self, values: list[int]) -> int: ...
     def add_sum(self, values: list[int]) -> int: ...
     def end(self, value: int) -> None: ...
+
+class Stream(StreamLayers):
+    """See stream_call.pxi."""
+
     def bind(
         self,
         states: Array,
@@ -148,6 +152,7 @@ class Stream:
 _GRU = GRUCall  # which the protocol's own attribute hides
 _RNN = RNNCall
 _Stream = Stream
+_StreamLayers = StreamLayers
 
 class Kernels(Protocol):
     activation_ids: dict[str, int]
@@ -202,6 +207,7 @@ class Kernels(Protocol):
     def rnn_forward(self, calls: list[_RNN], threads: int) -> None: ...
     def rnn_backward(self, call: _RNN, threads: int) -> None: ...
     def normalize_rows(self, x: Array, epsilon: float, normal: Array, inverse: Array) -> None: ...
+    StreamLayers: type[_StreamLayers]
     Stream: type[_Stream]
     xla_handlers: dict[str, object]  # capsules of functions, see xla_call.pxi
     update_rules: dict[str, int]
