@@ -46,7 +46,7 @@ def bar_chart(
     low, high = float(everything.min()), float(everything.max())
     spread = (high - low) or 1.0
     group = ROW * len(values) + 8
-    left = min(width // 2, 7 * max(map(len, labels)) + 20)
+    left = min(width // 2, 8 * max(map(len, labels)) + 20)
     # the number behind a bar needs room that belongs to no value
     x_range = (low - 0.2 * spread * (low < 0), high + 0.2 * spread * (high > 0 or low == 0))
     area = PlotArea(x_range, (len(labels), 0), width, group * len(labels) + 50, left)
