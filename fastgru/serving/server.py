@@ -140,8 +140,14 @@ def timed(seconds: float) -> type[Any]:
 
 
 class Abortable(AutoWebSocketsProtocol):  # type: ignore[misc]
-    """uvicorn's protocol of websockets, which lets the application end a connection whose client reads nothing."""
+    """uvicorn's protocol of websockets, which lets the application end a connection whose client reads nothing, and
+    takes one that is refused for answered, and not for an error to be logged."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True

@@ -152,8 +152,8 @@ class Streams:
             step = [-1 if size is None else size for size in features]
             raise Refusal(
                 400,
-                f"step: expected data of shape {[len(ids), *step]}, or {[len(ids), 'steps', *step]} for several steps, "
-                f"got {[*data.shape]}.",
+                f"step: expected data of shape {_sizes(len(ids), *step)}, or {_sizes(len(ids), 'steps', *step)} for "
+                f"several steps, got {_sizes(*data.shape)}.",
             )
         payload = sessions, np.array(ids, np.int64), data
         rows = math.prod(data.shape[:rank])
@@ -297,6 +297,10 @@ class Connection:
         return re.sub(r"\d{10,}", lambda match: numbers.get(match[0], match[0]), sentence)
 
 
+def _sizes(*sizes: int | str) -> str:
+    return f"[{', '.join(map(str, sizes))}]"
+
+
 def _opened(sessions: Sessions, count: int) -> list[int]:
     """The ids of new sessions: of all of them, or of none."""
     ids: list[int] = []
@@ -305,7 +309,8 @@ def _opened(sessions: Sessions, count: int) -> list[int]:
             ids.append(sessions.open())
     except RuntimeError:
         sessions.close(ids)
-        raise
+        free = f"{len(ids)} of the {sessions.capacity} slots are free"
+        raise RuntimeError(f"open: {free} and {count} asked for; close some sessions.") from None
     return ids
 
 
