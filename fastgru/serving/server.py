@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -30,7 +31,9 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise OSError(f"--host {host} --port {port}: {error.strerror or error}.") from None
+        hint = "; take another, or 0 for a free one" if error.errno == errno.EADDRINUSE else ""
+        reason = str(error.strerror or error).partition(" (while")[0]  # which says the address once more
+        raise OSError(f"--host {host} --port {port}: {reason}{hint}.") from None
     # asyncio sets it only on sockets that name their protocol; without it a body, written behind its head, stays until
     # the client's delayed ACK of the head, some 40 ms
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

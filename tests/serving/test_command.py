@@ -197,7 +197,7 @@ def test_a_port_that_is_taken_is_said(folder: Path, run: Any, monkeypatch: pytes
     with started(folder, "small.keras") as (_process, line):
         status, _out, err = run("serve", "small.keras", "--port", url(line).rpartition(":")[2])
     assert status == 1
-    assert "in use" in err
+    assert re.fullmatch(r"fastgru: --host \S+ --port \d+: Address already in use; take another, or 0 for .*\.\n", err)
 
 
 def test_the_page_names_every_option_metric_and_message(run: Any) -> None:
