@@ -329,6 +329,10 @@ def test_a_session_expires() -> None:
         time.sleep(0.4)
         answer = talk.ask("step", sessions=[0], data=[[1, 2, 3]])
         assert "session 0 has expired" in answer["error"]
+        assert talk.ask("open")["sessions"] == [1]
+        assert talk.ask("close", sessions=[0, 1]) == {"op": "close"}
+        assert talk.ask("close", sessions=[0])["error"] == "this connection has no session 0."
+        assert open_sessions(running) == 0
 
 
 @pytest.mark.slow
