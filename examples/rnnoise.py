@@ -225,7 +225,12 @@ def denoise(sessions: Sessions, noisy: Real) -> tuple[Real, Report]:
 
 def read(path: Path) -> Real:
     """The samples (n, channels) of a WAV file, between -32768 and 32767."""
-    rate, samples = wavfile.read(path)
+    try:
+        rate, samples = wavfile.read(path)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{path}: is no WAV file to be read: {error}") from None
+    if not samples.size:
+        raise SystemExit(f"{path}: has no samples.")
     if rate != RATE:
         raise SystemExit(f"{path}: RNNoise's models hear 48000 samples a second, the file has {rate}: resample it.")
     if samples.dtype == np.uint8:
@@ -234,15 +239,28 @@ def read(path: Path) -> Real:
     return (samples.reshape(len(samples), -1) * scale).astype(np.float32)
 
 
+def opened(path: Path, channels: int) -> Sessions:
+    """Sessions of RNNoise's model, one for each channel."""
+    try:
+        model = load_model(path, compile=False)  # its losses were RNNoise's own, and nothing is trained here
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+    sizes = [tensor.shape[-1] for tensor in (*model.inputs, *model.outputs)]
+    if sizes != [42, BANDS, 1]:
+        raise SystemExit(f"{path}: expected RNNoise's model, of 42 features, 22 gains and a probability, got {sizes}.")
+    return Sessions(model, capacity=channels)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="RNNoise's model as Keras saved it, such as weights.hdf5")
     parser.add_argument("noisy", type=Path, help="a WAV file of 48 kHz")
     parser.add_argument("clean", type=Path, help="the WAV file to write, of 16 bits")
     arguments = parser.parse_args()
+    if not arguments.clean.parent.is_dir():
+        raise SystemExit(f"{arguments.clean}: there is no folder {arguments.clean.parent} to write to.")
     noisy = read(arguments.noisy)
-    model = load_model(arguments.model, compile=False)  # its losses were RNNoise's own, and nothing is trained here
-    clean, report = denoise(Sessions(model, capacity=noisy.shape[1]), noisy)
+    clean, report = denoise(opened(arguments.model, noisy.shape[1]), noisy)
     wavfile.write(arguments.clean, RATE, np.clip(np.rint(clean), -32768, 32767).astype(np.int16))
     whole, frames = report.seconds.sum(axis=1), len(report.seconds)
     print(f"{frames} frames of 10 ms in {whole.sum():.2f} s: {0.01 * frames / whole.sum():.0f} times real time")

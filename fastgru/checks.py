@@ -61,9 +61,9 @@ def positive_integer(value: Any, where: str, name: str) -> int:
     return int(value)
 
 
-def count(value: Any, where: str, name: str) -> int:
-    if not _is_integer(value) or value < 0:
-        raise ValueError(f"{where}: {name} must be a whole number of at least 0, got {value!r}.")
+def count(value: Any, where: str, name: str, least: int = 0) -> int:
+    if not _is_integer(value) or value < least:
+        raise ValueError(f"{where}: {name} must be a whole number of at least {least}, got {value!r}.")
     return int(value)
 
 

@@ -24,6 +24,7 @@ _EXPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
 _exported: dict[str, list[str]] = {}  # the names of each package
 # what does the same, of names near which there is none that does
 _INSTEAD = {
+    frozenset({"fastgru.load_model"}): "fastgru.models.load_model",
     frozenset({"fastgru.ops.conv", "fastgru.ops.depthwise_conv", "fastgru.ops.separable_conv"}): (
         "the layers Conv1D, DepthwiseConv1D and SeparableConv1D"
     ),

@@ -113,6 +113,11 @@ def test_an_op_that_another_name_does_says_which(name: str, instead: str) -> Non
         getattr(fastgru.ops, name)
 
 
+def test_load_model_is_said_to_be_in_models() -> None:
+    with pytest.raises(AttributeError, match=r"'load_model': .*; use fastgru\.models\.load_model\.$"):
+        fastgru.load_model  # type: ignore[attr-defined]  # noqa: B018
+
+
 def test_the_error_of_an_absent_name_comes_out_of_another_process_as_it_was() -> None:
     with pytest.raises(AttributeError, match="did you mean 'Conv2D'") as caught:
         fastgru.layers.Conv3D  # noqa: B018

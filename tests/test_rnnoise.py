@@ -18,7 +18,7 @@ from scipy.signal import firwin, lfilter
 
 from fastgru import config
 from fastgru.layers import GRU, Concatenate, Dense, Input
-from fastgru.models import Functional, Model, load_model
+from fastgru.models import Functional, Model, Sequential, load_model
 from fastgru.streaming import Sessions, stepper
 
 PROGRAM = ROOT / "examples" / "rnnoise.py"
@@ -248,6 +248,28 @@ def test_a_file_that_the_models_do_not_hear_is_refused(tmp_path, rate, dtype, re
     wavfile.write(tmp_path / "a.wav", rate, np.zeros(100, dtype))
     with pytest.raises(SystemExit, match=rf"a\.wav: .*{reason}"):
         rnnoise.read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("plain.keras", "nothing.wav", "clean.wav"), r"nothing\.wav: .*No such file"),
+        (("plain.keras", "text.wav", "clean.wav"), r"text\.wav: is no WAV file"),
+        (("plain.keras", "empty.wav", "clean.wav"), r"empty\.wav: has no samples"),
+        (("plain.keras", "noisy.wav", "clean.wav"), r"plain\.keras: .*got \[3, 2\]"),
+        (("nothing.keras", "noisy.wav", "clean.wav"), r"nothing\.keras: File not found"),
+        (("plain.keras", "noisy.wav", "nowhere/clean.wav"), r"there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(tmp_path, monkeypatch, words, reason) -> None:
+    monkeypatch.chdir(tmp_path)
+    Sequential([Input((None, 3)), Dense(2)]).save("plain.keras")
+    Path("text.wav").write_text("no sound")
+    wavfile.write("empty.wav", SECOND, np.zeros(0, np.int16))
+    wavfile.write("noisy.wav", SECOND, np.zeros(960, np.int16))
+    monkeypatch.setattr(sys, "argv", ["rnnoise.py", *words])
+    with pytest.raises(SystemExit, match=rf"^[^\n]*{reason}[^\n]*$"):
+        rnnoise.main()
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32])

@@ -15,7 +15,9 @@ from fastgru import __version__, threads
 
 EXAMPLE = "fastgru info --json"
 REQUIRED = ("numpy", "scipy", "h5py", "rich", "threadpoolctl")
-OPTIONAL = ("matplotlib", "pandas", "pyarrow", "keras", "tensorflow", "jax", "torch")
+OPTIONAL = (
+    "matplotlib", "pandas", "pyarrow", "keras", "tensorflow", "jax", "torch", "starlette", "uvicorn", "websockets"
+)  # fmt: skip
 # what these begin with says how many threads BLAS takes, and which of its kernels
 SETTINGS = ("FASTGRU_", "OPENBLAS_", "OMP_", "MKL_", "GOTO_", "VECLIB_", "BLIS_", "KERAS_BACKEND")
 

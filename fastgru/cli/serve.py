@@ -73,8 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _token(text: str) -> str:
+    """The token; the error says none of it."""
     if not text.isascii() or not text.isprintable() or not text.strip():
-        raise argparse.ArgumentTypeError("expected a token of printable characters of ASCII")  # and says none of it
+        raise argparse.ArgumentTypeError("expected a token of printable characters of ASCII, here or in FASTGRU_TOKEN")
     return text
 
 

@@ -82,6 +82,7 @@ class Service:
                 Route("/metrics", self._metrics),
             ],
             redirect_slashes=False,
+            default=_Application(self._nothing),
             lifespan=self._lifespan,
         )
 
@@ -174,10 +175,21 @@ class Service:
         served = self.models.get(name)
         if served is None or version not in (None, served.version):
             what = f"model {name[:100]!r}" + (f" of version {version[:100]!r}" if version is not None else "")
-            raise Refusal(404, f"there is no {what}; there are {', '.join(map(repr, self.models))}.")
+            raise Refusal(404, f"there is no {what}; there are {self._names()}.")
         return served
 
     # --- what there is ------------------------------------------------------------------------------
+
+    async def _nothing(self, scope: Any, _receive: Any, _send: Any) -> None:
+        path = scope["path"]
+        if scope["type"] == "http" and path.endswith("/stream"):
+            sentence = "a stream is a websocket; open it with a client of websockets."
+        else:
+            sentence = f"there is nothing at {path[:100]!r}; at /v2/models/NAME are {self._names()}."
+        raise Refusal(404, sentence)
+
+    def _names(self) -> str:
+        return ", ".join(map(repr, self.models))
 
     async def _server(self, _request: HTTPRequest) -> Response:
         return _json({"name": "fastgru", "version": fastgru.__version__, "extensions": ["binary_tensor_data"]})
@@ -263,8 +275,11 @@ def _refusal(error: Exception) -> Refusal:
     if isinstance(error, Refusal):
         return error
     if isinstance(error, HTTPException):
-        headers = [(name.encode(), value.encode()) for name, value in (error.headers or {}).items()]
-        return Refusal(error.status_code, f"{error.detail}.", *headers)
+        headers = error.headers or {}
+        sentence = f"{error.detail}: expected {headers['Allow']}." if "Allow" in headers else f"{error.detail}."
+        return Refusal(
+            error.status_code, sentence, *((name.encode(), value.encode()) for name, value in headers.items())
+        )
     if isinstance(error, ValueError):  # the model's own word on its input
         return Refusal(400, str(error))
     if isinstance(error, MemoryError):

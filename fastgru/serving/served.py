@@ -60,7 +60,7 @@ class Tensor(NamedTuple):
         if not fits:
             expected = self.metadata()["shape"]
             raise Refusal(
-                400, f"input {self.name!r}: expected shape {expected}, -1 for any size, got {[*array.shape]}."
+                400, f"input {self.name!r}: expected shape {expected}, -1 for any size from 1, got {[*array.shape]}."
             )
         if (array.dtype == object) != (self.datatype == "BYTES"):
             raise Refusal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -30,7 +31,9 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise OSError(f"--host {host} --port {port}: {error.strerror or error}.") from None
+        hint = "; take another, or 0 for a free one" if error.errno == errno.EADDRINUSE else ""
+        reason = str(error.strerror or error).partition(" (while")[0]  # which says the address once more
+        raise OSError(f"--host {host} --port {port}: {reason}{hint}.") from None
     # asyncio sets it only on sockets that name their protocol; without it a body, written behind its head, stays until
     # the client's delayed ACK of the head, some 40 ms
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -140,8 +143,14 @@ def timed(seconds: float) -> type[Any]:
 
 
 class Abortable(AutoWebSocketsProtocol):  # type: ignore[misc]
-    """uvicorn's protocol of websockets, which lets the application end a connection whose client reads nothing."""
+    """uvicorn's protocol of websockets, which lets the application end a connection whose client reads nothing, and
+    takes one that is refused for answered, and not for an error to be logged."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True

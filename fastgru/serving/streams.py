@@ -6,7 +6,7 @@ import asyncio
 import base64
 import math
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -152,8 +152,8 @@ class Streams:
             step = [-1 if size is None else size for size in features]
             raise Refusal(
                 400,
-                f"step: expected data of shape {[len(ids), *step]}, or {[len(ids), 'steps', *step]} for several steps, "
-                f"got {[*data.shape]}.",
+                f"step: expected data of shape {_sizes(len(ids), *step)}, or {_sizes(len(ids), 'steps', *step)} for "
+                f"several steps, got {_sizes(*data.shape)}.",
             )
         payload = sessions, np.array(ids, np.int64), data
         rows = math.prod(data.shape[:rank])
@@ -175,15 +175,8 @@ class Streams:
         """End the sessions of a connection that is lost, behind a step that they may be in."""
 
         sessions, ids = connection.own
-
-        def close() -> None:
-            assert sessions is not None
-            for one in ids.values():
-                with suppress(ValueError):  # it has expired
-                    sessions.close(one)
-
         with suppress(Refusal):  # the service ends, and all sessions with it
-            await self.run(close)
+            await self.run(lambda: _closed(sessions, ids.values()))
 
 
 class Own(NamedTuple):
@@ -248,12 +241,14 @@ class Connection:
                 raise Refusal(400, "restore: expected snapshot to be in base64.") from None
             return messages.text(message, sessions=await self._new(lambda: sessions.restore(snapshot)))
         ids = self._of(fields["sessions"])
+        if message.op == "close":
+            await self._streams.run(lambda: _closed(sessions, ids))
+            for number in fields["sessions"]:
+                del own.ids[number]
+            return messages.text(message)
         result = await self._streams.run(lambda: getattr(sessions, message.op)(ids))
         if message.op == "snapshot":
             return messages.text(message, snapshot=base64.b64encode(result).decode())
-        if message.op == "close":
-            for number in fields["sessions"]:
-                del own.ids[number]
         return messages.text(message)
 
     async def _new(self, opens: Callable[[], list[int]]) -> list[int]:
@@ -297,6 +292,10 @@ class Connection:
         return re.sub(r"\d{10,}", lambda match: numbers.get(match[0], match[0]), sentence)
 
 
+def _sizes(*sizes: int | str) -> str:
+    return f"[{', '.join(map(str, sizes))}]"
+
+
 def _opened(sessions: Sessions, count: int) -> list[int]:
     """The ids of new sessions: of all of them, or of none."""
     ids: list[int] = []
@@ -305,8 +304,17 @@ def _opened(sessions: Sessions, count: int) -> list[int]:
             ids.append(sessions.open())
     except RuntimeError:
         sessions.close(ids)
-        raise
+        free = f"{len(ids)} of the {sessions.capacity} slots are free"
+        raise RuntimeError(f"open: {free} and {count} asked for; close some sessions.") from None
     return ids
+
+
+def _closed(sessions: Sessions | None, ids: Iterable[int]) -> None:
+    """End sessions; one that has expired has ended already."""
+    assert sessions is not None
+    for one in ids:
+        with suppress(ValueError):
+            sessions.close(one)
 
 
 def _goes_on(sessions: Sessions | None, network: Any) -> bool:

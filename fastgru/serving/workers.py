@@ -63,7 +63,13 @@ class Workers:
         self._alive = os.pipe()
 
     def run(self) -> None:
-        """Keep the workers running until SIGTERM or SIGINT, then end them."""
+        """Keep the workers running until SIGTERM or SIGINT, then end them.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Behind that, if it was SIGINT.
+        """
         with _wakeups() as (wait, forked):
             self._forked = forked
             self._due = dict.fromkeys(range(self._count), 0.0)
@@ -77,6 +83,8 @@ class Workers:
                 if (is_asked or self._seconds is not None) and self._changed(is_asked):
                     self._tell(signal.SIGHUP)
             self._end(wait)
+        if signal.SIGINT in signals:
+            raise KeyboardInterrupt
 
     def _pause(self) -> float | None:
         until_due = [max(0.0, due - time.monotonic()) for due in self._due.values()]

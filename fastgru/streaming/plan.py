@@ -18,6 +18,7 @@ from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.rnn import RNN
 from fastgru.layers.symbolic import Place
 from fastgru.models.functional import Functional
+from fastgru.models.model import Model
 from fastgru.models.sequential import Sequential
 from fastgru.operations.operation import Operation
 from fastgru.streaming.streamable import is_last_step, reason_against, reason_against_rows
@@ -117,10 +118,9 @@ def plan_of(model: Any) -> Plan:
         The model cannot stream; the message names the layer and the reason.
     """
     if not isinstance(model, (Sequential, Functional)) or model.runs_call:
-        kind = type(model).__name__
-        raise ValueError(
-            f"Sessions: expected a Sequential or a graph of layers, got {kind}, whose steps run in Python."
-        )
+        own = isinstance(model, Model)
+        hint = ", whose steps run in Python" if own else "; load_model opens a file, and a layer goes into a Sequential"
+        raise ValueError(f"Sessions: expected a Sequential or a graph of layers, got {type(model).__name__}{hint}.")
     if not model.built:
         raise ValueError(f"Sessions: model {model.name!r} is not built yet; give it an Input or call it on data.")
     if len(model.inputs) != 1:

@@ -64,7 +64,7 @@ class Sessions:
     def __init__(
         self, model: Any, capacity: int, ttl: float | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.capacity = checks.positive_integer(capacity, "Sessions", "capacity")
+        self.capacity = checks.count(capacity, "Sessions", "capacity", least=1)
         if ttl is not None and not checks.number(ttl, "Sessions", "ttl") > 0:
             raise ValueError(f"Sessions: ttl must be a number of seconds above 0, or None, got {ttl!r}.")
         plan = plan_of(model)

@@ -70,7 +70,10 @@ def from_torch(module: Any, input_shape: Shape | Sequence[Shape] | None = None) 
         It does what has no counterpart; the message says what and where.
     """
     if not isinstance(module, nn.Module):
-        raise TypeError(f"fastgru.from_torch: expected a torch.nn.Module, got {type(module).__name__}.")
+        raise TypeError(
+            f"fastgru.from_torch: expected a torch.nn.Module, got {type(module).__name__}; the weights of a state dict "
+            "go into the same layers by load_weights."
+        )
     tracer = _Tracer()
     root = nn.Sequential(module) if tracer.is_leaf_module(module, "") else module
     try:

@@ -370,5 +370,5 @@ def test_what_has_no_counterpart_is_refused_by_name(module: Any, reason: str) ->
 
 
 def test_no_module_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module, got list"):
+    with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module, got list; the weights of a state dict"):
         fastgru.from_torch([])

@@ -113,6 +113,14 @@ def test_what_is_in_flight_is_answered_and_nothing_new(folder: Path, signal_: si
     np.testing.assert_allclose(np.reshape(output["data"], (16, 2)), expected, rtol=0, atol=1e-5)
 
 
+def test_ctrl_c_ends_workers_with_its_own_status(folder: Path) -> None:
+    with started(folder, "small.keras", "--workers", "2") as (process, line):
+        ready(url(line))
+        process.send_signal(signal.SIGINT)
+        _out, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "fastgru: the service has ended\n")
+
+
 LONG = np.zeros((1, 400_000, 1), "f4")  # computed for a minute
 
 
@@ -189,7 +197,7 @@ def test_a_port_that_is_taken_is_said(folder: Path, run: Any, monkeypatch: pytes
     with started(folder, "small.keras") as (_process, line):
         status, _out, err = run("serve", "small.keras", "--port", url(line).rpartition(":")[2])
     assert status == 1
-    assert "in use" in err
+    assert re.fullmatch(r"fastgru: --host \S+ --port \d+: Address already in use; take another, or 0 for .*\.\n", err)
 
 
 def test_the_page_names_every_option_metric_and_message(run: Any) -> None:

@@ -257,6 +257,16 @@ def test_who_cannot_stream_is_told_why(running: Running, name: str, options: Any
     assert sentence in json.loads(caught.value.response.body)["error"]
 
 
+def test_a_refusal_is_no_error_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving({"plain": MODELS["plain"]}) as running:
+        for path in ("models/nobody/stream", "models/plain", "models/plain/infer"):
+            with pytest.raises(InvalidStatus) as caught, connect(f"ws://{running.address}/v2/{path}"):
+                pass
+            assert caught.value.response.status_code == 404
+            assert "plain" in json.loads(caught.value.response.body)["error"]
+    assert capsys.readouterr().err == ""
+
+
 def open_sessions(running: Running, name: str = "plain") -> int:
     sessions = running.service.streams[name].sessions
     assert sessions is not None
@@ -275,7 +285,7 @@ def test_a_lost_connection_closes_its_sessions(running: Running) -> None:
     talk = Talk(running)
     talk.ask("open", count=60)
     with Talk(running) as other:
-        assert "of the 64 slots" in other.ask("open", count=5)["error"]
+        assert "4 of the 64 slots are free and 5 asked for" in other.ask("open", count=5)["error"]
         assert open_sessions(running) == 60
         talk.socket.socket.close()  # without a word
         until(lambda: open_sessions(running) == 0)
@@ -319,6 +329,10 @@ def test_a_session_expires() -> None:
         time.sleep(0.4)
         answer = talk.ask("step", sessions=[0], data=[[1, 2, 3]])
         assert "session 0 has expired" in answer["error"]
+        assert talk.ask("open")["sessions"] == [1]
+        assert talk.ask("close", sessions=[0, 1]) == {"op": "close"}
+        assert talk.ask("close", sessions=[0])["error"] == "this connection has no session 0."
+        assert open_sessions(running) == 0
 
 
 @pytest.mark.slow

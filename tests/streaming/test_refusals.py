@@ -147,6 +147,12 @@ def test_a_model_that_cannot_stream_is_refused_in_a_sentence(kind: str) -> None:
         Sessions(make(), 2)
 
 
+@pytest.mark.parametrize("other", ["model.keras", GRU(3), None], ids=["path", "layer", "none"])
+def test_what_is_no_model_is_refused_with_the_way(other: Any) -> None:
+    with pytest.raises(ValueError, match="load_model opens a file, and a layer goes into a Sequential"):
+        Sessions(other, 2)
+
+
 def test_a_model_with_a_call_is_refused() -> None:
     class OwnModel(Model):
         def call(self, x: Any) -> Any:

@@ -335,7 +335,7 @@ BAD = [(0, None, "capacity"), (-1, None, "capacity"), (2.5, None, "capacity"), (
 
 @pytest.mark.parametrize(("capacity", "ttl", "name"), BAD)
 def test_capacities_and_times_out_of_range_are_refused(model: Any, capacity: Any, ttl: Any, name: str) -> None:
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=rf"^Sessions: {name} must be a .* got [^;]*\.$"):
         Sessions(model, capacity, ttl)
 
 
