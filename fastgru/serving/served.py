@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ __all__ = ["Predict", "Served", "Tensor", "of_model"]
 
 Predict = Callable[[list[Array]], Sequence[Array]]  # the rows of all inputs to those of all outputs
 VERSION = "1"  # of a file there is one
+EMPTY_ROW = 1 << 16  # numbers of a row where there are no rows: steps of none cost time, and no byte of the request
 
 
 class Tensor(NamedTuple):
@@ -61,6 +63,10 @@ class Tensor(NamedTuple):
             expected = self.metadata()["shape"]
             raise Refusal(
                 400, f"input {self.name!r}: expected shape {expected}, -1 for any size, got {[*array.shape]}."
+            )
+        if not len(array) and math.prod(sizes) > EMPTY_ROW:
+            raise Refusal(
+                400, f"input {self.name!r}: expected at most {EMPTY_ROW:,} values in each of no rows, got {[*sizes]}."
             )
         if (array.dtype == object) != (self.datatype == "BYTES"):
             raise Refusal(
