@@ -19,7 +19,7 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 class Gone(Exception):
-    """The client has left in the middle of its request."""
+    """The client has left in the middle of its request, or was left for it takes no answer."""
 
 
 class _Body:

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgru import tree
 from fastgru.serving import messages
+from fastgru.serving.bodies import Gone
 from fastgru.serving.gathering import Gatherer
 from fastgru.serving.limits import Limits
 from fastgru.serving.messages import Message, Misunderstood
@@ -130,7 +131,7 @@ class Streams:
             await asyncio.wait_for(send({"type": "websocket.send", kind: answer}), self._limits.answer_seconds)
         except asyncio.TimeoutError:  # in Python 3.10 another than TimeoutError
             scope["state"]["abort"]()
-            raise Refusal(408, "the client reads nothing.") from None
+            raise Gone from None
 
     async def run(self, operation: Callable[[], Any]) -> Any:
         """The result of an operation on sessions, in the thread that steps them."""

@@ -289,7 +289,7 @@ def test_a_message_that_is_too_long_ends_its_connection_alone() -> None:
         assert other.ask("open")["sessions"] == [0]
 
 
-def test_a_client_that_reads_nothing_is_left_and_its_sessions_closed() -> None:
+def test_a_client_that_reads_nothing_is_left_and_its_sessions_closed(capfd: pytest.CaptureFixture[str]) -> None:
     with serving({"plain": MODELS["plain"]}, answer_seconds=0.5) as running, Talk(running) as other:
 
         async def asks_and_reads_nothing() -> None:
@@ -303,6 +303,7 @@ def test_a_client_that_reads_nothing_is_left_and_its_sessions_closed() -> None:
         asyncio.run(asyncio.wait_for(asks_and_reads_nothing(), 60))
         until(lambda: open_sessions(running) == 0)
         assert other.ask("open")["sessions"] == [0]
+    assert "Traceback" not in capfd.readouterr().err  # it is no error of the service's
 
 
 def test_connections_are_bounded() -> None:
