@@ -21,7 +21,7 @@ __all__ = ["Predict", "Served", "Tensor", "of_model"]
 
 Predict = Callable[[list[Array]], Sequence[Array]]  # the rows of all inputs to those of all outputs
 VERSION = "1"  # of a file there is one
-EMPTY_ROW = 1 << 16  # numbers of a row where there are no rows: steps of none cost time, and no byte of the request
+EMPTY_STEPS = 1 << 16  # of no rows: they cost time, and no byte of the request
 
 
 class Tensor(NamedTuple):
@@ -64,9 +64,10 @@ class Tensor(NamedTuple):
             raise Refusal(
                 400, f"input {self.name!r}: expected shape {expected}, -1 for any size, got {[*array.shape]}."
             )
-        if not len(array) and math.prod(sizes) > EMPTY_ROW:
+        steps = math.prod(size for size, known in zip(sizes, self.shape, strict=True) if known is None)
+        if not len(array) and steps > EMPTY_STEPS:
             raise Refusal(
-                400, f"input {self.name!r}: expected at most {EMPTY_ROW:,} values in each of no rows, got {[*sizes]}."
+                400, f"input {self.name!r}: expected at most {EMPTY_STEPS:,} steps of no rows, got {steps:,}."
             )
         if (array.dtype == object) != (self.datatype == "BYTES"):
             raise Refusal(

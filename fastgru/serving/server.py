@@ -83,12 +83,12 @@ class _Server(uvicorn.Server):  # type: ignore[misc]
         finally:
             telling.cancel()
 
-    async def _tell_all_but(self, told: set[Any]) -> None:
+    async def _tell_all_but(self, informed: set[Any]) -> None:
         while True:
             await asyncio.sleep(0.05)
-            for connection in self.server_state.connections - told:
+            for connection in self.server_state.connections - informed:
                 connection.shutdown()
-                told.add(connection)
+                informed.add(connection)
 
 
 @contextlib.contextmanager

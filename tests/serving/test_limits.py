@@ -23,7 +23,7 @@ httpx: Any = pytest.importorskip("httpx", reason="the client of these tests")
 from services import Running, serving
 
 from fastgru import config
-from fastgru.layers import GRU, Dense, Embedding, Input, TextVectorization
+from fastgru.layers import GRU, Dense, Embedding, Flatten, Input, TextVectorization
 from fastgru.models import Sequential
 from fastgru.serving.limits import Limits
 from fastgru.serving.served import Served, Tensor, of_model
@@ -274,6 +274,11 @@ GARBAGE = {
     "outputs that are none": tensor(data=[1, 2, 3])[:-1] + b', "outputs": 3}',
     "a timeout of no time": tensor(data=[1, 2, 3])[:-1] + b', "parameters": {"timeout": 0}}',
 }
+
+
+def test_no_rows_of_a_model_of_wide_rows_are_answered() -> None:
+    with serving({"model": Sequential([Input((300, 300), name="x"), Dense(2), Flatten(name="answer")])}) as running:
+        assert ask(running, np.zeros((0, 300, 300))).json()["outputs"][0]["shape"] == [0, 600]
 
 
 def test_a_timeout_may_be_as_long_as_a_client_likes(running: Running) -> None:
