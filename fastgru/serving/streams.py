@@ -299,15 +299,11 @@ class Connection:
 
 
 def _opened(sessions: Sessions, count: int) -> list[int]:
-    """The ids of new sessions: of all of them, or of none."""
-    ids: list[int] = []
-    try:
-        for _ in range(count):
-            ids.append(sessions.open())
-    except RuntimeError:
-        sessions.close(ids)
-        raise
-    return ids
+    """The ids of new sessions: of all of them, or of none, for no other thread opens one."""
+    free = sessions.capacity - len(sessions)
+    if count > free:
+        raise RuntimeError(f"Sessions: {free} of the {sessions.capacity} slots are free and {count} asked for.")
+    return [sessions.open() for _ in range(count)]
 
 
 def _goes_on(sessions: Sessions | None, network: Any) -> bool:
