@@ -195,14 +195,17 @@ cdef class Stream(StreamLayers):
         out : (k, outputs) or (k, n, outputs)
         """
         cdef StreamRun run
-        cdef Py_ssize_t k = count_of(ids)
+        cdef Py_ssize_t k
         cdef int axes
         cdef double now = 0
         cdef ndarray answer
-        if k <= 0 or self.states is None or not self.ended:
+        if self.states is None or not self.ended:
             return None
         if self.ttl >= 0:
-            now = self.clock()
+            now = self.clock()  # which may be Python, during which other threads may change ids and x: first of all
+        k = count_of(ids)
+        if k <= 0:
+            return None
         axes = self.take_input(&run, x, k)
         if axes == 0 or run.n == 0 or run.k * run.n > KEPT_WORK // self.plan.work:
             return None

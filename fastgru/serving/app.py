@@ -217,9 +217,9 @@ class Service:
         begin = perf_counter()
         try:
             headers = dict(scope["headers"])
-            with self._bodies.held(headers):
-                body = await self._bodies.read(headers, receive)
-                content, json_size = await self._answer(served, headers, body)
+            with self._bodies.held(headers) as body:
+                content = await self._bodies.read(body, headers, receive)
+                content, json_size = await self._answer(served, headers, content)
         except Gone:
             self.metrics.answered(served.name, 499, perf_counter() - begin)  # nginx's word for it
             raise

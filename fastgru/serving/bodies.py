@@ -19,7 +19,16 @@ _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 class Gone(Exception):
-    """The client has left in the middle of its request."""
+    """The client has left in the middle of its request, or was left for it takes no answer."""
+
+
+class _Body:
+    """How many bytes of a request are held."""
+
+    __slots__ = ("size",)
+
+    def __init__(self) -> None:
+        self.size = 0
 
 
 class Bodies:
@@ -30,8 +39,8 @@ class Bodies:
         self._size = 0
 
     @contextmanager
-    def held(self, headers: Mapping[bytes, bytes]) -> Iterator[None]:
-        """Inside, there is memory for the body of a request.
+    def held(self, headers: Mapping[bytes, bytes]) -> Iterator[_Body]:
+        """Inside, what `read` has read of a request counts as held: not what a client says that it will send.
 
         Raises
         ------
@@ -40,50 +49,60 @@ class Bodies:
         """
         limit = self._limits.body
         is_known = b"content-length" in headers and b"content-encoding" not in headers
-        size = int(headers[b"content-length"]) if is_known else limit  # the server has checked that it is a number
+        size = int(headers[b"content-length"]) if is_known else 0  # the server has checked that it is a number
         if size > limit:
             raise self._too_long()
-        if self._size + size > self._limits.bodies:
-            raise Refusal(
-                429, "the service holds as many bytes of requests as it may; ask again later.", (b"retry-after", b"1")
-            )
-        self._size += size
+        self._check_memory(size)
+        body = _Body()
         try:
-            yield
+            yield body
         finally:
-            self._size -= size
+            self._size -= body.size
 
-    async def read(self, headers: Mapping[bytes, bytes], receive: Any) -> bytes:
+    async def read(self, body: _Body, headers: Mapping[bytes, bytes], receive: Any) -> bytes:
         """The body, unpacked where it is packed by gzip or deflate.
 
         Raises
         ------
         Refusal
-            It is too long, comes too slowly, or is not packed as its header says.
+            It is too long, comes too slowly, or is not packed as its header says, or there are too many.
         Gone
         """
         try:
             with anyio.fail_after(self._limits.body_seconds):
-                body = await self._whole(receive)
+                content = await self._whole(body, receive)
         except TimeoutError:
             sentence = f"the body did not arrive within {self._limits.body_seconds:g} seconds."
             raise Refusal(408, sentence, _CLOSE) from None
         encoding = headers.get(b"content-encoding", b"identity").lower()
         if encoding == b"identity":
-            return body
+            return content
         if encoding not in (b"gzip", b"deflate"):
             raise Refusal(415, f"Content-Encoding: expected gzip or deflate, got {encoding.decode('latin-1')[:60]!r}.")
-        return self._unpacked(body)
+        content = self._unpacked(content)
+        self._hold(body, len(content))
+        return content
 
-    async def _whole(self, receive: Any) -> bytes:
-        parts, size = [], 0
+    def _check_memory(self, size: int, *headers: tuple[bytes, bytes]) -> None:
+        if self._size + size > self._limits.bodies:
+            sentence = "the service holds as many bytes of requests as it may; ask again later."
+            raise Refusal(429, sentence, (b"retry-after", b"1"), *headers)
+
+    def _hold(self, body: _Body, size: int) -> None:
+        """So many bytes more of a body."""
+        self._check_memory(size, _CLOSE)
+        body.size += size
+        self._size += size
+
+    async def _whole(self, body: _Body, receive: Any) -> bytes:
+        parts = []
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Gone
             parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._limits.body:
+            self._hold(body, len(parts[-1]))
+            if body.size > self._limits.body:
                 raise self._too_long()
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)

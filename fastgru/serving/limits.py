@@ -26,7 +26,8 @@ class Limits:
     body_seconds : float
         For a body, or the head of a request, to arrive; later is 408.
     answer_seconds : float
-        From the last byte of a request to its answer; later is 504. And for a websocket's reader to take an answer.
+        From the last byte of a request to its answer; later is 504. And for a client to take an answer, all but the
+        last of what its socket holds; who is later is left.
     end_seconds : float
         For what is in flight at the end of the service.
     connections : int

@@ -134,7 +134,10 @@ async def follow(service: Service, files: ModelFiles, seconds: float | None) -> 
             names = files.changed(at_once)
             if names:
                 for served in await loop.run_in_executor(None, files.taken, names):
-                    await service.replace(served)
+                    try:
+                        await service.replace(served)
+                    except Exception:  # later changes of the files are taken all the same
+                        logger.exception("Model %r has not taken the place of the one before.", served.name)
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

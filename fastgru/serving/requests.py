@@ -103,7 +103,7 @@ def _parameters(parameters: Any) -> tuple[bool, float | None]:
     is_binary = parameters.get("binary_data_output", False)
     if not isinstance(is_binary, bool):
         raise Refusal(400, f"parameters: expected binary_data_output to be true or false, got {is_binary!r}.")
-    return is_binary, None if microseconds is None else microseconds / 1e6
+    return is_binary, None if microseconds is None else min(microseconds, 1 << 62) / 1e6
 
 
 def _entries(head: Mapping[str, Any], key: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ __all__ = ["Predict", "Served", "Tensor", "of_model"]
 
 Predict = Callable[[list[Array]], Sequence[Array]]  # the rows of all inputs to those of all outputs
 VERSION = "1"  # of a file there is one
+EMPTY_STEPS = 1 << 16  # of no rows: they cost time, and no byte of the request
 
 
 class Tensor(NamedTuple):
@@ -61,6 +63,11 @@ class Tensor(NamedTuple):
             expected = self.metadata()["shape"]
             raise Refusal(
                 400, f"input {self.name!r}: expected shape {expected}, -1 for any size from 1, got {[*array.shape]}."
+            )
+        steps = math.prod(size for size, known in zip(sizes, self.shape, strict=True) if known is None)
+        if not len(array) and steps > EMPTY_STEPS:
+            raise Refusal(
+                400, f"input {self.name!r}: expected at most {EMPTY_STEPS:,} steps of no rows, got {steps:,}."
             )
         if (array.dtype == object) != (self.datatype == "BYTES"):
             raise Refusal(

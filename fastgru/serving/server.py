@@ -45,7 +45,7 @@ def configured(service: Service, access_log: bool = False) -> uvicorn.Config:
     limits = service.limits
     return uvicorn.Config(
         service,
-        http=timed(limits.body_seconds),
+        http=timed(limits.body_seconds, limits.answer_seconds),
         ws=Abortable,
         lifespan="on",
         log_level="info" if access_log else "warning",
@@ -86,12 +86,12 @@ class _Server(uvicorn.Server):  # type: ignore[misc]
         finally:
             telling.cancel()
 
-    async def _tell_all_but(self, told: set[Any]) -> None:
+    async def _tell_all_but(self, informed: set[Any]) -> None:
         while True:
             await asyncio.sleep(0.05)
-            for connection in self.server_state.connections - told:
+            for connection in self.server_state.connections - informed:
                 connection.shutdown()
-                told.add(connection)
+                informed.add(connection)
 
 
 @contextlib.contextmanager
@@ -104,11 +104,15 @@ def _ending() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def timed(seconds: float) -> type[Any]:
-    """uvicorn's protocol of HTTP, which has no bound of its own on how slowly the head of a request may come."""
+def timed(seconds: float, answer_seconds: float) -> type[Any]:
+    """uvicorn's protocol of HTTP, which has no bound of its own on how slowly the head of a request comes.
+
+    Nor has it one on how slowly an answer is taken, which stays in memory so long.
+    """
 
     class Timed(AutoHTTPProtocol):  # type: ignore[misc]
         _head: Any = None
+        _full: Any = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -121,8 +125,22 @@ def timed(seconds: float) -> type[Any]:
             else:
                 self._disarm()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._full = self.loop.call_later(answer_seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            self._empty()
+            super().resume_writing()
+
+        def _empty(self) -> None:
+            if self._full is not None:
+                self._full.cancel()
+                self._full = None
+
         def connection_lost(self, error: Exception | None) -> None:
             self._disarm()
+            self._empty()
             super().connection_lost(error)
 
         def _is_between(self) -> bool:

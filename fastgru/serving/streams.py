@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgru import tree
 from fastgru.serving import messages
+from fastgru.serving.bodies import Gone
 from fastgru.serving.gathering import Gatherer
 from fastgru.serving.limits import Limits
 from fastgru.serving.messages import Message, Misunderstood
@@ -130,7 +131,7 @@ class Streams:
             await asyncio.wait_for(send({"type": "websocket.send", kind: answer}), self._limits.answer_seconds)
         except asyncio.TimeoutError:  # in Python 3.10 another than TimeoutError
             scope["state"]["abort"]()
-            raise Refusal(408, "the client reads nothing.") from None
+            raise Gone from None
 
     async def run(self, operation: Callable[[], Any]) -> Any:
         """The result of an operation on sessions, in the thread that steps them."""
@@ -297,16 +298,12 @@ def _sizes(*sizes: int | str) -> str:
 
 
 def _opened(sessions: Sessions, count: int) -> list[int]:
-    """The ids of new sessions: of all of them, or of none."""
-    ids: list[int] = []
-    try:
-        for _ in range(count):
-            ids.append(sessions.open())
-    except RuntimeError:
-        sessions.close(ids)
-        free = f"{len(ids)} of the {sessions.capacity} slots are free"
-        raise RuntimeError(f"open: {free} and {count} asked for; close some sessions.") from None
-    return ids
+    """The ids of new sessions: of all of them, or of none, for no other thread opens one."""
+    free = sessions.capacity - len(sessions)
+    if count > free:
+        free_slots = f"{free} of the {sessions.capacity} slots are free"
+        raise RuntimeError(f"open: {free_slots} and {count} asked for; close some sessions.")
+    return [sessions.open() for _ in range(count)]
 
 
 def _closed(sessions: Sessions | None, ids: Iterable[int]) -> None:

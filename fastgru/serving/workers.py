@@ -93,6 +93,7 @@ class Workers:
     def _start_due(self) -> None:
         for number in [number for number, due in self._due.items() if due <= time.monotonic()]:
             del self._due[number]
+            gc.unfreeze()  # what a reload has replaced since the last start is garbage
             gc.collect()
             gc.freeze()  # a collection in a child would write to the pages of all that was there before
             child = os.fork()

@@ -62,6 +62,15 @@ def compiled(plan: Plan, call: Call) -> Any:
     """
     inputs, tokens = _input_of(plan)
     stream = kernels.module(plan.dtype).Stream(inputs=inputs, states=plan.state_numbers, tokens=tokens)
+    try:
+        _fill(stream, plan, call)
+    except ValueError as error:  # more layers than it takes, or tables of several sizes for one input
+        raise NotCompiled(str(error).rstrip(".")) from None
+    return stream
+
+
+def _fill(stream: Any, plan: Plan, call: Call) -> None:
+    """Add all layers to a stream, and its end."""
     values = {0: _Value(0, -1)}
     for entry in plan.entries:
         layer = entry.layer
@@ -74,7 +83,6 @@ def compiled(plan: Plan, call: Call) -> Any:
     if 0 in ends:
         raise NotCompiled("it computes nothing")
     stream.end(ends[0] if len(ends) == 1 else stream.add_concatenation(ends))
-    return stream
 
 
 def _input_of(plan: Plan) -> tuple[int, int]:
@@ -91,12 +99,15 @@ def _input_of(plan: Plan) -> tuple[int, int]:
 def _added(stream: Any, plan: Plan, entry: Entry, call: Call, values: list[_Value]) -> _Value:
     """The value that a layer makes, added to the stream."""
     layer = entry.layer
-    if type(layer) is TimeDistributed:
+    is_wrapped = type(layer) is TimeDistributed
+    if is_wrapped:
         entry, layer = entry._replace(layer=layer.layer), layer.layer
     add = _KINDS.get(type(layer))
     if add is None or entry.masks is not None or layer.runs_call or layer.dtype != plan.dtype or len(entry.shape) != 1:
         raise _Unknown
     value = add(stream, entry, call, *values)
+    if is_wrapped:  # which passes on the mask that came, and none that the layer in it makes
+        value = value._replace(mask=values[0].mask)
     return value._replace(mask=-1) if entry.gives_rows and not entry.takes_rows else value
 
 

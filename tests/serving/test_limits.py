@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ httpx: Any = pytest.importorskip("httpx", reason="the client of these tests")
 from services import Running, serving
 
 from fastgru import config
-from fastgru.layers import GRU, Dense, Embedding, Input, TextVectorization
+from fastgru.layers import GRU, Dense, Embedding, Flatten, Input, TextVectorization
 from fastgru.models import Sequential
 from fastgru.serving.limits import Limits
 from fastgru.serving.served import Served, Tensor, of_model
@@ -255,6 +256,7 @@ GARBAGE = {
     "a fraction": tensor(datatype="INT32", data=[1, 2, 2.5]),
     "a huge shape": tensor(shape=[1 << 40, 1 << 40, 3], data=[]),
     "a huge shape of nothing": tensor(shape=[1 << 61, 0, 3], data=[]),
+    "many steps of nothing": tensor(shape=[0, 1 << 30, 3], data=[]),
     "many axes": tensor(shape=[1] * 1000, data=[1]),
     "a negative size": tensor(shape=[-1, 1, 3], data=[1, 2, 3]),
     "a size of a fraction": tensor(shape=[1.0, 1, 3], data=[1, 2, 3]),
@@ -272,6 +274,15 @@ GARBAGE = {
     "outputs that are none": tensor(data=[1, 2, 3])[:-1] + b', "outputs": 3}',
     "a timeout of no time": tensor(data=[1, 2, 3])[:-1] + b', "parameters": {"timeout": 0}}',
 }
+
+
+def test_no_rows_of_a_model_of_wide_rows_are_answered() -> None:
+    with serving({"model": Sequential([Input((300, 300), name="x"), Dense(2), Flatten(name="answer")])}) as running:
+        assert ask(running, np.zeros((0, 300, 300))).json()["outputs"][0]["shape"] == [0, 600]
+
+
+def test_a_timeout_may_be_as_long_as_a_client_likes(running: Running) -> None:
+    assert ask(running, X, parameters={"timeout": 10**400}).status_code == 200
 
 
 @pytest.mark.parametrize("kind", GARBAGE)
@@ -378,6 +389,23 @@ def test_a_reader_that_is_slow_is_waited_for_by_nobody_else() -> None:
             assert time.monotonic() - begin < 10
 
 
+def test_a_client_that_takes_no_answer_is_left() -> None:
+    wide = Sequential([Input((None, 1), name="x"), GRU(64, return_sequences=True, name="answer")])
+    with serving({"wide": wide}, answer_seconds=1.0) as running:
+        content = json.dumps(body(np.zeros((1, 20_000, 1)))).encode()
+        head = POST.replace(b"models/model", b"models/wide").replace(b"100", b"%d" % len(content))
+        with socket.create_connection((running.host, running.port), timeout=30) as slow:
+            slow.sendall(head + b"\r\n" + content)
+            answer = slow.recv(65536)
+            length = int(answer.split(b"content-length: ")[1].split(b"\r\n")[0])
+            time.sleep(3)
+            size = len(answer)
+            with suppress(ConnectionResetError):
+                while part := slow.recv(1 << 20):
+                    size += len(part)
+            assert size < length
+
+
 # --- who may ask, and how many ----------------------------------------------------------------------
 
 
@@ -391,6 +419,27 @@ def test_memory_for_bodies_is_bounded() -> None:
         held.let.set()
         assert first.result().status_code == 200
         assert infer(running, bytes(1000)).status_code == 400
+
+
+@pytest.mark.parametrize("header", [b"Transfer-Encoding: chunked", b"Content-Length: 1000"])
+def test_bodies_that_are_announced_and_do_not_come_cost_no_other_request(header: bytes) -> None:
+    with serving({"model": MODEL}, body=1000, bodies=1000) as running:
+        announced = POST.replace(b"Content-Length: 100", header) + b"\r\n"
+        with socket.create_connection((running.host, running.port)) as one:
+            one.sendall(announced)
+            time.sleep(0.2)
+            assert ask(running, X).status_code == 200
+
+
+def test_what_has_come_of_bodies_counts() -> None:
+    with serving({"model": MODEL}, body=1000, bodies=1000) as running:
+        announced = POST.replace(b"Length: 100", b"Length: 1000") + b"\r\n"
+        with socket.create_connection((running.host, running.port)) as one:
+            one.sendall(announced + bytes(900))
+            until(lambda: running.service._bodies._size == 900)
+            assert ask(running, X).status_code == 429
+        until(lambda: running.service._bodies._size == 0)
+        assert ask(running, X).status_code == 200
 
 
 def test_connections_are_bounded() -> None:

@@ -154,6 +154,19 @@ def test_a_word_that_there_is_not_is_refused() -> None:
     assert not sessions._states.any()
 
 
+def test_ids_that_another_thread_takes_away_meanwhile_are_not_read() -> None:
+    ids: list[int] = []
+
+    def clock() -> float:
+        ids.clear()
+        return 0.0
+
+    sessions = Sessions(Sequential([Input((None, 5)), GRU(4)]), 2000, ttl=10, clock=clock)
+    ids += [sessions.open() for _ in range(2000)]
+    with pytest.raises(ValueError, match="expected x for 0 sessions"):
+        sessions.step(ids, np.ones((2000, 5), "float32"))
+
+
 def test_a_time_to_live_is_heeded_and_begins_anew() -> None:
     time = [0.0]
     model = Sequential([Input((None, 5)), GRU(4)])

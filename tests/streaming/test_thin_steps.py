@@ -78,6 +78,8 @@ MODELS: dict[str, Callable[[], Any]] = {
     "simple": lambda: row(SimpleRNN(6, return_sequences=True), SimpleRNN(33)),
     "head": lambda: row(GRU(8), Dense(7, activation="gelu"), Dense(3, activation="softmax")),
     "time distributed": lambda: row(TimeDistributed(Dense(4, activation="silu")), GRU(3)),
+    "masking of each step": lambda: row(TimeDistributed(Masking()), GRU(3)),
+    "masking around another": lambda: row(Masking(), TimeDistributed(Masking(0.5)), GRU(3)),
     "activations": lambda: row(Activation("mish"), Dense(6), ReLU(), Activation("softmax")),
     "causal": lambda: row(Conv1D(7, 3, padding="causal", dilation_rate=2, activation="relu"), Conv1D(4, 1), GRU(5)),
     "affine": lambda: row(Rescaling(0.3, 0.1), GRU(6, return_sequences=True), BatchNormalization(), Dense(2)),
@@ -133,6 +135,19 @@ def test_the_kernels_answer_what_the_layers_do(name: str, k: int, rng: Any) -> N
 def test_what_the_kernels_do_not_know_goes_through_the_layers() -> None:
     for layer in (LayerNormalization(rms_scaling=True), Activation("log_softmax"), ReLU(negative_slope=0.1)):
         assert Sessions(row(layer), 1)._passes.stream() is None
+
+
+def two_tables() -> Any:
+    inputs = Input((None,), dtype="int32")
+    return models.Model(inputs, GRU(3)(Concatenate()([Embedding(9, 4)(inputs), Embedding(12, 2)(inputs)])))
+
+
+@pytest.mark.parametrize("build", [two_tables, lambda: row(GRU(4), *[Dense(3) for _ in range(300)])])
+def test_more_than_a_plan_of_the_kernels_has_goes_through_the_layers(build: Any, rng: Any) -> None:
+    model = random_weights(build(), rng)
+    sessions, x = Sessions(model, 2), inputs_of(model, rng, 2, 3)
+    answers = sessions.step([sessions.open(), sessions.open()], x)
+    np.testing.assert_allclose(answers[:, -1], model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", MODELS)
