@@ -28,7 +28,7 @@ cdef void gru_step_fused(
         blocks = min(most, vectors - j // LANES)
         i = 0
         while i < R:
-            rows = min(tile, R - i)
+            rows = next_rows(R - i, tile)
             if gates:
                 for row in range(i, i + rows):
                     prefetch(h_next + row * H + j, blocks * LANES * sizeof(real))

@@ -56,8 +56,8 @@ static inline void lanes_add(ptrdiff_t lanes, const vm_real *from, vm_real *to)
 }
 
 /* C (rows, columns) = or += accumulators (vectors, rows, LANES); C may end before the vectors do. */
-static inline void tile_store(const vm_real *accumulators, ptrdiff_t vectors, ptrdiff_t rows, ptrdiff_t columns,
-                              int add, vm_real *c, ptrdiff_t ldc)
+TILE_INLINE void tile_store(const vm_real *accumulators, ptrdiff_t vectors, ptrdiff_t rows, ptrdiff_t columns,
+                            int add, vm_real *c, ptrdiff_t ldc)
 {
     for (; vectors > 0; vectors--, columns -= LANES, c += LANES) {
         const ptrdiff_t lanes = columns < LANES ? columns : LANES;
@@ -84,17 +84,17 @@ static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h
  * sums[(split * blocks + block) * rows + row][vector]. */
 enum { TILE_BLOCKS = 4, TILE_NARROW_ROWS = TILE_ROWS * 3 / 4 };
 
-/* Zeros that a compiler does not know to be zeros: it would let many sums begin in one register, and copy them in every
+/* A vector in a register of its own, of whose value a compiler knows nothing. Else it would load weights anew for every
+ * row (where there are registers for them), and let many sums begin in one register of zeros, which it copies in every
  * round of their loop. */
-TILE_INLINE tile_vector tile_zeros(void)
+TILE_INLINE tile_vector tile_own(tile_vector vector)
 {
-    tile_vector zeros = {0};
 #if defined(__x86_64__)
-    __asm__("" : "+v"(zeros));
+    __asm__("" : "+v"(vector));
 #elif defined(__aarch64__)
-    __asm__("" : "+w"(zeros));
+    __asm__("" : "+w"(vector));
 #endif
-    return zeros;
+    return vector;
 }
 
 /* The vectors of a block. */
@@ -123,6 +123,8 @@ TILE_INLINE void tile_sums(const int rows, const int threes, const int rest, con
                 tile_vector w[TILE_VECTORS];
 #pragma GCC unroll 3
                 for (int v = 0; v < n; v++) w[v] = AT_CONST(from + v * LANES);
+#pragma GCC unroll 3
+                for (int v = 0; v < n && rows > 1 && TILE_ROWS > 4; v++) w[v] = tile_own(w[v]);
 #pragma GCC unroll 8
                 for (int r = 0; r < rows; r++) {
                     const tile_vector x = (transposed ? a[(i + s) * lda + r] : a[r * lda + i + s]) - (tile_vector){0};
@@ -169,6 +171,7 @@ TILE_INLINE void tile_gates_rows(const int rows, const int blocks, const int res
     tile_vector sums[TILE_ROWS][TILE_VECTORS];
     const vm_real *weights = packed + 4 * LANES;
     const ptrdiff_t stride = (4 + 3 * (features + units)) * LANES, plane = rows * LANES;
+#pragma GCC unroll 3
     for (int v = 0; v < 3; v++) tile_start(rows, blocks, v, packed + v * LANES, stride, sums);
     if (projected) {
 #pragma GCC unroll 8
@@ -187,6 +190,7 @@ TILE_INLINE void tile_gates_rows(const int rows, const int blocks, const int res
     weights += features * 3 * LANES;
     if (h) tile_sums(rows, blocks, rest, 3, 1, 0, units, h, ldh, weights, stride, 3 * LANES, sums);
     accumulators += blocks * plane;
+#pragma GCC unroll 3
     for (int v = 0; v < 3; v++) tile_take(rows, blocks, v, sums, accumulators + v * blocks * plane, plane);
 }
 
@@ -200,7 +204,7 @@ TILE_INLINE void tile_product_rows(const int rows, const int threes, const int r
     tile_vector sums[2 * TILE_ROWS][TILE_VECTORS];
     for (int v = 0; v < TILE_VECTORS; v++)
 #pragma GCC unroll 16
-        for (int i = 0; i < splits * blocks * rows; i++) sums[i][v] = tile_zeros();
+        for (int i = 0; i < splits * blocks * rows; i++) sums[i][v] = tile_own((tile_vector){0});
     tile_sums(rows, threes, rest, vectors, splits, transposed, k, a, lda, b, k * 3 * LANES, ldb, sums);
 #pragma GCC unroll 8
     for (int i = 0; i < (splits - 1) * rows; i++)

@@ -43,6 +43,11 @@ cdef inline Py_ssize_t even_part(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
     return n if n <= most else ceil_div(n, ceil_div(n, most))
 
 
+cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t tile) noexcept nogil:
+    """Rows of the next tile, where so many are left: of tiles of `tile` the last two are about even."""
+    return tile if rows >= 2 * tile else rows if rows <= tile else ceil_div(rows, 2)
+
+
 cdef inline Py_ssize_t tile_blocks(Py_ssize_t rows, Py_ssize_t blocks) noexcept nogil:
     """Blocks of a tile of so many rows, where there are so many in all; the last tile may have fewer."""
     return 1 if rows > 2 else even_part(blocks, TILE_BLOCKS if rows == 1 else TILE_BLOCKS // 2)
@@ -127,7 +132,7 @@ cdef void multiply_narrow(
     cdef Py_ssize_t vectors = 1 if n <= LANES else 2, i = 0, rows
     cdef Py_ssize_t tile = even_part(m, TILE_ROWS if vectors == 1 else TILE_NARROW_ROWS)
     while i < m:
-        rows = min(tile, m - i)
+        rows = next_rows(m - i, tile)
         tile_narrow(<int>rows, <int>vectors, k, a + i * lda, lda, packed, accumulators)
         tile_store(accumulators, vectors, rows, n, add, c + i * ldc, ldc)
         i += rows
@@ -152,7 +157,7 @@ cdef void multiply_packed(
         vectors = 3 * threes + 2 * twos
         i = 0
         while i < m:
-            rows = min(tile, m - i)
+            rows = next_rows(m - i, tile)
             tile_product(<int>rows, <int>threes, <int>twos, k, a + i * lda, lda, packed, accumulators)
             tile_store(accumulators, vectors, rows, n - j, add, c + i * ldc + j, ldc)
             i += rows
