@@ -22,12 +22,13 @@ cdef void gru_step_fused(
     """One time step of a block with reset_after, tile by tile from x and h to h'."""
     cdef real[4 * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = 0, row, slot, rows, blocks, tile = even_part(R, TILE_ROWS)
+    cdef Py_ssize_t vectors = ceil_div(H, LANES), most = tile_blocks(R, vectors)
     cdef const real *h_of_tile = NULL
     while j < H:
-        blocks = tile_blocks(R, ceil_div(H - j, LANES))
+        blocks = min(most, vectors - j // LANES)
         i = 0
         while i < R:
-            rows = min(tile, R - i)
+            rows = next_rows(R - i, tile)
             if gates:
                 for row in range(i, i + rows):
                     prefetch(h_next + row * H + j, blocks * LANES * sizeof(real))

@@ -33,9 +33,10 @@ cdef void project_units(
     """x W and the biases of `steps` steps of a block for some vectors of units, in rows [g z r q] of a step."""
     cdef real[4 * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = first_unit, s, rows, blocks, slot
+    cdef Py_ssize_t most = tile_blocks(min(steps, TILE_ROWS), ceil_div(end_unit - j, LANES))
     cdef const real *x
     while j < end_unit:
-        blocks = tile_blocks(min(steps, TILE_ROWS), ceil_div(end_unit - j, LANES))
+        blocks = min(most, ceil_div(end_unit - j, LANES))
         for i in range(R):
             s = 0
             while s < steps:
@@ -44,8 +45,8 @@ cdef void project_units(
                 tile_gates(<int>rows, <int>blocks, F, x, -F if p.seq.go_backwards else F, H, NULL, H, NULL, 0,
                            fused_weights(p, j), accumulators)
                 for slot in range(3):
-                    store_accumulators(accumulators + slot * blocks * rows * LANES, blocks, rows, H - j, False,
-                                       gates + (s * R + i) * 4 * H + slot * H + j, R * 4 * H)
+                    tile_store(accumulators + slot * blocks * rows * LANES, blocks, rows, H - j, False,
+                               gates + (s * R + i) * 4 * H + slot * H + j, R * 4 * H)
                 s += rows
         j += blocks * LANES
 
@@ -68,8 +69,12 @@ cdef const real *gru_small_batch_steps(
     cdef real *h_next
     cdef real *row
     cdef int phase = 0
-    # blocks at a time: where not all stay in the L1 cache from one step to the next, few
-    cdef Py_ssize_t most = TILE_BLOCKS if 3 * H * H * sizeof(real) < L1_BYTES // 2 else 2
+    cdef Py_ssize_t most = tile_blocks(R, end_vector - first_vector)
+    cdef Py_ssize_t weights_bytes = 3 * H * H * <Py_ssize_t>sizeof(real)
+    # Of weights that outgrow the L1 cache more are still there at the next step where few blocks come at a time: two,
+    # or those of which a line is read in the time of a multiply-add, as fast as the L2 cache gives.
+    if weights_bytes >= L1_BYTES // 2:
+        most = min(most, 2 if weights_bytes < 2 * L1_BYTES else CACHE_LINE // <Py_ssize_t>(LANES * sizeof(real)))
     for step in range(start, end):
         h_before = h if h else states
         if skips_masked(p) and find_active_rows(&p.seq, first, R, step, active_rows) == 0:
@@ -91,7 +96,7 @@ cdef const real *gru_small_batch_steps(
         row = gates + step % p.window * R * 4 * H
         done = 0
         while done < end_vector - first_vector:
-            blocks = min(tile_blocks(R, end_vector - first_vector - done), most)
+            blocks = min(most, end_vector - first_vector - done)
             # to and fro: a step begins with the weights with which the last one ended, which are nearest
             j = (first_vector + done if step % 2 == 0 else end_vector - done - blocks) * LANES
             tile_gates(<int>R, <int>blocks, p.seq.F, NULL, 0, H, h, H, row + j, H - j, fused_weights(p, j),
@@ -101,8 +106,8 @@ cdef const real *gru_small_batch_steps(
                               row if p.training else NULL, h_next)
                 break
             for slot in range(1, 4):
-                store_accumulators(accumulators + slot * blocks * R * LANES, blocks, R, H - j, False,
-                                   row + slot * H + j, 4 * H)
+                tile_store(accumulators + slot * blocks * R * LANES, blocks, R, H - j, False,
+                           row + slot * H + j, 4 * H)
             done += blocks
         for i in range(R):
             # the activations of all its units at once: of a single vector they would take their latency, not their work

@@ -55,6 +55,19 @@ static inline void lanes_add(ptrdiff_t lanes, const vm_real *from, vm_real *to)
     else for (ptrdiff_t l = 0; l < lanes; l++) to[l] += from[l];
 }
 
+/* C (rows, columns) = or += accumulators (vectors, rows, LANES); C may end before the vectors do. */
+TILE_INLINE void tile_store(const vm_real *accumulators, ptrdiff_t vectors, ptrdiff_t rows, ptrdiff_t columns,
+                            int add, vm_real *c, ptrdiff_t ldc)
+{
+    for (; vectors > 0; vectors--, columns -= LANES, c += LANES) {
+        const ptrdiff_t lanes = columns < LANES ? columns : LANES;
+        for (ptrdiff_t r = 0; r < rows; r++, accumulators += LANES) {
+            if (add) lanes_add(lanes, accumulators, c + r * ldc);
+            else lanes_put(lanes, accumulators, c + r * ldc);
+        }
+    }
+}
+
 /* to = g + z (h - g) */
 static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h, const vm_real *g, vm_real *to)
 {
@@ -64,12 +77,25 @@ static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h
 
 /* One order of summation for a row, whoever its neighbours are: a number is summed up in the order of k. What hides the
  * latency of the multiply-add where rows are few is more columns at once: one row takes up to TILE_BLOCKS packed blocks
- * of columns side by side, two half as many. A block has three vectors; the last ones have two, or one where that is
- * all there is, and then every number has two running sums, for any number of rows.
+ * of columns side by side, two half as many. A block has three vectors, the last ones two. Where one or two vectors
+ * are all there is, every number has two running sums, for any number of rows.
  *
  * In what follows a tile has `threes` blocks of three vectors and `rest` of `vectors` behind them, and a sum is
  * sums[(split * blocks + block) * rows + row][vector]. */
-enum { TILE_BLOCKS = 4 };
+enum { TILE_BLOCKS = 4, TILE_NARROW_ROWS = TILE_ROWS * 3 / 4 };
+
+/* A vector in a register of its own, of whose value a compiler knows nothing. Else it would load weights anew for every
+ * row (where there are registers for them), and let many sums begin in one register of zeros, which it copies in every
+ * round of their loop. */
+TILE_INLINE tile_vector tile_own(tile_vector vector)
+{
+#if defined(__x86_64__)
+    __asm__("" : "+v"(vector));
+#elif defined(__aarch64__)
+    __asm__("" : "+w"(vector));
+#endif
+    return vector;
+}
 
 /* The vectors of a block. */
 TILE_INLINE int tile_vectors(const int block, const int threes, const int vectors)
@@ -97,6 +123,8 @@ TILE_INLINE void tile_sums(const int rows, const int threes, const int rest, con
                 tile_vector w[TILE_VECTORS];
 #pragma GCC unroll 3
                 for (int v = 0; v < n; v++) w[v] = AT_CONST(from + v * LANES);
+#pragma GCC unroll 3
+                for (int v = 0; v < n && rows > 1 && TILE_ROWS > 4; v++) w[v] = tile_own(w[v]);
 #pragma GCC unroll 8
                 for (int r = 0; r < rows; r++) {
                     const tile_vector x = (transposed ? a[(i + s) * lda + r] : a[r * lda + i + s]) - (tile_vector){0};
@@ -143,6 +171,7 @@ TILE_INLINE void tile_gates_rows(const int rows, const int blocks, const int res
     tile_vector sums[TILE_ROWS][TILE_VECTORS];
     const vm_real *weights = packed + 4 * LANES;
     const ptrdiff_t stride = (4 + 3 * (features + units)) * LANES, plane = rows * LANES;
+#pragma GCC unroll 3
     for (int v = 0; v < 3; v++) tile_start(rows, blocks, v, packed + v * LANES, stride, sums);
     if (projected) {
 #pragma GCC unroll 8
@@ -161,6 +190,7 @@ TILE_INLINE void tile_gates_rows(const int rows, const int blocks, const int res
     weights += features * 3 * LANES;
     if (h) tile_sums(rows, blocks, rest, 3, 1, 0, units, h, ldh, weights, stride, 3 * LANES, sums);
     accumulators += blocks * plane;
+#pragma GCC unroll 3
     for (int v = 0; v < 3; v++) tile_take(rows, blocks, v, sums, accumulators + v * blocks * plane, plane);
 }
 
@@ -174,7 +204,7 @@ TILE_INLINE void tile_product_rows(const int rows, const int threes, const int r
     tile_vector sums[2 * TILE_ROWS][TILE_VECTORS];
     for (int v = 0; v < TILE_VECTORS; v++)
 #pragma GCC unroll 16
-        for (int i = 0; i < splits * blocks * rows; i++) sums[i][v] = (tile_vector){0};
+        for (int i = 0; i < splits * blocks * rows; i++) sums[i][v] = tile_own((tile_vector){0});
     tile_sums(rows, threes, rest, vectors, splits, transposed, k, a, lda, b, k * 3 * LANES, ldb, sums);
 #pragma GCC unroll 8
     for (int i = 0; i < (splits - 1) * rows; i++)
@@ -227,9 +257,9 @@ TILE_INLINE void tile_product_rows(const int rows, const int threes, const int r
 /* accumulators (4, blocks, rows, LANES) = [g z r q] of blocks of LANES units before their activations: z and r gather
  * x and h, g the candidate's x, q its h. h is NULL where it is zero, and so are its products. packed: for every block
  * what z, r, g and q start at (4, LANES), the input weights (features, 3, LANES) with gates z r h, the recurrent
- * weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with what x and the starts
- * have added up to before, and x is not read; nor is what lies behind the `lanes` units that there are, for another
- * thread may be writing there. There are as many blocks as `tile_blocks` says. */
+ * weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with what x and the
+ * starts have added up to before, and x is not read; nor is what lies behind the `lanes` units that there are, for
+ * another thread may be writing there. There are as many blocks as `tile_blocks` says, or fewer. */
 static TILE_BODIES void tile_gates(int rows, int blocks, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
                                    ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
                                    ptrdiff_t lanes, const vm_real *packed, vm_real *accumulators)
@@ -239,17 +269,27 @@ static TILE_BODIES void tile_gates(int rows, int blocks, ptrdiff_t features, con
     }
 }
 
-/* accumulators (all vectors, rows, LANES) = a (rows, k) * packed: blocks (k, 3, LANES), then `rest` of
- * (k, vectors, LANES), together as many as `tile_blocks` says. */
-static TILE_BODIES void tile_product(int rows, int threes, int rest, int vectors, ptrdiff_t k, const vm_real *a,
-                                     ptrdiff_t lda, const vm_real *packed, vm_real *accumulators)
+/* accumulators (vectors of all blocks, rows, LANES) = a (rows, k) * packed: blocks (k, 3, LANES), then (k, 2, LANES),
+ * together as many as `tile_blocks` says, or fewer. */
+static TILE_BODIES void tile_product(int rows, int threes, int twos, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
+                                     const vm_real *packed, vm_real *accumulators)
+{
+    switch (TILE_KEY(rows, threes, twos)) {
+        TILE_THREES(tile_product_rows, 2, 1, 0, k, a, lda, packed, 2 * LANES, accumulators)
+        TILE_THREES_AND_TWOS(tile_product_rows, 2, 1, 0, k, a, lda, packed, 2 * LANES, accumulators)
+    }
+}
+
+/* accumulators (vectors, rows, LANES) = a (rows, k) * packed (k, vectors, LANES), one vector or two that are all there
+ * is. Of two vectors there are at most TILE_NARROW_ROWS rows, whose sums fit the registers. */
+static TILE_BODIES void tile_narrow(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
+                                    const vm_real *packed, vm_real *accumulators)
 {
     if (vectors == 1) switch (TILE_KEY(rows, 0, 1)) {
         TILE_ONE_BLOCK(tile_product_rows, 1, 2, 0, k, a, lda, packed, LANES, accumulators)
     }
-    else switch (TILE_KEY(rows, threes, rest)) {
-        TILE_THREES(tile_product_rows, 2, 1, 0, k, a, lda, packed, 2 * LANES, accumulators)
-        TILE_THREES_AND_TWOS(tile_product_rows, 2, 1, 0, k, a, lda, packed, 2 * LANES, accumulators)
+    else switch (TILE_KEY(rows, 0, 1)) {
+        TILE_ONE_BLOCK(tile_product_rows, 2, 2, 0, k, a, lda, packed, 2 * LANES, accumulators)
     }
 }
 

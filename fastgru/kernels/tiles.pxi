@@ -3,22 +3,28 @@
 
 cdef extern from "tile.h" nogil:
     enum:
-        LANES         # numbers of a vector
-        TILE_ROWS     # rows of a tile
-        TILE_VECTORS  # vectors of a block of columns, at most
-        TILE_BLOCKS   # blocks of columns that a tile of one row has at most
+        LANES             # numbers of a vector
+        TILE_ROWS         # rows of a tile
+        TILE_VECTORS      # vectors of a block of columns, at most
+        TILE_BLOCKS       # blocks of columns that a tile of one row has at most
+        TILE_NARROW_ROWS  # rows of a tile of two vectors that are all there are
     void lanes_put(Py_ssize_t lanes, const real *source, real *to)
-    void lanes_add(Py_ssize_t lanes, const real *source, real *to)
+    void tile_store(const real *accumulators, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add,
+                    real *c, Py_ssize_t ldc)
     void lanes_mix(Py_ssize_t lanes, const real *z, const real *h, const real *g, real *to)
     void tile_gates(int rows, int blocks, Py_ssize_t features, const real *x, Py_ssize_t ldx, Py_ssize_t units,
                     const real *h, Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed,
                     real *accumulators)
-    void tile_product(int rows, int threes, int rest, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda,
-                      const real *packed, real *accumulators)
+    void tile_product(int rows, int threes, int twos, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
+                      real *accumulators)
+    void tile_narrow(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
+                     real *accumulators)
     void tile_transposed(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b,
                          Py_ssize_t ldb, real *accumulators)
 
 cdef extern from "prefetch.h" nogil:
+    enum:
+        CACHE_LINE
     void prefetch(const void *memory, Py_ssize_t bytes)
 
 cdef enum:
@@ -34,12 +40,17 @@ cdef inline Py_ssize_t block_vectors(Py_ssize_t vectors) noexcept nogil:
 
 cdef inline Py_ssize_t even_part(Py_ssize_t n, Py_ssize_t most) noexcept nogil:
     """The size of the largest part of n, cut evenly into as few parts of at most `most` as can be."""
-    return ceil_div(n, ceil_div(n, most))
+    return n if n <= most else ceil_div(n, ceil_div(n, most))
+
+
+cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t tile) noexcept nogil:
+    """Rows of the next tile, where so many are left: of tiles of `tile` the last two are about even."""
+    return tile if rows >= 2 * tile else rows if rows <= tile else ceil_div(rows, 2)
 
 
 cdef inline Py_ssize_t tile_blocks(Py_ssize_t rows, Py_ssize_t blocks) noexcept nogil:
-    """Blocks of the next tile, where so many are to come."""
-    return even_part(blocks, max(TILE_BLOCKS // rows, 1))
+    """Blocks of a tile of so many rows, where there are so many in all; the last tile may have fewer."""
+    return 1 if rows > 2 else even_part(blocks, TILE_BLOCKS if rows == 1 else TILE_BLOCKS // 2)
 
 
 cdef inline Py_ssize_t pad_to_vectors(Py_ssize_t n) noexcept nogil:
@@ -112,18 +123,19 @@ cdef void pack_transposed(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ss
         begin += vectors * LANES
 
 
-cdef inline void store_accumulators(
-    const real *accumulators, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add, real *c, Py_ssize_t ldc
+cdef void multiply_narrow(
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed, bint add, real *c,
+    Py_ssize_t ldc,
 ) noexcept nogil:
-    """C (rows, columns) = or += accumulators (vectors, rows, LANES); C ends with the columns."""
-    cdef Py_ssize_t v, i, lanes
-    for v in range(vectors):
-        lanes = min(LANES, columns - v * LANES)
-        for i in range(rows):
-            if add:
-                lanes_add(lanes, accumulators + (v * rows + i) * LANES, c + i * ldc + v * LANES)
-            else:
-                lanes_put(lanes, accumulators + (v * rows + i) * LANES, c + i * ldc + v * LANES)
+    """`multiply_packed` for B of one or two vectors."""
+    cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
+    cdef Py_ssize_t vectors = 1 if n <= LANES else 2, i = 0, rows
+    cdef Py_ssize_t tile = even_part(m, TILE_ROWS if vectors == 1 else TILE_NARROW_ROWS)
+    while i < m:
+        rows = next_rows(m - i, tile)
+        tile_narrow(<int>rows, <int>vectors, k, a + i * lda, lda, packed, accumulators)
+        tile_store(accumulators, vectors, rows, n, add, c + i * ldc, ldc)
+        i += rows
 
 
 cdef void multiply_packed(
@@ -132,25 +144,26 @@ cdef void multiply_packed(
 ) noexcept nogil:
     """C (m, n) = A (m, k) B, or C += A B, with B (k, n) packed by `pack`."""
     cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t j = 0, i, rows, tile = even_part(m, TILE_ROWS), columns
-    cdef Py_ssize_t vectors = ceil_div(n, LANES), blocks = ceil_div(vectors, TILE_VECTORS), threes, rest
-    cdef Py_ssize_t last = min(vectors, 2)  # vectors of the blocks that have less than three, see `block_vectors`
-    cdef Py_ssize_t threes_left = blocks - (vectors * 2) % TILE_VECTORS if vectors > 1 else 0
-    while blocks > 0:
-        threes = tile_blocks(m, blocks)
-        blocks -= threes
-        rest = max(threes - threes_left, 0)
-        threes -= rest
-        threes_left -= threes
-        columns = (threes * TILE_VECTORS + rest * last) * LANES
+    cdef Py_ssize_t vectors = ceil_div(n, LANES), blocks = ceil_div(vectors, TILE_VECTORS)
+    cdef Py_ssize_t all_threes = blocks - 2 * vectors % TILE_VECTORS  # see `block_vectors`
+    cdef Py_ssize_t most = tile_blocks(m, blocks), tile = even_part(m, TILE_ROWS)
+    cdef Py_ssize_t block = 0, j = 0, i, rows, threes, twos
+    if vectors <= 2:
+        multiply_narrow(m, n, k, a, lda, packed, add, c, ldc)
+        return
+    while block < blocks:
+        threes = min(most, max(all_threes - block, 0))
+        twos = min(most, blocks - block) - threes
+        vectors = 3 * threes + 2 * twos
         i = 0
         while i < m:
-            rows = min(tile, m - i)
-            tile_product(<int>rows, <int>threes, <int>rest, <int>last, k, a + i * lda, lda, packed, accumulators)
-            store_accumulators(accumulators, columns // LANES, rows, n - j, add, c + i * ldc + j, ldc)
+            rows = next_rows(m - i, tile)
+            tile_product(<int>rows, <int>threes, <int>twos, k, a + i * lda, lda, packed, accumulators)
+            tile_store(accumulators, vectors, rows, n - j, add, c + i * ldc + j, ldc)
             i += rows
-        packed += k * columns
-        j += columns
+        packed += k * vectors * LANES
+        block += threes + twos
+        j += vectors * LANES
 
 
 cdef void add_transposed(
@@ -170,7 +183,7 @@ cdef void add_transposed(
                 rows = min(TILE_ROWS, m - i)
                 tile_transposed(<int>rows, <int>vectors, depth, a + start * lda + i, lda, b + start * ldb + j, ldb,
                                 accumulators)
-                store_accumulators(accumulators, vectors, rows, n - j, True, c + i * ldc + j, ldc)
+                tile_store(accumulators, vectors, rows, n - j, True, c + i * ldc + j, ldc)
                 i += rows
             j += vectors * LANES
         start += depth
