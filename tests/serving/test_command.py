@@ -222,10 +222,10 @@ def test_without_the_extra_its_name_is_said(folder: Path, run: Any, monkeypatch:
     assert err == "fastgru: serve: needs uvicorn, which is not installed: pip install 'fastgru[serve]'.\n"
 
 
-def test_other_commands_load_nothing_of_it() -> None:
+def test_other_commands_load_nothing_of_it(folder: Path) -> None:
     program = "import sys; from fastgru import cli; cli.main(['info']); print({*sys.argv} & {*sys.modules})"
     command = [sys.executable, "-c", program, "starlette", "uvicorn", "anyio", "prometheus_client"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
 
 

@@ -99,7 +99,9 @@ def eventually(value: Callable[[], Any], is_right: Callable[[Any], bool], second
 @contextmanager
 def command(path: Path, *options: str) -> Iterator[Command]:
     words = [sys.executable, "-m", "fastgru", "serve", f"net={path}", "--port", "0", *options]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
+    process = subprocess.Popen(
+        words, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
     try:
         running = Command(process)
         with httpx.Client() as client:

@@ -59,7 +59,7 @@ class Soak:
         command = [sys.executable, "-m", "fastgru", "serve", str(self.path), "--port", "0", "--body-timeout", "1"]
         self.log = folder / "serve.log"
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         address = re.search(r"http://([\d.]+):(\d+)", line)
