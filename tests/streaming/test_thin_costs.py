@@ -92,7 +92,8 @@ def test_steps_ask_no_memory_of_the_system_and_start_no_thread(tmp_path: Path) -
         **os.environ, "LD_PRELOAD": str(tmp_path / "hook.so"), "PYTHONMALLOC": "malloc", "PYTHONPATH": paths,
         "OPENBLAS_NUM_THREADS": "1",
     }  # fmt: skip
-    run = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=120)
+    words = [sys.executable, "-c", PROGRAM]
+    run = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == ["0", "1"]
 
