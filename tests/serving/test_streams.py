@@ -182,7 +182,7 @@ def test_a_stateful_model_streams_and_answers_no_single_requests(running: Runnin
         ('{"op": "open", "colour": 1}', "expected count beside op and id"),
         ('{"op": "open", "count": 0}', "how many sessions"),
         ('{"op": "open", "count": true}', "how many sessions"),
-        ('{"op": "open", "count": 1000000000000}', "of the 64 slots are free and 1000000000000 asked for."),
+        ('{"op": "open", "count": 1000000000000}', "of the 64 slots are free and 1000000000000 asked for"),
         ('{"op": "step", "sessions": [0]}', "expected sessions and data"),
         ('{"op": "step", "sessions": 0, "data": []}', "expected sessions to be numbers"),
         ('{"op": "step", "sessions": [0, 0], "data": [[1, 2, 3], [1, 2, 3]]}', "name each once"),
