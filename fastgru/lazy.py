@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any
 
 from fastgru import moved
@@ -87,7 +86,7 @@ def exports(
 
     A bridge can be imported without the package on its other side, which its names need and `extra` brings.
     """
-    stub = spec.loader.get_data(str(Path(spec.origin or "").with_suffix(".pyi")))  # type: ignore[union-attr]
+    stub = spec.loader.get_data(f"{(spec.origin or '').rpartition('.')[0]}.pyi")  # type: ignore[union-attr]
     homes = {name: module for module, name in _EXPORT.findall(stub.decode())}
     moved_attribute = moved.attributes(spec.name, stacklevel=3)
 
