@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy.typing as npt
@@ -11,7 +9,7 @@ import numpy.typing as npt
 from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 
-__all__ = ["Gated", "stored_states"]
+__all__ = ["Gated"]
 
 
 def _depth(value: Any) -> int:
@@ -68,8 +66,11 @@ class Gated(Layer):
             mask = getattr(sequences, "_keras_mask", None)
         masks = () if mask is None else (self.as_mask(mask, arrays[0]),)
         call = self._acquired_call(False, masks, differentiate=True)
-        with stored_states(self):
+        call.version.outer = None
+        try:
             self.forward(call, *arrays)
+        finally:
+            call.version.forget()
         return self.gates_left(call)
 
     @staticmethod
@@ -81,18 +82,3 @@ class Gated(Layer):
     def gates_left(self, call: Call) -> Any:
         """What `gates` returns, of the last forward pass with a call that is to `differentiate`."""
         raise ValueError(f"{self._where}: its steps run op by op in Python, and leave no gates that could be shown.")
-
-
-@contextmanager
-def stored_states(layer: Layer) -> Iterator[None]:
-    """What the stateful layers in it go on from is afterwards what it was before."""
-    layers = [layer]
-    for one in layers:
-        layers.extend(one.sublayers)
-    stateful: list[Any] = [one for one in layers if getattr(one, "states", None) is not None]
-    before = [one.states for one in stateful]
-    try:
-        yield
-    finally:
-        for changed, states in zip(stateful, before, strict=True):
-            changed.states = states

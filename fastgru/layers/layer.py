@@ -299,29 +299,34 @@ class Layer(Optioned, OwnLayer, Weighted):
         weights = self.trainable_weights if recorders() else []
         recorded = bool(recorders()) and is_recorded((*sources, *weights))
         call = self._acquired_call(training, masks, recorded or context.watch is not None)
-        if recorded:
-            outputs = run_recorded(self, call, sources, arrays, weights)
-        else:
-            try:
+        try:
+            if recorded:
+                outputs = run_recorded(self, call, sources, arrays, weights)
+            else:
                 results = self.forward(call, *arrays)
                 several = isinstance(results, (tuple, list))
                 parts = [None if y is None else tensor(np.array(y)) for y in (results if several else [results])]
                 outputs = parts if several else parts[0]
-            finally:
-                self._release(call)
-        context.called(self, call)
-        self._losses = [tensor(call.penalty)] if call.penalty else []
-        if self.activity_regularizer is not None:  # whose gradient the layer's way back adds
+            context.called(self, call)
             ys = outputs if isinstance(outputs, list) else [outputs]
-            self._losses.append(tensor(penalties.activity_penalty(self, call, tuple(np.asarray(plain(y)) for y in ys))))
-        if carried is not None:
-            call = Call()
-            call.masks = (carried,)
-        mask = self.outgoing_mask(call, *arrays)
-        if mask is not None:
-            listed = outputs if isinstance(outputs, list) else [outputs]
-            for y, one in zip(listed, mask if isinstance(mask, tuple) else (mask,), strict=False):
-                y._keras_mask = one
+            self._losses = [tensor(call.penalty)] if call.penalty else []
+            if self.activity_regularizer is not None:  # whose gradient the layer's way back adds
+                penalty = penalties.activity_penalty(self, call, tuple(np.asarray(plain(y)) for y in ys))
+                self._losses.append(tensor(penalty))
+            masked = call
+            if carried is not None:
+                masked = Call()
+                masked.masks = (carried,)
+            mask = self.outgoing_mask(masked, *arrays)
+            if mask is not None:
+                for y, one in zip(ys, mask if isinstance(mask, tuple) else (mask,), strict=False):
+                    y._keras_mask = one
+            call.version.commit()
+        finally:
+            if recorded:  # the way back has the call
+                call.version.forget()
+            else:
+                self._release(call)
         return outputs
 
     def _acquired_call(
@@ -340,7 +345,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         values, around = self.latest_values(), context.version
         if around is not None and around.values is not None and values.keys() <= around.values.keys():
             values = around.values
-        call.version.values = values
+        call.version.values, call.version.outer = values, around
         return call
 
     def latest_values(self) -> Mapping[Weight, Array]:
@@ -351,6 +356,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         return version[1]
 
     def _release(self, call: Call) -> None:
+        call.version.forget()
         call.version.values = None
         self._workspaces.call = self._workspaces.call if call.differentiate else call
 

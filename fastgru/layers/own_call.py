@@ -114,12 +114,21 @@ def _run(layer: Any, args: tuple[Any, ...], kwargs: dict[str, Any], version: Ver
     mask = kwargs.get("mask")
     mask = _masks(first) if mask is None else mask
     _build(layer, inputs)
-    with inside(bool(training), context.version or version or Version(layer.latest_values())):
-        if context.depth == 1:
-            layer.clear_losses()
-        outputs = layer.call(*args, **kwargs)
-    layer.built = True
-    return _masked(layer, first, outputs, mask)
+    version = context.version or version
+    outermost = Version(layer.latest_values()) if version is None else None
+    try:
+        with inside(bool(training), version or outermost):
+            if context.depth == 1:
+                layer.clear_losses()
+            outputs = layer.call(*args, **kwargs)
+        layer.built = True
+        masked = _masked(layer, first, outputs, mask)
+        if outermost is not None:
+            outermost.commit()
+        return masked
+    finally:
+        if outermost is not None:
+            outermost.forget()
 
 
 def _mask_of(x: Any) -> Any:

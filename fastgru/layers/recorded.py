@@ -36,31 +36,41 @@ class _Pull:
     A second time, for a persistent tape, the layer runs once more: kernels write over what its forward pass left.
     """
 
-    __slots__ = ("_arrays", "_call", "_layer", "_outputs", "_states", "_used", "_weights")
+    __slots__ = ("_arrays", "_call", "_layer", "_outputs", "_reads", "_states", "_used", "_weights")
 
     def __init__(self, layer: Any, call: Call, arrays: Sequence[Array], weights: Sequence[Any]) -> None:
         self._layer, self._call, self._arrays, self._weights = layer, call, arrays, weights
         self._states = [(stream, stream.bit_generator.state) for stream in _streams(layer)] if call.training else []
         self._outputs: list[Any] = []
+        self._reads: list[Any] = []  # the states that stateful layers went on from
         self._used = False
 
     def run(self) -> tuple[list[Any], bool]:
         """The outputs as new tensors, and whether there are several."""
+        version = self._call.version.outer or self._call.version
+        before = 0 if version.transaction is None else len(version.transaction.reads)
         results, _ = run_forward(self._layer, self._call, *self._arrays)
+        if version.transaction is not None:
+            self._reads = version.transaction.reads[before:]
         several = isinstance(results, (tuple, list))
         self._outputs = [tensor(np.array(part)) for part in (results if several else [results])]
         return self._outputs, several
 
     def _run_again(self) -> None:
-        """The same forward pass, with the same random numbers, which moves no statistics."""
+        """The same forward pass, with the same random numbers and states, which moves no statistics."""
         now = [stream.bit_generator.state for stream, _ in self._states]
-        updates, self._call.version.updates = self._call.version.updates, {}
+        version = self._call.version
+        updates, version.updates = version.updates, {}
+        if self._reads:
+            from fastgru.layers.rnn.session import Replay
+
+            version.outer, version.transaction = None, Replay(self._reads)
         try:
             for stream, state in self._states:
                 stream.bit_generator.state = state
             run_forward(self._layer, self._call, *self._arrays)
         finally:
-            self._call.version.updates = updates
+            version.updates, version.transaction = updates, None
             for (stream, _), state in zip(self._states, now, strict=True):
                 stream.bit_generator.state = state
 

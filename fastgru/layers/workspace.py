@@ -39,13 +39,20 @@ class Version:
     updates : dict or None
         Where a layer's new statistics wait for the optimizer's new weights, to be shown with them; None shows them at
         once.
+    outer : Version or None
+        That of the outermost `call` of a layer that this call stands in.
+    transaction : Transaction or None
+        Of the outermost call: what stateful layers in it read and leave, see `fastgru.layers.rnn.session`; None where
+        none has run.
     """
 
-    __slots__ = ("updates", "values")
+    __slots__ = ("outer", "transaction", "updates", "values")
 
-    def __init__(self, values: Mapping[Weight, Array] | None = None) -> None:
+    def __init__(self, values: Mapping[Weight, Array] | None = None, outer: Version | None = None) -> None:
         self.values = values
         self.updates: dict[Weight, Array] | None = None
+        self.outer = outer
+        self.transaction: Any = None
 
     def latest(self, weight: Weight) -> Array:
         """What the next update of a weight goes on from."""
@@ -59,6 +66,17 @@ class Version:
             publish(values)
         else:
             self.updates.update(values)
+
+    def commit(self) -> None:
+        """Show the states that stateful layers have left; in a call inside another that one does."""
+        if self.transaction is not None:
+            self.transaction.commit()
+
+    def forget(self) -> None:
+        """End the transaction: what was left and not shown is gone."""
+        if self.transaction is not None:
+            self.transaction.end()
+            self.transaction = None
 
 
 class Call:

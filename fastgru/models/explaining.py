@@ -15,7 +15,7 @@ from fastgru.layers.core.dense import Dense
 from fastgru.layers.core.embedding import Embedding
 from fastgru.layers.core.identity import Identity
 from fastgru.layers.core.masking import Masking
-from fastgru.layers.gated import Gated, stored_states
+from fastgru.layers.gated import Gated
 from fastgru.layers.layer import Layer
 from fastgru.layers.normalization.batch_normalization import BatchNormalization
 from fastgru.layers.penalties import run_forward
@@ -51,8 +51,11 @@ def gates_and_masks(model: Any, x: Any) -> dict[str, tuple[Any, Array | None]]:
     def watch(layer: Any, call: Call) -> None:
         called.extend((layer, *seen) for seen in [*_gates_left(layer, call, layer.name, called)])
 
-    with stored_states(model), watching(watch):
-        model.forward(call, *arrays)
+    try:
+        with watching(watch):
+            model.forward(call, *arrays)
+    finally:
+        call.version.forget()
     return {name: (gates, mask) for name, gates, mask in _gates_left(model, call, "", called)}
 
 
@@ -121,10 +124,9 @@ def prefix_predictions(model: Any, x: Any) -> Any:
     last states of the prefixes, and the layers behind take them as so many rows. Else the model runs on each prefix.
     """
     arrays = _arrays(model, x)
-    with stored_states(model):
-        if len(arrays) == 1 and (layers := _forward_row(model)) is not None:
-            return _in_one_pass(model, layers, arrays[0])
-        return _one_by_one(model, arrays)
+    if len(arrays) == 1 and (layers := _forward_row(model)) is not None:
+        return _in_one_pass(model, layers, arrays[0])
+    return _one_by_one(model, arrays)
 
 
 def _forward_row(model: Any) -> list[Layer] | None:
@@ -173,6 +175,16 @@ def _over_all_steps(layer: Any) -> Any:
     return copy
 
 
+def _outputs(model: Any, arrays: Sequence[Array]) -> list[Array]:
+    """The outputs for one batch, in new arrays; the states that stateful layers leave are forgotten."""
+    call = model._acquired_call()
+    try:
+        outputs = model.forward(call, *arrays)
+        return [np.array(part) for part in (outputs if isinstance(outputs, tuple) else (outputs,))]
+    finally:
+        model._release(call)
+
+
 def _one_by_one(model: Any, arrays: Sequence[Array]) -> Any:
     of_tokens = [any(layer.takes_tokens for layer in readers) for readers in model.first_layers()]
     described = zip(arrays, model.input_dtypes, of_tokens, strict=True)
@@ -191,14 +203,13 @@ def _one_by_one(model: Any, arrays: Sequence[Array]) -> Any:
             np.ascontiguousarray(x[:, :stop]) if over_time else x
             for x, over_time in zip(arrays, is_sequence, strict=True)
         ]
-        with stored_states(model):
-            try:
-                answers.append(model._new_outputs(cut))
-            except ValueError as error:
-                # a convolution or a pool wants a few steps; a model that wants them all has nothing to say on its way
-                if answers or stop == steps:
-                    raise
-                refusal = refusal or error
+        try:
+            answers.append(_outputs(model, cut))
+        except ValueError as error:
+            # a convolution or a pool wants a few steps; a model that wants them all has nothing to say on its way
+            if answers or stop == steps:
+                raise
+            refusal = refusal or error
     first = steps - len(answers) + 1
     if first == steps > 1:
         raise ValueError(f"Model {model.name!r} takes {steps} steps and cannot answer after 1 of them: {refusal}")

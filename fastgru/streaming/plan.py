@@ -207,9 +207,7 @@ class _Planner:
         return [self._append(layer, numbers, (False, False), shape[2:], masks)]
 
     def _append_recurrent(self, layer: Any, number: int, gives_rows: bool, masks: Any) -> _Value:
-        over_all_steps = _copy(
-            layer, return_sequences=True, return_state=True, stateful=False, states=None, zero_until_used=False
-        )
+        over_all_steps = _copy(layer, return_sequences=True, return_state=True, stateful=False, zero_until_used=False)
         width = layer.state_count * layer.units
         return self._append(over_all_steps, (number,), (False, gives_rows), (layer.units,), masks, width)
 

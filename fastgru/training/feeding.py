@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -307,7 +308,7 @@ def check_batches(model: Compiled, count: int, size: int) -> None:
         )
     rows = data.shapes(model.input_shape)[0][0]
     size = min(size, count)  # the one batch of fewer samples than asked for
-    if size != rows or count % size:
+    if rows is not None and (size != rows or count % size):  # None of a model with a `call`, whose layers say it
         raise ValueError(
             f"Model {model.name!r} is stateful and takes batches of exactly {rows} samples, "
             f"got {count} samples in batches of {size}; give batch_size={rows} and whole batches."
@@ -323,6 +324,15 @@ def is_stateful(layer: Layer) -> bool:
         if inner.stateful or (inner.sublayers and is_stateful(inner)):
             return True
     return False
+
+
+def reserved(model: Layer, puts_back: bool) -> AbstractContextManager[None]:
+    """Inside, the states of a stateful model are this thread's alone; where it fails they may be put back."""
+    if not is_stateful(model):
+        return nullcontext()
+    from fastgru.layers.rnn import session
+
+    return session.reserved(model, puts_back)
 
 
 def prediction_rows(model: Layer, inputs: Iterable[Source]) -> int:

@@ -16,6 +16,7 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
 from fastgru.training.compilation import Compiled
+from fastgru.training.feeding import reserved
 from fastgru.training.interrupts import held_back
 from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress
@@ -61,7 +62,8 @@ def train(
     )
     model.stop_training, ranks = False, distribution.current()
     _have_freed_memory_kept()
-    with held_back() as interrupt, checkpoints, threads.one_blas_thread(lasting=True), bar:
+    blas = threads.one_blas_thread(lasting=True)
+    with reserved(model, False), held_back() as interrupt, checkpoints, blas, bar:
         is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
         if position.finished and (position.epoch >= epochs or model.stop_training):
             checkpoints.restore_callbacks()
@@ -109,7 +111,7 @@ def evaluate(
 ) -> Logs:
     """One pass over the data without training."""
     batch_hooks = hooks.written("on_test_batch_begin"), hooks.written("on_test_batch_end")
-    with _workspace(model, "stop_evaluating", hooks, "on_test_begin") as call:
+    with reserved(model, True), _workspace(model, "stop_evaluating", hooks, "on_test_begin") as call:
         batches.restart()
         step = model._evaluation_step(call)
         logs = _epoch(model, batches, step, batch_hooks, bar, "stop_evaluating", between)
@@ -207,7 +209,7 @@ def predict(
     ranks = distribution.current()
     asks = ranks is not None and ranks.any(bool(before_batch or after_batch))
     blas = threads.one_blas_thread(not config.multiplies_with_tiles() or _runs_ops(model), lasting=True)
-    with workspace as call, blas, bar, closing(batches.epoch()) as epoch:
+    with reserved(model, True), workspace as call, blas, bar, closing(batches.epoch()) as epoch:
         bar.begin("Predict", batches.steps)
         for batch in _in_step(epoch, batches):
             inputs, call.masks = batch[:n_inputs], batch[n_inputs:]
@@ -221,6 +223,7 @@ def predict(
             if ranks is not None:
                 parts, masks = _of_all_ranks(batch.share, parts, masks)
             outputs.add(parts, masks)
+            call.version.commit()
             done += 1
             if perf_counter() >= bar.due:
                 bar.show(done, outputs.count, {})

@@ -63,8 +63,12 @@ def training_step(
         optimizer.update(parameters)
 
     def step(batch: Batch) -> None:
-        differentiate(batch)
-        update()
+        try:
+            differentiate(batch)
+            update()
+            call.version.commit()
+        finally:
+            call.version.forget()
 
     return step if ranks is None else shared_step(ranks, objective, parameters, differentiate, update)
 
@@ -82,6 +86,7 @@ def evaluation_step(model: Layer, objective: Objective, call: Call, n_inputs: in
         masks = outgoing_mask(call, *inputs)
         of_weights = penalty * part_of_mean()
         objective.add(batch[targets], predictions, batch[weights], masks, of_weights + call.penalty)
+        call.version.commit()
 
     return step if ranks is None else shared_evaluation(ranks, objective, step)
 

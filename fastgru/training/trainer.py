@@ -124,7 +124,7 @@ class Trainer(OwnSteps):
         before, step = self._step, self._training_step()
         if step is not before:
             aligning.check(self, "train_on_batch", samples.size)
-        with self._objective.run():
+        with feeding.reserved(self, True), self._objective.run():
             step(batch)
             logs = self._objective.results()
         return logs if return_dict else self._objective.in_order(logs)
@@ -291,7 +291,10 @@ class Trainer(OwnSteps):
         return self.as_structure(outputs if isinstance(outputs, list) else [outputs])
 
     def _one_prediction(self, arrays: Sequence[Array]) -> Outputs:
-        return self._predicted_by_step(arrays) if "predict_step" in self.own_steps else self._outputs(arrays)
+        if "predict_step" not in self.own_steps:
+            return self._outputs(arrays)
+        with feeding.reserved(self, True):
+            return self._predicted_by_step(arrays)
 
     def _outputs(
         self, arrays: Sequence[Array], training: bool = False, masks: tuple[Array | None, ...] = ()
@@ -306,7 +309,9 @@ class Trainer(OwnSteps):
         try:
             outputs = self.forward(call, *arrays)
             parts = outputs if isinstance(outputs, (tuple, list)) else [outputs]
-            return [None if part is None else np.array(part) for part in parts]
+            copies = [None if part is None else np.array(part) for part in parts]
+            call.version.commit()
+            return copies
         finally:
             self._release(call)
 

@@ -128,8 +128,8 @@ class SpectralNormalization(Wrapper):
         kernel = call.value(self.kernel)
         if call.training and kernel.any():
             divided, sigma, v, u = self._divided(kernel, call.version.latest(self.vector_u))
-            child.version = Version()
-            child.version.values = {**(call.version.values or {}), self.kernel: divided}
+            divided_values = {**(call.version.values or {}), self.kernel: divided}
+            child.version = Version(divided_values, call.version.outer or call.version)
             moved = {self.vector_u: u}
             if call.differentiate and any(weight is self.kernel for weight in self.trainable_weights):
                 call.saved["divided"] = divided, sigma, v, u

@@ -10,6 +10,7 @@ from fastgru import checks, tree
 from fastgru.activations import Activation
 from fastgru.autodiff.tensor import tensor
 from fastgru.layers import options
+from fastgru.layers.context import context
 from fastgru.layers.convolutional.windows import Windows, padding, per_axis
 from fastgru.layers.options import ActivationLike, ConstraintLike, InitializerLike, PlainOptions, RegularizerLike, Sizes
 from fastgru.layers.regularization.dropout import keep_mask
@@ -143,8 +144,7 @@ class ConvLSTM1D(CellWeights):
         shapes = (*self.kernel_size, channels, width), (*self.kernel_size, self.filters, width), (width,)
         self._add_weights(*shapes, initializer)
         self._built_for, self._cells = (size, channels), self._windows(input_shape)
-        if self.stateful and input_shape[0] is not None:
-            self.states = [np.zeros(self._state_shape(input_shape[0], self._cells), self.dtype) for _ in range(2)]
+        self._begin(input_shape[0])
         self.built = True
 
     def _windows(self, shape: Shape) -> int | None:
@@ -197,12 +197,12 @@ class ConvLSTM1D(CellWeights):
         outputs, last, states = run_cells([_Step(self, on_h)], gates, states, mask, *flags)
         states = [self._moved(state) for state in states]
         if self.stateful:
-            self.states = [np.array(state) for state in states]
+            self._store(context, [np.array(state) for state in states])
         output = self._moved(shaping.stack(outputs, axis=1) if self.return_sequences else last)
         return (output, *states) if self.return_state else output
 
     def _initial(self, rows: int) -> list[Any]:
-        return self.get_initial_state(rows) if self.states is None else list(self.states)
+        return list(self._stored(context)) or self.get_initial_state(rows)
 
     def _moved(self, x: Any) -> Any:
         """With the channels last where they come first, and back."""

@@ -63,8 +63,8 @@ class Recurrent(NumpyRoute):
         x, states = inputs[0], inputs[1:]
         run = Run.of(call)
         run.states_are_inputs = bool(states)
-        if not states and self.stateful and self.states:
-            states = tuple(self.states)
+        if not states and self.stateful:
+            states = tuple(self._stored(call))
             self._check_rows(x)
         drops = call.training and (self.dropout or self.recurrent_dropout)
         run.dropout = dropout = self._dropout_masks(len(x), x.shape[2]) if drops else (None, None)
@@ -79,9 +79,8 @@ class Recurrent(NumpyRoute):
     def _outputs(self, call: Call) -> Any:
         """What a call that has run returns."""
         run = Run.of(call)
-        if self.stateful and self.states:
-            # copies: what the layer read as its initial state stays as it was for the backward pass
-            self.states = [last.copy() for last in run.lasts]
+        if self.stateful:
+            self._store(call, [last.copy() for last in run.lasts])
         output: Any = run.y if self.return_sequences else self._masked_output(call, run.lasts[0])
         run.started = None
         if self.zero_until_used and run.states[0] is not None and call.mask is not None:

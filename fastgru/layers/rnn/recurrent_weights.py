@@ -135,7 +135,7 @@ class RecurrentWeights(CellWeights):
             if not self.built:  # the next attempt begins anew
                 self._weights.clear()
             raise
-        self._store_zeros(input_shape[0], [self.units] * self.state_count)
+        self._begin(input_shape[0])
         self.built = True
         if self._cell is not None:
             self._cell.take_weights()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgru import tree
+from fastgru.layers.context import context
 from fastgru.layers.core.wrapper import SequenceWrapper
 from fastgru.layers.gated import Gated
 from fastgru.layers.layer import Layer
@@ -111,7 +112,7 @@ class RNN(SequenceLayer, SequenceWrapper):
             )
         self._check_batch(input_shape)
         self._build_inner(self.cell, (input_shape[0], input_shape[2]))
-        self._store_zeros(input_shape[0], self.cell.state_sizes)
+        self._begin(input_shape[0], lambda batch: tree.flatten(self.get_initial_state(batch)))
         self.built = True
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
@@ -139,10 +140,9 @@ class RNN(SequenceLayer, SequenceWrapper):
             for index in range(1, len(layers)):
                 call.child(index).mask = reversed_mask
         call.saved["returns"] = len(inputs)
-        output, *states = forward_in_row(call, self.cell.cells, layers, inputs[0], inputs[1:] or self.states or ())
-        if self.states is not None:
-            # copies: what the layers read as initial states stays as it was for the backward pass
-            self.states = [state.copy() for state in states]
+        output, *states = forward_in_row(call, self.cell.cells, layers, inputs[0], inputs[1:] or self._stored(call))
+        if self.stateful:
+            self._store(call, [state.copy() for state in states])
         return (output, *states) if self.return_state else output
 
     def backward(self, call: Call, *d_outputs: Array | None) -> Any:
@@ -224,8 +224,7 @@ class OwnCellRNN(RNN):
                 self._build_inner(cell, shape)
                 cell.built = True
             shape = (shape[0], output_size(cell))
-        if self.stateful and input_shape[0] is not None:
-            self.states = tree.map_structure(np.asarray, self.get_initial_state(input_shape[0]))
+        self._begin(input_shape[0])
         self.built = True
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
@@ -246,21 +245,17 @@ class OwnCellRNN(RNN):
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         states = initial_state
         if states is None:
-            states = self.states if self.states is not None else self.get_initial_state(len(sequences))
+            states = self._stored(context) or self.get_initial_state(len(sequences))
         states = list(states) if isinstance(states, (list, tuple)) else [states]
         options = self.go_backwards, self.zero_output_for_mask
         outputs, last, states = run_cells(self._cells, sequences, states, mask, training, *options)
         if self.stateful:
-            self.states = tree.map_structure(np.array, states)
+            self._store(context, tree.map_structure(np.array, states))
         output = shaping.stack(outputs, axis=1) if self.return_sequences else last
         return (output, *states) if self.return_state else output
 
     def gates_left(self, call: Call) -> Any:
         return Gated.gates_left(self, call)
-
-    def reset_states(self) -> None:
-        if self.states is not None:
-            self.states = tree.map_structure(np.zeros_like, self.states)
 
 
 OwnCellRNN.__name__ = "RNN"  # in names, summaries and configs

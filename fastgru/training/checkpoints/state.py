@@ -12,6 +12,7 @@ import numpy as np
 from fastgru import random
 from fastgru.callbacks import Callback
 from fastgru.layers.layer import Layer
+from fastgru.layers.rnn.sequence_layer import SequenceLayer
 from fastgru.metrics import Metric
 from fastgru.training.boundary import Position
 from fastgru.training.checkpoints.folder import Checkpoint
@@ -151,11 +152,12 @@ def _numbered(pairs: Sequence[Any]) -> Iterator[tuple[tuple[str, int], Any]]:
 
 def _packed_layer(layer: Layer, arrays: Arrays) -> dict[str, Any]:
     """The states of a stateful layer, and the generators of one that draws with a seed of its own."""
-    return {
-        name: packed(value, arrays)
-        for name, value in vars(layer).items()
-        if name == "states" or isinstance(value, np.random.Generator)
+    state = {
+        name: packed(value, arrays) for name, value in vars(layer).items() if isinstance(value, np.random.Generator)
     }
+    if isinstance(layer, SequenceLayer) and layer.states is not None:
+        state["states"] = packed(layer.states, arrays)
+    return state
 
 
 def _random_state() -> dict[str, Any]:
