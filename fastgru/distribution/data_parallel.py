@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from fastgru import __version__, checks, random, threads
-from fastgru.distribution import ranks as scope
+from fastgru.distribution import scope
 from fastgru.distribution.ranks import Ranks
 from fastgru.distribution.watch import TIMEOUT
 from fastgru.text import notice

@@ -46,3 +46,19 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 def test_it_does_without_what_is_slow_to_import(loaded: set[str]) -> None:
     assert loaded & OTHERS == set()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "callbacks", "data.batches", "data.streams", "distribution.ranks", "losses", "metrics", "models.functional",
+        "operations", "optimizers", "parameters", "saving.exporting", "saving.subgraph", "training.feeding",
+        "training.loops", "training.objective", "training.progress",
+    ],
+)  # fmt: skip
+def test_it_loads_nothing_that_trains_draws_graphs_or_writes(loaded: set[str], other: str) -> None:
+    assert [module for module in loaded if f"{module}.".startswith(f"fastgru.{other}.")] == []
+
+
+def test_it_loads_no_more_of_the_package_than_it_did(loaded: set[str]) -> None:
+    assert sum(module.split(".")[0] == "fastgru" for module in loaded) <= 107
