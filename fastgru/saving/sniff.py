@@ -15,9 +15,9 @@ from fastgru.saving.stored import WRITER, StoredModel
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_START = b"PK\x03\x04"
 # protobuf: the field 1 as a number from 3 to 15, then a text (2 to 6), a number (5), a graph (7) or opsets (8)
-ONNX = re.compile(rb"\x08[\x03-\x0f][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
+ONNX_VERSIONS, ONNX_FIELDS = range(3, 16), b"\x12\x1a\x22\x28\x32\x3a\x42"
 # a message (field 1) that begins with two texts, of which the second is an operator: the nodes of a GraphDef
-FROZEN = re.compile(rb"\n..?\n.[\x21-\x7e]+\x12.[A-Z]", re.DOTALL)
+FROZEN = rb"(?s)\n..?\n.[\x21-\x7e]+\x12.[A-Z]"
 TORCH_PICKLE = "data.pkl"  # in an archive of PyTorch's
 LEGACY_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of the number that marks its older files
 START = 64  # bytes that are looked at
@@ -67,14 +67,18 @@ def is_onnx(filepath: FileLike) -> bool:
     """
     if isinstance(filepath, (str, os.PathLike)):
         path = os.fspath(filepath)
-        return os.path.isfile(path) and bool(ONNX.match(_first_bytes(path)))
+        return os.path.isfile(path) and _begins_onnx(_first_bytes(path))
     if is_hdf5(filepath) or not hasattr(filepath, "seekable") or not filepath.seekable():
         return False
     place = filepath.tell()
     filepath.seek(0)
     start = filepath.read(START)
     filepath.seek(place)
-    return isinstance(start, bytes) and bool(ONNX.match(start))
+    return isinstance(start, bytes) and _begins_onnx(start)
+
+
+def _begins_onnx(start: bytes) -> bool:
+    return len(start) > 2 and start[0] == 8 and start[1] in ONNX_VERSIONS and start[2] in ONNX_FIELDS
 
 
 @contextmanager
@@ -177,7 +181,7 @@ def _foreign(start: bytes, name: str) -> str:
     reason = next((reason for beginning, reason in FOREIGN if text.startswith(beginning)), None)
     if start[4:8] == b"TFL3":
         reason = _LITE
-    if FROZEN.match(start):
+    if re.match(FROZEN, start):
         reason = _FROZEN
     if ".data-0" in name:
         name = ".ckpt"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -85,4 +84,4 @@ def opened(source: str | os.PathLike[str] | bytes) -> Iterator[Archive]:
 
 def leads_out(name: str) -> bool:
     """Whether a member's name is a path that is absolute or goes up, here or on Windows."""
-    return name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in re.split(r"[/\\]", name)
+    return name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in name.replace("\\", "/").split("/")
