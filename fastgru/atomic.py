@@ -23,7 +23,7 @@ KINDS = {
 }
 
 
-def write(path: Path, data: bytes | memoryview | Iterable[bytes]) -> None:
+def write(path: str | os.PathLike[str], data: bytes | memoryview | Iterable[bytes]) -> None:
     """Replace the file `path` by `data`: whoever looks sees the old file or the new one, also after a crash.
 
     Data may come in blocks, from an iterator whose errors leave the file as it was.

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Iterable
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any
 
 from fastgru import moved
@@ -20,7 +18,6 @@ from fastgru.naming import nearest
 
 __all__ = ["AbsentName", "absence", "exports"]
 
-_EXPORT = re.compile(r"^from (\S+) import (\w+) as \2$", re.MULTILINE)
 _exported: dict[str, list[str]] = {}  # the names of each package
 # what does the same, of names near which there is none that does
 _INSTEAD = {
@@ -87,8 +84,12 @@ def exports(
 
     A bridge can be imported without the package on its other side, which its names need and `extra` brings.
     """
-    stub = spec.loader.get_data(str(Path(spec.origin or "").with_suffix(".pyi")))  # type: ignore[union-attr]
-    homes = {name: module for module, name in _EXPORT.findall(stub.decode())}
+    stub = spec.loader.get_data(f"{(spec.origin or '').rpartition('.')[0]}.pyi")  # type: ignore[union-attr]
+    homes = {}
+    for line in stub.decode().splitlines():
+        match line.split():
+            case ["from", module, "import", name, "as", same] if same == name:
+                homes[name] = module
     moved_attribute = moved.attributes(spec.name, stacklevel=3)
 
     def attribute(name: str) -> Any:

@@ -68,7 +68,7 @@ MODULES = {
 NAMES: dict[str, dict[str, str]] = {
     "fastgru.callbacks": {"Logs": "fastgru.callbacks.callback"},
     "fastgru.constraints": {"_Given": "fastgru.constraints:FunctionConstraint"},
-    "fastgru.data": {"BATCH_SIZE": "fastgru.data.batches", "array": "fastgru.data.source:source"},
+    "fastgru.data": {"BATCH_SIZE": "fastgru.data.batch_size", "array": "fastgru.data.sources:source"},
     "fastgru.initializers": {"_Given": "fastgru.initializers:ValuesInitializer"},
     "fastgru.kernels": {"take_rows": "fastgru.kernels:gather_rows"},
     "fastgru.kernels.reference": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,7 +41,8 @@ LAYERS, MODELS, OPERATIONS = "keras.layers", "keras.models", "keras.src.ops"  # 
 _T = TypeVar("_T")
 _classes: dict[str, dict[str, type]] = {}
 _aliases: dict[str, dict[str, type]] = {}
-_packages: dict[str, str] = {}  # of this one's, those that import the classes of a Keras module when they are asked for
+# of this one's, those that import the classes of a Keras module when they are asked for, and their names if not all
+_packages: dict[str, tuple[str, Sequence[str] | None]] = {}
 _modules: dict[type, str] = {}  # Keras's public module of each class of this package
 
 
@@ -62,16 +63,17 @@ def registered(kind: str, *aliases: str) -> Callable[[type[_T]], type[_T]]:
     return add
 
 
-def offer(kind: str, package: str) -> None:
-    """Let a package's names be classes of a Keras module: those are imported by which somebody looks one up."""
-    _packages[kind] = package
+def offer(kind: str, package: str, names: Sequence[str] | None = None) -> None:
+    """Let a package's names, all or these, be classes of a Keras module: one is imported when somebody looks it up."""
+    _packages[kind] = package, names
 
 
 def _imported(kind: str, name: str | None = None) -> None:
-    """Import the class of that name, else all of the kind; only names that the package itself lists."""
+    """Import the class of that name, else all of the kind; only names that a package offers."""
     if kind in _packages:
-        package = importlib.import_module(_packages[kind])
-        names = package.__all__
+        home, names = _packages[kind]
+        package = importlib.import_module(home)
+        names = package.__all__ if names is None else names
         named = [one for one in names if one == name] or [one for one in names if snake_case(one) == name]
         for offered in named or names:
             getattr(package, offered)

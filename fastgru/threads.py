@@ -11,12 +11,12 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 __all__ = ["are_chosen", "available_cpus", "get_num_threads", "limited_to", "one_blas_thread", "set_num_threads"]
 
 MAX_THREADS = 1024  # that a program may ask for
+CGROUP = "/sys/fs/cgroup"
 FORK_SECONDS = 1.0  # that a fork waits for
 
 _count: int | None = None
@@ -31,7 +31,7 @@ _blas: Any = None
 _restore: list[tuple[Any, int]] = []
 
 
-def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+def available_cpus(cgroup: str | os.PathLike[str] = CGROUP) -> int:
     """CPUs this process may use: its affinity, cut by the cgroup's quota."""
     try:
         cpus = len(os.sched_getaffinity(0))
@@ -41,17 +41,22 @@ def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     return cpus if quota is None else max(1, min(cpus, math.ceil(quota)))
 
 
-def cgroup_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> float | None:
+def cgroup_quota(cgroup: str | os.PathLike[str] = CGROUP) -> float | None:
     """CPUs granted by cgroup v2 (cpu.max) or v1 (cpu.cfs_quota_us); None without a limit."""
     try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
+        quota, period = _text(cgroup, "cpu.max").split()
     except (OSError, ValueError):
         try:
-            quota = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+            quota = _text(cgroup, "cpu/cpu.cfs_quota_us").strip()
+            period = _text(cgroup, "cpu/cpu.cfs_period_us").strip()
         except OSError:
             return None
     return None if quota in ("max", "-1") else int(quota) / int(period)
+
+
+def _text(cgroup: str | os.PathLike[str], name: str) -> str:
+    with open(os.path.join(cgroup, name), encoding="utf-8") as file:
+        return file.read()
 
 
 def get_num_threads() -> int:

@@ -13,7 +13,7 @@ from fastgru.dask.arrays import predict_arrays
 from fastgru.dask.frames import is_frame, predict_frame
 from fastgru.models import Model
 from fastgru.saving import load_model
-from fastgru.training.feeding import is_stateful
+from fastgru.training.intake import is_stateful
 
 __all__ = ["predict"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fastgru import random, threads
+from fastgru.data.batch_size import batch_size_of
 from fastgru.data.column import Column, ColumnLike
 from fastgru.data.padding import by_length, drawn_by_length
 from fastgru.types import Array
@@ -57,22 +57,6 @@ def shared(columns: Sequence[ColumnLike | None], rows: slice | Array, share: Sha
     batch = SharedBatch([None if column is None else part(column) for column in columns])
     batch.share = share
     return batch
-
-
-BATCH_SIZE = 32  # Keras's default
-
-
-def batch_size_of(batch_size: int | None, count: int, steps: int | None = None) -> int:
-    """The batch size in force: as asked, else what makes `steps` batches of `count` samples, else 32."""
-    if batch_size is None and steps is None:
-        return BATCH_SIZE
-    for name, value in (("batch_size", batch_size), ("steps", steps)):
-        if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-            raise ValueError(f"{name}: expected a whole number of at least 1, got {value!r}.")
-    if batch_size is not None:
-        return int(batch_size)
-    assert steps is not None
-    return math.ceil(count / steps)
 
 
 class Batches:

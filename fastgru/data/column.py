@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastgru import kernels
-from fastgru.data.source import Evenly, Rows, Stored, check_kind
+from fastgru.data.sources import Evenly, Rows, Stored, check_kind
 from fastgru.types import Array
 
 # of some rows, and which of the samples they are: a ValueError that says what is wrong with them

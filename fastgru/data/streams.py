@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastgru import random
-from fastgru.data.source import in_memory, is_array
+from fastgru.data.sources import in_memory, is_array
 
 AHEAD = 2  # batches that lie ready where nobody says how many
 REPEATED = 2  # of a generator, as in Keras

@@ -70,7 +70,7 @@ def arrays(file: Path, *names: str) -> list[Array]:
 
     try:
         with zip_archive.opened(file) as archive:
-            return [_array(zip_archive.content(archive, archive.getinfo(f"{name}.npy"))) for name in names]
+            return [_array(archive.content(archive.member(f"{name}.npy"))) for name in names]
     except (KeyError, ValueError, EOFError, TypeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise ValueError(f"{file} is damaged or not the data set's file ({error}); delete or replace it.") from None
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from fastgru import __version__, checks, random, threads
-from fastgru.distribution import ranks as scope
+from fastgru.distribution import scope
 from fastgru.distribution.ranks import Ranks
 from fastgru.distribution.watch import TIMEOUT
 from fastgru.text import notice
@@ -110,7 +109,7 @@ class DataParallel:
             undo.callback(threads.set_num_threads, None)
         undo.callback(scope.enter, scope.enter(ranks))
         if ranks.rank:
-            silence = undo.enter_context(Path(os.devnull).open("w"))  # noqa: SIM115 - the stack closes it
+            silence = undo.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - the stack closes it
             undo.enter_context(contextlib.redirect_stdout(silence))
 
     def __exit__(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -79,7 +78,7 @@ def contiguous(x: Any, dtype: Any = None) -> Array:
 
 def get_include() -> str:
     """The folder of the headers for programs in C: fastgru_stream.h, which steps a model (`streaming.stepper`)."""
-    return str(Path(__file__).parents[1] / "include")
+    return os.path.join(os.path.dirname(os.path.dirname(__file__)), "include")
 
 
 def show_config() -> dict[str, Any]:

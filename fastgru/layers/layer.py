@@ -16,7 +16,7 @@ import numpy.typing as npt
 from fastgru import checks, kernels, regularizers
 from fastgru.autodiff.recording import is_recorded, recorders
 from fastgru.autodiff.tensor import plain, tensor
-from fastgru.layers import no_rows, own_call, penalties
+from fastgru.layers import no_rows, penalties
 from fastgru.layers.context import context
 from fastgru.layers.options import DTypeLike, Optioned, RegularizerLike
 from fastgru.layers.own_layer import OwnLayer
@@ -376,6 +376,8 @@ class Layer(Optioned, OwnLayer, Weighted):
         cls.says_shapes = cls.says_shapes or "compute_output_shape" in written
         cls.makes_masks = cls.compute_mask is not Layer.compute_mask
         if "call" in written:
+            from fastgru.layers import own_call  # which no layer of the package needs
+
             own_call.install(cls)
         base: Any = next(one for one in cls.__mro__ if not getattr(one, "runs_call", False))
         cls.extends_package = cls.runs_call and base.forward is not Layer.forward

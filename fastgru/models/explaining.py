@@ -24,7 +24,7 @@ from fastgru.layers.regularization.noise import Gaussian
 from fastgru.layers.rnn.recurrent import Recurrent
 from fastgru.layers.rnn.time_distributed import TimeDistributed
 from fastgru.layers.workspace import Call
-from fastgru.training import feeding
+from fastgru.training import intake
 from fastgru.types import Array
 
 __all__ = ["explained", "gates_and_masks", "prefix_predictions"]
@@ -61,8 +61,8 @@ def gates_and_masks(model: Any, x: Any) -> dict[str, tuple[Any, Array | None]]:
 
 def _arrays(model: Any, x: Any) -> list[Array]:
     """The inputs as `forward` takes them, checked as `predict` checks them."""
-    arrays = feeding.one_batch(model, feeding.inputs(model, x))
-    feeding.check_batches(model, len(arrays[0]), len(arrays[0]))
+    arrays = intake.one_batch(model, intake.inputs(model, x))
+    intake.check_batches(model, len(arrays[0]), len(arrays[0]))
     return arrays
 
 

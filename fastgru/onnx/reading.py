@@ -65,10 +65,11 @@ def load_model(
     file = name_of(filepath)
     with reading(file, "ONNX model"):
         source = source_of(filepath)
-        if isinstance(source, Path):
-            if source.stat().st_size > _MAX_BYTES:
+        if isinstance(source, str):
+            path = Path(source)
+            if path.stat().st_size > _MAX_BYTES:
                 raise ValueError(f"is larger than {_MAX_BYTES} bytes, which no ONNX file is")
-            data, folder = source.read_bytes(), source.parent
+            data, folder = path.read_bytes(), path.parent
         else:
             data, folder = source, None
         graph = fixed(parsed(data, folder, outputs), constants or {}, shapes or {})

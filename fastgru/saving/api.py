@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fastgru
@@ -285,7 +284,7 @@ def save_weights(
     if ending == ".safetensors" and isinstance(filepath, (str, os.PathLike)):
         from fastgru.saving.formats import safetensors
 
-        safetensors.write_model(Path(filepath), model, skipped)
+        safetensors.write_model(filepath, model, skipped)
         return
 
     def fill(file: h5py.File) -> None:

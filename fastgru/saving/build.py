@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from fastgru import activations, constraints, initializers, operations, registry, regularizers
-from fastgru.layers.core.masking import Masking
+from fastgru import activations, constraints, initializers, registry, regularizers
 from fastgru.layers.in_numpy import activations_in_numpy
 from fastgru.layers.layer import Layer
 from fastgru.layers.weighted import unfilled_weights
@@ -18,7 +17,7 @@ from fastgru.models.sequential import Sequential
 from fastgru.naming import snake_case
 from fastgru.object_registration import custom_function, custom_object, custom_objects_in_force
 from fastgru.registry import MODELS, OPERATIONS
-from fastgru.saving import lambdas, subgraph
+from fastgru.saving import lambdas
 from fastgru.saving.forms import as_graph, described, is_model
 from fastgru.saving.lambdas import LAMBDA
 from fastgru.saving.leaves import leaves
@@ -29,7 +28,7 @@ from fastgru.saving.report import Report, notice, reading, sentence
 from fastgru.saving.stored import Config, Entry, StoredModel
 
 if TYPE_CHECKING:
-    from fastgru.models.graph_config import Reference
+    from fastgru.models.references import Reference
 
 FROM_NAMES = {"_initializer": initializers.get, "_regularizer": regularizers.get, "_constraint": constraints.get}
 # whose inputs have steps and features, as many as the last axis but one of their first array says
@@ -82,6 +81,10 @@ class Builder:
                 "layers and call load_weights with this file, or give the class with custom_objects"
             )
 
+        if outputs is None and inputs is None:
+            return whole
+        from fastgru.saving import subgraph
+
         def shape_of(reference: Reference, behind: Config) -> Any:
             try:
                 with bounded_weights(stored):
@@ -95,11 +98,10 @@ class Builder:
             return shapes[reference[2]] if isinstance(shapes, list) else shapes
 
         part = subgraph.part(whole, outputs, inputs, shape_of)
-        if part is not whole:
-            names = {form["name"] for form in part["config"]["layers"]}
-            for _, name, _ in whole["stored_layers"]:
-                if name not in names:
-                    self.report.decide("Left out, as the outputs do not need them", name)
+        names = {form["name"] for form in part["config"]["layers"]}
+        for _, name, _ in whole["stored_layers"]:
+            if name not in names:
+                self.report.decide("Left out, as the outputs do not need them", name)
         return part
 
     def model(self, spec: Config) -> Any:
@@ -254,6 +256,8 @@ class Builder:
         """
         if not any(self.unknown_in(form) for form in spec["config"]["layers"]):
             return spec
+        from fastgru.saving import subgraph
+
         spec, dead_ends = subgraph.without_dead_ends(spec, self.unknown_in)
         for name in dead_ends:
             self.report.decide("Left out, as no output needs them", name)
@@ -322,10 +326,12 @@ def _shape_in_file(reference: Reference, behind: Config, stored: StoredModel) ->
 
 def _is_operation(form: Config) -> bool:
     """Whether a form is that of an operation: legacy files leave out its module, and it has no options of a layer."""
-    if form["class_name"] not in operations.__all__:
-        return False
     module = form.get("module")
-    return module.startswith(OPERATIONS) if isinstance(module, str) else "trainable" not in form["config"]
+    if module.startswith(OPERATIONS) if isinstance(module, str) else "trainable" not in form["config"]:
+        from fastgru import operations  # which few files hold
+
+        return form["class_name"] in operations.__all__
+    return False
 
 
 def _inner_forms(config: Any) -> Iterator[Config]:
@@ -383,12 +389,16 @@ def report_behaviour(model: Any, report: Report) -> None:
 def _report_masking(model: Any, report: Report) -> None:
     """Keras's backends disagree about what comes out of a row before its first step that is not masked."""
     layers = list(leaves(model))
-    if not any(isinstance(layer, Masking) or getattr(layer, "mask_zero", False) for layer in layers):
-        return
     for layer in layers:
         has_state = layer.stateful or any(len(node.inputs) > 1 for node in layer.nodes)
-        if has_state and getattr(layer, ZERO_UNTIL_USED, False):
+        if has_state and getattr(layer, ZERO_UNTIL_USED, False) and any(map(_masks, layers)):
             report.decide("Steps masked before the first used one put out 0, as in TensorFlow", layer.name)
+
+
+def _masks(layer: Layer) -> bool:
+    from fastgru.layers.core.masking import Masking
+
+    return isinstance(layer, Masking) or bool(getattr(layer, "mask_zero", False))
 
 
 def _report_activations(model: Any, report: Report) -> None:

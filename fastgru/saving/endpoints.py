@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from fastgru.saving.stored import FilePath
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
-
-FilePath = str | os.PathLike[str]
 
 
 class HDF5Group(Protocol):
@@ -33,7 +32,7 @@ FileLike = FilePath | BinaryIO | HDF5Group
 def name_of(file: FileLike) -> str:
     """How error messages call a file."""
     if isinstance(file, (str, os.PathLike)):
-        return str(Path(file))
+        return os.fspath(file)
     if is_hdf5(file):
         return f"{file.file.filename}, {file.name}" if file.name != "/" else str(file.file.filename)
     name = getattr(file, "name", None)
@@ -45,7 +44,7 @@ def is_hdf5(file: Any) -> TypeIs[HDF5Group]:
     return type(file).__module__.partition(".")[0] == "h5py"
 
 
-def source_of(file: FileLike) -> Path | bytes:
+def source_of(file: FileLike) -> str | bytes:
     """Where the bytes of a file are: at a path, or here, of one that is open.
 
     Of an open file all bytes are read, wherever it stands, and it stands there again afterwards.
@@ -56,7 +55,7 @@ def source_of(file: FileLike) -> Path | bytes:
         The file is open as text, or is nothing of the kind.
     """
     if isinstance(file, (str, os.PathLike)):
-        return Path(file)
+        return os.fspath(file)
     if is_hdf5(file):
         return _bytes_of_hdf5(file)
     if not hasattr(file, "read"):
@@ -95,7 +94,7 @@ def write(target: FileLike, data: bytes) -> None:
     if isinstance(target, (str, os.PathLike)):
         from fastgru import atomic
 
-        atomic.write(Path(target), data)
+        atomic.write(target, data)
     elif is_hdf5(target):
         import h5py
 
@@ -114,12 +113,12 @@ def ending(target: FileLike, endings: tuple[str, ...], overwrite: bool, of_strea
         return endings[-1]
     if hasattr(target, "write"):
         return of_stream
-    path = Path(target)
-    suffix = next((ending for ending in endings if path.name.endswith(ending)), None)
+    path = os.fspath(target)
+    suffix = next((ending for ending in endings if path.endswith(ending)), None)
     if suffix is None:
         raise ValueError(
             f"Invalid filepath extension for saving to {path}: the name must end in {' or '.join(endings)}."
         )
-    if path.exists() and not overwrite:
+    if os.path.exists(path) and not overwrite:
         raise ValueError(f"Cannot save to {path}: the file exists and overwrite is False.")
     return suffix

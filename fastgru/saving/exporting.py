@@ -7,7 +7,7 @@ from typing import Any
 
 import fastgru
 from fastgru import atomic
-from fastgru.saving.endpoints import FilePath
+from fastgru.saving.stored import FilePath
 
 __all__ = ["export_model"]
 

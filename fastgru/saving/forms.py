@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastgru.models.graph_config import Reference, history, input_form, is_tensor, tensor_form
+from fastgru.models.references import Reference, history, input_form, is_tensor, tensor_form
 from fastgru.saving.legacy.words import MODELS, PRUNING
 from fastgru.saving.stored import Config
 

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 
 from fastgru.saving.endpoints import FileLike, is_hdf5, name_of, source_of
 from fastgru.saving.formats import keras_zip, zip_archive
@@ -16,9 +15,9 @@ from fastgru.saving.stored import WRITER, StoredModel
 HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_START = b"PK\x03\x04"
 # protobuf: the field 1 as a number from 3 to 15, then a text (2 to 6), a number (5), a graph (7) or opsets (8)
-ONNX = re.compile(rb"\x08[\x03-\x0f][\x12\x1a\x22\x28\x32\x3a\x42]", re.DOTALL)
+ONNX_VERSIONS, ONNX_FIELDS = range(3, 16), b"\x12\x1a\x22\x28\x32\x3a\x42"
 # a message (field 1) that begins with two texts, of which the second is an operator: the nodes of a GraphDef
-FROZEN = re.compile(rb"\n..?\n.[\x21-\x7e]+\x12.[A-Z]", re.DOTALL)
+FROZEN = rb"(?s)\n..?\n.[\x21-\x7e]+\x12.[A-Z]"
 TORCH_PICKLE = "data.pkl"  # in an archive of PyTorch's
 LEGACY_TORCH_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of the number that marks its older files
 START = 64  # bytes that are looked at
@@ -67,15 +66,19 @@ def is_onnx(filepath: FileLike) -> bool:
     A SavedModel of TensorFlow begins in the same way, with version 1, which ONNX has left behind.
     """
     if isinstance(filepath, (str, os.PathLike)):
-        path = Path(filepath)
-        return path.is_file() and bool(ONNX.match(_first_bytes(path)))
+        path = os.fspath(filepath)
+        return os.path.isfile(path) and _begins_onnx(_first_bytes(path))
     if is_hdf5(filepath) or not hasattr(filepath, "seekable") or not filepath.seekable():
         return False
     place = filepath.tell()
     filepath.seek(0)
     start = filepath.read(START)
     filepath.seek(place)
-    return isinstance(start, bytes) and bool(ONNX.match(start))
+    return isinstance(start, bytes) and _begins_onnx(start)
+
+
+def _begins_onnx(start: bytes) -> bool:
+    return len(start) > 2 and start[0] == 8 and start[1] in ONNX_VERSIONS and start[2] in ONNX_FIELDS
 
 
 @contextmanager
@@ -84,52 +87,52 @@ def stored_model(filepath: FileLike) -> Iterator[StoredModel]:
     file = name_of(filepath)
     with reading(file):
         source = source_of(filepath)
-        reader = _reader_at(file, source) if isinstance(source, Path) else None
+        reader = _reader_at(file, source) if isinstance(source, str) else None
         start = b"" if reader else _first_bytes(source)
         reader = reader or _reader(file, start, source)
     with reader as stored:
         yield stored
 
 
-def _reader_at(file: str, path: Path) -> Reader | None:
+def _reader_at(file: str, path: str) -> Reader | None:
     """The reader of what is known by its path: folders, and files that stand for several."""
-    is_file = path.is_file()
-    if path.is_dir() and (path / SAVED_MODEL).is_file():
+    is_file, is_folder = os.path.isfile(path), os.path.isdir(path)
+    if is_folder and os.path.isfile(os.path.join(path, SAVED_MODEL)):
         from fastgru.saving.formats import saved_model
 
         return nullcontext(saved_model.stored_model(file, path))
-    if path.is_dir() and not (path / keras_zip.CONFIG).is_file():
+    if is_folder and not os.path.isfile(os.path.join(path, keras_zip.CONFIG)):
         raise ValueError(
             f"is a folder without a {keras_zip.CONFIG} or {SAVED_MODEL}; give a file or a folder of a model"
         )
-    if path.is_dir():
+    if is_folder:
         return keras_zip.stored_model(file, path)
-    if (path.suffix == CHECKPOINT and is_file) or path.with_name(path.name + CHECKPOINT).is_file():
+    if (path.endswith(CHECKPOINT) and is_file) or os.path.isfile(path + CHECKPOINT):
         from fastgru.saving.formats import saved_model
 
-        return nullcontext(saved_model.checkpoint(file, path.with_suffix("") if is_file else path))
-    if not path.exists():
+        return nullcontext(saved_model.checkpoint(file, path.removesuffix(CHECKPOINT) if is_file else path))
+    if not os.path.exists(path):
         raise ModelFileMissing(f"{file}: File not found.")
     if not is_file:
         raise ValueError("is neither a file nor a folder")
     return None
 
 
-def _first_bytes(source: Path | bytes) -> bytes:
+def _first_bytes(source: str | bytes) -> bytes:
     if isinstance(source, bytes):
         return source[:START]
-    with source.open("rb") as stream:
+    with open(source, "rb") as stream:
         return stream.read(START)
 
 
-def _reader(file: str, start: bytes, source: Path | bytes) -> Reader:
+def _reader(file: str, start: bytes, source: str | bytes) -> Reader:
     """The reader of a file that begins like this; ValueError where there is none."""
     if start.startswith(ZIP_START):
         return _of_archive(file, source)
     if file.endswith(INDEX_ENDING) and start.lstrip().startswith(b"{"):
         from fastgru.saving.formats import weight_shards
 
-        if not isinstance(source, Path):
+        if isinstance(source, bytes):
             raise ValueError("names files that lie beside it; give its path")
         return weight_shards.stored_model(file, source)
     if start.startswith(LEGACY_TORCH_START):
@@ -142,13 +145,13 @@ def _reader(file: str, start: bytes, source: Path | bytes) -> Reader:
         return nullcontext(safetensors.stored_model(file, source))
     if start.startswith(HDF5_START):
         return _of_hdf5(file, source)
-    raise ValueError(_foreign(start, Path(file).name))
+    raise ValueError(_foreign(start, os.path.basename(file)))
 
 
-def _of_archive(file: str, source: Path | bytes) -> Reader:
+def _of_archive(file: str, source: str | bytes) -> Reader:
     """The reader of a zip archive, which Keras and PyTorch both write."""
     with zip_archive.opened(source) as archive:
-        names = archive.namelist()
+        names = archive.names
     ends = {name.rpartition("/")[2] for name in names}
     if keras_zip.CONFIG not in names and TORCH_PICKLE in ends:
         from fastgru.saving.formats import torch_file
@@ -160,7 +163,7 @@ def _of_archive(file: str, source: Path | bytes) -> Reader:
 
 
 @contextmanager
-def _of_hdf5(file: str, source: Path | bytes) -> Iterator[StoredModel]:
+def _of_hdf5(file: str, source: str | bytes) -> Iterator[StoredModel]:
     from fastgru.saving.formats import hdf5, legacy_h5, weights_h5
 
     with hdf5.opened(file, source) as root:
@@ -178,7 +181,7 @@ def _foreign(start: bytes, name: str) -> str:
     reason = next((reason for beginning, reason in FOREIGN if text.startswith(beginning)), None)
     if start[4:8] == b"TFL3":
         reason = _LITE
-    if FROZEN.match(start):
+    if re.match(FROZEN, start):
         reason = _FROZEN
     if ".data-0" in name:
         name = ".ckpt"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from fastgru.layers.layer import Layer
 from fastgru.saving.report import reading
 
+FilePath = str | os.PathLike[str]
 Array = npt.NDArray[Any]
 Config = dict[str, Any]
 Version = tuple[int, int]

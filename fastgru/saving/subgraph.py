@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
 
-from fastgru.models.graph_config import Reference, input_form, is_tensor, leaves, references
+from fastgru.models.references import Reference, input_form, is_tensor, leaves, references
 from fastgru.naming import suggestion
 from fastgru.saving.forms import as_graph, is_input, renamed
 from fastgru.saving.stored import Config
@@ -36,8 +36,6 @@ def part(
         The shape of what a reference refers to, asked for where the part begins at a layer that is no input, whose form
         is the second argument, and the file does not say it.
     """
-    if outputs is None and inputs is None:
-        return spec
     for argument, names in (("outputs", outputs), ("inputs", inputs)):
         if isinstance(names, str) or (names is not None and not names):
             raise ValueError(f"expected {argument} to be a list of names of layers, got {names!r}")

@@ -14,7 +14,8 @@ from fastgru import tree
 from fastgru.data import shapes
 from fastgru.serving.refusal import Refusal
 from fastgru.serving.tensors import DATATYPES, datatype_of
-from fastgru.training.feeding import couples_rows, is_stateful
+from fastgru.training.feeding import couples_rows
+from fastgru.training.intake import is_stateful
 from fastgru.types import Array
 
 __all__ = ["Predict", "Served", "Tensor", "of_model"]

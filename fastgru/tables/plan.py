@@ -191,9 +191,9 @@ def load(path: str) -> Plan | None:
     if not file.is_file() or not zipfile.is_zipfile(file):
         return None
     with zip_archive.opened(file) as archive:
-        if MEMBER not in archive.namelist():
+        if MEMBER not in archive.names:
             return None
-        content = zip_archive.content(archive, archive.getinfo(MEMBER))
+        content = archive.content(archive.member(MEMBER))
     return parsed(content, f"{path}, {MEMBER}")
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fastgru import checks, distribution, losses, metrics, optimizers, registry
+from fastgru import checks, distribution, registry
 from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
-from fastgru.training.objective import Objective
-from fastgru.training.sums import RunningSums
 from fastgru.types import Shape
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from fastgru.distribution import Ranks
     from fastgru.optimizers import Optimizer
     from fastgru.parameters import Parameters
+    from fastgru.training.objective import Objective
     from fastgru.training.step import Step
 
 _OF_OBJECTIVE = ("loss", "loss_weights", "metrics", "weighted_metrics")  # arguments of `compile`
@@ -62,7 +62,6 @@ class Compiled(Layer):
         self.compiled = False
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self._compile_config: dict[str, Any] = {}
-        self._objective = Objective(None, None, None, None)
         self._parameters: Parameters | None = None
         self._step: Step | None = None
         self._sharers: Ranks | None = None  # for which it is
@@ -70,6 +69,13 @@ class Compiled(Layer):
     def __getstate__(self) -> dict[str, Any]:
         # what training makes again where it needs it
         return {**super().__getstate__(), "_parameters": None, "_step": None, "_sharers": None}
+
+    @cached_property
+    def _objective(self) -> Objective:
+        """Losses and metrics: none before `compile` sets it."""
+        from fastgru.training.objective import Objective  # deferred with all losses: a prediction needs none
+
+        return Objective(None, None, None, None)
 
     @property
     def input_shape(self) -> Any:
@@ -126,6 +132,8 @@ class Compiled(Layer):
         ValueError
             For an unknown name or another number of outputs; the model stays compiled as it was.
         """
+        from fastgru import optimizers
+
         steps_per_execution = checks.positive_integer(steps_per_execution, "compile", "steps_per_execution")
         run_eagerly = bool(checks.optional(checks.flag)(run_eagerly, "compile", "run_eagerly"))
         auto_scale_loss = checks.flag(auto_scale_loss, "compile", "auto_scale_loss")
@@ -153,6 +161,8 @@ class Compiled(Layer):
         self._set_objective({name: self._compile_config[name] for name in _OF_OBJECTIVE}, self.output_names)
 
     def _set_objective(self, arguments: Mapping[str, Any], names: Sequence[str] | None) -> None:
+        from fastgru.training.objective import Objective
+
         objective = Objective(**arguments, names=names)
         objective.needs_targets = not self.has_own_steps
         self._objective, self._step = objective, None
@@ -169,6 +179,8 @@ class Compiled(Layer):
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
         """Compile as `get_compile_config` describes; a built model then takes the optimizer's saved variables."""
+        from fastgru import losses, metrics
+
         get = {"loss": losses.get, "metrics": metrics.get, "weighted_metrics": metrics.get}
         restored = {name: registry.deserialize_nested(config[name], get[name]) for name in get if name in config}
         self.compile(**{**config, **restored})
@@ -195,6 +207,7 @@ class Compiled(Layer):
         """What one batch does, with the parameters in one buffer and the optimizer ready."""
         from fastgru.parameters import Parameters
         from fastgru.training.step import training_step
+        from fastgru.training.sums import RunningSums
 
         if self.optimizer is None or not (self._objective.has_loss or _may_add_losses(self)):
             raise ValueError("fit: training needs an optimizer and a loss; call compile(optimizer, loss) with both.")

@@ -16,7 +16,7 @@ from fastgru.layers.layer import Layer
 from fastgru.layers.workspace import Call
 from fastgru.training.boundary import Boundary, Checkpoints, Logs, Position
 from fastgru.training.compilation import Compiled
-from fastgru.training.feeding import reserved
+from fastgru.training.intake import reserved
 from fastgru.training.interrupts import held_back
 from fastgru.training.predictions import Predictions
 from fastgru.training.progress import Progress

@@ -19,10 +19,8 @@ from fastgru.autodiff.tensor import plain, tensor
 from fastgru.layers.layer import Layer
 from fastgru.layers.tracking import tracked
 from fastgru.layers.workspace import Call
-from fastgru.metrics import Metric
 from fastgru.ops.op import values
 from fastgru.training.compilation import Compiled
-from fastgru.training.shared import SharedMethod
 from fastgru.types import Array
 
 if TYPE_CHECKING:
@@ -138,6 +136,8 @@ class OwnSteps(Compiled):
     @property
     def own_metrics(self) -> list[Any]:
         """The metrics in attributes of the model and of the layers inside, each once."""
+        from fastgru.metrics import Metric
+
         layers: list[Layer] = [self]
         for layer in layers:
             layers += layer.sublayers
@@ -184,6 +184,8 @@ class OwnSteps(Compiled):
 
     def _own_step(self, method: Callable[[Any], Any]) -> Step:
         """A step that hands a batch to a method in Keras's form, and keeps what it returns as the logs."""
+        from fastgru.training.shared import SharedMethod
+
         objective, n_inputs, ranks = self._objective, self._n_inputs, distribution.current()
         last = n_inputs + objective.n_outputs
         shared = None if ranks is None else SharedMethod(ranks, objective)

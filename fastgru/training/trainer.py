@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastgru import checks, data, distribution, threads
-from fastgru.data import Batches, Sequences
+from fastgru.data.sequences import Sequences
 from fastgru.layers.symbolic import is_symbolic
-from fastgru.training import aligning, feeding
+from fastgru.training import intake
 from fastgru.training.own_steps import OwnSteps
 from fastgru.types import Array, Outputs
 
@@ -83,7 +83,7 @@ class Trainer(OwnSteps):
         resume : path, optional
             A folder in which the training is saved as it goes and from which it goes on, see `BackupAndRestore`.
         """
-        from fastgru.training import loops, resuming
+        from fastgru.training import feeding, loops, resuming
         from fastgru.training.boundary import Position
         from fastgru.training.hooks import Hooks
         from fastgru.training.progress import progress
@@ -119,12 +119,14 @@ class Trainer(OwnSteps):
         float, list of float or dict
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
+        from fastgru.training import aligning, feeding
+
         samples = feeding.samples(self, x, y, sample_weight)
         (batch,) = feeding.batches(self, "train_on_batch", samples, samples.size, class_weight=class_weight).epoch()
         before, step = self._step, self._training_step()
         if step is not before:
             aligning.check(self, "train_on_batch", samples.size)
-        with feeding.reserved(self, True), self._objective.run():
+        with intake.reserved(self, True), self._objective.run():
             step(batch)
             logs = self._objective.results()
         return logs if return_dict else self._objective.in_order(logs)
@@ -158,7 +160,7 @@ class Trainer(OwnSteps):
         float, list of float or dict
             The loss; a list of it and the metrics where there are any; a dict by name with `return_dict`.
         """
-        from fastgru.training import loops
+        from fastgru.training import aligning, feeding, loops
         from fastgru.training.progress import progress
 
         dataset = feeding.dataset(self, x, y, sample_weight)
@@ -174,7 +176,7 @@ class Trainer(OwnSteps):
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch, returned as by `train_on_batch`."""
-        from fastgru.training import loops
+        from fastgru.training import aligning, feeding, loops
         from fastgru.training.hooks import Hooks
         from fastgru.training.progress import Progress
 
@@ -212,29 +214,33 @@ class Trainer(OwnSteps):
         -------
         ndarray, or a list or dict of them where the model has several outputs.
         """
-        if feeding.lacks_rows(self, x):
-            return feeding.no_predictions(self, x)
-        if (stream := data.stream_of(x)) is not None:
+        if intake.lacks_rows(self, x):
+            return intake.no_predictions(self, x)
+        stream = None if type(x) is np.ndarray else data.stream_of(x)
+        inputs = [] if stream is not None else intake.inputs(self, x, batch_size)
+        if stream is None and not isinstance(inputs[0], Sequences):
+            count = len(inputs[0])
+            size = data.batch_size_of(batch_size, count, steps)
+            count = count if steps is None else min(count, steps * size)
+            intake.check_batches(self, count, size)
+            if callbacks is None and steps is None and count <= size and verbose in ("auto", 0):
+                return self._one_prediction(intake.one_batch(self, inputs))  # that nobody watches
+        from fastgru.training import feeding  # deferred with all that makes batches
+
+        if stream is not None:
             stream_batches = feeding.input_batches(self, stream, batch_size, steps)
             hooks = self._hooks(callbacks, verbose, stream_batches.steps)
             return self._predicted(stream_batches, hooks, verbose)
-        inputs = feeding.inputs(self, x, batch_size)
         if isinstance(inputs[0], Sequences):
             batches, outputs = feeding.unequal_batches(self, inputs[0], batch_size, steps, callbacks is not None)
             hooks = self._hooks(callbacks, verbose, batches.steps)
             return self._predicted(batches, hooks, verbose, outputs)
-        count = len(inputs[0])
-        size = data.batch_size_of(batch_size, count, steps)
-        count = count if steps is None else min(count, steps * size)
-        feeding.check_batches(self, count, size)
-        if callbacks is None and steps is None and count <= size and verbose in ("auto", 0):
-            return self._one_prediction(feeding.one_batch(self, inputs))  # that nobody watches
         hooks = self._hooks(callbacks, verbose, -(-count // size))
         is_watched = hooks.written("on_predict_batch_begin") or hooks.written("on_predict_batch_end")
-        if not (is_watched or feeding.is_stateful(self)):
+        if not (is_watched or intake.is_stateful(self)):
             size = max(size, distribution.size() * feeding.prediction_rows(self, inputs))
         columns = feeding.columns(self, [x[:count] for x in inputs])
-        batches = Batches(columns, size, sharing=distribution.current())
+        batches = data.Batches(columns, size, sharing=distribution.current())
         return self._predicted(batches, hooks, verbose)
 
     def _hooks(self, callbacks: Any, verbose: Any, steps: int | None) -> Hooks:
@@ -246,7 +252,7 @@ class Trainer(OwnSteps):
         self, batches: Feed, hooks: Hooks, verbose: Any, outputs: UnequalPredictions | None = None
     ) -> Outputs:
         """The outputs of all batches, by the loop, which a first prediction of one batch does without."""
-        from fastgru.training import loops
+        from fastgru.training import aligning, loops
         from fastgru.training.progress import progress
 
         aligning.check(self, "predict", batches.count, batches.steps)
@@ -254,9 +260,9 @@ class Trainer(OwnSteps):
 
     def predict_on_batch(self, x: Any) -> Outputs:
         """Outputs for one batch of inputs, in new arrays."""
-        if feeding.lacks_rows(self, x):
-            return feeding.no_predictions(self, x)
-        return self._one_prediction(feeding.one_batch(self, feeding.inputs(self, x)))
+        if intake.lacks_rows(self, x):
+            return intake.no_predictions(self, x)
+        return self._one_prediction(intake.one_batch(self, intake.inputs(self, x)))
 
     def __call__(self, *inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         """Outputs for inputs, in new arrays; or what the model puts out in a graph, drawn of symbolic tensors.
@@ -279,8 +285,8 @@ class Trainer(OwnSteps):
         if len(inputs) != 1 and self.input_names is None:
             raise ValueError(f"Model {self.name!r}: expected one input, got {len(inputs)}.")
         structure = inputs[0] if len(inputs) == 1 else inputs
-        arrays = feeding.one_batch(self, feeding.inputs(self, structure))
-        feeding.check_batches(self, len(arrays[0]), len(arrays[0]))
+        arrays = intake.one_batch(self, intake.inputs(self, structure))
+        intake.check_batches(self, len(arrays[0]), len(arrays[0]))
         sources = [structure] if self.input_names is None else self.in_order(structure)
         if mask is None:
             masks = tuple([getattr(x, "_keras_mask", None) for x in sources])
@@ -293,7 +299,7 @@ class Trainer(OwnSteps):
     def _one_prediction(self, arrays: Sequence[Array]) -> Outputs:
         if "predict_step" not in self.own_steps:
             return self._outputs(arrays)
-        with feeding.reserved(self, True):
+        with intake.reserved(self, True):
             return self._predicted_by_step(arrays)
 
     def _outputs(

@@ -11,7 +11,7 @@ import pytest
 
 import fastgru
 from fastgru.data import Stream, stream_of, unpacked
-from fastgru.data.source import source
+from fastgru.data.sources import source
 from fastgru.data.streams import Generated, Indexed, Iterated, arrays
 from fastgru.utils import PyDataset
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +10,6 @@ import h5py
 import numpy as np
 import pytest
 
-from fastgru.layers import GRU, Dense
-from fastgru.models import Sequential, load_model
 from fastgru.saving.formats import hdf5, hdf5_plain
 
 
@@ -111,23 +107,3 @@ def test_names_twice_or_out_of_their_order_are_left_to_the_library(name) -> None
     data = image(lambda file: file.update({"aa": np.ones(3), "ab": np.zeros(3), "b": np.zeros(3)}))
     assert hdf5_plain.arrays("f", data) is not None
     assert hdf5_plain.arrays("f", data.replace(b"ab\0", name + b"\0")) is None
-
-
-def test_a_keras_file_opens_and_predicts_without_h5py(tmp_path, rng) -> None:
-    model = Sequential([GRU(8, input_shape=(5, 3)), Dense(2, activation="softmax")])
-    model.compile("adam", "mse")
-    path, x = tmp_path / "m.keras", rng.normal(size=(4, 5, 3)).astype("float32")
-    model.save(path)
-    np.save(tmp_path / "x.npy", x)
-    program = f"""
-import sys
-import numpy as np
-from fastgru.models import load_model
-y = load_model({str(path)!r}).predict(np.load({str(tmp_path / "x.npy")!r}), verbose=0)
-np.save({str(tmp_path / "y.npy")!r}, y)
-slow = ("h5py", "rich", "scipy", "numpy.random", "difflib", "fastgru.optimizers.step", "fastgru.training.loops")
-print(sorted(set(slow) & set(sys.modules)))
-"""
-    model.save(path, include_optimizer=False)
-    assert subprocess.check_output([sys.executable, "-c", program], text=True, cwd=tmp_path).strip() == "[]"
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), load_model(path).predict(x, verbose=0))

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from fastgru.saving.formats import hdf5_limits as limits
 from fastgru.saving.report import ModelFileError, reading
-from fastgru.saving.stored import Array
+from fastgru.saving.stored import Array, FilePath
 
 if TYPE_CHECKING:
     import h5py
@@ -263,7 +263,7 @@ def _decoded(value: Any) -> str:
 
 
 @contextmanager
-def opened(file: str, source: Path | bytes, size: int | None = None) -> Iterator[Node]:
+def opened(file: str, source: FilePath | bytes, size: int | None = None) -> Iterator[Node]:
     """The root group of an HDF5 file on disk or in memory.
 
     Parameters
@@ -278,7 +278,7 @@ def opened(file: str, source: Path | bytes, size: int | None = None) -> Iterator
 
     with reading(file):
         # all at once: other programs may write the file meanwhile, and what is mapped then ends the process
-        data = source.read_bytes() if isinstance(source, Path) else source
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
         limits.check_heaps(data)
         try:
             root = h5py.File(io.BytesIO(data), "r")  # which shares the bytes

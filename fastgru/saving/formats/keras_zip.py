@@ -6,17 +6,15 @@ import io
 import json
 import os
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import fastgru
 from fastgru.saving.formats import hdf5_plain, json_text, weights_h5, zip_archive
 from fastgru.saving.report import ModelFileError, reading
-from fastgru.saving.stored import KERAS_3, WRITER, StoredArray, StoredModel, short_version, writer
+from fastgru.saving.stored import KERAS_3, WRITER, FilePath, StoredArray, StoredModel, short_version, writer
 
 CONFIG, METADATA, WEIGHTS, ARRAYS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 PLAN = "fastgru.json"  # Keras asks for its own members by their names, and leaves this one alone
@@ -24,25 +22,22 @@ ASSETS = "assets/"  # before the paths of layers whose vocabularies stand in fil
 
 
 @contextmanager
-def stored_model(file: str, source: Path | bytes) -> Iterator[StoredModel]:
+def stored_model(file: str, source: FilePath | bytes) -> Iterator[StoredModel]:
     """The `.keras` file at a path, an archive or a folder, or of these bytes; `file` is its name in error messages."""
     with ExitStack() as stack:
         with reading(file):
-            if isinstance(source, Path) and source.is_dir():
-                path = source
-                files = [*path.iterdir(), *_inside(path / ASSETS)]
-                sizes = {entry.relative_to(path).as_posix(): entry.lstat().st_size for entry in files}
-                names, size = set(sizes), sum(sizes.values())
+            if not isinstance(source, bytes) and os.path.isdir(source):
+                from fastgru.saving.formats.folder import Folder
 
-                def member(name: str) -> bytes:
-                    return _in_folder(path, name)
+                folder = Folder(source, ASSETS)
+                names, member, size = set(folder.sizes), folder.content, sum(folder.sizes.values())
             else:
                 archive = stack.enter_context(zip_archive.opened(source))
-                size = source.stat().st_size if isinstance(source, Path) else len(source)
-                names = set(archive.namelist())
+                size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+                names = archive.names
 
                 def member(name: str) -> bytes:
-                    return zip_archive.content(archive, archive.getinfo(name))
+                    return archive.content(archive.member(name))
 
         yield stack.enter_context(_of_members(file, names, member, size))
 
@@ -106,32 +101,18 @@ def _with_config(file: str, config_text: bytes, metadata_text: bytes, weights: S
     )
 
 
-def _inside(folder: Path) -> list[Path]:
-    """The files in a folder and in those inside, without following links."""
-    if folder.is_symlink():
-        return []
-    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]
-
-
-def _in_folder(folder: Path, name: str) -> bytes:
-    path = folder / name
-    if path.is_symlink():
-        raise ValueError("is a link, which fastgru does not follow")
-    if not path.is_file():
-        raise ValueError("is no file")
-    return path.read_bytes()
-
-
 def image(model: Any, config: Mapping[str, Any], training: Mapping[str, Any] | None, version: str) -> bytes:
     """The bytes of the `.keras` file of a model, with the optimizer's state where there is a `training` setup."""
+    import zipfile  # which opening a file does without, as it does without h5py
+
+    from fastgru.saving.formats import hdf5
+
     metadata = {
         "keras_version": version,
         "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S"),
         WRITER: fastgru.__version__,
     }
     optimizer = None if training is None else model.optimizer
-    from fastgru.saving.formats import hdf5
-
     weights = hdf5.image(lambda file: weights_h5.write(file, model, optimizer))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -28,19 +28,19 @@ def arrays(file: str, data: bytes) -> Iterator[tuple[list[str], ArrayInMemory]]:
     with ExitStack() as stack:
         with reading(file):
             archive = stack.enter_context(zip_archive.opened(data))
-            size = sum(info.file_size for info in archive.infolist())  # members may lie over one another
+            size = sum(member.size for member in archive.members)  # members may lie over one another
             if size > max(zip_archive.MAX_UNPACKED, zip_archive.MAX_EXPANSION * len(data)):
                 raise ValueError(f"declares {size} bytes but takes {len(data)}")
-        for info in archive.infolist():
-            path = info.filename.removesuffix(".npy")
+        for member in archive.members:
+            path = member.name.removesuffix(".npy")
             with reading(file, path):
-                values = sorted(_member(zip_archive.content(archive, info)).items())
+                values = sorted(_arrays(archive.content(member)).items())
             for number, value in values:
                 names = [*([] if path == ROOT else path.split("/")), "vars", *([number] if number else [])]
                 yield names, ArrayInMemory(file, "/".join(names), value)
 
 
-def _member(data: bytes) -> dict[str, Array]:
+def _arrays(data: bytes) -> dict[str, Array]:
     """The arrays of one path by their numbers; one array that stands there itself has the number 0."""
     stream = io.BytesIO(data)
     major, _ = np.lib.format.read_magic(stream)

@@ -19,7 +19,7 @@ import fastgru
 from fastgru import atomic
 from fastgru.saving.formats import json_text, numbers, state_dict, weights_h5
 from fastgru.saving.report import reading
-from fastgru.saving.stored import WRITER, Array, ArrayInMemory, StoredArray, StoredModel, writer
+from fastgru.saving.stored import WRITER, Array, ArrayInMemory, FilePath, StoredArray, StoredModel, writer
 
 METADATA = "__metadata__"
 MAX_AXES = 16
@@ -29,10 +29,10 @@ DTYPES = {
 }  # fmt: skip
 
 
-def stored_model(file: str, source: Path | bytes) -> StoredModel:
+def stored_model(file: str, source: FilePath | bytes) -> StoredModel:
     """The weights in the file at a path, or of these bytes; `file` is its name in error messages."""
     with reading(file):
-        data = source if isinstance(source, bytes) else source.read_bytes()
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
         size = int.from_bytes(data[:8], "little")
         if size > min(len(data) - 8, json_text.MAX_TEXT):
             raise ValueError(f"its header of {size} bytes is larger than the file, or than {json_text.MAX_TEXT} bytes")
@@ -84,12 +84,12 @@ def _place(item: tuple[str, Any]) -> tuple[int, int]:
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def write_safetensors(path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+def write_safetensors(path: FilePath, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     """Write arrays under their names, and texts about them, to a path in one step.
 
     Parameters
     ----------
-    path : Path
+    path : str or path
     arrays : mapping
         Of float16, float32, float64, integers or bool.
     metadata : mapping of str to str
@@ -112,7 +112,7 @@ def write_safetensors(path: Path, arrays: Mapping[str, Array], metadata: Mapping
     atomic.write(path, [len(text).to_bytes(8, "little"), text, *blocks])
 
 
-def write_model(path: Path, model: Any, skipped: frozenset[int] = frozenset()) -> None:
+def write_model(path: FilePath, model: Any, skipped: frozenset[int] = frozenset()) -> None:
     """Write the weights of a model; layers whose `id` is in `skipped` are left out."""
     arrays = {}
     for owner, layer, weights in weights_h5.places(model):

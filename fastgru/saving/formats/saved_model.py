@@ -16,7 +16,7 @@ from fastgru.saving.formats import json_text, legacy_h5, tensor_bundle
 from fastgru.saving.formats.protobuf import INT, TEXT, Message, Record, decode, field, repeated
 from fastgru.saving.formats.tensor_bundle import BundleArray
 from fastgru.saving.report import reading
-from fastgru.saving.stored import KERAS_3, StoredArray, StoredModel, short_version
+from fastgru.saving.stored import KERAS_3, FilePath, StoredArray, StoredModel, short_version
 
 GRAPH, METADATA, VARIABLES = "saved_model.pb", "keras_metadata.pb", "variables/variables"
 OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"  # the key of the graph of objects among the tensors
@@ -56,8 +56,9 @@ KERAS_OBJECT = Message("keras.SavedObject", node_id=field(2, INT), metadata=fiel
 KERAS_METADATA = Message("keras.SavedMetadata", nodes=repeated(1, KERAS_OBJECT))
 
 
-def stored_model(file: str, folder: Path) -> StoredModel:
+def stored_model(file: str, path: FilePath) -> StoredModel:
     """The SavedModel in a folder, or its variables alone; `file` is its name in error messages."""
+    folder = Path(path)
     with reading(file, GRAPH):
         graphs = decode(SAVED_MODEL, _content(folder / GRAPH))["meta_graphs"]
         graph = next((graph for graph in graphs if graph["object_graph_def"]), None)
@@ -86,9 +87,9 @@ def stored_model(file: str, folder: Path) -> StoredModel:
     return variables.by_layer(file, f"Keras {short_version(model.get('keras_version'))} on {written_by}", model, names)
 
 
-def checkpoint(file: str, prefix: Path) -> StoredModel:
+def checkpoint(file: str, prefix: FilePath) -> StoredModel:
     """The variables of the layers in a checkpoint of TensorFlow 2; `prefix` is its name up to `.index`."""
-    return _Variables(file, prefix).by_order(file, "TensorFlow checkpoint", "TensorFlow 2")
+    return _Variables(file, Path(prefix)).by_order(file, "TensorFlow checkpoint", "TensorFlow 2")
 
 
 def _content(path: Path) -> bytes:

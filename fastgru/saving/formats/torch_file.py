@@ -22,7 +22,7 @@ import numpy.typing as npt
 from fastgru.saving.formats import numbers, pickled, state_dict, zip_archive
 from fastgru.saving.formats.pickled import Name, of_kind
 from fastgru.saving.report import reading
-from fastgru.saving.stored import Array, StoredArray, StoredModel
+from fastgru.saving.stored import Array, FilePath, StoredArray, StoredModel
 
 PICKLE = "data.pkl"  # in the folder of an archive
 OF_TORCHSCRIPT = "constants.pkl"
@@ -145,32 +145,32 @@ def _value(content: bytes | io.BytesIO, load: Callable[[str, str, int], bytes | 
 
 
 @contextmanager
-def stored_archive(file: str, source: Path | bytes) -> Iterator[StoredModel]:
+def stored_archive(file: str, source: FilePath | bytes) -> Iterator[StoredModel]:
     """The state dict in an archive of torch 1.6 or later; `file` is its name in error messages."""
     with reading(file), zip_archive.opened(source) as archive:
-        names = set(archive.namelist())
+        names = archive.names
         roots = [name.removesuffix(PICKLE) for name in names if name.endswith(f"/{PICKLE}") or name == PICKLE]
         if len(roots) != 1 or f"{roots[0]}{OF_TORCHSCRIPT}" in names:
             raise ValueError(f"is a TorchScript program of PyTorch, which is code; {WAY}")
         (root,) = roots
 
         def member(name: str) -> bytes:
-            return zip_archive.content(archive, archive.getinfo(f"{root}{name}"))
+            return archive.content(archive.member(f"{root}{name}"))
 
         byteorder = member("byteorder") if f"{root}byteorder" in names else b"little"
         if byteorder != b"little":
             raise ValueError("was written on a machine with the other order of bytes, which fastgru does not read")
-        info = archive.getinfo(f"{root}{PICKLE}")
-        if info.file_size > MAX_PICKLE:
-            raise ValueError(f"has a pickle of {info.file_size} bytes; at most {MAX_PICKLE} are accepted")
+        size = archive.member(f"{root}{PICKLE}").size
+        if size > MAX_PICKLE:
+            raise ValueError(f"has a pickle of {size} bytes; at most {MAX_PICKLE} are accepted")
         outer = _value(member(PICKLE), lambda key, dtype, count: member(f"data/{key}"))
         yield _stored(file, outer)
 
 
-def stored_legacy(file: str, source: Path | bytes) -> StoredModel:
+def stored_legacy(file: str, source: FilePath | bytes) -> StoredModel:
     """The state dict in a file of before torch 1.6."""
     with reading(file):
-        data = source if isinstance(source, bytes) else source.read_bytes()
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
         stream = io.BytesIO(data)
         places: dict[str, memoryview] = {}
         sizes: dict[str, int] = {}

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from fastgru.saving.formats import hdf5, json_text, weights_h5
 from fastgru.saving.report import reading
-from fastgru.saving.stored import StoredModel
+from fastgru.saving.stored import FilePath, StoredModel
 
 MAX_SHARDS = 1000
 
 
 @contextmanager
-def stored_model(file: str, path: Path) -> Iterator[StoredModel]:
-    """The weights that the index at `path` leads to; `file` is its name in error messages."""
+def stored_model(file: str, index_file: FilePath) -> Iterator[StoredModel]:
+    """The weights that the index at a path leads to; `file` is its name in error messages."""
+    path = Path(index_file)
     with reading(file):
         if path.stat().st_size > json_text.MAX_TEXT:
             raise ValueError(f"is larger than {json_text.MAX_TEXT} bytes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.models.graph_config import input_form, tensor_form
+from fastgru.models.references import input_form, tensor_form
 from fastgru.saving.forms import described, is_model, layers_of, stored_as
 from fastgru.saving.legacy.time_major import TIME_MAJOR, samples_first
 from fastgru.saving.legacy.words import (

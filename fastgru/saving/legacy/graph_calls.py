@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fastgru.models.graph_config import leaves, tensor_form
+from fastgru.models.references import leaves, tensor_form
 from fastgru.saving.legacy.words import MODELS, TAKES_STATES
 from fastgru.saving.stored import Config
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.models.graph_config import is_tensor
+from fastgru.models.references import is_tensor
 from fastgru.registry import OPERATIONS
 from fastgru.saving.report import Report
 from fastgru.saving.stored import Config

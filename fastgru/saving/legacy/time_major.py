@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.models.graph_config import Reference, is_tensor, tensor_form
+from fastgru.models.references import Reference, is_tensor, tensor_form
 from fastgru.registry import OPERATIONS
 from fastgru.saving.forms import as_graph, described, renamed
 from fastgru.saving.report import Report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastgru.models.graph_config import history, is_tensor
+from fastgru.models.references import history, is_tensor
 from fastgru.saving.forms import described, is_model
 from fastgru.saving.stored import Config
 

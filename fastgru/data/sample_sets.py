@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgru.data.column import finite
-from fastgru.data.entries import Names, entries, labels
+from fastgru.data.named import Names, entries, labels
 from fastgru.data.sequences import Sequences
-from fastgru.data.source import Rows, Source, Stored, is_array, source
+from fastgru.data.sources import Rows, Source, Stored, is_array, source
 from fastgru.types import Array
 
 

@@ -1,0 +1,35 @@
+# The names of the package and where they live: for type checkers, and for fastgru/lazy.py, which reads it.
+
+from fastgru.data.batch_size import batch_size_of as batch_size_of
+from fastgru.data.batches import Batch as Batch
+from fastgru.data.batches import Batches as Batches
+from fastgru.data.batches import SharedBatch as SharedBatch
+from fastgru.data.batches import shared as shared
+from fastgru.data.column import Column as Column
+from fastgru.data.column import finite as finite
+from fastgru.data.named import Names as Names
+from fastgru.data.named import entries as entries
+from fastgru.data.named import labels as labels
+from fastgru.data.padding import PaddedColumn as PaddedColumn
+from fastgru.data.padding import StepsColumn as StepsColumn
+from fastgru.data.padding import TrimmedColumn as TrimmedColumn
+from fastgru.data.padding import by_length as by_length
+from fastgru.data.sample_sets import Samples as Samples
+from fastgru.data.sample_sets import class_weighted as class_weighted
+from fastgru.data.sample_sets import inputs as inputs
+from fastgru.data.sample_sets import samples as samples
+from fastgru.data.sample_sets import split as split
+from fastgru.data.sample_sets import unpack as unpack
+from fastgru.data.sequences import Sequences as Sequences
+from fastgru.data.sources import Evenly as Evenly
+from fastgru.data.sources import Source as Source
+from fastgru.data.sources import Stored as Stored
+from fastgru.data.sources import fitted as fitted
+from fastgru.data.sources import shapes as shapes
+from fastgru.data.sources import source as source
+from fastgru.data.sources import whole as whole
+from fastgru.data.stream import Stream as Stream
+from fastgru.data.streams import BatchStream as BatchStream
+from fastgru.data.streams import Indexed as Indexed
+from fastgru.data.streams import stream_of as stream_of
+from fastgru.data.streams import unpacked as unpacked
