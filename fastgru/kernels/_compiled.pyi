@@ -5,11 +5,12 @@ shapes.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 
 class GRUCall:
     """See gru_call.pxi for shapes; what must be an array before a pass runs is None at first, too."""
@@ -131,26 +132,36 @@ class StreamLayers:
     def add_affine(self, value: int, scale: Array, shift: Array) -> int: ...
     def add_concatenation(self, values: list[int]) -> int: ...
     def add_sum(self, values: list[int]) -> int: ...
-    def end(self, value: int) -> None: ...
+    def end(self, values: list[int]) -> None: ...
+
+class Slots:
+    """See stream_slots_call.pxi."""
+
+    states: Array
+    ids: Array
+    in_use: Array
+    last_steps: Array
+    ttl: float | None
+    def __init__(self, capacity: int, numbers: int, ttl: float | None, clock: Callable[[], float]) -> None: ...
+    def count(self) -> int: ...
+    def open(self) -> int: ...
+    def open_from(self, states: Array) -> list[int]: ...
+    def close(self, ids: object) -> None: ...
+    def reset(self, ids: object) -> None: ...
+    def read(self, ids: object, where: str) -> Array: ...
+    def hold(self, ids: object, work: Callable[[Array], T]) -> T: ...
 
 class Stream(StreamLayers):
     """See stream_call.pxi."""
 
-    def bind(
-        self,
-        states: Array,
-        ids: Array,
-        in_use: Array,
-        last_steps: Array,
-        ttl: float | None,
-        clock: Callable[[], float] | None,
-    ) -> None: ...
-    def step(self, ids: object, x: object, out: object = None) -> Array | None: ...
+    def bind(self, sessions: Slots) -> None: ...
+    def step(self, ids: object, x: object, out: object = None) -> Any: ...
     def run(self, slots: Array, x: Array, y: Array, threads: int) -> None: ...
     def capsule(self) -> object: ...
 
 _GRU = GRUCall  # which the protocol's own attribute hides
 _RNN = RNNCall
+_Slots = Slots
 _Stream = Stream
 _StreamLayers = StreamLayers
 
@@ -209,6 +220,7 @@ class Kernels(Protocol):
     def rnn_backward(self, call: _RNN, threads: int) -> None: ...
     def normalize_rows(self, x: Array, epsilon: float, normal: Array, inverse: Array) -> None: ...
     StreamLayers: type[_StreamLayers]
+    Slots: type[_Slots]
     Stream: type[_Stream]
     xla_handlers: dict[str, object]  # capsules of functions, see xla_call.pxi
     update_rules: dict[str, int]

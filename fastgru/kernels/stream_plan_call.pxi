@@ -24,7 +24,8 @@ cdef class StreamLayers:
     cdef StreamPlan plan
     cdef StreamStep[MAX_STEPS] steps
     cdef Py_ssize_t[MAX_STEPS + 1] begins, widths  # of the values
-    cdef int value_count
+    cdef int value_count, part_count
+    cdef Py_ssize_t[MAX_STEPS] parts               # the widths of the answers, which stand one behind the other
     cdef bint ended
     cdef list arrays                               # that the plan points into
 
@@ -229,12 +230,16 @@ cdef class StreamLayers:
             raise ValueError(f"Stream: there is no value {value}.")
         return value
 
-    def end(self, int value) -> None:
-        """Which value is the answer: not the input itself."""
-        cdef int index
+    def end(self, list values) -> None:
+        """Which values are the answers: none of them the input itself."""
+        cdef int index, value = -1
         cdef Py_ssize_t begin
-        if self.ended or self.checked(value) == 0:
-            raise ValueError(f"Stream: value {value} is the input, or there was an end before.")
+        if self.ended or not 1 <= len(values) <= MAX_STEPS or any([self.checked(one) == 0 for one in values]):
+            raise ValueError(f"Stream: the input is among the values {values}, or there was an end before.")
+        self.part_count = len(values)
+        for index in range(self.part_count):
+            self.parts[index] = self.widths[<int>values[index]]
+        value = values[0] if self.part_count == 1 else self.add_concatenation(values)
         begin = self.begins[value]
         for index in range(self.plan.count):
             if self.steps[index].input == begin:

@@ -82,7 +82,7 @@ def _fill(stream: Any, plan: Plan, call: Call) -> None:
     ends = [values[end].number for end in plan.ends]
     if 0 in ends:
         raise NotCompiled("it computes nothing")
-    stream.end(ends[0] if len(ends) == 1 else stream.add_concatenation(ends))
+    stream.end(ends)
 
 
 def _input_of(plan: Plan) -> tuple[int, int]:

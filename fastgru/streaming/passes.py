@@ -25,15 +25,16 @@ class Passes:
     Parameters
     ----------
     plan : Plan
-    bind : callable
-        Is given each new stream of the kernels, to tell it of its sessions.
+    sessions : Slots
+        Those of the kernels, which step them by themselves where they can.
     """
 
-    def __init__(self, plan: Plan, bind: Callable[[Any], None]) -> None:
+    def __init__(self, plan: Plan, sessions: Any) -> None:
         self.plan = plan
+        self.as_outputs: Callable[[list[Array]], Any] = plan.model.as_structure
         # whether the answer is one array, as the kernels make it
-        self.is_plain = len(plan.ends) == 1 and plan.model.as_structure([plan]) is plan
-        self._bind = bind
+        self.is_plain = len(plan.ends) == 1 and self.as_outputs([plan]) is plan
+        self._sessions = sessions
         self._weights: list[Weight] = plan.model.weights
         self._workspaces = Workspaces()
         self._stream: tuple[Publication | None, dict[Weight, Array], Any] = (None, {}, None)
@@ -52,7 +53,7 @@ class Passes:
             try:
                 with config.tiles_in_this_thread():
                     stream = compiled(self.plan, call)
-                self._bind(stream)
+                stream.bind(self._sessions)
             except NotCompiled:
                 stream = None
         self._stream = publication, values, stream

@@ -76,7 +76,7 @@ def test_a_step_by_the_struct_is_that_of_a_session(dtype: str, rng: Any) -> None
     sessions = Sessions(model, 1)
     answers, state, returned = stepped(stepper(model), x)
     np.testing.assert_array_equal(answers, sessions.step([sessions.open()], x[None])[0])
-    np.testing.assert_array_equal(state, sessions._states[0])
+    np.testing.assert_array_equal(state, sessions._slots.states[0])
     assert returned == [0] * 20
 
 
