@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fastgru import kernels
 from fastgru.activations import Activation as Function
+from fastgru.activations import leaky_relu
 from fastgru.layers.activations.activation import Activation
 from fastgru.layers.activations.rectifiers import ELU, LeakyReLU, PReLU, ReLU
 from fastgru.layers.activations.softmax import Softmax
@@ -81,8 +82,9 @@ def _fill(stream: Any, plan: Plan, call: Call) -> None:
         try:
             values[entry.output] = _added(stream, plan, entry, call, _read(entry, values))
         except _Unknown:
+            options = " with its options, or what it is handed" if type(layer) in _KINDS else ""
             kind = type(layer).__name__
-            raise NotCompiled(f"the kernels do not step the layer {layer.name!r} ({kind}) with its options") from None
+            raise NotCompiled(f"the kernels do not step the layer {layer.name!r} ({kind}){options}") from None
     ends = [values[end].number for end in plan.ends]
     if 0 in ends:
         raise NotCompiled("it computes nothing")
@@ -136,12 +138,14 @@ def _in_gates(activation: Function) -> int:
     return activation.kernel_id
 
 
-def _activated(stream: Any, value: int, activation: Function) -> int:
-    """A value behind an activation."""
+def _activated(stream: Any, value: int, activation: Function, size: int, dtype: str) -> int:
+    """A value of this size behind an activation."""
     if activation.kernel_id is not None:
         number: int = stream.add_activation(value, activation.kernel_id, False)
     elif activation.input_id is not None:
         number = stream.add_activation(value, activation.input_id, True)
+    elif activation is leaky_relu:
+        number = stream.add_prelu(value, np.full(size, 0.2, dtype))
     else:
         raise _Unknown
     return number
@@ -173,7 +177,9 @@ def _product(
     linear = kernels.module(layer.dtype).activation_ids["linear"]
     bias = None if layer.bias is None else call.value(layer.bias)
     number = add(value, kernel, bias, packed, activation=linear if in_kernel is None else in_kernel)
-    return number if in_kernel is not None else _activated(stream, number, layer.activation)
+    return (
+        number if in_kernel is not None else _activated(stream, number, layer.activation, kernel.shape[1], layer.dtype)
+    )
 
 
 def _dense(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:
@@ -215,9 +221,10 @@ def _masking(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:
 
 
 def _activation(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:
-    if entry.layer.options() or (isinstance(entry.layer, Softmax) and value.mask >= 0):
+    layer = entry.layer
+    if layer.options() or (isinstance(layer, Softmax) and value.mask >= 0):
         raise _Unknown
-    return value._replace(number=_activated(stream, value.number, entry.layer.activation))
+    return value._replace(number=_activated(stream, value.number, layer.activation, entry.shape[0], layer.dtype))
 
 
 def _relu(stream: Any, entry: Entry, call: Call, value: _Value) -> _Value:

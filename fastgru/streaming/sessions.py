@@ -60,6 +60,8 @@ class Sessions:
     ----------
     model : Sequential or Functional
     capacity : int
+    in_python : str or None
+        Why steps go through Python layer by layer, to the same bits; None where the kernels make them alone.
 
     Raises
     ------
@@ -93,6 +95,15 @@ class Sessions:
     @property
     def model(self) -> Any:
         return self.plan.model
+
+    @property
+    def in_python(self) -> str | None:
+        """Why steps go through Python layer by layer; None where the kernels step the model by themselves."""
+        return self._passes.reason_against_stream()
+
+    def __repr__(self) -> str:
+        where = "in the kernels" if self.in_python is None else f"in Python: {self.in_python}"
+        return f"<Sessions of {self.model.name!r}: {len(self)} of {self.capacity} open, steps {where}>"
 
     def __len__(self) -> int:
         """How many sessions are open."""

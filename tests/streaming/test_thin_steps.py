@@ -143,8 +143,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "normalized answers": lambda: row(GRU(6), BatchNormalization(axis=1), Flatten(), Dense(2), Softmax()),
     "rectified": lambda: row(
         ReLU(max_value=0.7),
-        LeakyReLU(0.2),
-        Dense(7),
+        LeakyReLU(0.3),
+        Dense(7, "leaky_relu"),
+        Activation("leaky_relu"),
         ReLU(negative_slope=0.3, threshold=0.1),
         PReLU(shared_axes=[1]),
         ReLU(6.0, 0.1),
