@@ -160,6 +160,16 @@ def test_the_header_compiles_by_itself(language: str, tmp_path: Path) -> None:
 
 
 @needs_compiler
+def test_the_tool_that_measures_a_step_compares_it_with_the_same_gru_in_c(tmp_path: Path) -> None:
+    paths = os.pathsep.join([str(Path(fastgru.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(ROOT / "tools/c_step/measure.py"), "16", "48", "--rounds", "1"]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert re.findall(r"^ +(\d+) units", run.stdout, re.MULTILINE) == ["16", "48"]
+
+
+@needs_compiler
 @pytest.mark.slow
 def test_the_lines_for_cython_step_a_model(tmp_path: Path, rng: Any) -> None:
     pytest.importorskip("Cython", reason="it translates the lines")
