@@ -122,30 +122,35 @@ cdef class Slots:
 
     def close(self, ids) -> None:
         """Their ids are nobody's any more."""
-        cdef long long slot
-        cdef ndarray slots = self.slots_of(ids, "Sessions.close")
+        cdef Py_ssize_t i
+        cdef ndarray slots = self.claim(ids, "Sessions.close")
         for i in range(PyArray_DIM(slots, 0)):
             self.end((<long long *>PyArray_DATA(slots))[i])
+        self.use(slots, False)
 
     def reset(self, ids) -> None:
         """Their states are zeros again."""
         cdef Py_ssize_t i
-        cdef ndarray slots = self.slots_of(ids, "Sessions.reset")
+        cdef ndarray slots = self.claim(ids, "Sessions.reset")
         for i in range(PyArray_DIM(slots, 0)):
             memset(self.state_of((<long long *>PyArray_DATA(slots))[i]), 0, self.numbers * sizeof(real))
+        self.use(slots, False)
 
     def read(self, ids, str where) -> ndarray:
         """Their states (k, numbers)."""
         cdef Py_ssize_t i
         cdef npy_intp[2] shape
-        cdef ndarray slots = self.slots_of(ids, where), states
+        cdef ndarray states, slots = self.claim(ids, where)
         shape[0], shape[1] = PyArray_DIM(slots, 0), self.numbers
-        states = PyArray_EMPTY(2, shape, REAL_TYPE, 0)
-        for i in range(shape[0]):
-            memcpy(
-                <real *>PyArray_DATA(states) + i * self.numbers,
-                self.state_of((<long long *>PyArray_DATA(slots))[i]), self.numbers * sizeof(real),
-            )
+        try:
+            states = PyArray_EMPTY(2, shape, REAL_TYPE, 0)
+            for i in range(shape[0]):
+                memcpy(
+                    <real *>PyArray_DATA(states) + i * self.numbers,
+                    self.state_of((<long long *>PyArray_DATA(slots))[i]), self.numbers * sizeof(real),
+                )
+        finally:
+            self.use(slots, False)
         return states
 
     def hold(self, ids, work):
@@ -155,16 +160,14 @@ cdef class Slots:
         """
         cdef double now = 0
         cdef Py_ssize_t i
-        cdef ndarray slots = self.slots_of(ids, "Sessions.step")
-        cdef Py_ssize_t k = PyArray_DIM(slots, 0)
-        self.use(<const long long *>PyArray_DATA(slots), k, True)
+        cdef ndarray slots = self.claim(ids, "Sessions.step")
         try:
             answer = work(slots)
             now = self.now()
+            for i in range(PyArray_DIM(slots, 0)):
+                self.stepped_at[(<long long *>PyArray_DATA(slots))[i]] = now
         finally:
-            self.use(<const long long *>PyArray_DATA(slots), k, False)
-        for i in range(k):
-            self.stepped_at[(<long long *>PyArray_DATA(slots))[i]] = now
+            self.use(slots, False)
         return answer
 
     cdef double now(self) except *:
@@ -211,14 +214,14 @@ cdef class Slots:
             self.put_free(slot)
         self.id_at[slot] = ~self.id_at[slot]
 
-    cdef void use(self, const long long *slots, Py_ssize_t k, bint is_used) noexcept:
+    cdef void use(self, ndarray slots, bint is_used) noexcept:
         cdef Py_ssize_t i
-        for i in range(k):
-            self.is_used[slots[i]] = is_used
+        for i in range(PyArray_DIM(slots, 0)):
+            self.is_used[(<long long *>PyArray_DATA(slots))[i]] = is_used
 
     cdef Py_ssize_t look_up(self, object ids, Py_ssize_t k, double now, long long *slots) noexcept:
         """The slots (k,) of ids that `count_of` has counted; how many there are before the first that cannot be had."""
-        cdef Py_ssize_t i = 0
+        cdef Py_ssize_t i = 0, j
         cdef long long one, slot
         while i < k:
             one = id_of(ids, i)
@@ -229,11 +232,12 @@ cdef class Slots:
                 break
             slots[i], self.is_used[slot] = slot, True  # so that one that comes twice is not had twice
             i += 1
-        self.use(slots, i, False)
+        for j in range(i):
+            self.is_used[slots[j]] = False
         return i
 
-    cdef ndarray slots_of(self, object ids, str where):
-        """The slots (k,) int64 of sessions that can be had, each of them once."""
+    cdef ndarray claim(self, object ids, str where):
+        """The slots (k,) int64 of sessions that can be had, each of them once, and by nobody else until `use` says so."""
         cdef ndarray asked = _as_ids(ids, where)
         cdef double now = self.now()
         cdef npy_intp k = PyArray_DIM(asked, 0)
@@ -241,6 +245,7 @@ cdef class Slots:
         cdef Py_ssize_t count = self.look_up(asked, k, now, <long long *>PyArray_DATA(slots))
         if count < k:
             raise ValueError(f"{where}: {self.refusal((<const long long *>PyArray_DATA(asked))[count], now)}.")
+        self.use(slots, True)
         return slots
 
     cdef str refusal(self, long long one, double now):

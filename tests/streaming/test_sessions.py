@@ -56,6 +56,17 @@ def test_a_new_session_begins_at_zero_in_a_slot_that_was_used(model: Any, x: Any
     np.testing.assert_array_equal(sessions.step(sessions.open(), x[:1]), answer)
 
 
+def test_a_slot_without_a_generation_left_stays_empty(model: Any) -> None:
+    sessions = Sessions(model, 2)
+    sessions._slots.ids[0] = ~((0x7FFFFFFE << 32) + 0)
+    last, other = opened(sessions, 2)
+    assert last == 0x7FFFFFFF << 32
+    sessions.close([last, other])
+    assert sessions.open() == other + (1 << 32)
+    with pytest.raises(RuntimeError, match="0 of the 2 slots are free"):
+        sessions.open()
+
+
 def test_a_full_capacity_is_refused_until_one_is_closed(model: Any) -> None:
     sessions = Sessions(model, 2)
     ids = opened(sessions, 2)
