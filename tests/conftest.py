@@ -16,6 +16,8 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # small models run once: compiling is what takes time
 
+import instruction_sets
+
 from fastgru import cli, config, kernels, naming, random
 
 ENGINES = [
@@ -81,10 +83,9 @@ def shared() -> Path:
 
 
 @pytest.fixture(params=ENGINES)
-def every_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def every_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The test runs with each instruction set of this machine, and with either way to multiply."""
     isa, products = request.param
-    monkeypatch.setattr(kernels, "isa", isa)
-    monkeypatch.setattr(kernels, "_modules", {})
     monkeypatch.setattr(config, "_products", products)
-    return str(isa)
+    with instruction_sets.running(isa):
+        yield str(isa)

@@ -65,6 +65,15 @@ def module(dtype: Any) -> Kernels:
     return compiled
 
 
+def use(name: str) -> None:
+    """Compute with this instruction set from here on. What was packed for the one before, as layers that have run keep
+    it, must not be used any more: it is for tests, which make their layers after it."""
+    global isa
+    isa = name
+    for compiled in _modules.values():
+        compiled.use(name)
+
+
 def activation_id(name: str) -> int | None:
     """The number of an activation in calls of the kernels; None for one that they do not compute."""
     return module("float32").activation_ids.get(name)

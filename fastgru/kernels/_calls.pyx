@@ -17,9 +17,18 @@ from fastgru.kernels import isa as _isa
 
 include "interface.pxi"
 
-_compiled = _import_module(f"fastgru.kernels._{'float32' if sizeof(real) == sizeof(float) else 'float64'}_{_isa}")
-cdef Kernels *kernels = <Kernels *>PyCapsule_GetPointer(_compiled.table, TABLE_NAME)
-read_padding = kernels.read_padding
+cdef Kernels *kernels
+
+
+def use(str isa) -> None:
+    """Run the kernels of this instruction set from here on."""
+    global kernels, read_padding, _compiled
+    _compiled = _import_module(f"fastgru.kernels._{'float32' if sizeof(real) == sizeof(float) else 'float64'}_{isa}")
+    kernels = <Kernels *>PyCapsule_GetPointer(_compiled.table, TABLE_NAME)
+    read_padding = kernels.read_padding
+
+
+use(_isa)
 
 include "arrays.pxi"
 include "blas_call.pxi"
@@ -34,4 +43,5 @@ include "adafactor_call.pxi"
 include "normalization_call.pxi"
 include "xla_call.pxi"
 include "stream_plan_call.pxi"
+include "stream_slots_call.pxi"
 include "stream_call.pxi"

@@ -156,15 +156,19 @@ cdef struct StreamStep:
     Py_ssize_t column              # of a concatenation: where a row of what it reads goes in one of what it makes
     Py_ssize_t state               # where its part of a session's states begins
     int mask, made_mask            # the mask that counts for its rows and the one that it makes, or -1
+    int other_mask                 # that one of two masks is made of
     bint zero_output_for_mask
     int activation
     Py_ssize_t cells, dilation     # of a convolution's window
-    const real *scale              # (inputs,) of an affine one, and where it is added: (inputs,)
+    const real *scale              # (inputs,) of an affine one and a PReLU, and what is added: (inputs,)
     const real *shift
     const real *table              # of an embedding: (tokens, outputs)
     bint mask_zero                 # of an embedding
     real mask_value                # of a masking
+    long long word                 # that a mask leaves out
     real epsilon                   # of a normalization
+    real negative_slope, threshold, max_value  # of a ReLU
+    real divisor
     GRU gru
     RNN rnn
     Dense dense
@@ -175,7 +179,9 @@ cdef enum:
     STREAM_VECTOR = 16  # numbers: rows in memory begin at a whole number of so many
     STREAM_GRU = 0
     STREAM_RNN, STREAM_DENSE, STREAM_EMBEDDING, STREAM_CONVOLUTION, STREAM_ACTIVATION, STREAM_INPUT_ACTIVATION
-    STREAM_NORMALIZATION, STREAM_AFFINE, STREAM_MASKING, STREAM_CONCATENATION, STREAM_SUM
+    STREAM_NORMALIZATION, STREAM_AFFINE, STREAM_MASKING, STREAM_WORD_MASK, STREAM_EITHER_MASK, STREAM_RELU, STREAM_PRELU
+    STREAM_CONCATENATION, STREAM_COPY, STREAM_SUM, STREAM_DIFFERENCE, STREAM_PRODUCT, STREAM_LARGEST, STREAM_SMALLEST
+    STREAM_QUOTIENT
 
 cdef struct StreamPlan:
     StreamStep *steps

@@ -143,30 +143,19 @@ cdef void stream_masking(const StreamStep *step, const StreamBlock *b) noexcept 
         copy_or_clear(y + i * n, x + i * n if counts else NULL, n)
 
 
-cdef void stream_affine(const StreamStep *step, const StreamBlock *b) noexcept nogil:
-    """x * scale + shift, in two passes: a multiply-add would not round in between, as numpy does."""
-    cdef const real *x = value(b, step.input)
-    cdef real *y = value(b, step.output)
-    cdef Py_ssize_t i, j, n = step.inputs
+cdef void stream_mask(const StreamStep *step, const StreamBlock *b) noexcept nogil:
+    """Which words are not a certain one, or which rows one of two masks has."""
+    cdef const long long *words = <const long long *>b.x
+    cdef unsigned char *made = b.masks + step.made_mask * b.R
+    cdef Py_ssize_t i
     for i in range(b.R):
-        for j in range(n):
-            y[i * n + j] = x[i * n + j] * step.scale[j]
-    for i in range(b.R):
-        for j in range(n):
-            y[i * n + j] += step.shift[j]
-
-
-cdef void stream_join(const StreamStep *step, const StreamBlock *b) noexcept nogil:
-    """A part of the rows of a concatenation, or what is added to rows."""
-    cdef const real *x = value(b, step.input)
-    cdef real *y = value(b, step.output)
-    cdef Py_ssize_t i, j, n = step.inputs
-    for i in range(b.R):
-        if step.kind == STREAM_SUM:
-            for j in range(n):
-                y[i * n + j] += x[i * n + j]
+        if step.kind == STREAM_WORD_MASK:
+            made[i] = words[i] != step.word
         else:
-            memcpy(y + i * step.outputs + step.column, x + i * n, n * sizeof(real))
+            made[i] = b.masks[step.mask * b.R + i] or b.masks[step.other_mask * b.R + i]
+
+
+include "stream_numbers.pxi"
 
 
 cdef void stream_step(const StreamStep *step, const StreamBlock *b) noexcept nogil:
@@ -193,8 +182,14 @@ cdef void stream_step(const StreamStep *step, const StreamBlock *b) noexcept nog
         stream_affine(step, b)
     elif step.kind == STREAM_MASKING:
         stream_masking(step, b)
+    elif step.kind == STREAM_WORD_MASK or step.kind == STREAM_EITHER_MASK:
+        stream_mask(step, b)
+    elif step.kind == STREAM_RELU:
+        stream_relu(step, b)
+    elif step.kind == STREAM_PRELU:
+        stream_prelu(step, b)
     else:
-        stream_join(step, b)
+        stream_merge(step, b)
 
 
 # --- plans ------------------------------------------------------------------------------------------

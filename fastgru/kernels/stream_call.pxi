@@ -1,23 +1,15 @@
 # The steps of plans (stream_plan_call.pxi), from Python and from C.
 
-from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_New, PyCapsule_SetContext
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uintptr_t
-from numpy cimport NPY_BOOL, PyArray_EMPTY, npy_intp
-
-cdef extern from "Python.h":
-    long long PyLong_AsLongLongAndOverflow(object number, int *overflow)
-    bint PyLong_CheckExact(object value)
 
 from fastgru.streaming.c_stream cimport FASTGRU_STREAM_CAPSULE, FASTGRU_STREAM_VERSION, fastgru_stream
 
 cdef enum:
     KEPT_WORK = 1048576  # multiplications for which the GIL is not given away: some 50 us
     MEMORY_LINE = 64     # bytes, where memory begins
-
-cdef long long SLOT = 0xFFFFFFFF  # the part of an id that is its slot
 
 
 cdef struct Memory:
@@ -41,28 +33,17 @@ cdef int grow(Memory *memory, Py_ssize_t numbers) except -1:
     return 0
 
 
-cdef Py_ssize_t count_of(object ids) noexcept:
-    """How many ids these are, where they are of a kind that C reads; else -1."""
-    cdef ndarray array
-    if isinstance(ids, list):
-        return PyList_GET_SIZE(ids)
-    if not isinstance(ids, ndarray):
-        return 1 if PyLong_CheckExact(ids) else -1
-    array = ids
-    fits = PyArray_TYPE(array) == NPY_INT64 and PyArray_NDIM(array) == 1 and PyArray_ISCARRAY_RO(array)
-    return PyArray_DIM(array, 0) if fits else -1
-
-
-cdef long long id_of(object ids, Py_ssize_t i) noexcept:
-    """The i-th of ids that `count_of` has counted; -1 for what is none."""
-    cdef int overflow
-    cdef object one
-    if isinstance(ids, list):
-        one = <object>PyList_GET_ITEM(ids, i)
-        return PyLong_AsLongLongAndOverflow(one, &overflow) if PyLong_CheckExact(one) else -1
-    if PyLong_CheckExact(ids):
-        return PyLong_AsLongLongAndOverflow(ids, &overflow)
-    return (<const long long *>PyArray_DATA(ids))[i]
+cdef bint can_take(object out, int axes, const npy_intp *shape) noexcept:
+    """Whether it is an array of this shape, to which the kernels can write."""
+    cdef int axis
+    if not isinstance(out, ndarray) or PyArray_TYPE(out) != REAL_TYPE or not PyArray_ISCARRAY(out):
+        return False
+    if PyArray_NDIM(out) != axes:
+        return False
+    for axis in range(axes):
+        if PyArray_DIM(out, axis) != shape[axis]:
+            return False
+    return True
 
 
 cdef int c_step(const fastgru_stream *stream, void *state, const void *x, void *y, void *scratch) noexcept nogil:
@@ -88,27 +69,18 @@ cdef void release_stream(object capsule) noexcept:
 cdef class Stream(StreamLayers):
     """A plan that steps: the sessions that it is bound to, or, in C, whatever states it is handed."""
     cdef Memory memory, slots
-    cdef ndarray states, ids, in_use, last_steps
-    cdef object clock
-    cdef double ttl
+    cdef Slots sessions
     cdef fastgru_stream stream
 
     def __dealloc__(self):
         PyMem_RawFree(self.memory.whole)
         PyMem_RawFree(self.slots.whole)
 
-    def bind(
-        self, ndarray states not None, ndarray ids not None, ndarray in_use not None, ndarray last_steps not None,
-        ttl, clock,
-    ) -> None:
-        """The sessions that it steps: states (capacity, states), and what `fastgru.streaming.slots.Slots` has."""
-        cdef Py_ssize_t capacity = size_of(states, 0)
-        matrix_into(states, "states", capacity, self.plan.states)
-        vector(ids, "ids", NPY_INT64, False, capacity)
-        vector(in_use, "in_use", NPY_BOOL, True, capacity)
-        vector(last_steps, "last_steps", NPY_DOUBLE, True, capacity)
-        self.ttl, self.clock = -1 if ttl is None else ttl, clock
-        self.states, self.ids, self.in_use, self.last_steps = states, ids, in_use, last_steps
+    def bind(self, Slots sessions not None) -> None:
+        """The sessions that it steps."""
+        if sessions.numbers != self.plan.states:
+            raise ValueError(f"Stream: a session keeps {self.plan.states} numbers here, and not {sessions.numbers}.")
+        self.sessions = sessions
 
     cdef Py_ssize_t row_bytes(self) noexcept:
         """Of a step's input."""
@@ -135,54 +107,38 @@ cdef class Stream(StreamLayers):
                     return 0
         return axes - 1
 
-    cdef ndarray take_output(self, StreamRun *run, int axes, object out):
-        """Where the answer goes: `out`, a new array for None; None where `out` will not do."""
+    cdef object take_output(self, StreamRun *run, int axes, object out):
+        """Where the answer goes: `out`, a new array for None; None where `out` will not do. `run.y` is NULL for a list."""
         cdef npy_intp[3] shape
-        cdef ndarray array
-        cdef Py_ssize_t input_bytes = run.k * run.n * self.row_bytes(), output_bytes
-        cdef const char *y
+        cdef Py_ssize_t i, answers = run.k * run.n * self.plan.outputs
         shape[0], shape[1], shape[axes] = run.k, run.n, self.plan.outputs
-        if out is None:
-            array = PyArray_EMPTY(axes + 1, shape, REAL_TYPE, 0)
-        elif isinstance(out, ndarray):
-            array = out
-            if PyArray_TYPE(array) != REAL_TYPE or not PyArray_ISCARRAY(array) or PyArray_NDIM(array) != axes + 1:
+        run.y = NULL
+        if isinstance(out, list):
+            if PyList_GET_SIZE(out) != self.part_count:
                 return None
-            for axis in range(axes + 1):
-                if PyArray_DIM(array, axis) != shape[axis]:
+            for i in range(self.part_count):
+                shape[axes] = self.parts[i]
+                if not can_take(<object>PyList_GET_ITEM(out, i), axes + 1, shape):
                     return None
-        else:
+            return out
+        if out is None:
+            out = PyArray_EMPTY(axes + 1, shape, REAL_TYPE, 0)
+        elif not can_take(out, axes + 1, shape):
             return None
-        y, output_bytes = <const char *>PyArray_DATA(array), run.k * run.n * self.plan.outputs * sizeof(real)
-        if y < run.x + input_bytes and run.x < y + output_bytes:
+        run.y = <real *>PyArray_DATA(out)
+        if <const char *>run.y < run.x + run.k * run.n * self.row_bytes() and run.x < <const char *>(run.y + answers):
             return None
-        run.y = <real *>y
-        return array
+        return out
 
-    cdef bint look_up(self, object ids, Py_ssize_t k, double now) except -1:
-        """Whether these are sessions that nobody else steps, each of them once; their slots."""
-        cdef long long *slots
-        cdef const long long *open_ids = <const long long *>PyArray_DATA(self.ids)
-        cdef unsigned char *in_use = <unsigned char *>PyArray_DATA(self.in_use)
-        cdef double *last_steps = <double *>PyArray_DATA(self.last_steps)
-        cdef Py_ssize_t i, marked = 0, capacity = PyArray_DIM(self.ids, 0)
-        cdef long long one, slot
-        grow(&self.slots, k * sizeof(long long) // sizeof(real))
-        slots = <long long *>self.slots.numbers
-        for i in range(k):
-            one = id_of(ids, i)
-            slot = one & SLOT
-            if one < 0 or slot >= capacity or open_ids[slot] != one or in_use[slot]:
-                break
-            if self.ttl >= 0 and now - last_steps[slot] > self.ttl:
-                break
-            slots[i], in_use[slot], marked = slot, 1, i + 1
-        for i in range(marked):  # the GIL is held until the step is done: the marks are against an id that comes twice
-            in_use[slots[i]] = 0
-        if marked == k and self.ttl >= 0:
-            for i in range(k):
-                last_steps[slots[i]] = now
-        return marked == k
+    cdef void put_parts(self, const StreamRun *run, object out) noexcept:
+        """The outputs, which stand one behind the other in the answers' rows, to an array each."""
+        cdef Py_ssize_t part, width, i, column = 0
+        cdef real *y
+        for part in range(self.part_count):
+            width, y = self.parts[part], <real *>PyArray_DATA(<object>PyList_GET_ITEM(out, part))
+            for i in range(run.k * run.n):
+                memcpy(y + i * width, run.y + i * self.plan.outputs + column, width * sizeof(real))
+            column += width
 
     def step(self, ids, x, out=None):
         """The step of sessions, where all of it is as C takes it and not much: `out`, or a new array for None.
@@ -192,17 +148,15 @@ cdef class Stream(StreamLayers):
 
         ids : an int, a list of ints or (k,) int64, of sessions that nobody else steps
         x : (k, inputs) or (k, n, inputs), or (k,) or (k, n) int64 of words
-        out : (k, outputs) or (k, n, outputs)
+        out : (k, outputs) or (k, n, outputs), or a list of an array for each part of the outputs
         """
         cdef StreamRun run
-        cdef Py_ssize_t k
+        cdef Py_ssize_t i, k, answers
         cdef int axes
-        cdef double now = 0
-        cdef ndarray answer
-        if self.states is None or not self.ended:
+        cdef double now
+        if self.sessions is None or not self.ended:
             return None
-        if self.ttl >= 0:
-            now = self.clock()  # which may be Python, during which other threads may change ids and x: first of all
+        now = self.sessions.now()  # which may be Python, during which others may change ids and x: first of all
         k = count_of(ids)
         if k <= 0:
             return None
@@ -210,33 +164,45 @@ cdef class Stream(StreamLayers):
         if axes == 0 or run.n == 0 or run.k * run.n > KEPT_WORK // self.plan.work:
             return None
         answer = self.take_output(&run, axes, out)
-        if answer is None or not self.look_up(ids, k, now):
+        if answer is None or (out is not None and run.y and self.part_count > 1):  # one array for several outputs
             return None
-        run.plan, run.slots = &self.plan, <long long *>self.slots.numbers
-        run.states = <real *>PyArray_DATA(self.states)
-        grow(&self.memory, kernels.stream_cut(&run, 1))
-        run.memory = self.memory.numbers
+        grow(&self.slots, k * sizeof(long long) // sizeof(real))
+        answers = 0 if run.y else pad_to_line(k * run.n * self.plan.outputs)
+        grow(&self.memory, answers + kernels.stream_cut(self.on(&run, <long long *>self.slots.numbers), 1))
+        if self.sessions.look_up(ids, k, now, <long long *>self.slots.numbers) < k:
+            return None
+        for i in range(k):
+            self.sessions.stepped_at[run.slots[i]] = now
+        run.memory = self.memory.numbers + answers
+        if answers:
+            run.y = self.memory.numbers
         kernels.stream(&run, 1)
+        if answers:
+            self.put_parts(&run, out)
         return answer
 
+    cdef StreamRun *on(self, StreamRun *run, const long long *slots) noexcept:
+        """A run of this plan on the sessions in these slots."""
+        run.plan, run.slots, run.states = &self.plan, slots, self.sessions.state_at
+        return run
+
     def run(self, ndarray slots not None, ndarray x not None, ndarray y not None, int threads) -> None:
-        """The steps of sessions that the caller has claimed: slots (k,), x (k, n, inputs) or (k, n), y (k, n, outputs).
+        """The steps of sessions that the caller holds: slots (k,), x (k, n, inputs) or (k, n), y (k, n, outputs).
         Others run beside it."""
         cdef StreamRun run
         cdef Memory memory = Memory(NULL, NULL, 0)
         cdef Py_ssize_t i, k = size_of(slots, 0)
-        if self.states is None or not self.ended:
+        if self.sessions is None or not self.ended:
             raise ValueError("Stream: it has no end, or is bound to no sessions.")
-        run.slots = <const long long *>vector(slots, "slots", NPY_INT64, False, k)
+        self.on(&run, <const long long *>vector(slots, "slots", NPY_INT64, False, k))
         for i in range(k):
-            if not 0 <= run.slots[i] < PyArray_DIM(self.states, 0):
+            if not 0 <= run.slots[i] < self.sessions.capacity:
                 raise ValueError(f"Stream: there is no slot {run.slots[i]}.")
         if k == 0 or self.take_input(&run, x, k) != 2 or run.n == 0 or self.take_output(&run, 2, y) is None:
             raise ValueError(
                 f"Stream: inputs of shape {(<object>x).shape} of {x.dtype} or answers of shape {(<object>y).shape} of "
                 f"{y.dtype} are not those of {k} sessions."
             )
-        run.plan, run.states = &self.plan, <real *>PyArray_DATA(self.states)
         try:
             grow(&memory, kernels.stream_cut(&run, threads))
             run.memory = memory.numbers

@@ -8,6 +8,12 @@ cdef inline Py_ssize_t pad_to_line(Py_ssize_t numbers) noexcept nogil:
     return (numbers + STREAM_VECTOR - 1) // STREAM_VECTOR * STREAM_VECTOR
 
 
+_MERGES = {
+    "Add": STREAM_SUM, "Average": STREAM_SUM, "Subtract": STREAM_DIFFERENCE, "Multiply": STREAM_PRODUCT,
+    "Maximum": STREAM_LARGEST, "Minimum": STREAM_SMALLEST,
+}
+
+
 cdef class StreamLayers:
     """A model's layers in the order in which they run, for one step at a time of any number of sessions.
 
@@ -24,7 +30,8 @@ cdef class StreamLayers:
     cdef StreamPlan plan
     cdef StreamStep[MAX_STEPS] steps
     cdef Py_ssize_t[MAX_STEPS + 1] begins, widths  # of the values
-    cdef int value_count
+    cdef int value_count, part_count
+    cdef Py_ssize_t[MAX_STEPS] parts               # the widths of the answers, which stand one behind the other
     cdef bint ended
     cdef list arrays                               # that the plan points into
 
@@ -46,8 +53,8 @@ cdef class StreamLayers:
             raise ValueError(f"Stream: expected at most {MAX_STEPS} steps, and none after its end.")
         if not 0 <= value < self.value_count or not -1 <= mask < self.plan.masks or outputs <= 0:
             raise ValueError(f"Stream: there is no value {value}, no mask {mask} or nothing to put out.")
-        if (kind == STREAM_EMBEDDING) != (value == 0 and self.plan.tokens > 0):
-            raise ValueError("Stream: an embedding reads the numbers of words, and nothing else does.")
+        if (kind == STREAM_EMBEDDING or kind == STREAM_WORD_MASK) != (value == 0 and self.plan.tokens > 0):
+            raise ValueError("Stream: an embedding and its mask read the numbers of words, and nothing else does.")
         if made < 0:
             made = self.value_count
             self.value_count += 1
@@ -171,6 +178,20 @@ cdef class StreamLayers:
         step.mask_value = <real>mask_value
         return self.made(), self.new_mask(step)
 
+    def add_word_mask(self, long long word) -> int:
+        """A mask of the words that are not this one."""
+        cdef StreamStep *step = self.append(STREAM_WORD_MASK, 0, 1, -1, 0)
+        step.word = word
+        return self.new_mask(step)
+
+    def add_either_mask(self, int value, int mask, int other) -> int:
+        """A mask of the rows that one of two masks has, beside a value."""
+        cdef StreamStep *step = self.append(STREAM_EITHER_MASK, value, 1, mask, value)
+        if not 0 <= mask or not 0 <= other < self.plan.masks:
+            raise ValueError(f"Stream: there are no masks {mask} and {other}.")
+        step.other_mask = other
+        return self.new_mask(step)
+
     cdef int new_mask(self, StreamStep *step) noexcept:
         step.made_mask = self.plan.masks
         self.plan.masks += 1
@@ -214,14 +235,33 @@ cdef class StreamLayers:
             column += step.inputs
         return self.made()
 
-    def add_sum(self, list values) -> int:
-        """The sum of values of one size."""
-        cdef int made = self.value_count, kind = STREAM_CONCATENATION
+    def add_relu(self, int value, double negative_slope, double max_value, double threshold) -> int:
+        """min(x, max_value) above the threshold, negative_slope * (x - threshold) below."""
+        cdef StreamStep *step = self.append(STREAM_RELU, value, self.widths[value], -1)
+        step.negative_slope, step.max_value, step.threshold = negative_slope, max_value, threshold
+        return self.made()
+
+    def add_prelu(self, int value, ndarray alpha not None) -> int:
+        """max(x, 0) + alpha * min(x, 0), with a number for each input."""
+        cdef StreamStep *step = self.append(STREAM_PRELU, value, self.widths[value], -1)
+        step.scale = vector_of(alpha, "alpha", step.inputs)
+        self.arrays.append(alpha)
+        return self.made()
+
+    def add_merge(self, list values, str name) -> int:
+        """What a merging layer of this name makes of values, number by number; sizes of 1 are repeated."""
+        cdef int made = self.value_count, kind = STREAM_COPY
+        cdef Py_ssize_t outputs = max([self.widths[self.checked(value)] for value in values])
         for value in values:
-            if self.widths[self.checked(value)] != self.widths[self.checked(values[0])]:
-                raise ValueError("Stream: what is added up must be of one size.")
-            self.append(kind, value, self.widths[<int>value], -1, -1 if kind == STREAM_CONCATENATION else made)
-            kind = STREAM_SUM
+            if self.widths[<int>value] not in (1, outputs):
+                raise ValueError("Stream: what is merged must be of one size.")
+            self.append(kind, value, outputs, -1, -1 if kind == STREAM_COPY else made)
+            kind = _MERGES[name]
+        return self.made()
+
+    def add_quotient(self, int value, double divisor) -> int:
+        cdef StreamStep *step = self.append(STREAM_QUOTIENT, value, self.widths[value], -1)
+        step.divisor = divisor
         return self.made()
 
     cdef int checked(self, int value) except -1:
@@ -229,12 +269,16 @@ cdef class StreamLayers:
             raise ValueError(f"Stream: there is no value {value}.")
         return value
 
-    def end(self, int value) -> None:
-        """Which value is the answer: not the input itself."""
-        cdef int index
+    def end(self, list values) -> None:
+        """Which values are the answers: none of them the input itself."""
+        cdef int index, value = -1
         cdef Py_ssize_t begin
-        if self.ended or self.checked(value) == 0:
-            raise ValueError(f"Stream: value {value} is the input, or there was an end before.")
+        if self.ended or not 1 <= len(values) <= MAX_STEPS or any([self.checked(one) == 0 for one in values]):
+            raise ValueError(f"Stream: the input is among the values {values}, or there was an end before.")
+        self.part_count = len(values)
+        for index in range(self.part_count):
+            self.parts[index] = self.widths[<int>values[index]]
+        value = values[0] if self.part_count == 1 else self.add_concatenation(values)
         begin = self.begins[value]
         for index in range(self.plan.count):
             if self.steps[index].input == begin:

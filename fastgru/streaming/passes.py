@@ -25,15 +25,17 @@ class Passes:
     Parameters
     ----------
     plan : Plan
-    bind : callable
-        Is given each new stream of the kernels, to tell it of its sessions.
+    sessions : Slots
+        Those of the kernels, which step them by themselves where they can.
     """
 
-    def __init__(self, plan: Plan, bind: Callable[[Any], None]) -> None:
+    def __init__(self, plan: Plan, sessions: Any) -> None:
         self.plan = plan
+        self.as_outputs: Callable[[list[Array]], Any] = plan.model.as_structure
         # whether the answer is one array, as the kernels make it
-        self.is_plain = len(plan.ends) == 1 and plan.model.as_structure([plan]) is plan
-        self._bind = bind
+        self.is_plain = len(plan.ends) == 1 and self.as_outputs([plan]) is plan
+        self._sessions = sessions
+        self._reason: str | None = None
         self._weights: list[Weight] = plan.model.weights
         self._workspaces = Workspaces()
         self._stream: tuple[Publication | None, dict[Weight, Array], Any] = (None, {}, None)
@@ -42,6 +44,10 @@ class Passes:
         """The plan as the kernels step it by themselves, with the weights of now; None where they cannot."""
         publication, _, stream = self._stream
         return stream if publication is published.current else self._new_stream()
+
+    def reason_against_stream(self) -> str | None:
+        """Why the layers run one by one; None where the kernels step the plan by themselves."""
+        return self._reason if self.stream() is None else None
 
     def _new_stream(self) -> Any:
         publication, values = capture(self._weights)
@@ -52,9 +58,9 @@ class Passes:
             try:
                 with config.tiles_in_this_thread():
                     stream = compiled(self.plan, call)
-                self._bind(stream)
-            except NotCompiled:
-                stream = None
+                stream.bind(self._sessions)
+            except NotCompiled as reason:
+                stream, self._reason = None, str(reason)
         self._stream = publication, values, stream
         return stream
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,21 @@ from fastgru import checks, kernels, threads
 from fastgru.streaming import snapshots
 from fastgru.streaming.passes import Passes
 from fastgru.streaming.plan import Plan, plan_of
-from fastgru.streaming.slots import Slots
 from fastgru.types import Array
 
 __all__ = ["Sessions"]
 
 Ids = int | npt.ArrayLike
+_all: weakref.WeakSet[Sessions] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """The threads that were at work on sessions are not in the child."""
+    for sessions in _all:
+        sessions._slots.in_use[:] = False
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Sessions:
@@ -49,6 +60,8 @@ class Sessions:
     ----------
     model : Sequential or Functional
     capacity : int
+    in_python : str or None
+        Why steps go through Python layer by layer, to the same bits; None where the kernels make them alone.
 
     Raises
     ------
@@ -68,9 +81,11 @@ class Sessions:
         if ttl is not None and not checks.number(ttl, "Sessions", "ttl") > 0:
             raise ValueError(f"Sessions: ttl must be a number of seconds above 0, or None, got {ttl!r}.")
         plan = plan_of(model)
-        self._slots = Slots(self.capacity, ttl, checks.function(clock, "Sessions", "clock"))
-        self._states = np.zeros((self.capacity, plan.state_numbers), plan.dtype)
-        self._passes = Passes(plan, self._bind)
+        self._slots = kernels.module(plan.dtype).Slots(
+            self.capacity, plan.state_numbers, ttl, checks.function(clock, "Sessions", "clock")
+        )
+        self._passes = Passes(plan, self._slots)
+        _all.add(self)
 
     @property
     def plan(self) -> Plan:
@@ -81,9 +96,18 @@ class Sessions:
     def model(self) -> Any:
         return self.plan.model
 
+    @property
+    def in_python(self) -> str | None:
+        """Why steps go through Python layer by layer; None where the kernels step the model by themselves."""
+        return self._passes.reason_against_stream()
+
+    def __repr__(self) -> str:
+        where = "in the kernels" if self.in_python is None else f"in Python: {self.in_python}"
+        return f"<Sessions of {self.model.name!r}: {len(self)} of {self.capacity} open, steps {where}>"
+
     def __len__(self) -> int:
         """How many sessions are open."""
-        return len(self._slots)
+        return self._slots.count()
 
     def open(self) -> int:
         """Begin a session, and return its id.
@@ -93,7 +117,7 @@ class Sessions:
         RuntimeError
             `capacity` sessions are open.
         """
-        return int(self._opened(np.zeros((1, self.plan.state_numbers), self.plan.dtype))[0])
+        return self._slots.open()
 
     def step(self, ids: Ids, x: Any, out: Any = None) -> Any:
         """What the model answers to the next inputs of sessions.
@@ -122,33 +146,31 @@ class Sessions:
         passes = self._passes
         stream = passes.stream()
         # short and plain calls are the kernels' alone; what they do not take is looked at here
-        if stream is not None and (passes.is_plain or out is None):
+        if stream is not None:
             answer = stream.step(ids, x, out)
             if answer is not None:
-                return answer if passes.is_plain else passes.plan.model.as_structure(_parts(passes.plan, answer))
-        slots = self._slots.claim(ids, "Sessions.step")
-        stepped = False
-        try:
-            inputs, is_single = _inputs(passes.plan.model, x, len(slots))
-            outs = _outs(passes.plan, out, inputs.shape[:1] if is_single else inputs.shape[:2])
-            if inputs.shape[0] and inputs.shape[1]:
-                if (answers := _streamed(passes.plan, stream, slots, inputs)) is None:
-                    answers, self._states[slots] = passes.run(inputs, self._states[slots])
-                for made, one in zip(answers, outs, strict=True):
-                    one[...] = made[:, 0] if is_single else made
-            stepped = True
-        finally:
-            self._slots.release(slots, stepped=stepped)
-        return passes.plan.model.as_structure(outs) if out is None else out
+                return answer if out is not None or passes.is_plain else passes.as_outputs(_parts(passes.plan, answer))
+        return self._slots.hold(ids, functools.partial(self._step, passes, stream, x, out))
+
+    def _step(self, passes: Passes, stream: Any, x: Any, out: Any, slots: Array) -> Any:
+        """The step of sessions that no other call can have."""
+        inputs, is_single = _inputs(passes.plan.model, x, len(slots))
+        outs = _outs(passes.plan, out, inputs.shape[:1] if is_single else inputs.shape[:2])
+        if inputs.shape[0] and inputs.shape[1]:
+            states = self._slots.states
+            if (answers := _streamed(passes.plan, stream, slots, inputs)) is None:
+                answers, states[slots] = passes.run(inputs, states[slots])
+            for made, one in zip(answers, outs, strict=True):
+                one[...] = made[:, 0] if is_single else made
+        return passes.as_outputs(outs) if out is None else out
 
     def close(self, ids: Ids) -> None:
         """End sessions: their ids are nobody's any more."""
-        self._slots.release(self._slots.claim(ids, "Sessions.close"), closed=True)
+        self._slots.close(ids)
 
     def reset(self, ids: Ids) -> None:
         """Put sessions back to their beginning."""
-        with self._claimed(ids, "Sessions.reset") as slots:
-            self._states[slots] = 0
+        self._slots.reset(ids)
 
     def snapshot(self, ids: Ids) -> bytes:
         """The states of sessions as bytes, which stay what they are when the sessions go on.
@@ -156,15 +178,14 @@ class Sessions:
         They are bound to the model: its layers, what these compute, and the shapes of its weights, not the weights'
         numbers, so that they outlive a retrained model as open sessions do.
         """
-        with self._claimed(ids, "Sessions.snapshot") as slots:
-            return snapshots.written(self.plan, self._states[slots])
+        return snapshots.written(self.plan, self._slots.read(ids, "Sessions.snapshot"))
 
-    def restore(self, snapshot: bytes) -> list[int]:
+    def restore(self, snapshot: bytes | bytearray | memoryview) -> list[int]:
         """New sessions that go on from a snapshot, in its order.
 
         Parameters
         ----------
-        snapshot : bytes
+        snapshot : bytes, bytearray or memoryview
             It may come from another process or machine.
 
         Raises
@@ -174,12 +195,11 @@ class Sessions:
         RuntimeError
             There is no capacity for all of them; none is opened then.
         """
-        return [int(one) for one in self._opened(snapshots.read(self.plan, snapshot))]
+        return self._slots.open_from(snapshots.read(self.plan, snapshot))
 
     def fork(self, session: int) -> int:
         """A new session that goes on from where one is."""
-        with self._claimed([session], "Sessions.fork") as slots:
-            return int(self._opened(self._states[slots])[0])
+        return self._slots.open_from(self._slots.read([session], "Sessions.fork"))[0]
 
     def reload(self, model: Any) -> None:
         """Go on with another model of the same layers and shapes: all sessions stay open and keep their states.
@@ -197,28 +217,7 @@ class Sessions:
                 f"Sessions.reload: model {model.name!r} has other layers or shapes than {self.model.name!r} and "
                 "cannot go on from its states; make new Sessions of it."
             )
-        self._passes = Passes(plan, self._bind)
-
-    def _bind(self, stream: Any) -> None:
-        """Tell a stream of the kernels of the sessions that it steps."""
-        slots = self._slots
-        stream.bind(self._states, slots.ids, slots.in_use, slots.last_steps, slots.ttl, slots.clock)
-
-    @contextmanager
-    def _claimed(self, ids: Ids, where: str) -> Iterator[Array]:
-        slots = self._slots.claim(ids, where)
-        try:
-            yield slots
-        finally:
-            self._slots.release(slots)
-
-    def _opened(self, states: Array) -> Array:
-        """The ids of new sessions with these states (k, state_numbers)."""
-        ids = self._slots.open(len(states))
-        slots = ids & 0xFFFFFFFF
-        self._states[slots] = states
-        self._slots.release(slots)
-        return ids
+        self._passes = Passes(plan, self._slots)
 
 
 def _inputs(model: Any, x: Any, count: int) -> tuple[Array, bool]:

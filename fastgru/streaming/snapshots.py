@@ -18,6 +18,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from fastgru import kernels
 from fastgru.streaming.plan import Plan
 from fastgru.types import Array
 
@@ -38,7 +39,7 @@ def written(plan: Plan, states: Array) -> bytes:
     return body + sha256(body).digest()
 
 
-def read(plan: Plan, snapshot: bytes) -> Array:
+def read(plan: Plan, snapshot: bytes | bytearray | memoryview) -> Array:
     """The states (k, state_numbers) in a snapshot.
 
     Raises
@@ -49,7 +50,7 @@ def read(plan: Plan, snapshot: bytes) -> Array:
     where = "Sessions.restore"
     if not isinstance(snapshot, (bytes, bytearray, memoryview)):
         raise ValueError(f"{where}: expected the bytes of `snapshot`, got {type(snapshot).__name__}.")
-    view = memoryview(snapshot).cast("B")
+    view = memoryview(bytes(snapshot))  # those of a view, whatever its items and strides; nobody writes them meanwhile
     if view[: len(_MAGIC)] != _MAGIC or len(view) < _HEAD + _DIGEST:
         raise ValueError(f"{where}: these {len(view)} bytes are no snapshot of sessions, or only the beginning of one.")
     if view[len(_MAGIC)] != _VERSION:
@@ -63,4 +64,5 @@ def read(plan: Plan, snapshot: bytes) -> Array:
     expected = _HEAD + count * plan.state_numbers * numbers.itemsize + _DIGEST
     if len(view) != expected or count >> 32 or sha256(view[:-_DIGEST]).digest() != view[-_DIGEST:]:
         raise ValueError(f"{where}: the snapshot is damaged: expected {expected} bytes with their checksum.")
-    return np.frombuffer(view[_HEAD:-_DIGEST], numbers).reshape(count, plan.state_numbers)
+    states = np.frombuffer(view[_HEAD:-_DIGEST], numbers).reshape(count, plan.state_numbers)
+    return kernels.contiguous(states, plan.dtype)

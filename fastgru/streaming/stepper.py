@@ -20,9 +20,7 @@ def stepper(model: Any) -> Any:
     Parameters
     ----------
     model : Sequential or Functional
-        As for `Sessions`, of layers that the kernels step by themselves: GRU, LSTM, SimpleRNN, Dense, Embedding,
-        causal Conv1D, activations, Masking, BatchNormalization, LayerNormalization, Normalization, Rescaling, Add and
-        Concatenate.
+        As for `Sessions`, of layers that the kernels step by themselves, which docs/howto/streaming.md lists.
 
     Returns
     -------

@@ -1,7 +1,8 @@
 """With tiles a row's answer is the same to the bit in any company: its batch mates, their number, threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import instruction_sets
 import numpy as np
 import pytest
 
@@ -27,14 +28,12 @@ LAYERS: dict[str, Callable[..., Layer]] = {
 RECURRENT = ["GRU", "GRU reset before", "LSTM", "SimpleRNN", "Bidirectional GRU", "Bidirectional LSTM"]
 
 
-@pytest.fixture(
-    params=[pytest.param(isa, marks=[] if isa == kernels.isa else [pytest.mark.isa]) for isa in kernels.available()]
-)
-def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=instruction_sets.each)
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test runs with the tiles of each instruction set of this machine."""
-    monkeypatch.setattr(kernels, "isa", request.param)
-    monkeypatch.setattr(kernels, "_modules", {})
     monkeypatch.setattr(config, "_products", "tiles")
+    with instruction_sets.running(request.param):
+        yield
 
 
 def with_random_weights(layers: list[Layer], x: np.ndarray, rng: np.random.Generator) -> Sequential:

@@ -233,3 +233,16 @@ def test_a_stateful_model_streams_any_number_of_sessions() -> None:
     x = RNG.normal(size=(5, 4, 5))
     sessions, free = Sessions(model, 5), row_of(GRU(4), Dense(3))
     np.testing.assert_allclose(sessions.step(opened(sessions, 5), x), answers_so_far(free, x), atol=1e-6)
+
+
+def test_sessions_say_where_their_steps_run(route: str) -> None:
+    if route == "layers":
+        pytest.skip("nobody says so where a test chooses the route")
+    quick, slow = row_of(GRU(3), Dense(2)), row_of(GRU(3), layers.UnitNormalization(name="unit"))
+    sessions, others = Sessions(quick, 9), Sessions(slow, 9)
+    sessions.open()
+    assert sessions.in_python is None
+    assert repr(sessions) == f"<Sessions of {quick.name!r}: 1 of 9 open, steps in the kernels>"
+    reason = "the kernels do not step the layer 'unit' (UnitNormalization)"
+    assert others.in_python == reason
+    assert repr(others) == f"<Sessions of {slow.name!r}: 0 of 9 open, steps in Python: {reason}>"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from stream_models import answers_so_far, opened, row_of, with_weights
 
-from fastgru import Model, layers
+from fastgru import Model, layers, streaming
 from fastgru.layers import GRU, Dense, Embedding, Input
 from fastgru.streaming import Sessions
 
@@ -52,6 +54,17 @@ def test_a_new_session_begins_at_zero_in_a_slot_that_was_used(model: Any, x: Any
     answer = sessions.step(first, x[:1])
     sessions.close(first)
     np.testing.assert_array_equal(sessions.step(sessions.open(), x[:1]), answer)
+
+
+def test_a_slot_without_a_generation_left_stays_empty(model: Any) -> None:
+    sessions = Sessions(model, 2)
+    sessions._slots.ids[0] = ~((0x7FFFFFFE << 32) + 0)
+    last, other = opened(sessions, 2)
+    assert last == 0x7FFFFFFF << 32
+    sessions.close([last, other])
+    assert sessions.open() == other + (1 << 32)
+    with pytest.raises(RuntimeError, match="0 of the 2 slots are free"):
+        sessions.open()
 
 
 def test_a_full_capacity_is_refused_until_one_is_closed(model: Any) -> None:
@@ -222,9 +235,9 @@ def test_new_weights_hold_from_the_next_step_on(model: Any, x: Any) -> None:
     sessions = Sessions(model, 1)
     one = sessions.open()
     sessions.step(one, x[:1, :3])
-    state = sessions._states.copy()
+    state = sessions._slots.states.copy()
     with_weights(model, seed=8)
-    assert (sessions._states == state).all()
+    assert (sessions._slots.states == state).all()
     by_hand = np.asarray(model.layers[0](x[:1, 3:4], initial_state=state))
     np.testing.assert_allclose(sessions.step(one, x[:1, 3]), model.layers[1](by_hand), atol=1e-6)
 
@@ -296,10 +309,13 @@ def test_threads_step_sessions_of_their_own(model: Any) -> None:
 def test_one_session_in_two_calls_is_refused(model: Any, x: Any) -> None:
     sessions = Sessions(model, 2)
     ids = opened(sessions, 2)
-    with sessions._claimed(ids[:1], "another call"):
+
+    def another_call(slots: Any) -> None:
         with pytest.raises(ValueError, match=f"Sessions.step: session {ids[0]} is in use by another call"):
             sessions.step(ids, x[:2])
         sessions.step(ids[1], x[:1])
+
+    sessions._slots.hold(ids[:1], another_call)
     sessions.step(ids, x[:2])
 
 
@@ -308,12 +324,11 @@ def test_a_child_goes_on_with_sessions_that_a_thread_was_at_work_on(model: Any, 
     sessions, begun, ended = Sessions(model, 1), threading.Event(), threading.Event()
     one = sessions.open()
 
-    def work() -> None:
-        with sessions._claimed(one, "a thread"), sessions._slots._lock:
-            begun.set()
-            ended.wait()
+    def work(slots: Any) -> None:
+        begun.set()
+        ended.wait()
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=sessions._slots.hold, args=(one, work))
     thread.start()
     begun.wait()
     child = os.fork()
@@ -327,6 +342,57 @@ def test_a_child_goes_on_with_sessions_that_a_thread_was_at_work_on(model: Any, 
     ended.set()
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
+
+
+class Interrupt(BaseException):
+    """What a signal's handler raises."""
+
+
+class Interrupted:
+    """Within it the code of sessions is interrupted before its n-th instruction, where handlers of signals run, too."""
+
+    def __init__(self, instruction: int) -> None:
+        self.left, self.is_past = instruction, False
+
+    def trace(self, frame: Any, event: str, _argument: Any) -> Any:
+        if not frame.f_code.co_filename.startswith((streaming.__path__[0], contextlib.__file__)):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode" and not self.is_past:
+            self.left -= 1
+            if self.left < 0:
+                self.is_past = True
+                raise Interrupt
+        return self.trace
+
+    def __enter__(self) -> Interrupted:
+        self.before = sys.gettrace()
+        sys.settrace(self.trace)
+        return self
+
+    def __exit__(self, *_of_exception: Any) -> None:
+        sys.settrace(self.before)
+
+
+@pytest.mark.parametrize("method", ["step", "reset", "snapshot", "fork"])
+def test_a_call_that_is_interrupted_anywhere_leaves_no_session_in_use(model: Any, x: Any, method: str) -> None:
+    sessions = Sessions(model, 2000)
+    one, twin = opened(sessions, 2)
+    x = x[:1].astype("float64")  # which Python converts
+    more = (x,) if method == "step" else ()
+    getattr(sessions, method)(one, *more)
+    for instruction in range(2000):
+        with Interrupted(instruction) as interrupted:
+            try:
+                getattr(sessions, method)(one, *more)
+            except Interrupt:
+                assert interrupted.is_past
+        assert not sessions._slots.in_use.any(), f"interrupted before instruction {instruction}"
+        if not interrupted.is_past:
+            break
+    assert instruction > (100 if method == "step" else 3)
+    sessions.reset(one)
+    np.testing.assert_array_equal(sessions.step(one, x), sessions.step(twin, x))
 
 
 BAD = [(0, None, "capacity"), (-1, None, "capacity"), (2.5, None, "capacity"), (True, None, "capacity"),

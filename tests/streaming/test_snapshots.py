@@ -42,6 +42,25 @@ def test_a_snapshot_stays_when_the_session_goes_on() -> None:
     np.testing.assert_array_equal(sessions.step(sessions.restore(snapshot), X[:1]), answer)
 
 
+AS_BYTES: dict[str, Any] = {
+    "bytearray": bytearray,
+    "memoryview": memoryview,
+    "a view at an odd place": lambda snapshot: memoryview(b"?" + snapshot)[1:],
+    "a view of every second byte": lambda snapshot: memoryview(np.repeat(np.frombuffer(snapshot, "u1"), 2))[::2],
+    "a view from the end": lambda snapshot: memoryview(snapshot[::-1])[::-1],
+    "a view of numbers": lambda snapshot: memoryview(np.frombuffer(snapshot, "<i4")),
+    "a view of rows": lambda snapshot: memoryview(np.frombuffer(snapshot, "u1").reshape(-1, 4)),
+}
+
+
+@pytest.mark.parametrize("kind", AS_BYTES)
+def test_bytes_come_in_any_form(kind: str) -> None:
+    sessions, ids = streamed(model_of())
+    snapshot = sessions.snapshot(ids[:1])
+    answer = sessions.step(ids[0], X[:1])
+    np.testing.assert_array_equal(sessions.step(sessions.restore(AS_BYTES[kind](snapshot)), X[:1]), answer)
+
+
 def test_no_sessions_are_a_snapshot_too() -> None:
     sessions, _ = streamed(model_of())
     assert sessions.restore(sessions.snapshot([])) == []

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stream_models import answers_so_far, opened, row_of, with_weights
+from stream_models import answers_so_far, assert_every_split_gives, opened, row_of, with_weights
 
 from fastgru import Model, config, ops, threads
 from fastgru.layers import (
@@ -42,9 +42,6 @@ from fastgru.streaming import Sessions
 
 STEPS, ROWS = 5, 4
 RNG = np.random.default_rng(9)
-SPLITS = [
-    [1 + len(part) for part in "".join(cuts).split("|")] for cuts in product("-|", repeat=STEPS - 1)
-]  # a character between two steps: one piece goes on, or another begins
 
 
 @pytest.fixture(autouse=True)
@@ -105,25 +102,7 @@ def test_every_split_of_the_steps_gives_the_same_bits(kind: str, count: int) -> 
     model = MODELS[kind]()
     x = inputs_of(model)
     with threads.limited_to(count):
-        expected = answers_so_far(model, x)
-        sessions = Sessions(model, 9)
-        ids = opened(sessions, ROWS)
-        for split in SPLITS:
-            sessions.reset(ids)
-            step = 0
-            for steps in split:
-                answers, step = in_parts(sessions, ids, x[:, step : step + steps]), step + steps
-                np.testing.assert_array_equal(answers, expected[:, step - steps : step], f"{split}, before {step}")
-
-
-def in_parts(sessions: Sessions, ids: Any, x: Any) -> Any:
-    """The answers to some steps, in an order and in calls by chance."""
-    order, cut = RNG.permutation(ROWS), RNG.integers(0, ROWS + 1)
-    is_single = x.shape[1] == 1
-    parts = [sessions.step(ids[part], x[part, 0] if is_single else x[part]) for part in (order[:cut], order[cut:])]
-    answers = np.concatenate(parts)
-    answers[order] = answers.copy()
-    return answers[:, None] if is_single else answers
+        assert_every_split_gives(answers_so_far(model, x), model, x, RNG)
 
 
 def test_sessions_multiply_by_tiles_whatever_is_chosen() -> None:

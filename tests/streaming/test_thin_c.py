@@ -76,7 +76,7 @@ def test_a_step_by_the_struct_is_that_of_a_session(dtype: str, rng: Any) -> None
     sessions = Sessions(model, 1)
     answers, state, returned = stepped(stepper(model), x)
     np.testing.assert_array_equal(answers, sessions.step([sessions.open()], x[None])[0])
-    np.testing.assert_array_equal(state, sessions._states[0])
+    np.testing.assert_array_equal(state, sessions._slots.states[0])
     assert returned == [0] * 20
 
 
@@ -157,6 +157,16 @@ def test_the_header_compiles_by_itself(language: str, tmp_path: Path) -> None:
         '#include "fastgru_stream.h"\nint version(fastgru_stream *s) { return s->version; }\n'
     )
     compiled(tmp_path / "user.c", tmp_path / "user.o", "-x", language, "-c", "-Wall", "-Wextra", "-Werror", "-pedantic")
+
+
+@needs_compiler
+def test_the_tool_that_measures_a_step_compares_it_with_the_same_gru_in_c(tmp_path: Path) -> None:
+    paths = os.pathsep.join([str(Path(fastgru.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(ROOT / "tools/c_step/measure.py"), "16", "48", "--rounds", "1"]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert re.findall(r"^ +(\d+) units", run.stdout, re.MULTILINE) == ["16", "48"]
 
 
 @needs_compiler

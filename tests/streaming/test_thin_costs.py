@@ -41,9 +41,12 @@ from fastgru.layers import GRU, Dense, Input
 from fastgru.streaming import Sessions
 
 fastgru.set_num_threads(2)
-model = fastgru.Sequential([Input((None, 128)), GRU(128, return_sequences=True), GRU(128), Dense(10, "softmax")])
-sessions = Sessions(model, 8)
+inputs = Input((None, 128))
+hidden = GRU(128)(GRU(128, return_sequences=True)(inputs))
+head = Dense(10, "softmax")(hidden)
+sessions, several = Sessions(fastgru.Model(inputs, head), 8), Sessions(fastgru.Model(inputs, [head, hidden]), 8)
 ids, more = [sessions.open()], [sessions.open() for _ in range(4)]
+theirs, parts = [several.open()], [np.empty((1, 10), "float32"), np.empty((1, 128), "float32")]
 x, out = np.ones((1, 128), "float32"), np.empty((1, 10), "float32")
 xs, outs = np.ones((4, 128), "float32"), np.empty((4, 10), "float32")
 allocations = ctypes.c_long.in_dll(ctypes.CDLL(None), "allocations")
@@ -53,6 +56,7 @@ def counted(steps):
     for _ in repeat(None, steps):
         sessions.step(ids, x, out=out)
         sessions.step(more, xs, outs)
+        several.step(theirs, x, parts)
     return allocations.value - before
 
 counted(100)  # after which Python has specialized the loop
@@ -65,14 +69,14 @@ def route() -> None:
     """It is the kernels' route that costs so little."""
 
 
-class Refuses:
-    """A lock that nobody may take."""
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps are the kernels' alone."""
 
-    def __enter__(self) -> None:
-        raise AssertionError("a short step took a lock")
+    def refuses(*_arguments: Any) -> None:
+        raise AssertionError("a short step went through Python")
 
-    def __exit__(self, *of_exception: Any) -> None:
-        pass
+    monkeypatch.setattr(Sessions, "_step", refuses)
 
 
 @pytest.fixture
@@ -98,23 +102,23 @@ def test_steps_ask_no_memory_of_the_system_and_start_no_thread(tmp_path: Path) -
     assert run.stdout.split() == ["0", "1"]
 
 
-def test_steps_leave_no_object_and_take_no_lock(sessions: Sessions) -> None:
+@pytest.mark.usefixtures("alone")
+def test_steps_leave_no_object(sessions: Sessions) -> None:
     ids, x, out = [sessions.open()], np.ones((1, 5), "float32"), np.empty((1, 3), "float32")
     sessions.step(ids, x, out=out)
-    sessions._slots._lock = Refuses()  # type: ignore[assignment]
     before = sys.getallocatedblocks()
     for _ in repeat(None, 1000):
         sessions.step(ids, x, out=out)
     assert abs(sys.getallocatedblocks() - before) < 10  # of other threads, and of what counts
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("kind", ["int", "list", "array"])
-def test_ids_of_each_kind_take_no_lock(kind: str, sessions: Sessions) -> None:
+def test_ids_of_each_kind_are_the_kernels_alone(kind: str, sessions: Sessions) -> None:
     session = sessions.open()
     ids: Any = {"int": session, "list": [session], "array": np.array([session])}[kind]
     expected = sessions.step(ids, np.ones((1, 5), "float32"))
     sessions.reset(ids)
-    sessions._slots._lock = Refuses()  # type: ignore[assignment]
     np.testing.assert_array_equal(sessions.step(ids, np.ones((1, 5), "float32")), expected)
 
 
@@ -152,7 +156,7 @@ def test_a_word_that_there_is_not_is_refused() -> None:
     for words in (np.array([3, 9]), np.array([-1, 3]), [2, 9], np.array([0, 300], "uint16")):
         with pytest.raises(ValueError, match="indices"):
             sessions.step(ids, words)
-    assert not sessions._states.any()
+    assert not sessions._slots.states.any()
 
 
 def test_ids_that_another_thread_takes_away_meanwhile_are_not_read() -> None:

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import instruction_sets
 import numpy as np
 import pytest
 
-from fastgru import Sequential, models
+from fastgru import Sequential, models, ops
 from fastgru.layers import (
+    ELU,
     GRU,
     LSTM,
     Activation,
+    ActivityRegularization,
     Add,
+    AlphaDropout,
+    Average,
     BatchNormalization,
     Concatenate,
     Conv1D,
     Dense,
     Dropout,
     Embedding,
+    Flatten,
     GaussianNoise,
     Input,
     LayerNormalization,
+    LeakyReLU,
     Masking,
+    Maximum,
+    Minimum,
+    Multiply,
     Normalization,
+    Permute,
+    PReLU,
     ReLU,
     Rescaling,
+    Reshape,
     SimpleRNN,
+    Softmax,
+    SpatialDropout1D,
+    Subtract,
     TimeDistributed,
 )
 from fastgru.streaming import Sessions
@@ -38,6 +54,13 @@ FEATURES = 5
 @pytest.fixture
 def route() -> None:
     """Both routes, in each test."""
+
+
+@pytest.fixture(params=instruction_sets.each, autouse=True)
+def isa(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With the kernels of each instruction set of this machine."""
+    with instruction_sets.running(request.param):
+        yield
 
 
 def random_weights(model: Any, rng: Any) -> Any:
@@ -56,6 +79,28 @@ def branches() -> Any:
     one, other = GRU(6, return_sequences=True)(inputs), Dense(6, activation="tanh")(inputs)
     joined = Concatenate()([Add()([one, other, one]), inputs])
     return models.Model(inputs, Dense(3)(joined))
+
+
+def merged(*, gate: int = 6) -> Any:
+    inputs = Input((None, FEATURES))
+    one, other, third = GRU(6, return_sequences=True)(inputs), Dense(6)(inputs), Dense(gate, "sigmoid")(inputs)
+    parts = [Multiply()([third, one, other]), Subtract()([other, third]), Average()([one, other, third])]
+    return models.Model(inputs, Concatenate()([*parts, Maximum()([one, third, other]), Minimum()([third, other])]))
+
+
+def masked_branches() -> Any:
+    inputs = Input((None, FEATURES))
+    one, other = Masking()(inputs), Masking(0.5)(inputs)
+    alike = Add()([one, GRU(FEATURES, return_sequences=True)(one)])
+    either = Concatenate()([alike, other])
+    none = Average()([LSTM(FEATURES, return_sequences=True)(one), inputs])
+    joined = Concatenate()([GRU(3, return_sequences=True)(each) for each in (alike, either, none)])
+    return models.Model(inputs, SimpleRNN(4)(joined))
+
+
+def masked_by_operation() -> Any:
+    inputs = Input((None,), dtype="int32")
+    return models.Model(inputs, GRU(5)(Embedding(9, 4)(inputs), mask=ops.not_equal(inputs, 0)))
 
 
 def words(mask_zero: bool) -> Any:
@@ -91,6 +136,26 @@ MODELS: dict[str, Callable[[], Any]] = {
     "zero output": lambda: row(Masking(), GRU(4, return_sequences=True, zero_output_for_mask=True), Dense(2)),
     "nothing in between": lambda: row(Dropout(0.5), GRU(4, return_sequences=True), GaussianNoise(1.0), Dense(2)),
     "branches": branches,
+    "merged": merged,
+    "merged with one number": lambda: merged(gate=1),
+    "masks in branches": masked_branches,
+    "a mask by an operation": masked_by_operation,
+    "normalized answers": lambda: row(GRU(6), BatchNormalization(axis=1), Flatten(), Dense(2), Softmax()),
+    "rectified": lambda: row(
+        ReLU(max_value=0.7),
+        LeakyReLU(0.3),
+        Dense(7, "leaky_relu"),
+        Activation("leaky_relu"),
+        ReLU(negative_slope=0.3, threshold=0.1),
+        PReLU(shared_axes=[1]),
+        ReLU(6.0, 0.1),
+        GRU(4),
+        PReLU(),
+        ReLU(threshold=0.2),
+    ),
+    "nothing of many kinds": lambda: row(
+        SpatialDropout1D(0.3), AlphaDropout(0.2), GRU(4), Reshape((4,)), ActivityRegularization(l2=0.1), Permute((1,))
+    ),
     "words": lambda: words(False),
     "masked words": lambda: words(True),
     "double": lambda: row(GRU(9, return_sequences=True, dtype="float64"), Dense(2, dtype="float64"), dtype="float64"),
@@ -102,6 +167,7 @@ def inputs_of(model: Any, rng: Any, k: int, n: int) -> Any:
         return rng.integers(0, 9, (k, n))
     x = rng.normal(size=(k, n, FEATURES)).astype(model.input_dtype)
     x[rng.random((k, n)) < 0.2] = 0  # which a masking leaves out
+    x[rng.random((k, n)) < 0.2] = 0.5  # which another does
     return x
 
 
@@ -133,7 +199,7 @@ def test_the_kernels_answer_what_the_layers_do(name: str, k: int, rng: Any) -> N
 
 
 def test_what_the_kernels_do_not_know_goes_through_the_layers() -> None:
-    for layer in (LayerNormalization(rms_scaling=True), Activation("log_softmax"), ReLU(negative_slope=0.1)):
+    for layer in (LayerNormalization(rms_scaling=True), Activation("log_softmax"), ELU(alpha=0.1)):
         assert Sessions(row(layer), 1)._passes.stream() is None
 
 
