@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.auto import AutoWebSocketsProtocol
 
 from fastgru.serving.app import Service
+from fastgru.serving.seldom import Seldom
 
 __all__ = ["bound", "configured", "run"]
 
@@ -43,6 +45,9 @@ def bound(host: str, port: int) -> socket.socket:
 def configured(service: Service, access_log: bool = False) -> uvicorn.Config:
     """How uvicorn runs a service."""
     limits = service.limits
+    log = logging.getLogger("uvicorn.error")
+    if not any(isinstance(one, Seldom) for one in log.filters):
+        log.addFilter(Seldom())  # a line for each request that is none fills a disk
     return uvicorn.Config(
         service,
         http=timed(limits.body_seconds, limits.answer_seconds),
