@@ -28,7 +28,10 @@ class Running:
 
 
 def served(models: dict[str, Any], limits: Limits) -> list[Served]:
-    return [one if isinstance(one, Served) else of_model(name, one, limits.batch) for name, one in models.items()]
+    return [
+        one if isinstance(one, Served) else of_model(name, one, limits.batch, limits.numbers)
+        for name, one in models.items()
+    ]
 
 
 @contextmanager

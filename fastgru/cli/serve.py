@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     for name, meaning, value in (
         ("max-batch", "rows that run together", default.batch),
+        (
+            "max-numbers",
+            "Mi numbers that layers make of a row; more are refused with 413",
+            default.numbers >> 20,
+        ),
         ("max-queue", "requests of a model that wait; more are refused with 429", default.queue),
         ("max-body", "MiB of a request or message; more are refused with 413", default.body // MIB),
         ("max-sessions", "open sessions of a model", default.sessions),
@@ -134,6 +139,7 @@ def run(options: argparse.Namespace) -> None:
     limits = Limits(
         batch=options.max_batch,
         delay=options.max_delay / 1e3,
+        numbers=options.max_numbers << 20,
         queue=options.max_queue,
         body=options.max_body * MIB,
         bodies=max(Limits().bodies, 2 * options.max_body * MIB),

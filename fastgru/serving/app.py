@@ -57,10 +57,10 @@ class Service:
         self.is_ready = False
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._admission = admission or Admission()
-        self._bodies = Bodies(limits)
+        self.bodies = Bodies(limits)
         self._open_streams = 0
         self._gatherers = {name: self._gatherer(name) for name in self.models}
-        self.streams = {model.name: Streams(model, limits, self.metrics) for model in models}
+        self.streams = {model.name: Streams(model, limits, self.metrics, self.bodies) for model in models}
         model = "/v2/models/{name}"
         self._router = Router(
             [
@@ -194,9 +194,9 @@ class Service:
         begin = perf_counter()
         try:
             headers = dict(scope["headers"])
-            with self._bodies.held(headers) as body:
-                content = await self._bodies.read(body, headers, receive)
-                content, json_size = await self._answer(served, headers, content)
+            with self.bodies.held(headers) as body:
+                content = await self.bodies.read(body, headers, receive)
+                content, json_size = await self._answer(served, headers, content, body)
         except Gone:
             self.metrics.answered(served.name, 499, perf_counter() - begin)  # nginx's word for it
             raise
@@ -210,11 +210,13 @@ class Service:
             await _respond(send, 200, content, (b"content-type", b"application/octet-stream"), size)
         self.metrics.answered(served.name, 200, perf_counter() - begin)
 
-    async def _answer(self, served: Served, headers: Any, body: bytes) -> tuple[bytes, int | None]:
+    async def _answer(self, served: Served, headers: Any, content: bytes, body: Any) -> tuple[bytes, int | None]:
         json_size = headers.get(b"inference-header-content-length")
-        request = requests.parsed(body, None if json_size is None else json_size.decode("latin-1"))
+        request = requests.parsed(content, None if json_size is None else json_size.decode("latin-1"))
         served.check_outputs(request.outputs)
         inputs, rows, key = served.checked(request.inputs)
+        if served.sizes is not None:
+            body.size += self.bodies.hold_answer(served.sizes.answered(inputs), request.is_all_binary)
         seconds = min(self.limits.answer_seconds, request.seconds or self.limits.answer_seconds)
         # who has checked a request computes it, whatever stands in `models` by then
         outputs = await self._gatherers[served.name].submit((served, key), rows, (served, inputs), seconds)

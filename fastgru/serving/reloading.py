@@ -87,7 +87,7 @@ class ModelFiles:
     def _loaded(self, name: str) -> Served:
         path = self._paths[name]
         self._read[name] = stamp = _stamp(path)
-        served = of_model(name, saving.load_model(path), self._limits.batch)
+        served = of_model(name, saving.load_model(path), self._limits.batch, self._limits.numbers)
         if _stamp(path) != stamp:
             self._read[name] = None
             raise ValueError(f"{path}: was changed while it was read.")

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgru import tree
 from fastgru.serving import messages
-from fastgru.serving.bodies import Gone
+from fastgru.serving.bodies import Bodies, Gone
 from fastgru.serving.gathering import Gatherer
 from fastgru.serving.limits import Limits
 from fastgru.serving.messages import Message, Misunderstood
@@ -40,8 +40,9 @@ class Streams:
         Why it cannot.
     """
 
-    def __init__(self, served: Served, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, served: Served, limits: Limits, metrics: Metrics, bodies: Bodies) -> None:
         self.served = served
+        self._bodies = bodies
         self._limits = limits
         self._connections = metrics.connections.labels(served.name)
         self.sessions, self.reason = _sessions(served, limits)
@@ -140,13 +141,13 @@ class Streams:
         seconds = None if must_happen else self._limits.answer_seconds
         return await self._gatherer.submit(object(), 0, operation, seconds, True)
 
-    async def step(self, sessions: Sessions, ids: list[int], data: Array) -> Sequence[Array]:
+    async def step(self, sessions: Sessions, ids: list[int], data: Array, is_binary: bool) -> Sequence[Array]:
         """The outputs of a step of sessions, which may be part of a larger one.
 
         Raises
         ------
         Refusal
-            The data are not those of one step, or of some, of so many sessions.
+            The data are not those of one step, or of some, of so many sessions, or their answer would be too long.
         """
         features = self.served.inputs[0].shape[1:]
         rank = data.ndim - len(features)
@@ -159,17 +160,27 @@ class Streams:
                 f"step: expected data of shape {_sizes(len(ids), *step)}, or {_sizes(len(ids), 'steps', *step)} for "
                 f"several steps, got {_sizes(*data.shape)}.",
             )
-        own, done = np.array(ids, np.int64), 0
-        answers: list[list[Array]] = []
-        while not answers or (rank == 2 and done < data.shape[1]):
-            rest = data[:, done:] if answers else data
-            key, rows = (sessions, rest.shape[1:], rest.dtype), math.prod(rest.shape[:rank])
-            seconds = None if answers else self._limits.answer_seconds  # what has begun is answered
-            answers.append(await self._gatherer.submit(key, rows, (sessions, own, rest), seconds, True))
-            done += answers[-1][0].shape[1] if rank == 2 else 0
-        if len(answers) == 1:
-            return answers[0]
-        return [np.concatenate(parts, axis=1) for parts in zip(*answers, strict=True)]
+        if rank == 1:
+            return await self._submitted(sessions, ids, data, 1)
+        numbers = len(ids) * data.shape[1] * sum(math.prod(end.shape) for end in sessions.plan.end_entries)
+        size = self._bodies.hold_answer(numbers, is_binary)
+        try:
+            answers = [await self._submitted(sessions, ids, data, 2)]
+            while (done := sum(answer[0].shape[1] for answer in answers)) < data.shape[1]:
+                answers.append(await self._submitted(sessions, ids, data[:, done:], 2, has_begun=True))
+            return _joined(answers)
+        finally:
+            self._bodies.give_back(size)
+
+    async def _submitted(
+        self, sessions: Sessions, ids: list[int], data: Array, rank: int, has_begun: bool = False
+    ) -> Sequence[Array]:
+        """The outputs of a step, or of the first of several; what has begun is answered however late."""
+        key, rows = (sessions, data.shape[1:], data.dtype), math.prod(data.shape[:rank])
+        seconds = None if has_begun else self._limits.answer_seconds
+        payload = sessions, np.array(ids, np.int64), data
+        answer: Sequence[Array] = await self._gatherer.submit(key, rows, payload, seconds, True)
+        return answer
 
     def _compute(self, payloads: list[Any]) -> Sequence[Any]:
         """The answers to payloads of one key: of a message of many steps perhaps to the first of them alone."""
@@ -183,7 +194,7 @@ class Streams:
         stops = np.cumsum([len(one) for one in ids])[:-1]
         return list(zip(*(np.split(output, stops) for output in outputs), strict=True))
 
-    def _stepped(self, sessions: Sessions, ids: Array, data: Array) -> list[Array]:
+    def _stepped(self, sessions: Sessions, ids: Array, data: Array) -> Sequence[Array]:
         """The outputs of a step of sessions, or of as many steps as there is time for before somebody else waits."""
         is_single = data.ndim < len(sessions.model.inputs[0].shape)
         answers = []
@@ -191,7 +202,7 @@ class Streams:
             answers.append(tree.flatten(sessions.step(ids, part)))
             if len(self._gatherer):
                 break
-        return answers[0] if len(answers) == 1 else [np.concatenate(one, axis=1) for one in zip(*answers, strict=True)]
+        return _joined(answers)
 
     async def _close(self, connection: Connection) -> None:
         """End the sessions of a connection that is lost, behind a step that they may be in."""
@@ -268,8 +279,8 @@ class Connection:
         if sessions is None:
             raise Refusal(400, self._streams.reason)
         if message.op == "step":
-            names = self._streams.served.output_names
-            outputs = await self._streams.step(sessions, self._of(fields["sessions"]), fields["data"])
+            names, is_binary = self._streams.served.output_names, message.head is not None
+            outputs = await self._streams.step(sessions, self._of(fields["sessions"]), fields["data"], is_binary)
             return messages.step_answer(message, names, outputs)
         if message.op == "open":
             return messages.text(message, sessions=await self._new(lambda: _opened(sessions, fields["count"])))
@@ -333,6 +344,11 @@ class Connection:
         """A sentence of `Sessions`, in which ids stand that are nobody's business."""
         numbers = {str(one): str(number) for number, one in list(self.own.ids.items())}
         return re.sub(r"\d{10,}", lambda match: numbers.get(match[0], match[0]), sentence)
+
+
+def _joined(answers: Sequence[Sequence[Array]]) -> Sequence[Array]:
+    """The outputs (k, n, ...) of steps that come one behind the other."""
+    return answers[0] if len(answers) == 1 else [np.concatenate(one, axis=1) for one in zip(*answers, strict=True)]
 
 
 def _sizes(*sizes: int | str) -> str:

@@ -373,7 +373,7 @@ def test_clients_that_die_cost_no_other_request() -> None:
         held.let.set()
         for factor, answer in enumerate(others, 1):
             np.testing.assert_array_equal(numbers(answer.result()), 2 * factor * X[:, 0])
-        assert running.service._bodies._size == 0
+        assert running.service.bodies._size == 0
 
 
 def test_a_reader_that_is_slow_is_waited_for_by_nobody_else() -> None:
@@ -436,9 +436,9 @@ def test_what_has_come_of_bodies_counts() -> None:
         announced = POST.replace(b"Length: 100", b"Length: 1000") + b"\r\n"
         with socket.create_connection((running.host, running.port)) as one:
             one.sendall(announced + bytes(900))
-            until(lambda: running.service._bodies._size == 900)
+            until(lambda: running.service.bodies._size == 900)
             assert ask(running, X).status_code == 429
-        until(lambda: running.service._bodies._size == 0)
+        until(lambda: running.service.bodies._size == 0)
         assert ask(running, X).status_code == 200
 
 
