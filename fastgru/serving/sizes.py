@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from fastgru.layers.attention import AdditiveAttention, Attention
@@ -38,7 +39,9 @@ class Sizes:
     def __init__(self, model: Any, shapes: Sequence[Shape], batch: int, limit: int, rows_are_apart: bool) -> None:
         self._computed = _sums(_computed(model))
         self._answered = _sums(symbol.shape for symbol in model.outputs)
-        self._shapes = shapes
+        self._of_row = lru_cache(256)(self._numbers)  # requests are of a few lengths, again and again
+        self._free = [(place, axis) for place, shape in enumerate(shapes)
+                      for axis, size in enumerate(shape, 1) if size is None]  # fmt: skip
         self._batch = batch
         self._limit = limit
         self._rows_are_apart = rows_are_apart
@@ -51,7 +54,7 @@ class Sizes:
         Refusal
             There is not enough memory for the least of them.
         """
-        numbers = _sum(self._computed, self._longest(inputs))
+        numbers, _answered = self._of_row(self._longest(inputs))
         rows = self._batch if numbers * self._batch <= self._limit else self._limit // numbers
         least = 1 if self._rows_are_apart else min(self._batch, len(inputs[0]))
         if rows < least:
@@ -64,18 +67,23 @@ class Sizes:
 
     def answered(self, inputs: Sequence[Array]) -> int:
         """The numbers of the answer to inputs."""
-        return len(inputs[0]) * _sum(self._answered, self._longest(inputs))
+        return len(inputs[0]) * self._of_row(self._longest(inputs))[1]
 
     def _longest(self, inputs: Sequence[Array]) -> int:
         """The longest of the free sizes, of which texts, as long as they have letters, are one."""
         longest = 1
-        for shape, array in zip(self._shapes, inputs, strict=True):
-            for size, known in zip(array.shape[1:], shape, strict=True):
-                if known is None and size > longest:
-                    longest = size
+        for place, axis in self._free:
+            size = inputs[place].shape[axis]
+            if size > longest:
+                longest = size
+        for array in inputs:
             if array.dtype == object:
                 longest = max(longest, *map(len, array.ravel().tolist()), 1)
         return longest
+
+    def _numbers(self, longest: int) -> tuple[int, int]:
+        """What is computed of a row, and what is answered."""
+        return _sum(self._computed, longest), _sum(self._answered, longest)
 
 
 def _computed(model: Any) -> Iterator[Shape]:
