@@ -213,6 +213,23 @@ def test_sigterm_ends_all_behind_what_is_in_flight(workers: int, tmp_path: Path)
         assert not any(Path(f"/proc/{child}").exists() for child in children)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_in_the_middle_of_a_reload_ends_all(workers: int, tmp_path: Path) -> None:
+    """Also where the file is never read to its end, as this one in which nobody writes."""
+    model, path = network(), tmp_path / "net.keras"
+    model.save(path)
+    with command(path, "--workers", str(workers), "--look-every", "0") as running:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "pipe").replace(path)
+        running.process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+        with httpx.Client() as client:
+            np.testing.assert_allclose(running.infer(client), model.predict(X, verbose=0), atol=1e-6)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(10) == 0
+    assert "Traceback" not in "".join(running.lines)
+
+
 def test_workers_end_with_a_service_that_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "net.keras"
     network().save(path)
