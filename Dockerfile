@@ -1,8 +1,10 @@
 # For programs that answer with a model of Keras: fastgru in a slim Python, without a compiler, for a user without rights.
 #   docker build -t fastgru .
 #   docker run --rm -v "$PWD:/models:ro" fastgru summary /models/model.keras
-#   docker run --rm -v "$PWD:/models:ro" -p 127.0.0.1:8000:8000 fastgru serve /models/model.keras --host 0.0.0.0
-# docs/howto/serving.md says what is served. A service of one's own begins with FROM fastgru.
+#   docker run --rm -v "$PWD:/models:ro" -p 127.0.0.1:8000:8000 -e FASTGRU_TOKEN fastgru serve /models/model.keras --host 0.0.0.0
+# docs/howto/serving.md says what is served. The image runs every command of fastgru's, so that whether it is well is asked
+# where it serves: --health-cmd "python -c 'import urllib.request as r; r.urlopen(\"http://127.0.0.1:8000/v2/health/ready\")'"
+# A service of one's own begins with FROM fastgru.
 FROM python:3.12-slim-bookworm AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /src

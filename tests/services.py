@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from fastgru.serving.admission import Admission
 from fastgru.serving.app import Service
 from fastgru.serving.limits import Limits
 from fastgru.serving.served import Served, of_model
@@ -27,13 +28,18 @@ class Running:
 
 
 def served(models: dict[str, Any], limits: Limits) -> list[Served]:
-    return [one if isinstance(one, Served) else of_model(name, one, limits.batch) for name, one in models.items()]
+    return [
+        one if isinstance(one, Served) else of_model(name, one, limits.batch, limits.numbers)
+        for name, one in models.items()
+    ]
 
 
 @contextmanager
-def serving(models: dict[str, Any] | Sequence[Served], token: str | None = None, **limits: Any) -> Iterator[Running]:
+def serving(
+    models: dict[str, Any] | Sequence[Served], admission: Admission | None = None, **limits: Any
+) -> Iterator[Running]:
     bounds = Limits(**limits)
-    service = Service(served(models, bounds) if isinstance(models, dict) else models, bounds, token)
+    service = Service(served(models, bounds) if isinstance(models, dict) else models, bounds, admission)
     with bound("127.0.0.1", 0) as listener:
         server = uvicorn.Server(configured(service))
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -6,9 +6,10 @@ import argparse
 import importlib.util
 import logging
 import os
+import re
 import tempfile
+import warnings
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from fastgru.cli.arguments import COUNT, whole_number
@@ -36,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TOKEN",
         help="what requests must name (default: FASTGRU_TOKEN)",
     )
+    parser.add_argument(
+        "--allow-host", type=_host, action="append", default=[], metavar="NAME",
+        help="another name to be asked by, whose pages may ask, too; * for any name (repeat for several)",
+    )  # fmt: skip
     parser.add_argument("--threads", **COUNT, help="threads (default: the CPUs this process may use)")
     parser.add_argument(
         "--workers", **COUNT, default=1, help="processes, which share models and threads (default: %(default)s)"
@@ -49,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     for name, meaning, value in (
         ("max-batch", "rows that run together", default.batch),
+        (
+            "max-numbers",
+            "Mi numbers that layers make of a row; more are refused with 413",
+            default.numbers >> 20,
+        ),
         ("max-queue", "requests of a model that wait; more are refused with 429", default.queue),
         ("max-body", "MiB of a request or message; more are refused with 413", default.body // MIB),
         ("max-sessions", "open sessions of a model", default.sessions),
@@ -76,6 +86,12 @@ def _token(text: str) -> str:
     """The token; the error says none of it."""
     if not text.isascii() or not text.isprintable() or not text.strip():
         raise argparse.ArgumentTypeError("expected a token of printable characters of ASCII, here or in FASTGRU_TOKEN")
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+|\*", text):
+        raise argparse.ArgumentTypeError(f"expected the name of a host without a port, or *, got {text!r}")
     return text
 
 
@@ -115,6 +131,7 @@ def run(options: argparse.Namespace) -> None:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder.name)
     from fastgru import config
     from fastgru.serving import processes, server
+    from fastgru.serving.admission import Admission, is_loopback
     from fastgru.serving.reloading import ModelFiles
 
     if config.get_products() == "auto":
@@ -122,6 +139,7 @@ def run(options: argparse.Namespace) -> None:
     limits = Limits(
         batch=options.max_batch,
         delay=options.max_delay / 1e3,
+        numbers=options.max_numbers << 20,
         queue=options.max_queue,
         body=options.max_body * MIB,
         bodies=max(Limits().bodies, 2 * options.max_body * MIB),
@@ -146,9 +164,21 @@ def run(options: argparse.Namespace) -> None:
         names = ", ".join(model.name for model in models)
         workers = options.workers
         of_workers = f"{workers} workers, " * (workers > 1)
+        is_local = is_loopback(host)
+        if not is_local and options.token is None:
+            warnings.warn(
+                f"--host {host} without a token: everybody who reaches this machine may ask; set FASTGRU_TOKEN.",
+                stacklevel=2,
+            )
         print(f"Serving {names} at {address}/v2, {of_workers}{thread_count()} (Ctrl-C ends)", flush=True)
+        admission = Admission(options.token, [options.host, *options.allow_host], is_local)
+        setup = processes.Setup(
+            files, models, limits, admission, listener, options.look_every, options.access_log
+        )  # fmt: skip
         try:
-            run = partial(processes.several, workers) if workers > 1 else processes.alone
-            run(files, models, limits, options.token, listener, options.look_every, options.access_log)
+            if workers > 1:
+                processes.several(workers, setup)
+            else:
+                processes.alone(setup)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the service has ended") from None

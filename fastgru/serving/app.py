@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -11,7 +10,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
@@ -20,6 +18,7 @@ from starlette.routing import Route, Router, WebSocketRoute
 
 import fastgru
 from fastgru.serving import requests
+from fastgru.serving.admission import Admission
 from fastgru.serving.bodies import Bodies, Gone
 from fastgru.serving.gathering import Gatherer
 from fastgru.serving.limits import Limits
@@ -32,7 +31,6 @@ from fastgru.types import Array
 __all__ = ["Service"]
 
 logger = logging.getLogger("fastgru.serving")
-_OPEN = ("/v2/health/live", "/v2/health/ready")  # who asks for them has no token
 _JSON = (b"content-type", b"application/json")
 
 
@@ -43,8 +41,8 @@ class Service:
     ----------
     models : sequence of Served
     limits : Limits
-    token : str, optional
-        What a request's header says behind ``Authorization: Bearer``.
+    admission : Admission, optional
+        Who may ask; everybody where it is left out.
 
     Notes
     -----
@@ -52,17 +50,17 @@ class Service:
     of `beside`, which end with it.
     """
 
-    def __init__(self, models: Sequence[Served], limits: Limits, token: str | None = None) -> None:
+    def __init__(self, models: Sequence[Served], limits: Limits, admission: Admission | None = None) -> None:
         self.models = {model.name: model for model in models}
         self.limits = limits
         self.metrics = Metrics()
         self.is_ready = False
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._token = None if token is None else f"Bearer {token}".encode()
-        self._bodies = Bodies(limits)
+        self._admission = admission or Admission()
+        self.bodies = Bodies(limits)
         self._open_streams = 0
         self._gatherers = {name: self._gatherer(name) for name in self.models}
-        self.streams = {model.name: Streams(model, limits, self.metrics) for model in models}
+        self.streams = {model.name: Streams(model, limits, self.metrics, self.bodies) for model in models}
         model = "/v2/models/{name}"
         self._router = Router(
             [
@@ -138,7 +136,7 @@ class Service:
             await send(message)
 
         try:
-            self._admit(scope)
+            self._admission.check(scope)
             await self._router(scope, receive, sending)
         except Gone:
             return
@@ -148,27 +146,6 @@ class Service:
             refusal = _refusal(error)
             prefix = "websocket.http" if scope["type"] == "websocket" else "http"
             await _respond(send, refusal.status, _error(refusal.sentence), _JSON, *refusal.headers, prefix=prefix)
-
-    def _admit(self, scope: Any) -> None:
-        """Whether who asks may ask at all.
-
-        Raises
-        ------
-        Refusal
-            The token is not right, or a page of another site asks through somebody's browser, which a service that
-            listens to its own machine would take for a program there.
-        """
-        headers = dict(scope["headers"])
-        origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get(b"host"):
-            raise Refusal(403, "a page of another site asks; let its own server ask.")
-        if self._token is None or scope["path"] in _OPEN:
-            return
-        if not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
-            raise Refusal(
-                401, "expected the service's token in the header Authorization: Bearer TOKEN.",
-                (b"www-authenticate", b"Bearer"),
-            )  # fmt: skip
 
     def _served(self, parameters: Any) -> Served:
         name, version = parameters["name"], parameters.get("version")
@@ -217,9 +194,9 @@ class Service:
         begin = perf_counter()
         try:
             headers = dict(scope["headers"])
-            with self._bodies.held(headers) as body:
-                content = await self._bodies.read(body, headers, receive)
-                content, json_size = await self._answer(served, headers, content)
+            with self.bodies.held(headers) as body:
+                content = await self.bodies.read(body, headers, receive)
+                content, json_size = await self._answer(served, headers, content, body)
         except Gone:
             self.metrics.answered(served.name, 499, perf_counter() - begin)  # nginx's word for it
             raise
@@ -233,11 +210,13 @@ class Service:
             await _respond(send, 200, content, (b"content-type", b"application/octet-stream"), size)
         self.metrics.answered(served.name, 200, perf_counter() - begin)
 
-    async def _answer(self, served: Served, headers: Any, body: bytes) -> tuple[bytes, int | None]:
+    async def _answer(self, served: Served, headers: Any, content: bytes, body: Any) -> tuple[bytes, int | None]:
         json_size = headers.get(b"inference-header-content-length")
-        request = requests.parsed(body, None if json_size is None else json_size.decode("latin-1"))
+        request = requests.parsed(content, None if json_size is None else json_size.decode("latin-1"))
         served.check_outputs(request.outputs)
         inputs, rows, key = served.checked(request.inputs)
+        if served.sizes is not None:
+            body.size += self.bodies.hold_answer(served.sizes.answered(inputs), request.is_all_binary)
         seconds = min(self.limits.answer_seconds, request.seconds or self.limits.answer_seconds)
         # who has checked a request computes it, whatever stands in `models` by then
         outputs = await self._gatherers[served.name].submit((served, key), rows, (served, inputs), seconds)

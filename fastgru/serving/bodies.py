@@ -1,4 +1,4 @@
-"""Reads the body of a request: no more of it, and no longer, than the limits say."""
+"""Reads the body of a request, no more of it and no longer than the limits say, and counts what a service holds."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from fastgru.serving.refusal import Refusal
 __all__ = ["Bodies", "Gone"]
 
 _CLOSE = (b"connection", b"close")  # what is left of the body is not read
+# of a number of an answer: of four bytes in an array and in the message, or an object in a list and its digits
+BINARY_BYTES, JSON_BYTES = 8, 52
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
@@ -32,7 +34,7 @@ class _Body:
 
 
 class Bodies:
-    """The bodies that a service holds at a time."""
+    """The bodies, messages and answers that a service holds at a time."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -82,6 +84,41 @@ class Bodies:
         content = self._unpacked(content)
         self._hold(body, len(content))
         return content
+
+    def take(self, size: int) -> bool:
+        """Count so many bytes as held, if there is memory for them."""
+        has_memory = self._size + size <= self._limits.bodies
+        if has_memory:
+            self._size += size
+        return has_memory
+
+    def add(self, size: int) -> None:
+        """Count so many bytes that are there in any case."""
+        self._size += size
+
+    def give_back(self, size: int) -> None:
+        """So many bytes are held no longer."""
+        self._size -= size
+
+    def hold_answer(self, numbers: int, is_binary: bool) -> int:
+        """Count an answer of so many numbers, before it is computed, and say how many bytes that are.
+
+        Raises
+        ------
+        Refusal
+            It is too long, or there are too many.
+        """
+        size = numbers * (BINARY_BYTES if is_binary else JSON_BYTES)
+        if size > self._limits.bodies:
+            hint = "" if is_binary else ", or ask for binary data"
+            raise Refusal(
+                413,
+                f"the answer would have {numbers:,} numbers, and take {size:,} bytes of the {self._limits.bodies:,} "
+                f"that the service holds at most; send fewer rows or shorter sequences{hint}.",
+            )
+        self._check_memory(size)
+        self._size += size
+        return size
 
     def _check_memory(self, size: int, *headers: tuple[bytes, bytes]) -> None:
         if self._size + size > self._limits.bodies:

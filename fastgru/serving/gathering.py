@@ -94,24 +94,26 @@ class Gatherer:
             self._thread = None
 
     async def submit(
-        self, key: Hashable, rows: int, payload: Any, seconds: float, changes_something: bool = False
+        self, key: Hashable, rows: int, payload: Any, seconds: float | None, changes_something: bool = False
     ) -> Any:
         """The answer to one request.
 
         One that changes something is answered however late where it has begun: who is told that there is no answer
-        knows that nothing has happened.
+        knows that nothing has happened. One of no `seconds` must happen, however full the queue is and late it is.
 
         Raises
         ------
         Refusal
             The queue is full, or there is no answer after so many seconds.
         """
-        if len(self._jobs) >= self._capacity:
+        if seconds is not None and len(self._jobs) >= self._capacity:
             raise Refusal(429, f"{self._capacity} requests are in the queue; ask again later.", (b"retry-after", b"1"))
         job = _Job(key, rows, payload, self._loop.create_future())
         self._jobs.append(job)
         if not self._is_busy:
             self._schedule()
+        if seconds is None:
+            return await job.answer
         timer = self._loop.call_later(seconds, _expire, job, seconds, changes_something)
         try:
             return await job.answer

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["NUMBERS", "Limits"]
+
+NUMBERS = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +19,18 @@ class Limits:
         Rows of requests that run together. A request of more runs alone.
     delay : float
         Seconds that a request may stay in the queue for others to join it, where the last one had company.
+    numbers : int
+        That the layers of a model make, outputs of all of them, for the rows that are computed at a time: fewer rows
+        where they are large. One row of more is 413.
     queue : int
         Requests of a model that have not begun to run; one more is 429.
     body : int
-        Bytes of a request's body, unpacked, and of a message on a websocket; more are 413.
+        Bytes of a request's body, unpacked, and of a message on a websocket; more are 413, or 1009.
     bodies : int
-        Bytes of all bodies that are held at a time; more are 429.
+        Bytes of all bodies, messages and answers that are held at a time; more are 429, or 1013, and one answer of more
+        is 413.
     body_seconds : float
-        For a body, or the head of a request, to arrive; later is 408.
+        For a body, a message or the head of a request to arrive; later is 408, or the end of the connection.
     answer_seconds : float
         From the last byte of a request to its answer; later is 504. And for a client to take an answer, all but the
         last of what its socket holds; who is later is left.
@@ -39,6 +45,7 @@ class Limits:
     """
 
     batch: int = 64
+    numbers: int = NUMBERS
     delay: float = 0.0
     queue: int = 1024
     body: int = 16 << 20

@@ -6,9 +6,12 @@ import asyncio
 import logging
 import re
 import signal
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from fastgru import saving
 from fastgru.serving.app import Service
@@ -19,6 +22,7 @@ __all__ = ["ModelFiles", "follow"]
 
 logger = logging.getLogger("fastgru.serving")
 
+T = TypeVar("T")
 Stamp = tuple[tuple[str, int, int, int], ...]
 
 
@@ -87,7 +91,7 @@ class ModelFiles:
     def _loaded(self, name: str) -> Served:
         path = self._paths[name]
         self._read[name] = stamp = _stamp(path)
-        served = of_model(name, saving.load_model(path), self._limits.batch)
+        served = of_model(name, saving.load_model(path), self._limits.batch, self._limits.numbers)
         if _stamp(path) != stamp:
             self._read[name] = None
             raise ValueError(f"{path}: was changed while it was read.")
@@ -116,6 +120,28 @@ def _stamp(path: Path) -> Stamp | None:
     return tuple((name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in stats)
 
 
+async def _beside(work: Callable[[], T]) -> T:
+    """The result of work in a thread that, other than an executor's, the end of the process does not wait for."""
+    loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            settle = partial(_settle, result.set_result, result, work())
+        except BaseException as error:
+            settle = partial(_settle, result.set_exception, result, error)
+        with suppress(RuntimeError):  # the event loop has ended meanwhile
+            loop.call_soon_threadsafe(settle)
+
+    threading.Thread(target=run, name="fastgru reload", daemon=True).start()
+    return await result
+
+
+def _settle(how: Callable[[Any], object], result: asyncio.Future[Any], value: Any) -> None:
+    if not result.done():  # nor cancelled
+        how(value)
+
+
 async def follow(service: Service, files: ModelFiles, seconds: float | None) -> None:
     """Take changed files when a SIGHUP comes, and where `seconds` are given look for them that often.
 
@@ -133,7 +159,7 @@ async def follow(service: Service, files: ModelFiles, seconds: float | None) -> 
             hangup.clear()
             names = files.changed(at_once)
             if names:
-                for served in await loop.run_in_executor(None, files.taken, names):
+                for served in await _beside(partial(files.taken, names)):
                     try:
                         await service.replace(served)
                     except Exception:  # later changes of the files are taken all the same

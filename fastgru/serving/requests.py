@@ -37,6 +37,11 @@ class Request(NamedTuple):
     is_binary: bool
     seconds: float | None
 
+    @property
+    def is_all_binary(self) -> bool:
+        """Whether no output is written in JSON."""
+        return self.is_binary if self.outputs is None else all(is_binary for _name, is_binary in self.outputs)
+
 
 def read_json(text: bytes | str | memoryview, where: str) -> dict[str, Any]:
     """An object of JSON as RFC 8259 has it, without the NaN of Python's."""

@@ -12,7 +12,9 @@ import numpy as np
 
 from fastgru import tree
 from fastgru.data import shapes
+from fastgru.serving.limits import NUMBERS
 from fastgru.serving.refusal import Refusal
+from fastgru.serving.sizes import Sizes
 from fastgru.serving.tensors import DATATYPES, datatype_of
 from fastgru.training.feeding import couples_rows
 from fastgru.training.intake import is_stateful
@@ -91,6 +93,8 @@ class Served:
         Whether a row's answer does not depend on its neighbours, so that requests can share a batch.
     network : Model, optional
         What sessions stream through.
+    sizes : Sizes, optional
+        What bounds the memory that a request takes.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class Served:
         predict: Predict,
         rows_are_apart: bool = True,
         network: Any = None,
+        sizes: Sizes | None = None,
     ) -> None:
         self.name = name
         self.version = VERSION
@@ -110,6 +115,7 @@ class Served:
         self.predict = predict
         self.rows_are_apart = rows_are_apart
         self.network = network
+        self.sizes = sizes
 
     def metadata(self) -> dict[str, Any]:
         return {
@@ -126,7 +132,7 @@ class Served:
         Raises
         ------
         Refusal
-            They are not the model's inputs.
+            They are not the model's inputs, or too long.
         """
         names = [one.name for one in self.inputs]
         if arrays.keys() != set(names):
@@ -135,6 +141,8 @@ class Served:
         rows = len(inputs[0])
         if any(len(array) != rows for array in inputs):
             raise Refusal(400, f"inputs: expected as many rows in each, got {[len(array) for array in inputs]}.")
+        if self.sizes is not None:
+            self.sizes.rows(inputs)
         key = tuple([(array.shape[1:], array.dtype) for array in inputs]) if self.rows_are_apart else object()
         return inputs, rows, key
 
@@ -174,7 +182,7 @@ def _listed(names: Any) -> str:
     return ", ".join(repr(name)[:60] for name in list(names)[:10]) or "none"
 
 
-def of_model(name: str, model: Any, batch: int) -> Served:
+def of_model(name: str, model: Any, batch: int, numbers: int = NUMBERS) -> Served:
     """A model of fastgru's.
 
     Parameters
@@ -182,7 +190,9 @@ def of_model(name: str, model: Any, batch: int) -> Served:
     name : str
     model : Model
     batch : int
-        Rows that are computed at a time.
+        Rows that are computed at a time, fewer where they are large.
+    numbers : int
+        That the layers make of them.
 
     Raises
     ------
@@ -208,15 +218,16 @@ def of_model(name: str, model: Any, batch: int) -> Served:
         for one, symbol in zip(output_names, model.outputs, strict=True)
     ]
 
-    has_states = is_stateful(model)
+    has_states, rows_are_apart = is_stateful(model), not couples_rows(model)
+    sizes = Sizes(model, [one.shape for one in inputs], batch, numbers, rows_are_apart)
 
     def predict(arrays: list[Array]) -> list[Array]:
         if has_states:
             raise Refusal(400, f"model {name!r} is stateful; stream sessions of it at /v2/models/{name}/stream.")
         x = arrays if model.input_names is not None else arrays[0]
-        return tree.flatten(model.predict(x, batch_size=batch, verbose=0))
+        return tree.flatten(model.predict(x, batch_size=sizes.rows(arrays), verbose=0))
 
-    return Served(name, inputs, outputs, predict, not couples_rows(model), model)
+    return Served(name, inputs, outputs, predict, rows_are_apart, model, sizes)
 
 
 def _datatype(symbol: Any, takes_tokens: bool) -> str:

@@ -15,19 +15,18 @@ import numpy as np
 
 from fastgru import tree
 from fastgru.serving import messages
-from fastgru.serving.bodies import Gone
+from fastgru.serving.bodies import Bodies, Gone
 from fastgru.serving.gathering import Gatherer
 from fastgru.serving.limits import Limits
 from fastgru.serving.messages import Message, Misunderstood
 from fastgru.serving.metrics import Metrics
+from fastgru.serving.pieces import STEPS, pieces
 from fastgru.serving.refusal import Refusal
 from fastgru.serving.served import Served
 from fastgru.streaming import Sessions
 from fastgru.types import Array
 
 __all__ = ["Streams"]
-
-STEPS = 4096  # of sessions, that run together
 
 
 class Streams:
@@ -41,11 +40,13 @@ class Streams:
         Why it cannot.
     """
 
-    def __init__(self, served: Served, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, served: Served, limits: Limits, metrics: Metrics, bodies: Bodies) -> None:
         self.served = served
+        self._bodies = bodies
         self._limits = limits
         self._connections = metrics.connections.labels(served.name)
         self.sessions, self.reason = _sessions(served, limits)
+        self._holders: dict[int, tuple[dict[int, int], int]] = {}  # of each slot, who had its latest session
         self._open: set[Connection] = set()
         metrics.sessions.labels(served.name).set_function(lambda: len(self))
         ran = partial(metrics.stepped, served.name)
@@ -72,7 +73,7 @@ class Streams:
             raise Refusal(400, self.reason)
         await receive()  # websocket.connect
         await send({"type": "websocket.accept", "subprotocol": messages.PROTOCOL if offers else None})
-        connection = Connection(self, self.sessions, partial(self._send, scope, send))
+        connection = Connection(self, Own(self.sessions, {}, self._holders), partial(self._send, scope, send))
         self._connections.inc()
         self._open.add(connection)
         try:
@@ -99,8 +100,10 @@ class Streams:
         # no other coroutine runs in between: what a connection asks from here on is asked of the new sessions
         self.served = served
         self.sessions, self.reason = _sessions(served, self._limits)
+        self._holders = {}
+        why = {} if self.sessions is not None else {"error": self.reason}
         for connection in self._open:
-            lost, why = connection.renew(self.sessions), {} if self.sessions is not None else {"error": self.reason}
+            lost = connection.renew(Own(self.sessions, {}, self._holders))
             news = messages.text(None, op="reloaded", **self._description(), lost=lost, **why)
             self._behind(self._told(connection, news))
 
@@ -133,17 +136,18 @@ class Streams:
             scope["state"]["abort"]()
             raise Gone from None
 
-    async def run(self, operation: Callable[[], Any]) -> Any:
+    async def run(self, operation: Callable[[], Any], must_happen: bool = False) -> Any:
         """The result of an operation on sessions, in the thread that steps them."""
-        return await self._gatherer.submit(object(), 0, operation, self._limits.answer_seconds, True)
+        seconds = None if must_happen else self._limits.answer_seconds
+        return await self._gatherer.submit(object(), 0, operation, seconds, True)
 
-    async def step(self, sessions: Sessions, ids: list[int], data: Array) -> Sequence[Array]:
+    async def step(self, sessions: Sessions, ids: list[int], data: Array, is_binary: bool) -> Sequence[Array]:
         """The outputs of a step of sessions, which may be part of a larger one.
 
         Raises
         ------
         Refusal
-            The data are not those of one step, or of some, of so many sessions.
+            The data are not those of one step, or of some, of so many sessions, or their answer would be too long.
         """
         features = self.served.inputs[0].shape[1:]
         rank = data.ndim - len(features)
@@ -156,35 +160,83 @@ class Streams:
                 f"step: expected data of shape {_sizes(len(ids), *step)}, or {_sizes(len(ids), 'steps', *step)} for "
                 f"several steps, got {_sizes(*data.shape)}.",
             )
+        if rank == 1:
+            return await self._submitted(sessions, ids, data, 1)
+        numbers = len(ids) * data.shape[1] * sum(math.prod(end.shape) for end in sessions.plan.end_entries)
+        size = self._bodies.hold_answer(numbers, is_binary)
+        try:
+            answers = [await self._submitted(sessions, ids, data, 2)]
+            while (done := sum(answer[0].shape[1] for answer in answers)) < data.shape[1]:
+                answers.append(await self._submitted(sessions, ids, data[:, done:], 2, has_begun=True))
+            return _joined(answers)
+        finally:
+            self._bodies.give_back(size)
+
+    async def _submitted(
+        self, sessions: Sessions, ids: list[int], data: Array, rank: int, has_begun: bool = False
+    ) -> Sequence[Array]:
+        """The outputs of a step, or of the first of several; what has begun is answered however late."""
+        key, rows = (sessions, data.shape[1:], data.dtype), math.prod(data.shape[:rank])
+        seconds = None if has_begun else self._limits.answer_seconds
         payload = sessions, np.array(ids, np.int64), data
-        rows = math.prod(data.shape[:rank])
-        key = sessions, data.shape[1:], data.dtype
-        return await self._gatherer.submit(key, rows, payload, self._limits.answer_seconds, True)
+        answer: Sequence[Array] = await self._gatherer.submit(key, rows, payload, seconds, True)
+        return answer
 
     def _compute(self, payloads: list[Any]) -> Sequence[Any]:
+        """The answers to payloads of one key: of a message of many steps perhaps to the first of them alone."""
         if callable(payloads[0]):
             return [payloads[0]()]
         sessions = payloads[0][0]
         if len(payloads) == 1:
-            return [tree.flatten(sessions.step(*payloads[0][1:]))]
+            return [self._stepped(*payloads[0])]
         _, ids, data = zip(*payloads, strict=True)
-        outputs = tree.flatten(sessions.step(np.concatenate(ids), np.concatenate(data)))
+        outputs = self._stepped(sessions, np.concatenate(ids), np.concatenate(data))
         stops = np.cumsum([len(one) for one in ids])[:-1]
         return list(zip(*(np.split(output, stops) for output in outputs), strict=True))
+
+    def _stepped(self, sessions: Sessions, ids: Array, data: Array) -> Sequence[Array]:
+        """The outputs of a step of sessions, or of as many steps as there is time for before somebody else waits."""
+        is_single = data.ndim < len(sessions.model.inputs[0].shape)
+        answers = []
+        for part in [data] if is_single else pieces(sessions.plan, data):
+            answers.append(tree.flatten(sessions.step(ids, part)))
+            if len(self._gatherer):
+                break
+        return _joined(answers)
 
     async def _close(self, connection: Connection) -> None:
         """End the sessions of a connection that is lost, behind a step that they may be in."""
 
-        sessions, ids = connection.own
+        sessions, ids, _holders = connection.own
         with suppress(Refusal):  # the service ends, and all sessions with it
-            await self.run(lambda: _closed(sessions, ids.values()))
+            await self.run(lambda: _closed(sessions, list(ids.values())), must_happen=True)
 
 
 class Own(NamedTuple):
-    """What a connection has of some `Sessions`: by its own number the id of each."""
+    """What a connection has of some `Sessions`.
+
+    Attributes
+    ----------
+    sessions : Sessions or None
+    ids : dict of int to int
+        By the connection's own numbers: of those that are open, and of those that have expired until another has their
+        slot, so that all connections have no more of them than there are slots.
+    holders : dict of int to (dict, int)
+        Of each slot, the `ids` and the number of the latest session in it, in whatever connection.
+    """
 
     sessions: Sessions | None
     ids: dict[int, int]
+    holders: dict[int, tuple[dict[int, int], int]]
+
+    def add(self, number: int, session: int) -> None:
+        """A new session, in the place of one that is closed or has expired."""
+        slot = session & 0xFFFFFFFF
+        if slot in self.holders:
+            ids, before = self.holders[slot]
+            ids.pop(before, None)
+        self.ids[number] = session
+        self.holders[slot] = self.ids, number
 
 
 class Connection:
@@ -197,15 +249,15 @@ class Connection:
         Hands an answer to the client.
     """
 
-    def __init__(self, streams: Streams, sessions: Sessions, send: Callable[[str | bytes], Awaitable[None]]) -> None:
+    def __init__(self, streams: Streams, own: Own, send: Callable[[str | bytes], Awaitable[None]]) -> None:
         self._streams = streams
-        self.own = Own(sessions, {})
+        self.own = own
         self.send = send
         self._next = 0
 
-    def renew(self, sessions: Sessions | None) -> list[int]:
+    def renew(self, own: Own) -> list[int]:
         """Begin anew with others; the numbers of the sessions that are lost."""
-        before, self.own = self.own, Own(sessions, {})
+        before, self.own = self.own, own
         return sorted(before.ids)
 
     async def answer(self, frame: Any) -> str | bytes:
@@ -227,8 +279,8 @@ class Connection:
         if sessions is None:
             raise Refusal(400, self._streams.reason)
         if message.op == "step":
-            names = self._streams.served.output_names
-            outputs = await self._streams.step(sessions, self._of(fields["sessions"]), fields["data"])
+            names, is_binary = self._streams.served.output_names, message.head is not None
+            outputs = await self._streams.step(sessions, self._of(fields["sessions"]), fields["data"], is_binary)
             return messages.step_answer(message, names, outputs)
         if message.op == "open":
             return messages.text(message, sessions=await self._new(lambda: _opened(sessions, fields["count"])))
@@ -245,7 +297,7 @@ class Connection:
         if message.op == "close":
             await self._streams.run(lambda: _closed(sessions, ids))
             for number in fields["sessions"]:
-                del own.ids[number]
+                own.ids.pop(number, None)
             return messages.text(message)
         result = await self._streams.run(lambda: getattr(sessions, message.op)(ids))
         if message.op == "snapshot":
@@ -263,7 +315,8 @@ class Connection:
             ids = opens()
             numbers = list(range(self._next, self._next + len(ids)))
             self._next += len(ids)
-            own.ids.update(zip(numbers, ids, strict=True))
+            for number, session in zip(numbers, ids, strict=True):
+                own.add(number, session)
             return numbers
 
         numbers: list[int] = await self._streams.run(numbered)
@@ -289,8 +342,13 @@ class Connection:
 
     def _in_own_numbers(self, sentence: str) -> str:
         """A sentence of `Sessions`, in which ids stand that are nobody's business."""
-        numbers = {str(one): str(number) for number, one in self.own.ids.items()}
+        numbers = {str(one): str(number) for number, one in list(self.own.ids.items())}
         return re.sub(r"\d{10,}", lambda match: numbers.get(match[0], match[0]), sentence)
+
+
+def _joined(answers: Sequence[Sequence[Array]]) -> Sequence[Array]:
+    """The outputs (k, n, ...) of steps that come one behind the other."""
+    return answers[0] if len(answers) == 1 else [np.concatenate(one, axis=1) for one in zip(*answers, strict=True)]
 
 
 def _sizes(*sizes: int | str) -> str:

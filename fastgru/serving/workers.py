@@ -27,6 +27,10 @@ _YOUNG_SECONDS = 1.0  # a worker that ends sooner is started again no sooner tha
 _LATE_SECONDS = 5.0  # behind the end of what is in flight
 
 
+class _Interrupted(BaseException):
+    """The service is to end."""
+
+
 class Workers:
     """Worker processes, and the loop of the process that looks after them, which answers no request itself.
 
@@ -61,6 +65,7 @@ class Workers:
         self._due: dict[int, float] = {}  # workers to start, and when
         self._began: dict[int, float] = {}
         self._alive = os.pipe()
+        self._is_looking = False
 
     def run(self) -> None:
         """Keep the workers running until SIGTERM or SIGINT, then end them.
@@ -72,6 +77,8 @@ class Workers:
         """
         with _wakeups() as (wait, forked):
             self._forked = forked
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self._interrupt)
             self._due = dict.fromkeys(range(self._count), 0.0)
             while True:
                 self._start_due()
@@ -80,11 +87,26 @@ class Workers:
                 if signals & {signal.SIGTERM, signal.SIGINT}:
                     break
                 is_asked = signal.SIGHUP in signals
-                if (is_asked or self._seconds is not None) and self._changed(is_asked):
+                if (is_asked or self._seconds is not None) and self._look(is_asked):
                     self._tell(signal.SIGHUP)
             self._end(wait)
         if signal.SIGINT in signals:
             raise KeyboardInterrupt
+
+    def _look(self, is_asked: bool) -> bool:
+        """What `changed` says, which may read for long: a signal to end interrupts it."""
+        try:
+            try:
+                self._is_looking = True
+                return self._changed(is_asked)
+            finally:
+                self._is_looking = False
+        except _Interrupted:
+            return False
+
+    def _interrupt(self, *_: object) -> None:
+        if self._is_looking:
+            raise _Interrupted
 
     def _pause(self) -> float | None:
         until_due = [max(0.0, due - time.monotonic()) for due in self._due.values()]

@@ -154,6 +154,27 @@ def test_the_token_of_the_environment_is_asked_for(folder: Path) -> None:
         assert httpx.get(f"{url(line)}/v2", headers={"authorization": "Bearer s3cret"}).status_code == 200
 
 
+def test_a_service_of_this_machine_takes_no_name_but_those_that_are_allowed(folder: Path) -> None:
+    with started(folder, "small.keras", "--allow-host", "net.example") as (_process, line):
+        ready(url(line))
+        statuses = [
+            httpx.get(f"{url(line)}/v2", headers={"host": host}).status_code
+            for host in ("localhost", "net.example:80", "evil.example")
+        ]
+    assert statuses == [200, 200, 403]
+
+
+@pytest.mark.parametrize("token, warnings", [({}, 1), ({"FASTGRU_TOKEN": "s3cret"}, 0)])
+def test_a_service_that_everybody_may_ask_says_so(folder: Path, token: dict[str, str], warnings: int) -> None:
+    with started(folder, "small.keras", "--host", "0.0.0.0", **token) as (process, line):
+        ready(url(line))
+        assert httpx.get(f"{url(line)}/v2/health/live", headers={"host": "net.example"}).status_code == 200
+        process.terminate()
+        _out, err = process.communicate(timeout=30)
+    assert err.count("fastgru: warning: --host 0.0.0.0 without a token: everybody") == warnings
+    assert err.count("\n") == warnings
+
+
 def test_an_access_log_is_written_where_it_is_asked_for(folder: Path) -> None:
     with started(folder, "small.keras", "--access-log") as (process, line):
         ready(url(line))
@@ -179,6 +200,7 @@ def test_a_dry_run_says_what_would_be_served(folder: Path, run: Any, monkeypatch
         (["small.keras", "--max-delay", "soon"], 2, "expected a number of at least 0"),
         (["small.keras", "--timeout", "0"], 2, "expected a number of at least 0.001"),
         (["small.keras", "--token", ""], 2, "expected a token of printable characters"),
+        (["small.keras", "--allow-host", "net.example:80"], 2, "expected the name of a host without a port"),
         (["small.keras", "--max-batch", "0"], 2, "expected a whole number of at least 1"),
     ],
 )

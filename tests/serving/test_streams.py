@@ -336,6 +336,20 @@ def test_a_session_expires() -> None:
         assert open_sessions(running) == 0
 
 
+def test_sessions_that_expire_leave_nothing_behind() -> None:
+    with serving({"plain": MODELS["plain"]}, session_seconds=0.02, sessions=8) as running, Talk(running) as talk:
+        with Talk(running) as other:
+            other.ask("open", count=8)
+            for round in range(5):
+                time.sleep(0.05)
+                assert talk.ask("open", count=8)["sessions"] == list(range(8 * round, 8 * round + 8))
+            assert "no session 7" in other.ask("step", sessions=[7], data=[[1, 2, 3]])["error"]
+        streams = running.service.streams["plain"]
+        (connection,) = streams._open
+        assert sorted(connection.own.ids) == list(range(32, 40))
+        assert len(streams._holders) == 8
+
+
 @pytest.mark.slow
 def test_a_thousand_connections_stream_at_once() -> None:
     count, steps = 1000, 12

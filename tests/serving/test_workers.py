@@ -97,8 +97,8 @@ def eventually(value: Callable[[], Any], is_right: Callable[[Any], bool], second
 
 
 @contextmanager
-def command(path: Path, *options: str) -> Iterator[Command]:
-    words = [sys.executable, "-m", "fastgru", "serve", f"net={path}", "--port", "0", *options]
+def command(path: Path, *options: str, program: tuple[str, ...] = ("-m", "fastgru")) -> Iterator[Command]:
+    words = [sys.executable, *program, "serve", f"net={path}", "--port", "0", *options]
     process = subprocess.Popen(
         words, cwd=path.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
     )
@@ -211,6 +211,35 @@ def test_sigterm_ends_all_behind_what_is_in_flight(workers: int, tmp_path: Path)
             assert running.process.wait(20) == 0
         right(answers, model)
         assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+SLOW = """
+import sys, time
+from fastgru import cli, saving
+load, paths = saving.load_model, []
+def slow(path):
+    if path in paths:
+        print("It is read anew", flush=True)
+        time.sleep(600)
+    paths.append(path)
+    return load(path)
+saving.load_model = slow
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_in_the_middle_of_a_reload_ends_all(workers: int, tmp_path: Path) -> None:
+    model, path = network(), tmp_path / "net.keras"
+    model.save(path)
+    with command(path, "--workers", str(workers), program=("-c", SLOW)) as running:
+        network().save(path)
+        running.until("It is read anew")
+        with httpx.Client() as client:
+            np.testing.assert_allclose(running.infer(client), model.predict(X, verbose=0), atol=1e-6)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(15) == 0
+    assert "Traceback" not in "".join(running.lines)
 
 
 def test_workers_end_with_a_service_that_is_killed(tmp_path: Path) -> None:

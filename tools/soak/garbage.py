@@ -61,14 +61,14 @@ def bodies(rng: np.random.Generator) -> Iterator[tuple[dict[str, str], bytes]]:
 
 def heads(rng: np.random.Generator) -> Iterator[bytes]:
     """What a socket sends that no server can take for a request with a body, or of this service."""
-    infer = b"POST /v2/models/soaked/infer HTTP/1.1\r\nHost: a\r\n"
+    infer = b"POST /v2/models/soaked/infer HTTP/1.1\r\nHost: localhost\r\n"
     yield rng.bytes(int(rng.integers(1, 3000)))
     yield b"\r\n" * 1000
-    yield b"GET " + b"/" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"
-    yield b"GET /v2/models/%00%ff/../../etc/passwd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    yield b"GET /v2/models/nobody HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    yield b"DELETE /v2/models/soaked HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    yield b"GET /v2/models/soaked/stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    yield b"GET " + b"/" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    yield b"GET /v2/models/%00%ff/../../etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    yield b"GET /v2/models/nobody HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    yield b"DELETE /v2/models/soaked HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    yield b"GET /v2/models/soaked/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     yield infer + b"Content-Length: -5\r\n\r\n"
     yield infer + b"Content-Length: 99999999999999999999\r\n\r\n"
     yield infer + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef"

@@ -123,7 +123,7 @@ class Soak:
     def quitter(self, rng: np.random.Generator) -> None:
         """Part of a request, and then gone: politely, by a reset, or only silent until the server gives up."""
         body, headers = self.request(rng.normal(size=(2, 5, FEATURES)).astype(np.float32), rng.random() < 0.5)
-        lines = [f"POST {INFER} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}"]
+        lines = [f"POST {INFER} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
         whole = "\r\n".join([*lines, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode() + body
         with self.connected() as connection:
             connection.sendall(whole[: int(rng.integers(1, len(whole)))])
