@@ -15,8 +15,8 @@ from fastgru.serving.refusal import Refusal
 __all__ = ["Gatherer"]
 
 END_SECONDS = 1.0  # for a batch whose requests have been given up
-# Handing a batch to the thread and its answers back costs 0.1 ms of processors' time, where both want Python's lock; and
-# in the thread a batch takes up to as much more as in the event loop, whose caches are warm.
+# Of a batch: to hand it to the thread and its answers back takes 0.1 ms of processors' time, where both threads want
+# Python's lock, and what is computed there finds cold caches and takes up to as much more.
 HANDING_SECONDS = 2e-4
 
 
