@@ -20,7 +20,7 @@ cdef void gru_step_fused(
     const GRU *p, Py_ssize_t R, bint zero_state, const real *x, Py_ssize_t ldx, real *gates, const real *h, real *h_next
 ) noexcept nogil:
     """One time step of a block with reset_after, tile by tile from x and h to h'."""
-    cdef real[4 * TILE_ROWS * LANES] accumulators
+    cdef real[4 * TILE_SUMS * LANES] accumulators
     cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = 0, row, slot, rows, blocks, tile = even_part(R, TILE_ROWS)
     cdef Py_ssize_t vectors = ceil_div(H, LANES), most = tile_blocks(R, vectors)
     cdef const real *h_of_tile = NULL

@@ -31,23 +31,26 @@ cdef void project_units(
     Py_ssize_t steps, real *gates,
 ) noexcept nogil:
     """x W and the biases of `steps` steps of a block for some vectors of units, in rows [g z r q] of a step."""
-    cdef real[4 * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, i, j = first_unit, s, rows, blocks, slot
-    cdef Py_ssize_t most = tile_blocks(min(steps, TILE_ROWS), ceil_div(end_unit - j, LANES))
+    cdef real[4 * TILE_SUMS * LANES] accumulators
+    cdef Py_ssize_t H = p.seq.H, F = p.seq.F, j = first_unit, i, s, outer, done, rows, blocks, slot
+    cdef bint by_steps = steps >= R  # a tile's rows are steps of a row or, where these are more, rows of a step
+    cdef Py_ssize_t n = steps if by_steps else R, tile = even_part(n, TILE_ROWS)
+    cdef Py_ssize_t ldx = p.seq.T * F if not by_steps else -F if p.seq.go_backwards else F
+    cdef Py_ssize_t most = tile_blocks(n, ceil_div(end_unit - j, LANES))
     cdef const real *x
     while j < end_unit:
         blocks = min(most, ceil_div(end_unit - j, LANES))
-        for i in range(R):
-            s = 0
-            while s < steps:
-                rows = min(TILE_ROWS, steps - s)
+        for outer in range(R if by_steps else steps):
+            done = 0
+            while done < n:
+                rows = next_rows(n - done, tile)
+                i, s = (outer, done) if by_steps else (done, outer)
                 x = p.seq.x + ((first + i) * p.seq.T + time_index(&p.seq, start + s)) * F
-                tile_gates(<int>rows, <int>blocks, F, x, -F if p.seq.go_backwards else F, H, NULL, H, NULL, 0,
-                           fused_weights(p, j), accumulators)
+                tile_gates(<int>rows, <int>blocks, F, x, ldx, H, NULL, H, NULL, 0, fused_weights(p, j), accumulators)
                 for slot in range(3):
                     tile_store(accumulators + slot * blocks * rows * LANES, blocks, rows, H - j, False,
-                               gates + (s * R + i) * 4 * H + slot * H + j, R * 4 * H)
-                s += rows
+                               gates + (s * R + i) * 4 * H + slot * H + j, (R if by_steps else 1) * 4 * H)
+                done += rows
         j += blocks * LANES
 
 
@@ -57,7 +60,7 @@ cdef const real *gru_small_batch_steps(
 ) noexcept nogil:
     """The steps from `start` to `end` of a block for one member's share of the units; h are the states before them,
     NULL for zeros. Returns those after them."""
-    cdef real[4 * TILE_ROWS * LANES] accumulators
+    cdef real[4 * TILE_SUMS * LANES] accumulators
     cdef Py_ssize_t[TILE_ROWS] active_rows
     cdef Py_ssize_t H = p.seq.H, step, i, j, slot, blocks, done, vectors = ceil_div(H, LANES)
     cdef Py_ssize_t first_vector = vectors * member // members, end_vector = vectors * (member + 1) // members

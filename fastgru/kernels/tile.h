@@ -77,12 +77,12 @@ static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h
 
 /* One order of summation for a row, whoever its neighbours are: a number is summed up in the order of k. What hides the
  * latency of the multiply-add where rows are few is more columns at once: one row takes up to TILE_BLOCKS packed blocks
- * of columns side by side, two half as many. A block has three vectors, the last ones two. Where one or two vectors
- * are all there is, every number has two running sums, for any number of rows.
+ * of columns side by side, two half as many. A block has three vectors, the last ones two. Where a single block is
+ * all there is, every number has two running sums, of the even and of the odd k, for any number of rows.
  *
  * In what follows a tile has `threes` blocks of three vectors and `rest` of `vectors` behind them, and a sum is
  * sums[(split * blocks + block) * rows + row][vector]. */
-enum { TILE_BLOCKS = 4, TILE_NARROW_ROWS = TILE_ROWS * 3 / 4 };
+enum { TILE_BLOCKS = 4, TILE_SUMS = TILE_ROWS < 6 ? 6 : TILE_ROWS };
 
 /* A vector in a register of its own, of whose value a compiler knows nothing. Else it would load weights anew for every
  * row (where there are registers for them), and let many sums begin in one register of zeros, which it copies in every
@@ -97,51 +97,74 @@ TILE_INLINE tile_vector tile_own(tile_vector vector)
     return vector;
 }
 
+/* A pointer in a register of its own. Else a compiler would make it of another one and a distance, of which it runs out
+ * of registers where there are many. */
+TILE_INLINE const vm_real *tile_pointer(const vm_real *pointer)
+{
+    __asm__("" : "+r"(pointer));
+    return pointer;
+}
+
 /* The vectors of a block. */
 TILE_INLINE int tile_vectors(const int block, const int threes, const int vectors)
 {
     return block < threes ? 3 : vectors;
 }
 
-/* sums += a (rows, k) * b for blocks b (k, vectors, LANES), where a lies by columns if `transposed`. Blocks of three
- * lie `stride` numbers apart; rows of the rest are `ldb` numbers long. */
+/* sums += a (rows, k) * b for every `step`th of k and the splits - 1 behind each, n in all; b is blocks of three vectors
+ * that lie `stride` numbers apart, then those of `vectors`. Where `transposed` a lies by columns, and the rows of b are
+ * `ldb` numbers long. */
 TILE_INLINE void tile_sums(const int rows, const int threes, const int rest, const int vectors, const int splits,
-                           const int transposed, ptrdiff_t k, const vm_real *a, ptrdiff_t lda, const vm_real *b,
-                           ptrdiff_t stride, ptrdiff_t ldb, tile_vector sums[][TILE_VECTORS])
+                           const int step, const int transposed, ptrdiff_t n, const vm_real *a, ptrdiff_t lda,
+                           const vm_real *b, ptrdiff_t stride, ptrdiff_t last_stride, ptrdiff_t ldb,
+                           tile_vector sums[][TILE_VECTORS])
 {
-    const int blocks = threes + rest;
-    const vm_real *last = b + threes * stride; /* where the rest begins */
-    const ptrdiff_t last_stride = k * ldb;
-    ptrdiff_t i = 0;
-    for (; i + splits <= k; i += splits) {
+    enum { GROUP = 3 }; /* rows that one pointer serves */
+    const int blocks = threes + rest, groups = transposed ? 1 : (rows + GROUP - 1) / GROUP;
+    const vm_real *x[(TILE_ROWS + GROUP - 1) / GROUP], *from[TILE_BLOCKS];
+#pragma GCC unroll 3
+    for (int g = 0; g < groups; g++) x[g] = a + g * GROUP * lda;
+#pragma GCC unroll 4
+    for (int block = 0; block < blocks; block++)
+        from[block] = b + (block < threes ? block * stride : threes * stride + (block - threes) * last_stride);
+    for (; n > 0; n--) {
+#pragma GCC unroll 3
+        for (int g = 0; g < groups; g++) x[g] = tile_pointer(x[g]);
+#pragma GCC unroll 4
+        for (int block = 0; block < blocks; block++) from[block] = tile_pointer(from[block]);
 #pragma GCC unroll 2
-        for (int s = 0; s < splits; s++, b += 3 * LANES, last += ldb) {
+        for (int s = 0; s < splits; s++) {
 #pragma GCC unroll 4
             for (int block = 0; block < blocks; block++) {
-                const int n = tile_vectors(block, threes, vectors);
-                const vm_real *from = block < threes ? b + block * stride : last + (block - threes) * last_stride;
+                const int count = tile_vectors(block, threes, vectors);
                 tile_vector w[TILE_VECTORS];
 #pragma GCC unroll 3
-                for (int v = 0; v < n; v++) w[v] = AT_CONST(from + v * LANES);
+                for (int v = 0; v < count; v++) w[v] = AT_CONST(from[block] + (s * count + v) * LANES);
 #pragma GCC unroll 3
-                for (int v = 0; v < n && rows > 1 && TILE_ROWS > 4; v++) w[v] = tile_own(w[v]);
+                for (int v = 0; v < count && rows > 1 && TILE_ROWS > 4; v++) w[v] = tile_own(w[v]);
 #pragma GCC unroll 8
                 for (int r = 0; r < rows; r++) {
-                    const tile_vector x = (transposed ? a[(i + s) * lda + r] : a[r * lda + i + s]) - (tile_vector){0};
+                    const vm_real *number = transposed ? x[0] + r : x[r / GROUP] + r % GROUP * lda + s;
+                    const tile_vector xs = *number - (tile_vector){0};
 #pragma GCC unroll 3
-                    for (int v = 0; v < n; v++) sums[(s * blocks + block) * rows + r][v] += x * w[v];
+                    for (int v = 0; v < count; v++) sums[(s * blocks + block) * rows + r][v] += xs * w[v];
                 }
             }
         }
-    }
-    if (splits == 2 && i < k) { /* of a single block */
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const tile_vector x = (transposed ? a[i * lda + r] : a[r * lda + i]) - (tile_vector){0};
 #pragma GCC unroll 3
-            for (int v = 0; v < vectors; v++) sums[r][v] += x * AT_CONST(last + v * LANES);
-        }
+        for (int g = 0; g < groups; g++) x[g] += transposed ? lda : step;
+#pragma GCC unroll 4
+        for (int block = 0; block < blocks; block++)
+            from[block] += transposed ? ldb : step * tile_vectors(block, threes, vectors) * LANES;
     }
+}
+
+/* sums = 0 */
+TILE_INLINE void tile_clear(const int count, tile_vector sums[][TILE_VECTORS])
+{
+    for (int v = 0; v < TILE_VECTORS; v++)
+#pragma GCC unroll 16
+        for (int i = 0; i < count; i++) sums[i][v] = tile_own((tile_vector){0});
 }
 
 /* The sums of vector v of the rows of `blocks` blocks start at `start` (LANES) of their block. */
@@ -162,11 +185,11 @@ TILE_INLINE void tile_take(const int rows, const int blocks, const int v, tile_v
         AT(accumulators + i / rows * stride + i % rows * LANES) = sums[i][v] + (tile_vector){0};
 }
 
-/* See tile_gates. */
+/* See tile_gates; the gates' accumulators lie `slot` numbers apart. */
 TILE_INLINE void tile_gates_rows(const int rows, const int blocks, const int rest, ptrdiff_t features, const vm_real *x,
                                  ptrdiff_t ldx, ptrdiff_t units, const vm_real *h, ptrdiff_t ldh,
                                  const vm_real *projected, ptrdiff_t lanes, const vm_real *packed,
-                                 vm_real *accumulators)
+                                 vm_real *accumulators, ptrdiff_t slot)
 {
     tile_vector sums[TILE_ROWS][TILE_VECTORS];
     const vm_real *weights = packed + 4 * LANES;
@@ -183,36 +206,66 @@ TILE_INLINE void tile_gates_rows(const int rows, const int blocks, const int res
             AT(accumulators + i * LANES) = lanes_get(here, row);
         }
     } else {
-        tile_sums(rows, blocks, rest, 3, 1, 0, features, x, ldx, weights, stride, 3 * LANES, sums);
+        tile_sums(rows, blocks, rest, 3, 1, 1, 0, features, x, ldx, weights, stride, 0, 0, sums);
         tile_take(rows, blocks, 2, sums, accumulators, plane);
     }
     tile_start(rows, blocks, 2, packed + 3 * LANES, stride, sums);
     weights += features * 3 * LANES;
-    if (h) tile_sums(rows, blocks, rest, 3, 1, 0, units, h, ldh, weights, stride, 3 * LANES, sums);
-    accumulators += blocks * plane;
+    if (h) tile_sums(rows, blocks, rest, 3, 1, 1, 0, units, h, ldh, weights, stride, 0, 0, sums);
 #pragma GCC unroll 3
-    for (int v = 0; v < 3; v++) tile_take(rows, blocks, v, sums, accumulators + v * blocks * plane, plane);
+    for (int v = 0; v < 3; v++) tile_take(rows, blocks, v, sums, accumulators + (v + 1) * slot, plane);
+}
+
+/* C (rows, columns) = or += the sums; C may end before the last vector does. */
+TILE_INLINE void tile_put(const int rows, const int threes, const int rest, const int vectors, const int add,
+                          tile_vector sums[][TILE_VECTORS], ptrdiff_t columns, vm_real *c, ptrdiff_t ldc)
+{
+    int remaining = 3 * threes + rest * vectors;
+#pragma GCC unroll 4
+    for (int block = 0; block < threes + rest; block++)
+#pragma GCC unroll 3
+        for (int v = 0; v < tile_vectors(block, threes, vectors); v++, remaining--, columns -= LANES, c += LANES)
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; r++) {
+                tile_vector sum = sums[block * rows + r][v];
+                vm_real *to = c + r * ldc;
+                if (!add) sum += (tile_vector){0}; /* as tile_take */
+                if (remaining == 1 && columns < LANES) {
+                    if (add) lanes_add(columns, (const vm_real *)&sum, to);
+                    else lanes_put(columns, (const vm_real *)&sum, to);
+                } else if (add) AT(to) += sum;
+                else AT(to) = sum;
+            }
 }
 
 /* See tile_product and tile_transposed. */
 TILE_INLINE void tile_product_rows(const int rows, const int threes, const int rest, const int vectors,
                                    const int splits, const int transposed, ptrdiff_t k, const vm_real *a,
-                                   ptrdiff_t lda, const vm_real *b, ptrdiff_t ldb, vm_real *accumulators)
+                                   ptrdiff_t lda, const vm_real *b, ptrdiff_t ldb, int add, ptrdiff_t columns,
+                                   vm_real *c, ptrdiff_t ldc)
 {
-    const int blocks = threes + rest;
-    const ptrdiff_t plane = rows * LANES;
     tile_vector sums[2 * TILE_ROWS][TILE_VECTORS];
-    for (int v = 0; v < TILE_VECTORS; v++)
-#pragma GCC unroll 16
-        for (int i = 0; i < splits * blocks * rows; i++) sums[i][v] = tile_own((tile_vector){0});
-    tile_sums(rows, threes, rest, vectors, splits, transposed, k, a, lda, b, k * 3 * LANES, ldb, sums);
+    const ptrdiff_t row = vectors * LANES, even = k - k % 2;
+    tile_clear((threes + rest) * rows, sums);
+    if (splits == 1) {
+        tile_sums(rows, threes, rest, vectors, 1, 1, transposed, k, a, lda, b, k * 3 * LANES, k * row, ldb, sums);
+    } else {
+        if (2 * rows * vectors <= 3 * TILE_ROWS) { /* the registers hold all sums */
+            tile_clear(rows, sums + rows);
+            tile_sums(rows, 0, 1, vectors, 2, 2, 0, k / 2, a, lda, b, 0, 0, 0, sums);
+            tile_sums(rows, 0, 1, vectors, 1, 1, 0, k - even, a + even, lda, b + even * row, 0, 0, 0, sums);
+        } else {
+            tile_sums(rows, 0, 1, vectors, 1, 2, 0, k - k / 2, a, lda, b, 0, 0, 0, sums);
+            tile_clear(rows, sums + rows);
+            tile_sums(rows, 0, 1, vectors, 1, 2, 0, k / 2, a + 1, lda, b + row, 0, 0, 0, sums + rows);
+        }
 #pragma GCC unroll 8
-    for (int i = 0; i < (splits - 1) * rows; i++)
-        for (int v = 0; v < vectors; v++) sums[i][v] += sums[rows + i][v];
-#pragma GCC unroll 4
-    for (int block = 0; block < blocks; block++)
-        for (int v = 0; v < tile_vectors(block, threes, vectors); v++, accumulators += plane)
-            tile_take(rows, 1, v, sums + block * rows, accumulators, 0);
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 3
+            for (int v = 0; v < vectors; v++) sums[r][v] += sums[rows + r][v];
+    }
+    if (add) tile_put(rows, threes, rest, vectors, 1, sums, columns, c, ldc);
+    else tile_put(rows, threes, rest, vectors, 0, sums, columns, c, ldc);
 }
 
 /* A body of its own for every number of rows and of blocks, so that each keeps its sums in registers. */
@@ -250,9 +303,11 @@ TILE_INLINE void tile_product_rows(const int rows, const int threes, const int r
     TILE_CASE(1, 2, 1, BODY, __VA_ARGS__) \
     TILE_CASE(1, 2, 2, BODY, __VA_ARGS__) \
     TILE_CASE(1, 3, 1, BODY, __VA_ARGS__)
-#define TILE_ONE_BLOCK(BODY, ...) \
-    TILE_TO_2(0, 1, BODY, __VA_ARGS__) \
-    TILE_FROM_3(0, 1, BODY, __VA_ARGS__)
+#define TILE_ONE_BLOCK(...) \
+    switch (TILE_KEY(rows, 0, 1)) { \
+        TILE_TO_2(0, 1, tile_product_rows, __VA_ARGS__) \
+        TILE_FROM_3(0, 1, tile_product_rows, __VA_ARGS__) \
+    }
 
 /* accumulators (4, blocks, rows, LANES) = [g z r q] of blocks of LANES units before their activations: z and r gather
  * x and h, g the candidate's x, q its h. h is NULL where it is zero, and so are its products. packed: for every block
@@ -264,49 +319,59 @@ static TILE_BODIES void tile_gates(int rows, int blocks, ptrdiff_t features, con
                                    ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
                                    ptrdiff_t lanes, const vm_real *packed, vm_real *accumulators)
 {
-    switch (TILE_KEY(rows, blocks, 0)) {
-        TILE_THREES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, lanes, packed, accumulators)
+    const ptrdiff_t block_numbers = (4 + 3 * (features + units)) * LANES, slot = blocks * rows * LANES;
+    while (blocks > 0) {
+        const int now = rows > 2 ? 1 : blocks;
+        switch (TILE_KEY(rows, now, 0)) {
+            TILE_THREES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, lanes, packed, accumulators, slot)
+        }
+        blocks -= now;
+        if (projected) projected += LANES;
+        lanes -= LANES;
+        packed += block_numbers;
+        accumulators += rows * LANES;
     }
 }
 
-/* accumulators (vectors of all blocks, rows, LANES) = a (rows, k) * packed: blocks (k, 3, LANES), then (k, 2, LANES),
- * together as many as `tile_blocks` says, or fewer. */
+/* C (rows, columns) = or += a (rows, k) * packed: blocks (k, 3, LANES), then (k, 2, LANES). More than two rows take one
+ * block after the other, fewer as many as `tile_blocks` says, or fewer, at once. */
 static TILE_BODIES void tile_product(int rows, int threes, int twos, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
-                                     const vm_real *packed, vm_real *accumulators)
+                                     const vm_real *packed, int add, ptrdiff_t columns, vm_real *c, ptrdiff_t ldc)
 {
-    switch (TILE_KEY(rows, threes, twos)) {
-        TILE_THREES(tile_product_rows, 2, 1, 0, k, a, lda, packed, 2 * LANES, accumulators)
-        TILE_THREES_AND_TWOS(tile_product_rows, 2, 1, 0, k, a, lda, packed, 2 * LANES, accumulators)
+    while (threes + twos > 0) {
+        const int now = rows > 2 && threes > 1 ? 1 : threes, rest = rows > 2 ? 1 - now : twos;
+        const ptrdiff_t numbers = (3 * now + 2 * rest) * LANES;
+        switch (TILE_KEY(rows, now, rest)) {
+            TILE_THREES(tile_product_rows, 2, 1, 0, k, a, lda, packed, 0, add, columns, c, ldc)
+            TILE_THREES_AND_TWOS(tile_product_rows, 2, 1, 0, k, a, lda, packed, 0, add, columns, c, ldc)
+        }
+        threes -= now;
+        twos -= rest;
+        packed += k * numbers;
+        columns -= numbers;
+        c += numbers;
     }
 }
 
-/* accumulators (vectors, rows, LANES) = a (rows, k) * packed (k, vectors, LANES), one vector or two that are all there
- * is. Of two vectors there are at most TILE_NARROW_ROWS rows, whose sums fit the registers. */
+/* C (rows, columns) = or += a (rows, k) * packed (k, vectors, LANES), a block that is all there is. */
 static TILE_BODIES void tile_narrow(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
-                                    const vm_real *packed, vm_real *accumulators)
-{
-    if (vectors == 1) switch (TILE_KEY(rows, 0, 1)) {
-        TILE_ONE_BLOCK(tile_product_rows, 1, 2, 0, k, a, lda, packed, LANES, accumulators)
-    }
-    else switch (TILE_KEY(rows, 0, 1)) {
-        TILE_ONE_BLOCK(tile_product_rows, 2, 2, 0, k, a, lda, packed, 2 * LANES, accumulators)
-    }
-}
-
-#define TILE_TRANSPOSED(VECTORS) \
-    switch (TILE_KEY(rows, 0, 1)) { \
-        TILE_TO_2(0, 1, tile_product_rows, VECTORS, 2, 1, k, a, lda, b, ldb, accumulators) \
-        TILE_FROM_3(0, 1, tile_product_rows, VECTORS, 1, 1, k, a, lda, b, ldb, accumulators) \
-    }
-
-/* accumulators (vectors, rows, LANES) = a' b for a (k, rows) and b (k, vectors * LANES), neither packed. */
-static TILE_BODIES void tile_transposed(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
-                                        const vm_real *b, ptrdiff_t ldb, vm_real *accumulators)
+                                    const vm_real *packed, int add, ptrdiff_t columns, vm_real *c, ptrdiff_t ldc)
 {
     switch (vectors) {
-    case 1: TILE_TRANSPOSED(1) break;
-    case 2: TILE_TRANSPOSED(2) break;
-    default: TILE_TRANSPOSED(3)
+    case 1: TILE_ONE_BLOCK(1, 2, 0, k, a, lda, packed, 0, add, columns, c, ldc) break;
+    case 2: TILE_ONE_BLOCK(2, 2, 0, k, a, lda, packed, 0, add, columns, c, ldc) break;
+    default: TILE_ONE_BLOCK(3, 2, 0, k, a, lda, packed, 0, add, columns, c, ldc)
+    }
+}
+
+/* C (rows, columns) += a' b for a (k, rows) and b (k, vectors * LANES), neither packed. */
+static TILE_BODIES void tile_transposed(int rows, int vectors, ptrdiff_t k, const vm_real *a, ptrdiff_t lda,
+                                        const vm_real *b, ptrdiff_t ldb, ptrdiff_t columns, vm_real *c, ptrdiff_t ldc)
+{
+    switch (vectors) {
+    case 1: TILE_ONE_BLOCK(1, 1, 1, k, a, lda, b, ldb, 1, columns, c, ldc) break;
+    case 2: TILE_ONE_BLOCK(2, 1, 1, k, a, lda, b, ldb, 1, columns, c, ldc) break;
+    default: TILE_ONE_BLOCK(3, 1, 1, k, a, lda, b, ldb, 1, columns, c, ldc)
     }
 }
 

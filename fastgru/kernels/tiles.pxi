@@ -3,11 +3,11 @@
 
 cdef extern from "tile.h" nogil:
     enum:
-        LANES             # numbers of a vector
-        TILE_ROWS         # rows of a tile
-        TILE_VECTORS      # vectors of a block of columns, at most
-        TILE_BLOCKS       # blocks of columns that a tile of one row has at most
-        TILE_NARROW_ROWS  # rows of a tile of two vectors that are all there are
+        LANES         # numbers of a vector
+        TILE_ROWS     # rows of a tile
+        TILE_VECTORS  # vectors of a block of columns, at most
+        TILE_BLOCKS   # blocks of columns that a tile of one row has at most
+        TILE_SUMS     # rows of all blocks of a tile, at most
     void lanes_put(Py_ssize_t lanes, const real *source, real *to)
     void tile_store(const real *accumulators, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add,
                     real *c, Py_ssize_t ldc)
@@ -16,11 +16,11 @@ cdef extern from "tile.h" nogil:
                     const real *h, Py_ssize_t ldh, const real *projected, Py_ssize_t lanes, const real *packed,
                     real *accumulators)
     void tile_product(int rows, int threes, int twos, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
-                      real *accumulators)
-    void tile_narrow(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed,
-                     real *accumulators)
+                      bint add, Py_ssize_t columns, real *c, Py_ssize_t ldc)
+    void tile_narrow(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed, bint add,
+                     Py_ssize_t columns, real *c, Py_ssize_t ldc)
     void tile_transposed(int rows, int vectors, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *b,
-                         Py_ssize_t ldb, real *accumulators)
+                         Py_ssize_t ldb, Py_ssize_t columns, real *c, Py_ssize_t ldc)
 
 cdef extern from "prefetch.h" nogil:
     enum:
@@ -49,8 +49,10 @@ cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t tile) noexcept nogi
 
 
 cdef inline Py_ssize_t tile_blocks(Py_ssize_t rows, Py_ssize_t blocks) noexcept nogil:
-    """Blocks of a tile of so many rows, where there are so many in all; the last tile may have fewer."""
-    return 1 if rows > 2 else even_part(blocks, TILE_BLOCKS if rows == 1 else TILE_BLOCKS // 2)
+    """Blocks at a time for tiles of so many rows in all, where there are so many blocks: those of the tile with the
+    fewest rows (see `next_rows`)."""
+    cdef Py_ssize_t fewest = rows if rows <= TILE_ROWS else rows // ceil_div(rows, TILE_ROWS)
+    return 1 if fewest > 2 else even_part(blocks, TILE_BLOCKS // fewest)
 
 
 cdef inline Py_ssize_t pad_to_vectors(Py_ssize_t n) noexcept nogil:
@@ -123,44 +125,28 @@ cdef void pack_transposed(Py_ssize_t part, Py_ssize_t parts, Py_ssize_t k, Py_ss
         begin += vectors * LANES
 
 
-cdef void multiply_narrow(
-    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed, bint add, real *c,
-    Py_ssize_t ldc,
-) noexcept nogil:
-    """`multiply_packed` for B of one or two vectors."""
-    cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
-    cdef Py_ssize_t vectors = 1 if n <= LANES else 2, i = 0, rows
-    cdef Py_ssize_t tile = even_part(m, TILE_ROWS if vectors == 1 else TILE_NARROW_ROWS)
-    while i < m:
-        rows = next_rows(m - i, tile)
-        tile_narrow(<int>rows, <int>vectors, k, a + i * lda, lda, packed, accumulators)
-        tile_store(accumulators, vectors, rows, n, add, c + i * ldc, ldc)
-        i += rows
-
-
 cdef void multiply_packed(
     Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const real *a, Py_ssize_t lda, const real *packed, bint add, real *c,
     Py_ssize_t ldc,
 ) noexcept nogil:
     """C (m, n) = A (m, k) B, or C += A B, with B (k, n) packed by `pack`."""
-    cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t vectors = ceil_div(n, LANES), blocks = ceil_div(vectors, TILE_VECTORS)
     cdef Py_ssize_t all_threes = blocks - 2 * vectors % TILE_VECTORS  # see `block_vectors`
     cdef Py_ssize_t most = tile_blocks(m, blocks), tile = even_part(m, TILE_ROWS)
     cdef Py_ssize_t block = 0, j = 0, i, rows, threes, twos
-    if vectors <= 2:
-        multiply_narrow(m, n, k, a, lda, packed, add, c, ldc)
-        return
     while block < blocks:
         threes = min(most, max(all_threes - block, 0))
         twos = min(most, blocks - block) - threes
-        vectors = 3 * threes + 2 * twos
         i = 0
         while i < m:
             rows = next_rows(m - i, tile)
-            tile_product(<int>rows, <int>threes, <int>twos, k, a + i * lda, lda, packed, accumulators)
-            tile_store(accumulators, vectors, rows, n - j, add, c + i * ldc + j, ldc)
+            if blocks == 1:
+                tile_narrow(<int>rows, <int>vectors, k, a + i * lda, lda, packed, add, n, c + i * ldc, ldc)
+            else:
+                tile_product(<int>rows, <int>threes, <int>twos, k, a + i * lda, lda, packed, add, n - j,
+                             c + i * ldc + j, ldc)
             i += rows
+        vectors = 3 * threes + 2 * twos
         packed += k * vectors * LANES
         block += threes + twos
         j += vectors * LANES
@@ -171,7 +157,6 @@ cdef void add_transposed(
     Py_ssize_t ldc,
 ) noexcept nogil:
     """C (m, n) += A' B for A (k, m) and B (k, n); up to LANES - 1 numbers behind a row of B are read and not used."""
-    cdef real[TILE_VECTORS * TILE_ROWS * LANES] accumulators
     cdef Py_ssize_t start = 0, i, j, depth, rows, vectors
     while start < k:
         depth = min(SUMMED_ROWS, k - start)
@@ -182,8 +167,7 @@ cdef void add_transposed(
             while i < m:
                 rows = min(TILE_ROWS, m - i)
                 tile_transposed(<int>rows, <int>vectors, depth, a + start * lda + i, lda, b + start * ldb + j, ldb,
-                                accumulators)
-                tile_store(accumulators, vectors, rows, n - j, True, c + i * ldc + j, ldc)
+                                n - j, c + i * ldc + j, ldc)
                 i += rows
             j += vectors * LANES
         start += depth
