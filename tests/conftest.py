@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from paths import SHARED
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # PyTorch's threads would spin for what another worker computes
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # small models run once: compiling is what takes time
 
 import instruction_sets
@@ -26,9 +29,31 @@ ENGINES = [
 ]
 
 
+ALL_BUT_FAST = re.compile(r"^pytestmark = .*pytest\.mark\.(slow|keras|isa)\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file without a fast test is not imported for `-m fast`: Keras, JAX and PyTorch's own tests take seconds."""
+    is_test = collection_path.suffix == ".py" and config.option.markexpr == "fast"
+    return (is_test and bool(ALL_BUT_FAST.search(collection_path.read_text(encoding="utf-8")))) or None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected lives as long as the tests do: it is not looked through again and again for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest looks at -m
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
+        if "keras" in item.fixturenames:
+            item.add_marker("keras")
         marks = {mark.name for mark in item.iter_markers()}
         if not {"slow", "keras", "isa"} & marks and "shared" not in item.fixturenames:
             item.add_marker("fast")

@@ -69,7 +69,9 @@ def opened(data: bytes, **options: Any) -> Any:
 def by_runtime(data: bytes, *inputs: Any) -> list[Any]:
     """The outputs of ONNX Runtime."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="compares with ONNX Runtime")
-    session = onnxruntime.InferenceSession(data)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # others would spin
+    session = onnxruntime.InferenceSession(data, options)
     names = [one.name for one in session.get_inputs()]
     return session.run(None, dict(zip(names, inputs, strict=True)))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 __all__ = ["Settings", "random_settings", "swapping"]
 
-SWAPS = 1000
+SWAPS = 300
 Settings = Sequence[Sequence[Any]]
 
 

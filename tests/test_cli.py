@@ -360,23 +360,24 @@ def test_predict_refuses_bad_input_and_leaves_the_old_answers(
     assert Path("out.npy").read_text() == "old"
 
 
-def outside(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`python -m fastgru` as its own process."""
+def outside(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`python -m fastgru` as its own process, in a folder outside of the checkout, which would hide the package."""
     # the package under test also where it is not installed but built in place
     path = os.pathsep.join([str(Path(fastgru.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path} | variables
-    return subprocess.run([sys.executable, "-m", "fastgru", *words], capture_output=True, text=True, env=environment)
+    command = [sys.executable, "-m", "fastgru", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
 
-def test_python_m_fastgru_works_outside_the_checkout() -> None:
-    done = outside("info")
+def test_python_m_fastgru_works_outside_the_checkout(tmp_path: Path) -> None:
+    done = outside(tmp_path, "info")
     assert (done.returncode, done.stderr) == (0, "")
     assert "instruction set" in done.stdout
 
 
 @pytest.mark.parametrize("variables", [{}, {"FASTGRU_ISA": "mmx"}, {"FASTGRU_NUM_THREADS": "many"}], ids=str)
-def test_no_traceback_reaches_the_user(variables: dict[str, str]) -> None:
-    done = outside("info", **variables) if variables else outside("summary", "absent.keras")
+def test_no_traceback_reaches_the_user(variables: dict[str, str], tmp_path: Path) -> None:
+    done = outside(tmp_path, "info", **variables) if variables else outside(tmp_path, "summary", "absent.keras")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert all(name in done.stderr for name in variables)

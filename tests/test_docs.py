@@ -43,19 +43,24 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def packages(page: Path) -> list[str]:
+    """What its programs need beside fastgru."""
+    return OPTIONAL.findall("".join(text for _language, text in blocks(page)))
+
+
+def marks(page: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] * (name(page) in TRAINING_PAGES) + [pytest.mark.keras] * ("keras" in packages(page))
+
+
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, id=name(page), marks=[pytest.mark.slow] if name(page) in TRAINING_PAGES else [])
-        for page in [README, CHINESE_README, *PAGES]
-        if blocks(page)
-    ],
+    [pytest.param(page, id=name(page), marks=marks(page)) for page in [README, CHINESE_README, *PAGES] if blocks(page)],
 )
 def test_the_blocks_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for package in OPTIONAL.findall("".join(text for _language, text in blocks(page))):
+    for package in packages(page):
         pytest.importorskip(package)
     if any(words[:2] == ["fastgru", "serve"] for words in commands(page)):
         pytest.importorskip("starlette", reason="fastgru serve needs the extra [serve]")

@@ -272,14 +272,14 @@ def test_threads_are_shared_out_among_the_processes_of_a_machine(tmp_path: Path)
     assert done.returncode == 0, done.stderr
 
 
-def test_without_mpirun_mpi_is_not_loaded() -> None:
+def test_without_mpirun_mpi_is_not_loaded(tmp_path: Path) -> None:
     program = (
         "import sys, fastgru\n"
         "with fastgru.distribution.DataParallel():\n"
         "    assert (fastgru.distribution.rank(), fastgru.distribution.size()) == (0, 1)\n"
         "assert 'mpi4py' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
 @pytest.mark.parametrize(
@@ -289,11 +289,12 @@ def test_without_mpirun_mpi_is_not_loaded() -> None:
         ("pass", "mpirun started 2 processes, but mpi4py sees one: it is built for another MPI"),
     ],
 )
-def test_an_mpi_that_cannot_join_them_is_an_error(before: str, sentence: str) -> None:
+def test_an_mpi_that_cannot_join_them_is_an_error(before: str, sentence: str, tmp_path: Path) -> None:
     program = f"import sys, fastgru\n{before}\nwith fastgru.distribution.DataParallel(): pass"
     variables = {name: value for name, value in processes.environment().items() if "COMM_WORLD" not in name}
     done = subprocess.run(
         [sys.executable, "-c", program],
+        cwd=tmp_path,
         env={**variables, "PMI_SIZE": "2"},
         capture_output=True,
         text=True,

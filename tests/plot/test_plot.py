@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(pyplot: Any, call: Any, s
 NAMES = ["answers", "confusion_matrix", "forecast", "gate", "gates", "history", "unit"]
 
 
-def test_matplotlib_is_loaded_by_who_draws_and_its_absence_names_the_extra() -> None:
+def test_matplotlib_is_loaded_by_who_draws_and_its_absence_names_the_extra(tmp_path: Path) -> None:
     program = (
         "import sys, fastgru, fastgru.plot\n"
         f"assert dir(fastgru.plot) == {NAMES}\n"
@@ -144,7 +145,8 @@ def test_matplotlib_is_loaded_by_who_draws_and_its_absence_names_the_extra() -> 
         "    except ImportError as error:\n"
         "        print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    # elsewhere than in a checkout, whose source folder would hide the installed package
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert (
         done.stdout.splitlines()
         == ["fastgru.plot draws with matplotlib, which is not installed: pip install fastgru[plot]."] * 2

@@ -133,7 +133,7 @@ def in_bytes(x: Any) -> tuple[bytes, dict[str, str]]:
 
 @pytest.mark.parametrize("length, content", [(100, b"{"), (None, LONG)], ids=["half a body", "a long computation"])
 def test_the_end_has_a_bound(folder: Path, length: int | None, content: Any) -> None:
-    with started(folder, "large.keras", "--grace", "1") as (process, line):
+    with started(folder, "large.keras", "--grace", "1", "--threads", "1") as (process, line):
         ready(url(line))
         connection = http.client.HTTPConnection(url(line).removeprefix("http://"), timeout=60)
         body, headers = in_bytes(content) if length is None else (content, {"Content-Length": str(length)})

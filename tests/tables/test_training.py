@@ -176,7 +176,7 @@ def promoted(rng: np.random.Generator, days: int = 240, level: float = 100.0) ->
 KNOWN = (*SMALL[:8], "--units", "12", "--epochs", "60", "--known", "promotion")
 
 
-def test_what_is_known_of_the_days_ahead_is_read(run: Any, rng: Any, keras: Any) -> None:
+def test_what_is_known_of_the_days_ahead_is_read(run: Any, rng: Any) -> None:
     columns = promoted(rng)
     file = written("s.csv", columns)
     status, out, _ = run("train", file, *KNOWN, "--out", "m.keras")
@@ -196,6 +196,10 @@ def test_what_is_known_of_the_days_ahead_is_read(run: Any, rng: Any, keras: Any)
     assert [line for line in with_ahead.splitlines() if "Test" in line] == [
         line for line in without.splitlines() if "Test" in line
     ]
+
+
+def test_keras_opens_a_model_that_knows_the_days_ahead(run: Any, rng: Any, keras: Any) -> None:
+    assert run("train", written("s.csv", promoted(rng, 90)), *KNOWN, "--epochs", "1", "--out", "m.keras")[0] == 0
     ours, theirs = models.load_model("m.keras"), keras.models.load_model("m.keras")
     x = [rng.normal(100, 30, (5, *shape[1:])).astype("float32") for shape in ours.input_shape]
     np.testing.assert_allclose(ours.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-3)

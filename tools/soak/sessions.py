@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -200,8 +201,12 @@ class _refused:
         return issubclass(kind, self.kind) and str(error).endswith(".")
 
 
-def soak(seconds: float, seed: int, users: int = 3, capacity: int = 60, swaps: bool = True) -> int:
+def soak(
+    seconds: float, seed: int, users: int = 3, capacity: int = 60, swaps: bool = True, calls: float = math.inf
+) -> int:
     """Users in threads for some seconds, while weights and models change under them; how many calls they made.
+
+    Each user leaves after so many calls of its own.
 
     Raises
     ------
@@ -216,7 +221,7 @@ def soak(seconds: float, seed: int, users: int = 3, capacity: int = 60, swaps: b
     end, errors = time.monotonic() + seconds, []
 
     def use(user: User) -> None:
-        while time.monotonic() < end and not errors:
+        while time.monotonic() < end and not errors and user.calls < calls:
             try:
                 user.act()
             except BaseException as error:
@@ -224,7 +229,7 @@ def soak(seconds: float, seed: int, users: int = 3, capacity: int = 60, swaps: b
 
     def swap() -> None:
         rng = np.random.default_rng(seed)
-        while time.monotonic() < end and not errors:
+        while time.monotonic() < end and not errors and any(user.calls < calls for user in crowd):
             one = models[int(rng.integers(2))]
             if rng.random() < 0.5:
                 one.set_weights(versions[int(rng.integers(2))])

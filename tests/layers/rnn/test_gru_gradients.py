@@ -26,7 +26,7 @@ SIZES_AND_OPTIONS = [
         sizes,
         options,
         id=f"{'x'.join(map(str, sizes))}-{options}",
-        marks=[pytest.mark.slow] if max(sizes) > 100 and options not in OPTIONS[::5] else [],
+        marks=[pytest.mark.slow] if max(sizes) > 100 and options not in OPTIONS[::15] else [],
     )
     for sizes, options in itertools.product(SIZES, OPTIONS)
 ]
