@@ -35,7 +35,7 @@ class _Unsent:
 
 
 def http_protocol(limits: Limits, bodies: Bodies) -> type[Any]:
-    """uvicorn's protocol of HTTP, which has no bound of its own on how slowly a request's head comes, or how long it is.
+    """uvicorn's protocol of HTTP, which itself does not bound how slowly a request's head comes, and how long it is.
 
     Nor has it one on how slowly an answer is taken, which stays in memory so long.
     """
