@@ -44,9 +44,6 @@ class Metrics:
         self._request_seconds = Histogram(
             "request_seconds", "From the head of a request to its answer.", buckets=_SECONDS, **common
         )
-        # looked up once: `labels` checks its arguments each time
-        self._requests_of = cache(lambda model, status: self._requests.labels(model, str(status)))
-        self._request_seconds_of = cache(self._request_seconds.labels)
         self._rows = Counter("rows", "Rows that were computed.", **common)
         self._batch_rows = Histogram("batch_rows", "Rows of a batch.", buckets=_ROWS, **common)
         self._batch_requests = Histogram("batch_requests", "Requests of a batch.", buckets=_ROWS, **common)
@@ -60,16 +57,22 @@ class Metrics:
             "step_messages", "Messages of connections that were one step.", buckets=_ROWS, **common
         )
         self._step_seconds = Histogram("step_seconds", "The model's part of such a step.", buckets=_SECONDS, **common)
+        # looked up once: `labels` checks its arguments each time
+        self._requests_of = cache(lambda model, status: self._requests.labels(model, str(status)))
+        self._request_seconds_of = cache(self._request_seconds.labels)
+        batches = self._rows, self._batch_rows, self._batch_requests, self._batch_seconds
+        self._batches_of = cache(lambda model: [one.labels(model) for one in batches])
 
     def answered(self, model: str, status: int, seconds: float) -> None:
         self._requests_of(model, status).inc()
         self._request_seconds_of(model).observe(seconds)
 
     def ran(self, model: str, requests: int, rows: int, seconds: float) -> None:
-        self._rows.labels(model).inc(rows)
-        self._batch_rows.labels(model).observe(rows)
-        self._batch_requests.labels(model).observe(requests)
-        self._batch_seconds.labels(model).observe(seconds)
+        count, batch_rows, batch_requests, batch_seconds = self._batches_of(model)
+        count.inc(rows)
+        batch_rows.observe(rows)
+        batch_requests.observe(requests)
+        batch_seconds.observe(seconds)
 
     def stepped(self, model: str, messages: int, steps: int, seconds: float) -> None:
         if steps:  # and no other operation

@@ -46,7 +46,7 @@ class Request(NamedTuple):
 def read_json(text: bytes | str | memoryview, where: str) -> dict[str, Any]:
     """An object of JSON as RFC 8259 has it, without the NaN of Python's."""
     try:
-        value = json.loads(text if isinstance(text, str) else str(text, "utf-8"), parse_constant=_no_number)
+        value = _JSON.decode(text if isinstance(text, str) else str(text, "utf-8"))
     except RecursionError:
         raise Refusal(400, f"{where}: the JSON is nested too deep.") from None
     except ValueError as error:
@@ -58,6 +58,9 @@ def read_json(text: bytes | str | memoryview, where: str) -> dict[str, Any]:
 
 def _no_number(word: str) -> NoReturn:
     raise ValueError(f"it has no {word}; send binary data")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_number)
 
 
 def parsed(body: bytes, json_size: str | None) -> Request:

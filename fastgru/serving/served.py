@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,19 +59,21 @@ class Tensor(NamedTuple):
             It has another shape, or text stands where numbers should.
         """
         sizes = array.shape[1:]
-        fits = array.ndim == 1 + len(self.shape) and all(
-            size == known or (known is None and size > 0) for size, known in zip(sizes, self.shape, strict=True)
+        fits = array.ndim == 1 + len(self.shape) and (
+            sizes == self.shape
+            or all(size == known or (known is None and size > 0) for size, known in zip(sizes, self.shape, strict=True))
         )
         if not fits:
             expected = self.metadata()["shape"]
             raise Refusal(
                 400, f"input {self.name!r}: expected shape {expected}, -1 for any size from 1, got {[*array.shape]}."
             )
-        steps = math.prod(size for size, known in zip(sizes, self.shape, strict=True) if known is None)
-        if not len(array) and steps > EMPTY_STEPS:
-            raise Refusal(
-                400, f"input {self.name!r}: expected at most {EMPTY_STEPS:,} steps of no rows, got {steps:,}."
-            )
+        if not len(array):
+            steps = math.prod(size for size, known in zip(sizes, self.shape, strict=True) if known is None)
+            if steps > EMPTY_STEPS:
+                raise Refusal(
+                    400, f"input {self.name!r}: expected at most {EMPTY_STEPS:,} steps of no rows, got {steps:,}."
+                )
         if (array.dtype == object) != (self.datatype == "BYTES"):
             raise Refusal(
                 400, f"input {self.name!r}: expected {self.datatype}, got {datatype_of(array.dtype)}."
@@ -110,6 +113,7 @@ class Served:
         self.version = VERSION
         self.inputs = inputs
         self.outputs = outputs
+        self.input_names = [one.name for one in inputs]
         self.output_names = [output.name for output in outputs]
         self.predict = predict
         self.rows_are_apart = rows_are_apart
@@ -133,9 +137,9 @@ class Served:
         Refusal
             They are not the model's inputs, or too long.
         """
-        names = [one.name for one in self.inputs]
-        if arrays.keys() != set(names):
-            raise Refusal(400, f"inputs: expected {', '.join(map(repr, names))}, got {_listed(arrays)}.")
+        if arrays.keys() != set(self.input_names):
+            expected = ", ".join(map(repr, self.input_names))
+            raise Refusal(400, f"inputs: expected {expected}, got {_listed(arrays)}.")
         inputs = [one.checked(arrays[one.name]) for one in self.inputs]
         rows = len(inputs[0])
         if any(len(array) != rows for array in inputs):
@@ -171,10 +175,9 @@ class Served:
         """The outputs of several requests of one key, which run as one batch."""
         if len(requests) == 1:
             return [list(self.predict(requests[0]))]
-        whole = [np.concatenate(parts) for parts in zip(*requests, strict=True)]
-        stops = np.cumsum([len(request[0]) for request in requests])[:-1]
-        outputs = [np.split(output, stops) for output in self.predict(whole)]
-        return [list(parts) for parts in zip(*outputs, strict=True)]
+        outputs = self.predict([np.concatenate(parts) for parts in zip(*requests, strict=True)])
+        stops = list(accumulate(len(request[0]) for request in requests))
+        return [[output[start:stop] for output in outputs] for start, stop in zip([0, *stops], stops, strict=False)]
 
 
 def _listed(names: Any) -> str:
@@ -224,7 +227,10 @@ def of_model(name: str, model: Any, batch: int, numbers: int = NUMBERS) -> Serve
         if has_states:
             raise Refusal(400, f"model {name!r} is stateful; stream sessions of it at /v2/models/{name}/stream.")
         x = arrays if model.input_names is not None else arrays[0]
-        return tree.flatten(model.predict(x, batch_size=sizes.rows(arrays), verbose=0))
+        size = sizes.rows(arrays)
+        if 0 < len(arrays[0]) <= size:  # what `predict` comes to, without its options
+            return tree.flatten(model.predict_on_batch(x))
+        return tree.flatten(model.predict(x, batch_size=size, verbose=0))
 
     return Served(name, inputs, outputs, predict, rows_are_apart, model, sizes)
 
