@@ -71,12 +71,12 @@ def test_another_connection_steps_in_between(monkeypatch: pytest.MonkeyPatch) ->
         url = f"ws://{running.address}/v2/models/net/stream"
         gatherer = running.service.streams["net"]._gatherer
         with opened(url) as first, opened(url) as second:
-            answers: list[Any] = []
-            long = threading.Thread(target=lambda: answers.append(stepped(first, x)))
+            answers: dict[str, Any] = {}
+            long = threading.Thread(target=lambda: answers.update(long=stepped(first, x)))
             long.start()
             while not asked:
                 pass
-            short = threading.Thread(target=lambda: answers.append(stepped(second, x[:1])))
+            short = threading.Thread(target=lambda: answers.update(short=stepped(second, x[:1])))
             short.start()
             while not len(gatherer):
                 pass
@@ -84,8 +84,8 @@ def test_another_connection_steps_in_between(monkeypatch: pytest.MonkeyPatch) ->
             short.join()
             long.join()
     assert asked == [2, 1, 2, 2, 2, 1]  # the second's one step behind the first piece, and with no break behind it
-    np.testing.assert_array_equal(answers[0], expected[:1])
-    np.testing.assert_array_equal(answers[1], expected)
+    np.testing.assert_array_equal(answers["short"], expected[:1])
+    np.testing.assert_array_equal(answers["long"], expected)
 
 
 def test_pieces_are_short_and_all_of_a_message() -> None:
