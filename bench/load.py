@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,8 @@ NAME = "model"  # in the service's addresses
 
 
 class Load(NamedTuple):
-    """What clients went through: the seconds of each request, in all, and the last answer to each of the requests."""
+    """What clients went through: the seconds of each request, those from the first to the end, without connecting, and
+    the last answer to each of the requests."""
 
     latencies: list[float]
     seconds: float
@@ -64,9 +66,8 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._ask()
 
-    def _ask(self) -> None:
+    def ask(self) -> None:
         try:
             self._number, content = next(self._requests)
         except StopIteration:
@@ -87,7 +88,7 @@ class _Client(asyncio.Protocol):
             return
         self._load.answers[self._number] = bytes(body)
         self._read.clear()
-        self._ask()
+        self.ask()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._ended.done():
@@ -107,9 +108,12 @@ def drive(port: int, requests: Iterator[tuple[int, bytes]], clients: int) -> Loa
         loop = asyncio.get_running_loop()
         load = Load([], 0.0, {})
         ends = [loop.create_future() for _ in range(clients)]
+        connected = [
+            await loop.create_connection(partial(_Client, requests, load, end), "127.0.0.1", port) for end in ends
+        ]
         began = time.perf_counter()
-        for end in ends:
-            await loop.create_connection(lambda end=end: _Client(requests, load, end), "127.0.0.1", port)  # type: ignore[misc]
+        for _transport, client in connected:
+            client.ask()
         await asyncio.gather(*ends)
         return load._replace(seconds=time.perf_counter() - began)
 

@@ -21,8 +21,8 @@ from bench.variants import Variant
 
 TITLE = "requests to one server"
 PACKAGES = ("starlette", "uvicorn", "httptools", "prometheus_client")  # of the extra [serve]
-_ROUNDS = 4
-_RUN_SECONDS = 1.0
+_ROUNDS = 10
+_RUN_SECONDS = 0.6
 _WARM_UP = 0.2  # of a run, before it
 _REQUESTS = 64  # different ones
 
