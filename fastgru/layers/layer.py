@@ -345,7 +345,8 @@ class Layer(Optioned, OwnLayer, Weighted):
         values, around = self.latest_values(), context.version
         if around is not None and around.values is not None and values.keys() <= around.values.keys():
             values = around.values
-        call.version.values, call.version.outer = values, around
+        version = call.version
+        version.values, version.outer = values, around
         return call
 
     def latest_values(self) -> Mapping[Weight, Array]:
@@ -356,8 +357,10 @@ class Layer(Optioned, OwnLayer, Weighted):
         return version[1]
 
     def _release(self, call: Call) -> None:
-        call.version.forget()
-        call.version.values = None
+        version = call.version
+        if version.transaction is not None:  # a call of `forget` is one percent of a prediction
+            version.forget()
+        version.values = None
         self._workspaces.call = self._workspaces.call if call.differentiate else call
 
     def of_package(self) -> Any:

@@ -310,7 +310,8 @@ class Trainer(OwnSteps):
             outputs = self.forward(call, *arrays)
             parts = outputs if isinstance(outputs, (tuple, list)) else [outputs]
             copies = [None if part is None else np.array(part) for part in parts]
-            call.version.commit()
+            if call.version.transaction is not None:
+                call.version.commit()
             return copies
         finally:
             self._release(call)

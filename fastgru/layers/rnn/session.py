@@ -119,7 +119,8 @@ class Transaction:
 
     def read(self, part: Part) -> States:
         """The states that a layer goes on from."""
-        self.enter(part)
+        if part.session is not self._session:
+            self.enter(part)
         states = self._new.get(part.key)
         if states is None:
             states = part.session.states[part.key]
@@ -128,7 +129,8 @@ class Transaction:
 
     def write(self, part: Part, states: States) -> None:
         """Leave states of a layer."""
-        self.enter(part)
+        if part.session is not self._session:
+            self.enter(part)
         self._new[part.key] = states
 
     def left(self, part: Part) -> States | None:
