@@ -45,8 +45,8 @@ class Session:
 
     def absorb(self, other: Session) -> None:
         """Have the parts of another session, but for those whose layers are gone."""
-        parts = [part for part in (key() for key in other.states) if part is not None]
-        both = {**self.states, **other.states}
+        parts = [part for part in (key() for key in other.states) if part is not None and part.session is other]
+        both = {**self.states, **{part.key: other.states[part.key] for part in parts}}
         self.states = {key: states for key, states in both.items() if key() is not None}
         for part in parts:
             part.session = self
