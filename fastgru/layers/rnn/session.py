@@ -108,12 +108,14 @@ class Transaction:
         The states that layers went on from, in the order in which they ran, since the last `commit`.
     """
 
-    __slots__ = ("_held", "_new", "_session", "_thread", "reads")
+    __slots__ = ("_before", "_held", "_new", "_session", "_thread", "reads")
 
     def __init__(self) -> None:
         self._thread = get_ident()
         self._session: Session | None = None
         self._held: list[Session] = []
+        # all of its beginning: a call in the middle of this one, from a signal handler say, may show others
+        self._before: dict[ref[Part], States] | None = None
         self._new: dict[ref[Part], States] = {}
         self.reads: list[States] = []
 
@@ -121,9 +123,11 @@ class Transaction:
         """The states that a layer goes on from."""
         if part.session is not self._session:
             self.enter(part)
+        if self._before is None:
+            self._before = part.session.states
         states = self._new.get(part.key)
-        if states is None:
-            states = part.session.states[part.key]
+        if states is None:  # of a layer whose session has joined meanwhile: its own
+            states = self._before.get(part.key) or part.session.states[part.key]
         self.reads.append(states)
         return states
 
@@ -141,7 +145,7 @@ class Transaction:
         """Show all that was left."""
         if self._session is not None and self._new and context.assigns:
             self._session.states = {**self._session.states, **self._new}
-        self._new, self.reads = {}, []
+        self._before, self._new, self.reads = None, {}, []
 
     def end(self) -> None:
         """Leave the session to others, and forget what was not shown."""
