@@ -321,7 +321,8 @@ class Layer(Optioned, OwnLayer, Weighted):
             if mask is not None:
                 for y, one in zip(ys, mask if isinstance(mask, tuple) else (mask,), strict=False):
                     y._keras_mask = one
-            call.version.commit()
+            if call.version.transaction is not None:
+                call.version.commit()
         finally:
             if recorded:  # the way back has the call
                 call.version.forget()
