@@ -321,7 +321,8 @@ class Layer(Optioned, OwnLayer, Weighted):
             if mask is not None:
                 for y, one in zip(ys, mask if isinstance(mask, tuple) else (mask,), strict=False):
                     y._keras_mask = one
-            call.version.commit()
+            if call.version.transaction is not None:
+                call.version.commit()
         finally:
             if recorded:  # the way back has the call
                 call.version.forget()
@@ -345,7 +346,8 @@ class Layer(Optioned, OwnLayer, Weighted):
         values, around = self.latest_values(), context.version
         if around is not None and around.values is not None and values.keys() <= around.values.keys():
             values = around.values
-        call.version.values, call.version.outer = values, around
+        version = call.version
+        version.values, version.outer = values, around
         return call
 
     def latest_values(self) -> Mapping[Weight, Array]:
@@ -356,8 +358,10 @@ class Layer(Optioned, OwnLayer, Weighted):
         return version[1]
 
     def _release(self, call: Call) -> None:
-        call.version.forget()
-        call.version.values = None
+        version = call.version
+        if version.transaction is not None:  # a call of `forget` is one percent of a prediction
+            version.forget()
+        version.values = None
         self._workspaces.call = self._workspaces.call if call.differentiate else call
 
     def of_package(self) -> Any:

@@ -198,6 +198,9 @@ class Trainer(OwnSteps):
     ) -> Outputs:
         """Outputs for inputs, in new arrays. Several threads may predict with one model at the same time.
 
+        But for a stateful one, which goes on from the states of the last batch: while a thread runs it, another one
+        gets a RuntimeError. Its states stay as they are where a batch fails.
+
         Parameters
         ----------
         x : array_like, a list or dict of them by input, a list of sequences of unequal length, or a stream of batches
@@ -316,7 +319,8 @@ class Trainer(OwnSteps):
             outputs = self.forward(call, *arrays)
             parts = outputs if isinstance(outputs, (tuple, list)) else [outputs]
             copies = [None if part is None else np.array(part) for part in parts]
-            call.version.commit()
+            if call.version.transaction is not None:
+                call.version.commit()
             return copies
         finally:
             self._release(call)

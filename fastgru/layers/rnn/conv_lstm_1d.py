@@ -180,8 +180,10 @@ class ConvLSTM1D(CellWeights):
                 f"got shape {tuple(sequences.shape)}."
             )
         if initial_state is None:
-            self._check_rows(sequences)
-        states = self._initial(len(sequences)) if initial_state is None else list(initial_state)
+            states = list(self._stored(context)) or self.get_initial_state(len(sequences))
+            self._check_rows(sequences, states)
+        else:
+            states = list(initial_state)
         x = self._moved(sequences)
         on_x, on_h = (
             [keep_mask(self._generator, (len(x), 1, *one.shape[-2:]), rate, self.dtype) for _ in range(_GATES)]
@@ -200,9 +202,6 @@ class ConvLSTM1D(CellWeights):
             self._store(context, [np.array(state) for state in states])
         output = self._moved(shaping.stack(outputs, axis=1) if self.return_sequences else last)
         return (output, *states) if self.return_state else output
-
-    def _initial(self, rows: int) -> list[Any]:
-        return list(self._stored(context)) or self.get_initial_state(rows)
 
     def _moved(self, x: Any) -> Any:
         """With the channels last where they come first, and back."""

@@ -65,7 +65,7 @@ class Recurrent(NumpyRoute):
         run.states_are_inputs = bool(states)
         if not states and self.stateful:
             states = tuple(self._stored(call))
-            self._check_rows(x)
+            self._check_rows(x, states)
         drops = call.training and (self.dropout or self.recurrent_dropout)
         run.dropout = dropout = self._dropout_masks(len(x), x.shape[2]) if drops else (None, None)
         run.x = x if (mask := self._one_mask(dropout)) is None else x * mask

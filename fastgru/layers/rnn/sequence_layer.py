@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -75,17 +75,21 @@ class SequenceLayer(Gated):
 
     def _stored(self, run: Call | Context) -> Any:
         """The stored states that a call goes on from, by the `Call` or by the context it runs in; empty for none."""
-        return self._part.read(run.version) if self._part is not None and self.stateful else ()
+        return self._part.read(run.version) if self.stateful and self._part is not None else ()
 
     def _store(self, run: Call | Context, states: Any) -> None:
         """Leave states, which nobody writes into any more, for the next call."""
-        if self._part is not None and self.stateful:
+        if self.stateful and self._part is not None:
             self._part.write(run.version, states)
 
-    def _check_rows(self, x: Array) -> None:
-        """ValueError where the stored states are of another number of rows: the kernels trust that they fit."""
-        if self._part is not None and self.stateful and len(rows := self._part.states[0]) != len(x):
-            raise ValueError(f"{self._where}: stateful=True was built for batches of {len(rows)} rows, got {len(x)}.")
+    def _check_rows(self, x: Array, states: Sequence[Array] | None = None) -> None:
+        """ValueError where stored states are of another number of rows: the kernels trust that they fit."""
+        if states is None and self.stateful:
+            states = self.states
+        if states and len(states[0]) != len(x):
+            raise ValueError(
+                f"{self._where}: stateful=True was built for batches of {len(states[0])} rows, got {len(x)}."
+            )
 
     def reset_states(self, states: Any = None) -> None:
         """Set the stored states of a stateful layer to zero, or to arrays as Keras 2 takes them."""

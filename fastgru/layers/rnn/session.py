@@ -45,8 +45,8 @@ class Session:
 
     def absorb(self, other: Session) -> None:
         """Have the parts of another session, but for those whose layers are gone."""
-        parts = [part for part in (key() for key in other.states) if part is not None]
-        both = {**self.states, **other.states}
+        parts = [part for part in (key() for key in other.states) if part is not None and part.session is other]
+        both = {**self.states, **{part.key: other.states[part.key] for part in parts}}
         self.states = {key: states for key, states in both.items() if key() is not None}
         for part in parts:
             part.session = self
@@ -108,27 +108,33 @@ class Transaction:
         The states that layers went on from, in the order in which they ran, since the last `commit`.
     """
 
-    __slots__ = ("_held", "_new", "_session", "_thread", "reads")
+    __slots__ = ("_before", "_held", "_new", "_session", "_thread", "reads")
 
     def __init__(self) -> None:
         self._thread = get_ident()
         self._session: Session | None = None
         self._held: list[Session] = []
+        # all of its beginning: a call in the middle of this one, from a signal handler say, may show others
+        self._before: dict[ref[Part], States] | None = None
         self._new: dict[ref[Part], States] = {}
         self.reads: list[States] = []
 
     def read(self, part: Part) -> States:
         """The states that a layer goes on from."""
-        self.enter(part)
+        if part.session is not self._session:
+            self.enter(part)
+        if self._before is None:
+            self._before = part.session.states
         states = self._new.get(part.key)
-        if states is None:
-            states = part.session.states[part.key]
+        if states is None:  # of a layer whose session has joined meanwhile: its own
+            states = self._before.get(part.key) or part.session.states[part.key]
         self.reads.append(states)
         return states
 
     def write(self, part: Part, states: States) -> None:
         """Leave states of a layer."""
-        self.enter(part)
+        if part.session is not self._session:
+            self.enter(part)
         self._new[part.key] = states
 
     def left(self, part: Part) -> States | None:
@@ -139,7 +145,7 @@ class Transaction:
         """Show all that was left."""
         if self._session is not None and self._new and context.assigns:
             self._session.states = {**self._session.states, **self._new}
-        self._new, self.reads = {}, []
+        self._before, self._new, self.reads = None, {}, []
 
     def end(self) -> None:
         """Leave the session to others, and forget what was not shown."""

@@ -341,6 +341,52 @@ def test_callbacks_may_reset_read_and_predict_between_batches(rng: Any) -> None:
     model.fit(x, x, batch_size=ROWS, shuffle=False, verbose=0, callbacks=[Predicts()])
 
 
+def test_a_prediction_in_the_middle_of_another_begins_where_the_last_whole_one_ended(rng: Any) -> None:
+    hook = Hook()
+    model, x = row_of(KINDS["GRU"](), hook, KINDS["LSTM"]()), data(rng)
+    plain = row_of(KINDS["GRU"](), Hook(), KINDS["LSTM"]())
+    model(x), plain(x)
+    expected, inner = plain(x), []
+
+    def predict() -> None:  # as a signal handler might
+        hook.hook = None
+        inner.append(model.predict(x, verbose=0))
+
+    hook.hook = predict
+    np.testing.assert_array_equal(model(x), expected)
+    np.testing.assert_array_equal(inner[0], expected)
+    assert equal(states_of(model), states_of(plain))
+
+
+def test_sessions_that_loops_have_are_joined_inside_them(rng: Any) -> None:
+    one, other, x = row_of(KINDS["GRU"]()), row_of(KINDS["LSTM"]()), data(rng)
+    both = row_of(*one.layers, *other.layers)
+
+    class Calls(Callback):
+        def __init__(self, work: Callable[[], Any]) -> None:
+            super().__init__()
+            self.work = work
+
+        def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.work()
+
+    def inner() -> None:
+        other.predict(x, verbose=0, callbacks=[Calls(lambda: both(x))])
+
+    one.predict(x, verbose=0, callbacks=[Calls(inner)])
+    plain = row_of(KINDS["GRU"](), KINDS["LSTM"]())
+    plain.set_weights(both.get_weights())
+    plain(x), plain.layers[1](x), plain.layers[0](x)
+    assert equal(states_of(both), states_of(plain))
+    with pytest.raises(ZeroDivisionError):
+        one.predict(x, verbose=0, callbacks=[Calls(lambda: other.predict(x, callbacks=[Calls(lambda: 1 / 0)]))])
+    assert equal(states_of(both), states_of(plain))
+    fresh = threading.Thread(target=both.layers[0].reset_states)  # whom nobody holds off any more
+    fresh.start()
+    fresh.join()
+    assert not both.layers[0].states[0].any()
+
+
 def test_a_call_may_reset_and_read_the_states_of_its_layers(rng: Any) -> None:
     class Own(Model):
         def __init__(self) -> None:
