@@ -75,9 +75,9 @@ cdef const real *gru_small_batch_steps(
     cdef Py_ssize_t most = tile_blocks(R, end_vector - first_vector)
     cdef Py_ssize_t weights_bytes = 3 * H * H * <Py_ssize_t>sizeof(real)
     # Of weights that outgrow the L1 cache more are still there at the next step where few blocks come at a time: two,
-    # or those of which a line is read in the time of a multiply-add, as fast as the L2 cache gives.
+    # or those that are read as fast as the L2 cache gives.
     if weights_bytes >= L1_BYTES // 2:
-        most = min(most, 2 if weights_bytes < 2 * L1_BYTES else CACHE_LINE // <Py_ssize_t>(LANES * sizeof(real)))
+        most = min(most, 2 if weights_bytes < 2 * L1_BYTES else TILE_FAR_BLOCKS)
     for step in range(start, end):
         h_before = h if h else states
         if skips_masked(p) and find_active_rows(&p.seq, first, R, step, active_rows) == 0:
