@@ -1,10 +1,11 @@
 # The forward pass of fewer rows than a tile has, with reset_after: at each step
 #
-#   z, r, q = x W + h U + biases    (x W and the biases come ahead, for up to TILE_ROWS steps at once)
+#   z, r, q = x W + h U + biases    (x W and the biases come ahead, for up to TILE_ROWS steps or rows at once)
 #   h'      = z h + (1 - z) a(x Wh + bh + r q)
 #
 # A few rows cannot keep the processor busy while the weights come from the cache. So the input weights come once for
-# TILE_ROWS steps instead of once for each, and the activations are those of a whole row. Threads share the units, and
+# TILE_ROWS steps instead of once for each, and the activations are those of a whole row. A single step of fewer rows
+# than a tile goes as a tile's does (gru_forward.pxi), where no threads share its units. Threads share the units, and
 # wait for each other after every step, where they have no rows to share and where the weights lie farther away than the
 # L2 cache, from which half of them come faster than all. A unit's sums are the same whoever makes them.
 
