@@ -29,8 +29,6 @@
 
 cdef enum:
     WINDOW_NUMBERS = 32768  # numbers in the gates of a window of one block, so that they stay in the L2 cache
-    L1_BYTES = 32768        # of a processor's L1 cache, or about that
-    L2_BYTES = 1048576      # of its L2 cache
 
 cdef inline bint fused(const GRU *p) noexcept nogil:
     """Whether a tile goes from the inputs to the next state; without reset_after r h must come first for all units."""
@@ -72,7 +70,7 @@ cdef Py_ssize_t gru_plan_workspace(GRU *p, real *memory) noexcept nogil:
     cdef Py_ssize_t numbers = pad_to_vectors(4 * H)
     p.seq.block_rows = B if shares_units(p) else rows_per_block(B, weights_numbers(&p.seq, 3 * H) * T)
     blocks = ceil_div(B, p.seq.block_rows)
-    p.small_batch = fused(p) and p.seq.block_rows < TILE_ROWS
+    p.small_batch = fused(p) and p.seq.block_rows < TILE_ROWS and (T > 1 or shares_units(p))
     steps = WINDOW_NUMBERS // (p.seq.block_rows * 4 * H)
     p.window = T if p.training or steps > T else max(steps, 1)
     if fused(p) and not p.small_batch and not p.training:

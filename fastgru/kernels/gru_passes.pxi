@@ -15,7 +15,10 @@ cdef void sum_biases(GRU *p) noexcept nogil:
 
 cdef Tasks gru_forward_tasks(GRU *p, int threads) noexcept nogil:
     """What is left of a forward pass when the weights are packed or the biases added up."""
-    cdef Tasks tasks = Tasks(gru_forward_rows, p, <int>ceil_div(p.seq.B, p.seq.block_rows))
+    cdef Tasks tasks
+    if threads == 1 and p.packed and not p.training and (not p.small_batch or p.seq.B < TILE_ROWS):
+        join_blocks(&p.seq)
+    tasks = Tasks(gru_forward_rows, p, <int>ceil_div(p.seq.B, p.seq.block_rows))
     if p.packed and p.training:
         run_packing(pack_forward_task, p, &p.seq, 3 * p.seq.H, threads)
     if not fused(p):

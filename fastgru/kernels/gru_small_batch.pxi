@@ -1,10 +1,11 @@
 # The forward pass of fewer rows than a tile has, with reset_after: at each step
 #
-#   z, r, q = x W + h U + biases    (x W and the biases come ahead, for up to TILE_ROWS steps at once)
+#   z, r, q = x W + h U + biases    (x W and the biases come ahead, for up to TILE_ROWS steps or rows at once)
 #   h'      = z h + (1 - z) a(x Wh + bh + r q)
 #
 # A few rows cannot keep the processor busy while the weights come from the cache. So the input weights come once for
-# TILE_ROWS steps instead of once for each, and the activations are those of a whole row. Threads share the units, and
+# TILE_ROWS steps instead of once for each, and the activations are those of a whole row. A single step of fewer rows
+# than a tile goes as a tile's does (gru_forward.pxi), where no threads share its units. Threads share the units, and
 # wait for each other after every step, where they have no rows to share and where the weights lie farther away than the
 # L2 cache, from which half of them come faster than all. A unit's sums are the same whoever makes them.
 
@@ -75,9 +76,9 @@ cdef const real *gru_small_batch_steps(
     cdef Py_ssize_t most = tile_blocks(R, end_vector - first_vector)
     cdef Py_ssize_t weights_bytes = 3 * H * H * <Py_ssize_t>sizeof(real)
     # Of weights that outgrow the L1 cache more are still there at the next step where few blocks come at a time: two,
-    # or those of which a line is read in the time of a multiply-add, as fast as the L2 cache gives.
+    # or those that are read as fast as the L2 cache gives.
     if weights_bytes >= L1_BYTES // 2:
-        most = min(most, 2 if weights_bytes < 2 * L1_BYTES else CACHE_LINE // <Py_ssize_t>(LANES * sizeof(real)))
+        most = min(most, 2 if weights_bytes < 2 * L1_BYTES else TILE_FAR_BLOCKS)
     for step in range(start, end):
         h_before = h if h else states
         if skips_masked(p) and find_active_rows(&p.seq, first, R, step, active_rows) == 0:

@@ -322,6 +322,8 @@ cdef Tasks rnn_forward_tasks(RNN *p, int threads) noexcept nogil:
     """What is left of a forward pass when the weights are packed."""
     if p.packed and p.training:
         run_packing(rnn_pack_forward_task, p, &p.seq, p.sums, threads)
+    elif p.packed and threads == 1:
+        join_blocks(&p.seq)
     return Tasks(rnn_forward_rows, p, <int>ceil_div(p.seq.B, p.seq.block_rows))
 
 

@@ -20,6 +20,13 @@ cdef inline void copy_or_clear(real *to, const real *source, Py_ssize_t n) noexc
         memset(to, 0, n * sizeof(real))
 
 
+cdef inline void join_blocks(Sequences *seq) noexcept nogil:
+    """All rows in one block, for a thread that has nobody to share them with: weights come once for all. With tiles no
+    bit of a result depends on it, but for sums over rows."""
+    if seq.B <= MAX_BLOCK_ROWS:
+        seq.block_rows = seq.B
+
+
 cdef inline Py_ssize_t rows_of_block(const Sequences *seq, Py_ssize_t first) noexcept nogil:
     """Rows of the block that begins with a row."""
     return min(seq.block_rows, seq.B - first)

@@ -83,6 +83,9 @@ static inline void lanes_mix(ptrdiff_t lanes, const vm_real *z, const vm_real *h
  * In what follows a tile has `threes` blocks of three vectors and `rest` of `vectors` behind them, and a sum is
  * sums[(split * blocks + block) * rows + row][vector]. */
 enum { TILE_BLOCKS = 4, TILE_SUMS = TILE_ROWS < 6 ? 6 : TILE_ROWS };
+/* Of weights that come from beyond the cache, so many blocks side by side as a line of it is read of in the time of a
+ * multiply-add. */
+enum { TILE_FAR_BLOCKS = 64 / TILE_BYTES };
 
 /* A vector in a register of its own, of whose value a compiler knows nothing. Else it would load weights anew for every
  * row (where there are registers for them), and let many sums begin in one register of zeros, which it copies in every
@@ -111,7 +114,7 @@ TILE_INLINE int tile_vectors(const int block, const int threes, const int vector
     return block < threes ? 3 : vectors;
 }
 
-/* sums += a (rows, k) * b for every `step`th of k and the splits - 1 behind each, n in all; b is blocks of three vectors
+/* sums += a (rows, k) * b for every `step`th of k and the splits - 1 behind it, n times; b is blocks of three vectors
  * that lie `stride` numbers apart, then those of `vectors`. Where `transposed` a lies by columns, and the rows of b are
  * `ldb` numbers long. */
 TILE_INLINE void tile_sums(const int rows, const int threes, const int rest, const int vectors, const int splits,
@@ -309,26 +312,34 @@ TILE_INLINE void tile_product_rows(const int rows, const int threes, const int r
         TILE_FROM_3(0, 1, tile_product_rows, __VA_ARGS__) \
     }
 
+/* `tile_gates` of as many blocks as such a tile has at once. */
+static TILE_BODIES void tile_gates_blocks(int rows, int blocks, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
+                                          ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
+                                          ptrdiff_t lanes, const vm_real *packed, vm_real *accumulators, ptrdiff_t slot)
+{
+    switch (TILE_KEY(rows, blocks, 0)) {
+        TILE_THREES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, lanes, packed, accumulators, slot)
+    }
+}
+
 /* accumulators (4, blocks, rows, LANES) = [g z r q] of blocks of LANES units before their activations: z and r gather
  * x and h, g the candidate's x, q its h. h is NULL where it is zero, and so are its products. packed: for every block
  * what z, r, g and q start at (4, LANES), the input weights (features, 3, LANES) with gates z r h, the recurrent
  * weights (units, 3, LANES). Where `projected` is not NULL it holds rows [g z r q] of 4 ldh numbers with what x and the
  * starts have added up to before, and x is not read; nor is what lies behind the `lanes` units that there are, for
- * another thread may be writing there. There are as many blocks as `tile_blocks` says, or fewer. */
-static TILE_BODIES void tile_gates(int rows, int blocks, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
-                                   ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
-                                   ptrdiff_t lanes, const vm_real *packed, vm_real *accumulators)
+ * another thread may be writing there. There are
+ * as many blocks as `tile_blocks` says, or fewer. */
+static inline void tile_gates(int rows, int blocks, ptrdiff_t features, const vm_real *x, ptrdiff_t ldx,
+                              ptrdiff_t units, const vm_real *h, ptrdiff_t ldh, const vm_real *projected,
+                              ptrdiff_t lanes, const vm_real *packed, vm_real *accumulators)
 {
-    const ptrdiff_t block_numbers = (4 + 3 * (features + units)) * LANES, slot = blocks * rows * LANES;
-    while (blocks > 0) {
-        const int now = rows > 2 ? 1 : blocks;
-        switch (TILE_KEY(rows, now, 0)) {
-            TILE_THREES(tile_gates_rows, features, x, ldx, units, h, ldh, projected, lanes, packed, accumulators, slot)
-        }
-        blocks -= now;
+    const int now = rows > 2 ? 1 : blocks;
+    const ptrdiff_t slot = blocks * rows * LANES;
+    for (; blocks > 0; blocks -= now) {
+        tile_gates_blocks(rows, now, features, x, ldx, units, h, ldh, projected, lanes, packed, accumulators, slot);
         if (projected) projected += LANES;
         lanes -= LANES;
-        packed += block_numbers;
+        packed += (4 + 3 * (features + units)) * LANES;
         accumulators += rows * LANES;
     }
 }

@@ -3,11 +3,12 @@
 
 cdef extern from "tile.h" nogil:
     enum:
-        LANES         # numbers of a vector
-        TILE_ROWS     # rows of a tile
-        TILE_VECTORS  # vectors of a block of columns, at most
-        TILE_BLOCKS   # blocks of columns that a tile of one row has at most
-        TILE_SUMS     # rows of all blocks of a tile, at most
+        LANES            # numbers of a vector
+        TILE_ROWS        # rows of a tile
+        TILE_VECTORS     # vectors of a block of columns, at most
+        TILE_BLOCKS      # blocks of columns that a tile of one row has at most
+        TILE_SUMS        # rows of all blocks of a tile, at most
+        TILE_FAR_BLOCKS  # blocks side by side of weights beyond the cache
     void lanes_put(Py_ssize_t lanes, const real *source, real *to)
     void tile_store(const real *accumulators, Py_ssize_t vectors, Py_ssize_t rows, Py_ssize_t columns, bint add,
                     real *c, Py_ssize_t ldc)
@@ -23,11 +24,11 @@ cdef extern from "tile.h" nogil:
                          Py_ssize_t ldb, Py_ssize_t columns, real *c, Py_ssize_t ldc)
 
 cdef extern from "prefetch.h" nogil:
-    enum:
-        CACHE_LINE
     void prefetch(const void *memory, Py_ssize_t bytes)
 
 cdef enum:
+    L1_BYTES = 32768    # of a processor's L1 cache, or about that
+    L2_BYTES = 1048576  # of its L2 cache
     SUMMED_ROWS = 256  # rows that a tile of a weight gradient sums up before it adds to memory: they stay in the cache
     PACKED_ROWS = 64   # see `pack_transposed`
     PACK_TASKS = 4     # in which a layer's weights are packed
@@ -49,10 +50,11 @@ cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t tile) noexcept nogi
 
 
 cdef inline Py_ssize_t tile_blocks(Py_ssize_t rows, Py_ssize_t blocks) noexcept nogil:
-    """Blocks at a time for tiles of so many rows in all, where there are so many blocks: those of the tile with the
-    fewest rows (see `next_rows`)."""
-    cdef Py_ssize_t fewest = rows if rows <= TILE_ROWS else rows // ceil_div(rows, TILE_ROWS)
-    return 1 if fewest > 2 else even_part(blocks, TILE_BLOCKS // fewest)
+    """Blocks at a time, of so many, for tiles of so many rows in all: those of the tile with the fewest rows, which are
+    two of five where four rows fill the registers (see `next_rows`)."""
+    if rows > 2 and (TILE_ROWS > 4 or rows != 5):
+        return 1
+    return even_part(blocks, TILE_BLOCKS if rows == 1 else TILE_BLOCKS // 2)
 
 
 cdef inline Py_ssize_t pad_to_vectors(Py_ssize_t n) noexcept nogil:
@@ -134,6 +136,8 @@ cdef void multiply_packed(
     cdef Py_ssize_t all_threes = blocks - 2 * vectors % TILE_VECTORS  # see `block_vectors`
     cdef Py_ssize_t most = tile_blocks(m, blocks), tile = even_part(m, TILE_ROWS)
     cdef Py_ssize_t block = 0, j = 0, i, rows, threes, twos
+    if n * k * <Py_ssize_t>sizeof(real) > L2_BYTES:
+        most = min(most, TILE_FAR_BLOCKS)
     while block < blocks:
         threes = min(most, max(all_threes - block, 0))
         twos = min(most, blocks - block) - threes
