@@ -59,6 +59,7 @@ def copy(tmp_path: Path) -> Path:
         "pyproject.toml",
         "tests/conftest.py",
         "tests/paths.py",
+        "tests/instruction_sets.py",
         "tests/layer_checks.py",
         "tests/offered.py",
         *changed,

@@ -108,7 +108,7 @@ cdef class Stream(StreamLayers):
         return axes - 1
 
     cdef object take_output(self, StreamRun *run, int axes, object out):
-        """Where the answer goes: `out`, a new array for None; None where `out` will not do. `run.y` is NULL for a list."""
+        """Where the answer goes: `out`, a new array for None; None where that will not do. Of a list `y` is NULL."""
         cdef npy_intp[3] shape
         cdef Py_ssize_t i, answers = run.k * run.n * self.plan.outputs
         shape[0], shape[1], shape[axes] = run.k, run.n, self.plan.outputs

@@ -1,8 +1,8 @@
 # The sessions of a model that goes step by step: their ids and states, and which of them a call is at work on.
 #
 # What is done here is done from beginning to end while the GIL is held, without an instruction of Python in between:
-# neither another thread nor the handler of a signal finds a table that is half changed, and so there is no lock. What may
-# run Python (arrays of ids, the clock, lists) comes before the table is looked at.
+# neither another thread nor the handler of a signal finds a table that is half changed, and so there is no lock. What
+# may run Python (arrays of ids, the clock, lists) comes before the table is looked at.
 
 from numpy import asarray as _asarray
 
@@ -63,8 +63,8 @@ cdef class Slots:
     clock : what tells the seconds; it is asked where there is a `ttl`
 
     states : (capacity, numbers)
-    ids : (capacity,) int64, the id of the session in each slot, which has the slot's number in its lower half; where there
-        is none, ~ of the last one (negative, so that no id equals it). To look one up is an index and a comparison.
+    ids : (capacity,) int64, the id of the session in each slot, which has the slot's number in its lower half; where
+        there is none, ~ of the last one (negative, so that no id equals it); to look one up is an index and a comparison
     in_use : (capacity,) bool, whether a call of Python is at work on the session
     last_steps : (capacity,) float64, when it was opened, or made its last step, by the clock
     """
@@ -88,7 +88,8 @@ cdef class Slots:
         self.in_use, self.last_steps = PyArray_ZEROS(1, shape, NPY_BOOL, 0), PyArray_ZEROS(1, shape, NPY_DOUBLE, 0)
         self.free = PyArray_EMPTY(1, shape, NPY_INT64, 0)
         self.id_at, self.state_at = <long long *>PyArray_DATA(self.ids), <real *>PyArray_DATA(self.states)
-        self.is_used, self.stepped_at = <unsigned char *>PyArray_DATA(self.in_use), <double *>PyArray_DATA(self.last_steps)
+        self.is_used = <unsigned char *>PyArray_DATA(self.in_use)
+        self.stepped_at = <double *>PyArray_DATA(self.last_steps)
         self.capacity, self.numbers, self.clock = capacity, numbers, clock
         self.ttl, self.seconds = ttl, -1 if ttl is None else ttl
         for slot in range(capacity):
@@ -154,7 +155,7 @@ cdef class Slots:
         return states
 
     def hold(self, ids, work):
-        """What `work(slots)` answers, during which no other call can have these sessions (k,); a step has been made then.
+        """What `work(slots)` answers, which makes a step of these sessions (k,); no other call can have them meanwhile.
 
         However it ends, by an interrupt, too, the sessions are free again.
         """
@@ -237,7 +238,7 @@ cdef class Slots:
         return i
 
     cdef ndarray claim(self, object ids, str where):
-        """The slots (k,) int64 of sessions that can be had, each of them once, and by nobody else until `use` says so."""
+        """The slots (k,) int64 of sessions that can be had, each once, and by nobody else until `use` says so."""
         cdef ndarray asked = _as_ids(ids, where)
         cdef double now = self.now()
         cdef npy_intp k = PyArray_DIM(asked, 0)
