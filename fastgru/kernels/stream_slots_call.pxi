@@ -64,7 +64,7 @@ cdef class Slots:
 
     states : (capacity, numbers)
     ids : (capacity,) int64, the id of the session in each slot, which has the slot's number in its lower half; where
-        there is none, ~ of the last one (negative, so that no id equals it); to look one up is an index and a comparison
+        there is none, ~ of the last (negative, so that no id equals it): to look one up is an index and a comparison
     in_use : (capacity,) bool, whether a call of Python is at work on the session
     last_steps : (capacity,) float64, when it was opened, or made its last step, by the clock
     """
