@@ -16,7 +16,7 @@ cdef real sum_of_squares(const real *x, Py_ssize_t n) noexcept nogil:
         i += SUMS
     for k in range(n - i):
         sums[k] = sums[k] + x[i + k] * x[i + k]
-    for k in range(SUMS):
+    for k in range(min(n, SUMS)):  # those behind are zero
         total += sums[k]
     return total
 

@@ -13,7 +13,7 @@ cdef real sum_of_row(const real *x, Py_ssize_t n) noexcept nogil:
         i += SUMS
     for k in range(n - i):
         sums[k] += x[i + k]
-    for k in range(SUMS):
+    for k in range(min(n, SUMS)):  # those behind are zero
         total += sums[k]
     return total
 
