@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 pytest.importorskip("dask", reason="fastgru.dask needs the extra [dask]")
 
+import cloudpickle
 import dask
 import dask.array as da
 import dask.dataframe as dd
@@ -165,22 +167,23 @@ class Own(Model):
         return self.head(self.gru(x)) * 2.0
 
 
-def _load(block: Any, folder: str, victim: int | None, block_info: Any = None) -> Any:
-    """A block, and a note of who loaded it; where the block is the victim's, its worker dies the first time."""
-    number = block_info[0]["chunk-location"][0]
-    with Path(folder, "loads").open("a") as notes:
-        notes.write(f"{number}\n")
-    death = Path(folder, "death")
-    if number == victim and not death.exists():
-        death.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return block
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [network, Own])
 def test_a_worker_that_is_killed_costs_its_own_blocks_alone(make: Any, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed", reason="fastgru.dask's cluster needs the extra [dask]")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
+
+    def load(block: Any, folder: str, victim: int | None, block_info: Any = None) -> Any:
+        """A block, and a note of who loaded it; where the block is the victim's, its worker dies the first time."""
+        number = block_info[0]["chunk-location"][0]
+        with Path(folder, "loads").open("a") as notes:
+            notes.write(f"{number}\n")
+        death = Path(folder, "death")
+        if number == victim and not death.exists():
+            death.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return block
+
     model = make()
     expected = model.predict(X, verbose=0)
     with dask.config.set(pool=None):  # workers get a copy of the settings, and a pool cannot be sent
@@ -189,7 +192,7 @@ def test_a_worker_that_is_killed_costs_its_own_blocks_alone(make: Any, tmp_path:
         )
     with cluster, distributed.Client(cluster) as client:
         for victim in (None, 9):
-            blocks = da.from_array(X, (10, 6, 3)).map_blocks(_load, str(tmp_path), victim, dtype=X.dtype, meta=X[:0])
+            blocks = da.from_array(X, (10, 6, 3)).map_blocks(load, str(tmp_path), victim, dtype=X.dtype, meta=X[:0])
             answers = client.compute(fastgru.dask.predict(model, blocks)).result(timeout=120)
             np.testing.assert_allclose(answers, expected, atol=1e-6)
             (tmp_path / "loads").rename(tmp_path / f"loads {victim}")
