@@ -290,8 +290,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         ----------
         sources, arrays : sequence
             The inputs as they came, which a gradient tape may follow, and as the layer computes on them.
-        training : bool, optional
-        masks : tuple
+        training, masks
         carried : (B, T) bool ndarray, optional
             A mask that the layer does not see, and hands on.
         """
@@ -304,25 +303,20 @@ class Layer(Optioned, OwnLayer, Weighted):
                 outputs = run_recorded(self, call, sources, arrays, weights)
             else:
                 results = self.forward(call, *arrays)
-                several = isinstance(results, (tuple, list))
-                parts = [None if y is None else tensor(np.array(y)) for y in (results if several else [results])]
-                outputs = parts if several else parts[0]
+                parts = results if isinstance(results, (tuple, list)) else [results]
+                ys: list[Any] = [None if y is None else tensor(np.array(y)) for y in parts]
+                outputs = ys if parts is results else ys[0]
             context.called(self, call)
             ys = outputs if isinstance(outputs, list) else [outputs]
             self._losses = [tensor(call.penalty)] if call.penalty else []
             if self.activity_regularizer is not None:  # whose gradient the layer's way back adds
                 penalty = penalties.activity_penalty(self, call, tuple(np.asarray(plain(y)) for y in ys))
                 self._losses.append(tensor(penalty))
-            masked = call
-            if carried is not None:
-                masked = Call()
-                masked.masks = (carried,)
-            mask = self.outgoing_mask(masked, *arrays)
-            if mask is not None:
+            behind = call if carried is None else Call.handing_on(carried)
+            if (mask := self.outgoing_mask(behind, *arrays)) is not None:
                 for y, one in zip(ys, mask if isinstance(mask, tuple) else (mask,), strict=False):
                     y._keras_mask = one
-            if call.version.transaction is not None:
-                call.version.commit()
+            call.version.commit()
         finally:
             if recorded:  # the way back has the call
                 call.version.forget()
@@ -346,8 +340,7 @@ class Layer(Optioned, OwnLayer, Weighted):
         values, around = self.latest_values(), context.version
         if around is not None and around.values is not None and values.keys() <= around.values.keys():
             values = around.values
-        version = call.version
-        version.values, version.outer = values, around
+        call.version.values, call.version.outer = values, around
         return call
 
     def latest_values(self) -> Mapping[Weight, Array]:
@@ -358,10 +351,9 @@ class Layer(Optioned, OwnLayer, Weighted):
         return version[1]
 
     def _release(self, call: Call) -> None:
-        version = call.version
-        if version.transaction is not None:  # a call of `forget` is one percent of a prediction
-            version.forget()
-        version.values = None
+        if call.version.transaction is not None:  # a call of `forget` is one percent of a prediction
+            call.version.forget()
+        call.version.values = None
         self._workspaces.call = self._workspaces.call if call.differentiate else call
 
     def of_package(self) -> Any:

@@ -128,6 +128,13 @@ class Call:
         self._children: dict[int, Call] = {}
         self.version = Version()
 
+    @staticmethod
+    def handing_on(mask: Array | None) -> Call:
+        """A call for `outgoing_mask` of a layer that did not see the mask, which goes on behind it."""
+        call = Call()
+        call.masks = (mask,)
+        return call
+
     def value(self, weight: Weight) -> Array:
         """The numbers of a weight in the version that this call reads."""
         values = self.version.values

@@ -219,8 +219,7 @@ class Functional(Model):
             results, penalty = run_forward(layer, child, *arrays)
             total += penalty
             if mask_places == ():
-                child = Call()  # the mask that the layer did not see goes on behind it
-                child.masks = (masks[sources[0]],)
+                child = Call.handing_on(masks[sources[0]])
             mask = layer.outgoing_mask(child, *arrays)
             if isinstance(results, tuple):
                 for place, part in zip(outputs, results, strict=True):
