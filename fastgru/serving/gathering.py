@@ -17,7 +17,10 @@ __all__ = ["Gatherer"]
 END_SECONDS = 1.0  # for a batch whose requests have been given up
 # Of a batch: to hand it to the thread and its answers back takes 0.1 ms of processors' time, where both threads want
 # Python's lock, and what is computed there finds cold caches and takes up to as much more.
-HANDING_SECONDS = 2e-4
+HANDING_SECONDS = 1e-4
+# The same where nobody else asks, and the event loop would stand still meanwhile: two threads are woken one after the
+# other then, on processors that have gone to sleep. Somebody who comes in the middle is read so much later.
+LONE_SECONDS = 1e-3
 
 
 class _Job:
@@ -73,7 +76,8 @@ class Gatherer:
         self._jobs: deque[_Job] = deque()
         self._is_busy = False
         self._company = 1  # how many requests stood in the queue when the last batch was taken from it
-        self._last: tuple[Hashable, int, float] = None, 0, 0.0  # the key of the last batch, its rows and seconds
+        # the key of the last batch, its rows (at least 1), the seconds that its thread computed, and those it took
+        self._last: tuple[Hashable, int, float, float] = None, 1, 0.0, 0.0
         self._flush: asyncio.Handle | None = None
         self._batches: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -145,6 +149,7 @@ class Gatherer:
         self._flush = None
         batch: list[_Job] = []
         others: deque[_Job] = deque()
+        is_lone = self._company == 1 == len(self._jobs)
         self._company, rows = len(self._jobs), 0
         while self._jobs:
             job = self._jobs.popleft()
@@ -157,16 +162,19 @@ class Gatherer:
             else:
                 others.append(job)
         self._jobs = others
-        if batch and self._is_quick(batch[0].key, rows):
+        if batch and self._is_quick(batch[0].key, rows, is_lone):
             self._done(batch, *self._timed(batch))
         elif batch:
             self._is_busy = True
             self._batches.put(batch)
 
-    def _is_quick(self, key: Hashable, rows: int) -> bool:
-        """Whether a batch takes less than handing it over would, to judge by one of the same key right before."""
-        last_key, last_rows, seconds = self._last
-        return key == last_key and seconds * max(rows, last_rows) < HANDING_SECONDS * last_rows
+    def _is_quick(self, key: Hashable, rows: int, is_lone: bool) -> bool:
+        """Whether a batch had better run in the event loop, to judge by one of the same key right before."""
+        last_key, last_rows, own_seconds, seconds = self._last
+        growth = max(rows / last_rows, 1.0)
+        return key == last_key and (
+            own_seconds * growth < HANDING_SECONDS or (is_lone and seconds * growth < LONE_SECONDS)
+        )
 
     def _work(self) -> None:
         while (batch := self._batches.get()) is not None:
@@ -205,7 +213,7 @@ class Gatherer:
         rows = sum(job.rows for job in batch)
         # for most of its time a thread waits for Python's lock, or for a processor; but what takes a hundred times as
         # long as it computes waits for something else, and shall not do it in the event loop
-        self._last = batch[0].key, rows, max(own_seconds, seconds / 100)
+        self._last = batch[0].key, max(rows, 1), max(own_seconds, seconds / 100), seconds
         self._ran(len(batch), rows, seconds)
 
 

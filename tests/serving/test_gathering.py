@@ -5,24 +5,25 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import pytest
 
 pytest.importorskip("starlette", reason="fastgru serve needs the extra [serve]")
 
-from fastgru.serving.gathering import HANDING_SECONDS, Gatherer
+from fastgru.serving.gathering import HANDING_SECONDS, LONE_SECONDS, Gatherer
 
 
-def computing() -> None:
-    end = time.thread_time() + 2 * HANDING_SECONDS
+def computing(seconds: float = 2 * LONE_SECONDS) -> None:
+    end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
 
 
-def threads_of(work: Callable[[], Any], jobs: Iterable[tuple[Hashable, int]]) -> list[bool]:
-    """For requests one after the other, each a key and a number of rows: whether it ran in the event loop's thread."""
+def threads_of(work: Callable[[], Any], jobs: Sequence[tuple[Hashable, int]], clients: int = 1) -> list[bool]:
+    """For requests one after the other of each client, each a key and a number of rows: whether their batches ran in
+    the event loop's thread."""
     ran: list[bool] = []
 
     def compute(payloads: list[Any]) -> list[Any]:
@@ -33,9 +34,12 @@ def threads_of(work: Callable[[], Any], jobs: Iterable[tuple[Hashable, int]]) ->
     async def ask() -> None:
         gatherer = Gatherer(compute, 64, 0.0, 100, lambda *_: None)
         gatherer.start("of a test")
+        await asyncio.gather(*[ask_in_turn(gatherer) for _ in range(clients)])
+        await gatherer.stop()
+
+    async def ask_in_turn(gatherer: Gatherer) -> None:
         for number, (key, rows) in enumerate(jobs):
             assert await gatherer.submit(key, rows, number, 30.0) == number
-        await gatherer.stop()
 
     asyncio.run(ask())
     return ran
@@ -47,7 +51,16 @@ def test_a_quick_batch_like_the_last_one_runs_in_the_event_loop() -> None:
     assert sum(ran) > 25
 
 
-@pytest.mark.parametrize("work", [computing, lambda: time.sleep(100 * HANDING_SECONDS)], ids=["computes", "sleeps"])
+def test_one_that_computes_for_longer_does_so_where_nobody_else_asks() -> None:
+    def work() -> None:
+        computing(2 * HANDING_SECONDS)
+
+    jobs = [("key", 1)] * 50
+    assert sum(threads_of(work, jobs)) > 25
+    assert not any(threads_of(work, jobs, clients=3)[1:-2])  # but the last, when one client is left
+
+
+@pytest.mark.parametrize("work", [computing, lambda: time.sleep(100 * LONE_SECONDS)], ids=["computes", "sleeps"])
 def test_a_batch_that_takes_a_while_does_not(work: Callable[[], Any]) -> None:
     assert not any(threads_of(work, [("key", 1)] * 10))
 
