@@ -121,6 +121,23 @@ def _tensors(tensors: Sequence[Any]) -> str:
     return ", ".join(f"{one['name']} {one['datatype']}{one['shape']}" for one in (part.metadata() for part in tensors))
 
 
+def _limits(options: argparse.Namespace) -> Limits:
+    return Limits(
+        batch=options.max_batch,
+        delay=options.max_delay / 1e3,
+        numbers=options.max_numbers << 20,
+        queue=options.max_queue,
+        body=options.max_body * MIB,
+        bodies=max(Limits().bodies, 2 * options.max_body * MIB),
+        body_seconds=options.body_timeout,
+        answer_seconds=options.timeout,
+        end_seconds=options.grace,
+        connections=options.max_connections,
+        sessions=options.max_sessions,
+        session_seconds=options.session_ttl,
+    )
+
+
 def run(options: argparse.Namespace) -> None:
     missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if missing:
@@ -136,22 +153,9 @@ def run(options: argparse.Namespace) -> None:
 
     if config.get_products() == "auto":
         config.set_products("tiles")  # with which a row's answer is the same in any company
-    limits = Limits(
-        batch=options.max_batch,
-        delay=options.max_delay / 1e3,
-        numbers=options.max_numbers << 20,
-        queue=options.max_queue,
-        body=options.max_body * MIB,
-        bodies=max(Limits().bodies, 2 * options.max_body * MIB),
-        body_seconds=options.body_timeout,
-        answer_seconds=options.timeout,
-        end_seconds=options.grace,
-        connections=options.max_connections,
-        sessions=options.max_sessions,
-        session_seconds=options.session_ttl,
-    )
     logging.basicConfig(format="%(message)s")
     logging.getLogger("fastgru.serving").setLevel(logging.INFO)
+    limits = _limits(options)
     files = ModelFiles(options.models, limits)
     models = files.loaded()
     if options.dry_run:

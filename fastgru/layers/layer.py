@@ -356,15 +356,6 @@ class Layer(Optioned, OwnLayer, Weighted):
         call.version.values = None
         self._workspaces.call = self._workspaces.call if call.differentiate else call
 
-    def of_package(self) -> Any:
-        """This layer, with its weights and options, as the class of the package from which its class is derived."""
-        base = next(cls for cls in type(self).__mro__ if not getattr(cls, "runs_call", False))
-        if not self.extends_package:
-            raise NotImplementedError(f"{self._where} defines no call that computes something.")
-        layer: Any = object.__new__(base)
-        layer.__dict__ = self.__dict__
-        return layer
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         written = vars(cls)

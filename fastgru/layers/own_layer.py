@@ -56,6 +56,15 @@ class OwnLayer:
         if cls.is_own and "__init__" in vars(cls):
             cls.__init__ = _remembering(cls.__init__)  # type: ignore[method-assign]
 
+    def of_package(self) -> Any:
+        """This layer, with its weights and options, as the class of the package from which its class is derived."""
+        base = next(cls for cls in type(self).__mro__ if not getattr(cls, "runs_call", False))
+        if not self.extends_package:
+            raise NotImplementedError(f"Layer {self.name!r} defines no call that computes something.")
+        layer: Any = object.__new__(base)
+        layer.__dict__ = self.__dict__
+        return layer
+
     # --- losses -------------------------------------------------------------------------------------
 
     def add_loss(self, loss: Any) -> None:
@@ -108,7 +117,7 @@ class OwnLayer:
         """The mask of the outputs for inputs and their mask, which has either name in Keras's layers."""
         previous_mask = mask if previous_mask is None else previous_mask
         if type(self).runs_call:
-            layer = self.of_package() if self.extends_package else None  # type: ignore[attr-defined]
+            layer = self.of_package() if self.extends_package else None
             return previous_mask if layer is None else layer.compute_mask(inputs, previous_mask)
         call = Call()
         if self.takes_list and previous_mask is not None:  # type: ignore[attr-defined]

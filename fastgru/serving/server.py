@@ -10,12 +10,13 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from fastgru.serving.app import Service
-from fastgru.serving.protocols import http_protocol, websocket_protocol
+from fastgru.serving.protocols import BoundedHTTP, BoundedWebSocket
 from fastgru.serving.seldom import Seldom
 
 __all__ = ["bound", "configured", "run"]
@@ -47,10 +48,13 @@ def configured(service: Service, access_log: bool = False) -> uvicorn.Config:
     log = logging.getLogger("uvicorn.error")
     if not any(isinstance(one, Seldom) for one in log.filters):
         log.addFilter(Seldom())  # a line for each request that is none fills a disk
+    # uvicorn asks for classes, and calls them
+    http: Any = partial(BoundedHTTP, limits=limits, bodies=service.bodies)
+    websocket: Any = partial(BoundedWebSocket, limits=limits, bodies=service.bodies)
     return uvicorn.Config(
         service,
-        http=http_protocol(limits, service.bodies),
-        ws=websocket_protocol(limits, service.bodies),
+        http=http,
+        ws=websocket,
         lifespan="on",
         log_level="info" if access_log else "warning",
         access_log=access_log,

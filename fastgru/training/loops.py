@@ -62,8 +62,7 @@ def train(
     )
     model.stop_training, ranks = False, distribution.current()
     _have_freed_memory_kept()
-    blas = threads.one_blas_thread(lasting=True)
-    with reserved(model, False), held_back() as interrupt, checkpoints, blas, bar:
+    with reserved(model, False), held_back() as interrupt, checkpoints, threads.one_blas_thread(lasting=True), bar:
         is_resumed = checkpoints.restore()  # before the callbacks begin, which may look at the model
         if position.finished and (position.epoch >= epochs or model.stop_training):
             checkpoints.restore_callbacks()

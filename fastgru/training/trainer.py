@@ -232,12 +232,10 @@ class Trainer(OwnSteps):
 
         if stream is not None:
             stream_batches = feeding.input_batches(self, stream, batch_size, steps)
-            hooks = self._hooks(callbacks, verbose, stream_batches.steps)
-            return self._predicted(stream_batches, hooks, verbose)
+            return self._predicted(stream_batches, self._hooks(callbacks, verbose, stream_batches.steps), verbose)
         if isinstance(inputs[0], Sequences):
             batches, outputs = feeding.unequal_batches(self, inputs[0], batch_size, steps, callbacks is not None)
-            hooks = self._hooks(callbacks, verbose, batches.steps)
-            return self._predicted(batches, hooks, verbose, outputs)
+            return self._predicted(batches, self._hooks(callbacks, verbose, batches.steps), verbose, outputs)
         hooks = self._hooks(callbacks, verbose, -(-count // size))
         is_watched = hooks.written("on_predict_batch_begin") or hooks.written("on_predict_batch_end")
         if not (is_watched or intake.is_stateful(self)):
