@@ -34,7 +34,7 @@ class Admission:
 
     def __init__(self, token: str | None = None, hosts: Iterable[str] = (), is_local: bool = False) -> None:
         self._token = None if token is None else f"Bearer {token}".encode()
-        self._hosts = {host.lower() for host in hosts}
+        self._hosts = {name for host in hosts if (name := host.lower().rstrip("."))}
         self._is_any = token is not None or not is_local or _ANY in self._hosts
         self._is_known = lru_cache(256)(self._is_known_host)  # clients ask by a few names, again and again
 

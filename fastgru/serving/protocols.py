@@ -41,8 +41,9 @@ class BoundedHTTP(AutoHTTPProtocol):  # type: ignore[misc]
     """
 
     _head: Any = None
-    _size = 0  # bytes of the request that is being read, as they are on the line
-    _is_head = False
+    _size = 0  # bytes of the request that is being read, as they are on the line, behind the piece it began in
+    _counted: Any = None  # the cycle of the request before, or of this one from the end of its head on
+    _is_head = _begins = False
     _full: Any = None
 
     def __init__(self, *args: Any, limits: Limits, bodies: Bodies, **options: Any) -> None:
@@ -56,15 +57,18 @@ class BoundedHTTP(AutoHTTPProtocol):  # type: ignore[misc]
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_head, self._size = True, 0
+        self._is_head = self._begins = True
 
     def on_headers_complete(self) -> None:
         self._is_head = False
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
+        self._begins = False
         super().data_received(data)
-        self._size += len(data)
+        # the piece may have the end of another request, too; h11, which bounds heads itself, tells no beginning
+        is_new = self._begins or self.cycle is not self._counted
+        self._size, self._counted = 0 if is_new else self._size + len(data), self.cycle
         if self._size > HEAD_BYTES and (self._is_head or self._size > HEAD_BYTES + 2 * self._limits.body):
             self._refuse()
         if self._is_between():

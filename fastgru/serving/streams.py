@@ -199,7 +199,12 @@ class Streams:
         is_single = data.ndim < len(sessions.model.inputs[0].shape)
         answers = []
         for part in [data] if is_single else pieces(sessions.plan, data):
-            answers.append(tree.flatten(sessions.step(ids, part)))
+            try:
+                answers.append(tree.flatten(sessions.step(ids, part)))
+            except Exception:
+                if not answers:
+                    raise
+                break  # what has been stepped is answered, and stepped no second time; the rest is asked for anew
             if len(self._gatherer):
                 break
         return _joined(answers)

@@ -159,6 +159,13 @@ def test_a_damaged_archive_gives_what_zipfile_gives(rng: np.random.Generator) ->
     assert agreed > 1000
 
 
+def test_a_name_that_ends_as_an_archive_of_zip64_does_is_left_to_zipfile() -> None:
+    data = image({"x" + "PK\x06\x07" + "\1" * 16: b""})
+    assert plain(data) is None
+    with pytest.raises(zipfile.BadZipFile):
+        contents(data)
+
+
 def test_every_cut_is_left_to_zipfile() -> None:
     data = image()
     for end in [*range(60), *range(len(data) - 200, len(data))]:

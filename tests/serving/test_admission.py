@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 from fastgru.layers import GRU, Dense, Input
 from fastgru.models import Sequential
 from fastgru.serving.admission import Admission, is_loopback
+from fastgru.serving.refusal import Refusal
 
 MODEL = Sequential([Input((None, 3), name="x"), GRU(8), Dense(2, name="answer")])
 BODY = {"inputs": [{"name": "x", "shape": [1, 1, 3], "datatype": "FP32", "data": [1, 2, 3]}]}
@@ -87,6 +88,16 @@ def test_a_service_of_a_network_or_of_a_token_is_asked_by_any_name_and_by_no_pag
             token = {"authorization": "Bearer s3cret"}
             assert statuses(running, host="gpu7.cluster.example", **token) == [200, 101]
             assert statuses(running, origin="http://evil.example", **token) == [403, 403]
+
+
+def test_a_service_of_all_addresses_by_no_name_is_asked_by_no_page() -> None:
+    scope = {"path": "/v2", "headers": [(b"host", b"gpu7:8000"), (b"origin", b"null")]}  # of a frame in a sandbox
+    with pytest.raises(Refusal, match="another site"):
+        Admission(hosts=[""]).check(scope)  # of --host ""
+
+
+def test_an_allowed_name_may_end_in_the_dot_of_the_root() -> None:
+    Admission(hosts=["net.example."], is_local=True).check({"path": "/v2", "headers": [(b"host", b"net.example")]})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import socket
 import struct
@@ -19,6 +20,7 @@ from services import Running, serving
 
 from fastgru.layers import GRU, Input
 from fastgru.models import Sequential
+from fastgru.serving import protocols
 
 MODEL = Sequential([Input((None, 3), name="x"), GRU(2)])
 GET = b"GET /v2 HTTP/1.1\r\nHost: x\r\n"
@@ -85,6 +87,41 @@ def test_a_head_of_some_size_is_answered(running: Running) -> None:
     assert answered(running, GET + b"A: " + b"b" * 50_000 + b"\r\nConnection: close\r\n\r\n")[0].startswith(
         b"HTTP/1.1 200"
     )
+
+
+def infer(steps: int) -> bytes:
+    data = {"name": "x", "datatype": "FP32", "shape": [1, steps, 3], "data": [0.5] * 3 * steps}
+    body = json.dumps({"inputs": [data]}).encode()
+    return POST.replace(b"Transfer-Encoding: chunked", b"Content-Length: %d" % len(body)) + body
+
+
+def read_until(one: socket.socket, count: int) -> bytes:
+    """So many answers, or what there is of them when the service closes the connection."""
+    content = b""
+    while content.count(b'"data"') < count and (part := one.recv(65536)):
+        content += part
+    return content
+
+
+@pytest.mark.parametrize("package, name", [("httptools", "HttpToolsProtocol"), ("h11", "H11Protocol")])
+def test_a_connection_takes_any_number_of_requests_and_the_beginning_of_one_behind_another(
+    package: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(package)
+    protocol = getattr(importlib.import_module(f"uvicorn.protocols.http.{package}_impl"), name)
+    monkeypatch.setattr(protocols, "AutoHTTPProtocol", protocol)
+    large, small = infer(6000), infer(1)
+    assert len(large) > protocols.HEAD_BYTES
+    with (
+        serving({"model": MODEL}, body=100_000) as running,
+        socket.create_connection((running.host, running.port), timeout=15) as one,
+    ):
+        for _ in range(6):  # together more bytes than one request may have
+            one.sendall(large + small[:40])
+            content = read_until(one, 1)
+            one.sendall(small[40:])
+            content += read_until(one, 1)
+            assert content.count(b"HTTP/1.1 200 OK") == 2
 
 
 @pytest.mark.parametrize(

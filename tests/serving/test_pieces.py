@@ -22,8 +22,13 @@ from websockets.sync.client import connect
 from fastgru.layers import GRU, Add, Dense, Embedding, Flatten, Input, TimeDistributed
 from fastgru.models import Model, Sequential
 from fastgru.serving import pieces
+from fastgru.serving.bodies import Bodies
 from fastgru.serving.gathering import Gatherer
+from fastgru.serving.limits import Limits
+from fastgru.serving.metrics import Metrics
 from fastgru.serving.refusal import Refusal
+from fastgru.serving.served import of_model
+from fastgru.serving.streams import Streams
 from fastgru.streaming import Sessions
 
 DRAW = np.random.default_rng(41)
@@ -86,6 +91,29 @@ def test_another_connection_steps_in_between(monkeypatch: pytest.MonkeyPatch) ->
     assert asked == [2, 1, 2, 2, 2, 1]  # the second's one step behind the first piece, and with no break behind it
     np.testing.assert_array_equal(answers["short"], expected[:1])
     np.testing.assert_array_equal(answers["long"], expected)
+
+
+def test_steps_in_front_of_a_piece_that_fails_are_not_made_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "STEPS", 4)
+    limits = Limits()
+    streams = Streams(of_model("net", network(), limits.batch), limits, Metrics(), Bodies(limits))
+    sessions, x = streams.sessions, DRAW.standard_normal((2, 6, 3)).astype("f4")
+    assert sessions is not None
+    expected = sessions.step([sessions.open(), sessions.open()], x)
+    ids, step, sizes = [sessions.open(), sessions.open()], sessions.step, list[int]()
+
+    def without_memory(ids: Any, x: Any) -> Any:
+        sizes.append(x.shape[1])
+        if len(sizes) == 2:
+            raise MemoryError
+        return step(ids, x)
+
+    monkeypatch.setattr(sessions, "step", without_memory)
+    of_each = [(sessions, np.array([one]), row[None]) for one, row in zip(ids, x, strict=True)]  # one batch of two
+    begun = streams._gatherer._answers(of_each)
+    assert sizes == [2, 2]
+    np.testing.assert_array_equal(np.concatenate([outputs[0] for outputs in begun]), expected[:, :2])
+    np.testing.assert_array_equal(step(ids, x[:, 2:]), expected[:, 2:])
 
 
 def test_pieces_are_short_and_all_of_a_message() -> None:

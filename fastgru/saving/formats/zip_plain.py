@@ -21,6 +21,7 @@ MAX_DIRECTORY = 1 << 22  # bytes of the list of members
 
 # of a member in its place and in the list, and of the list; disks, times and attributes are of no account
 _HEADER, _ENTRY, _END = Struct("<4s3H4x3I2H"), Struct("<4s2x3H4x3I3H8xI"), Struct("<4s4H2IH")
+_LOCATOR = 20  # bytes before the end that say, in archives of zip64, where another one is
 _VERSION = 20  # of the format, times ten: the first with folders
 _UTF_8 = 0x800  # the flag of a name that need not be ASCII
 
@@ -58,7 +59,9 @@ class PlainArchive:
         _only(mark == b"PK\x05\x06" and not (disk or first_disk or comment) and count_here == count)
         _only(start + length == last and length <= MAX_DIRECTORY)
         stream.seek(start)
-        self._read(stream.read(length), count, start)
+        directory = stream.read(length)
+        _only(not directory.startswith(b"PK\x06\x07", -_LOCATOR))  # a name that ends so has the library look elsewhere
+        self._read(directory, count, start)
 
     def _read(self, directory: bytes, count: int, start: int) -> None:
         names = set()
