@@ -195,7 +195,7 @@ class Gatherer:
             return self._compute(payloads)
         except Exception as error:
             if len(payloads) == 1:
-                return [error]
+                return [RuntimeError(repr(error)) if isinstance(error, StopIteration) else error]  # no future takes one
         return [answer for payload in payloads for answer in self._answers([payload])]
 
     def _done(self, batch: list[_Job], answers: Sequence[Any], seconds: float, own_seconds: float) -> None:

@@ -69,3 +69,25 @@ def test_nor_one_of_another_key_or_of_rows_that_may_take_a_while() -> None:
     assert not any(threads_of(lambda: None, [(object(), 1) for _ in range(20)]))
     ran = threads_of(lambda: None, [("key", rows) for _ in range(10) for rows in (1, 10**6)])
     assert not any(ran[1::2])
+
+
+def test_any_error_is_that_of_its_own_request_alone() -> None:
+    def compute(payloads: list[Any]) -> list[Any]:
+        for payload in payloads:
+            if isinstance(payload, Exception):
+                raise payload
+        return payloads
+
+    async def ask() -> list[Any]:
+        gatherer = Gatherer(compute, 64, 0.0, 100, lambda *_: None)
+        gatherer.start("of a test")
+        payloads = [1, StopIteration("x"), KeyError("y"), 2]
+        answers = [gatherer.submit("key", 1, payload, 30.0) for payload in payloads]
+        told = await asyncio.wait_for(asyncio.gather(*answers, return_exceptions=True), 10)
+        await gatherer.stop()
+        return told
+
+    first, second, third, last = asyncio.run(ask())
+    assert (first, last) == (1, 2)
+    assert isinstance(second, RuntimeError)  # as of one in a generator
+    assert isinstance(third, KeyError)

@@ -138,13 +138,32 @@ def test_a_word_that_there_is_not_changes_nothing(monkeypatch: pytest.MonkeyPatc
         np.testing.assert_allclose(stepped(connection, words[0, 3:]), expected[3:], rtol=0, atol=1e-6)
 
 
-def test_words_that_come_from_another_layer_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "STEPS", 2)
+@pytest.mark.parametrize("word", [9, -1, 0.5, np.nan, np.inf])
+def test_of_words_with_one_that_there_is_not_a_step_is_tried_that_is_refused(word: float) -> None:
+    sessions = Sessions(word_network(), 2)
+    ids, words = [sessions.open(), sessions.open()], np.ones((2, 10_000), "f4")
+    words[1, 6000] = words[0, 9000] = word
+    (part,) = pieces.pieces(sessions.plan, words)
+    np.testing.assert_array_equal(part, words[:, 6000:6001])
+    with pytest.raises(ValueError, match=r"from 0 to 8|whole numbers"):
+        sessions.step(ids, part)
+
+
+def test_words_that_come_from_another_layer_are_not_cut_and_a_message_has_no_more_than_run_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pieces, "PRODUCTS", 1)
     x = Input((None, 2), dtype="int32", name="x")
     words = np.ones((1, 6, 2), "i4")
-    for indices, count in ((x, 3), (Add()([x, x]), 1)):
+    for indices, count in ((x, 6), (Add()([x, x]), 1)):
         model = Model(x, GRU(3)(TimeDistributed(Flatten())(Embedding(9, 4)(indices))))
         assert len(pieces.pieces(Sessions(model, 1).plan, words)) == count
+    monkeypatch.setattr(pieces, "STEPS", 5)
+    with serving({"net": model}) as running, opened(f"ws://{running.address}/v2/models/net/stream") as connection:
+        connection.send(json.dumps({"op": "step", "sessions": [0], "data": words.tolist()}))
+        assert "takes 5 steps of sessions in a message, got 6" in json.loads(connection.recv(30))["error"]
+        connection.send(json.dumps({"op": "step", "sessions": [0], "data": words[:, :5].tolist()}))
+        assert np.shape(next(iter(json.loads(connection.recv(30))["outputs"].values()))) == (1, 5, 3)
 
 
 def test_what_must_happen_waits_in_a_full_queue() -> None:
