@@ -196,6 +196,8 @@ def test_a_dry_run_says_what_would_be_served(folder: Path, run: Any, monkeypatch
     [
         (["small.keras", "x=small.keras", "small=large.keras"], 1, "there are two models named 'small'"),
         (["a/b=small.keras"], 1, "expected a name of letters"),
+        (["my model.keras"], 1, "say NAME='my model.keras'"),
+        (["x="], 1, "x=: expected NAME=MODEL"),
         (["nothing.keras"], 1, "nothing.keras"),
         (["small.keras", "--host", "no.such.host.invalid"], 1, "--host no.such.host.invalid"),
         (["small.keras", "--max-delay", "soon"], 2, "expected a number of at least 0"),
