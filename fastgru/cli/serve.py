@@ -138,6 +138,17 @@ def _limits(options: argparse.Namespace) -> Limits:
     )
 
 
+def _without_stream(network: Any) -> str:
+    """Why a model has no sessions; empty where it has."""
+    from fastgru.streaming import Sessions
+
+    try:
+        Sessions(network, capacity=1)
+    except ValueError as error:
+        return f"; no stream ({str(error).removesuffix('.')})"
+    return ""
+
+
 def run(options: argparse.Namespace) -> None:
     missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if missing:
@@ -160,7 +171,8 @@ def run(options: argparse.Namespace) -> None:
     models = files.loaded()
     if options.dry_run:
         for model in models:
-            print(f"{model.name}: {_tensors(model.inputs)} -> {_tensors(model.outputs)}")
+            tensors = f"{_tensors(model.inputs)} -> {_tensors(model.outputs)}"
+            print(f"{model.name}: {tensors}{_without_stream(model.network)}")
         return
     with server.bound(options.host, options.port) as listener:
         host, port = listener.getsockname()[:2]

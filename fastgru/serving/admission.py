@@ -55,7 +55,9 @@ class Admission:
                 "Host: expected localhost or an address; the service takes other names with --allow-host, or a token.",
             )
         if origin is not None and not self._is_own(origin, host):
-            raise Refusal(403, "a page of another site asks; let its own server ask.")
+            raise Refusal(
+                403, "a page of another site asks; let its own server ask, or allow its name with --allow-host."
+            )
         if self._token is None or scope["path"] in _OPEN:
             return
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._token):

@@ -150,9 +150,11 @@ class Service:
     def _served(self, parameters: Any) -> Served:
         name, version = parameters["name"], parameters.get("version")
         served = self.models.get(name)
-        if served is None or version not in (None, served.version):
-            what = f"model {name[:100]!r}" + (f" of version {version[:100]!r}" if version is not None else "")
-            raise Refusal(404, f"there is no {what}; there are {self._names()}.")
+        if served is None:
+            raise Refusal(404, f"there is no model {name[:100]!r}; there are {self._names()}.")
+        if version not in (None, served.version):
+            what = f"model {name!r} of version {version[:100]!r}"
+            raise Refusal(404, f"there is no {what}; there is version {served.version!r}.")
         return served
 
     # --- what there is ------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def _is_number(value: Any) -> bool:
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "count": (lambda value: _is_number(value) and value > 0, "how many sessions to open"),
     "session": (_is_number, "the number of a session"),
-    "sessions": (lambda value: isinstance(value, list) and all(map(_is_number, value)), "numbers of sessions"),
+    "sessions": (lambda value: isinstance(value, list) and all(map(_is_number, value)), "a list of numbers"),
     "snapshot": (lambda value: isinstance(value, str), "a snapshot as it was answered"),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import shlex
 import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -103,9 +104,11 @@ def _named(word: str) -> tuple[str, str]:
     name, equals, path = word.partition("=")
     if not equals or Path(word).exists():
         name, path = Path(word).stem, word
+    if not path:
+        raise ValueError(f"{word}: expected NAME=MODEL, got no file behind the name.")
     if not re.fullmatch(r"[\w.-]+", name):
         raise ValueError(
-            f"{word}: expected a name of letters, digits, '.', '_' and '-', got {name!r}; say NAME={path}."
+            f"{word}: expected a name of letters, digits, '.', '_' and '-', got {name!r}; say NAME={shlex.quote(path)}."
         )
     return name, path
 

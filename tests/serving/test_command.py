@@ -25,7 +25,7 @@ httpx: Any = pytest.importorskip("httpx", reason="the client of these tests")
 
 from paths import ROOT
 
-from fastgru.layers import GRU, Dense, Input
+from fastgru.layers import GRU, Bidirectional, Dense, Input
 from fastgru.models import Sequential, load_model
 from fastgru.serving.messages import FIELDS, PROTOCOL
 from fastgru.serving.metrics import Metrics
@@ -189,6 +189,11 @@ def test_a_dry_run_says_what_would_be_served(folder: Path, run: Any, monkeypatch
     monkeypatch.chdir(folder)
     status, out, _err = run("serve", "small.keras", "--dry-run")
     assert (status, out) == (0, "small: x FP32[-1, -1, 3] -> answer FP32[-1, 2]\n")
+    Sequential([Input((None, 3), name="x"), Bidirectional(GRU(2), name="both")]).save("both.keras")
+    status, out, _err = run("serve", "both.keras", "--dry-run")
+    assert status == 0
+    assert out.startswith("both: x FP32[-1, -1, 3] -> both FP32[-1, 4]; no stream (")
+    assert "'both' (Bidirectional) cannot stream" in out
 
 
 @pytest.mark.parametrize(
@@ -196,6 +201,8 @@ def test_a_dry_run_says_what_would_be_served(folder: Path, run: Any, monkeypatch
     [
         (["small.keras", "x=small.keras", "small=large.keras"], 1, "there are two models named 'small'"),
         (["a/b=small.keras"], 1, "expected a name of letters"),
+        (["my model.keras"], 1, "say NAME='my model.keras'"),
+        (["x="], 1, "x=: expected NAME=MODEL"),
         (["nothing.keras"], 1, "nothing.keras"),
         (["small.keras", "--host", "no.such.host.invalid"], 1, "--host no.such.host.invalid"),
         (["small.keras", "--max-delay", "soon"], 2, "expected a number of at least 0"),

@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(
         ({"sequence_id": 3, "sequence_start": True}, "stream"),
         ({"priority": 1}, "'priority' is not supported"),
         ({"parameters": {"greedy": True}}, "'greedy' is not supported"),
-        ({"model_version": "2"}, "of version '2'"),
+        ({"model_version": "2"}, "no model 'sequential' of version '2'; there is version '1'"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(client: Any, options: dict[str, Any], sentence: str) -> None:

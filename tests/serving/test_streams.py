@@ -184,7 +184,7 @@ def test_a_stateful_model_streams_and_answers_no_single_requests(running: Runnin
         ('{"op": "open", "count": true}', "how many sessions"),
         ('{"op": "open", "count": 1000000000000}', "of the 64 slots are free and 1000000000000 asked for"),
         ('{"op": "step", "sessions": [0]}', "expected sessions and data"),
-        ('{"op": "step", "sessions": 0, "data": []}', "expected sessions to be numbers"),
+        ('{"op": "step", "sessions": 0, "data": []}', "expected sessions to be a list of numbers"),
         ('{"op": "step", "sessions": [0, 0], "data": [[1, 2, 3], [1, 2, 3]]}', "name each once"),
         ('{"op": "step", "sessions": [9], "data": [[1, 2, 3]]}', "no session 9"),
         ('{"op": "step", "sessions": [0], "data": [[1, 2]]}', r"got [1, 2]"),
