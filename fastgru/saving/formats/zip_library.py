@@ -6,7 +6,8 @@ import copy
 import io
 import zipfile
 
-from fastgru.saving.formats.zip_plain import MAX_DIRECTORY, Bytes, Member
+from fastgru.saving.formats import zip_plain
+from fastgru.saving.formats.zip_plain import Bytes, Member
 
 MARGIN = 1 << 16  # more than zipfile unpacks at a time
 
@@ -14,7 +15,7 @@ MARGIN = 1 << 16  # more than zipfile unpacks at a time
 class _Stream(io.BufferedReader):
     """A file that is read in pieces of at most `limit` bytes, as long as there is a limit."""
 
-    limit: int | None = MAX_DIRECTORY
+    limit: int | None = zip_plain.MAX_DIRECTORY
 
     def read(self, size: int | None = -1, /) -> bytes:
         if self.limit is not None and size is not None and size > self.limit:

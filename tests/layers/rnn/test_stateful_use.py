@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -211,11 +212,11 @@ def test_states_can_be_set(rng: Any) -> None:
     np.testing.assert_array_equal(layer.states, np.asarray(states, "float32"))
 
 
-def test_a_model_without_stateful_layers_loads_no_sessions() -> None:
+def test_a_model_without_stateful_layers_loads_no_sessions(tmp_path: Path) -> None:
     program = (
         "import sys, numpy as np; from fastgru import Sequential, layers\n"
         "model = Sequential([layers.Input((3, 2)), layers.GRU(2)]); model.compile('sgd', 'mse')\n"
         "x = np.zeros((4, 3, 2)); model.predict(x); model.fit(x, x[:, 0], verbose=0); model(x)\n"
         "sys.exit('fastgru.layers.rnn.session' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
