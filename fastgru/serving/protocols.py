@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any
 
@@ -22,19 +23,34 @@ _NO_HANDSHAKE = (
 )
 
 
-class _Unsent:
-    """What a connection has not sent yet, which counts as held until the client has taken it."""
+class _Bounded(asyncio.Protocol):
+    """What both protocols have: bounds, and what is not sent yet counted as held until the client has taken it."""
 
-    def __init__(self, bodies: Bodies) -> None:
-        self._bodies = bodies
-        self._size = 0
+    transport: Any
+    _unsent = 0  # bytes
 
-    def set(self, size: int) -> None:
-        self._bodies.add(size - self._size)
-        self._size = size
+    def __init__(self, *args: Any, limits: Limits, bodies: Bodies, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._limits, self._bodies = limits, bodies
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._hold(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        self._hold(0)
+        super().resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._hold(0)
+        super().connection_lost(error)
+
+    def _hold(self, size: int) -> None:
+        self._bodies.add(size - self._unsent)
+        self._unsent = size
 
 
-class BoundedHTTP(AutoHTTPProtocol):  # type: ignore[misc]
+class BoundedHTTP(_Bounded, AutoHTTPProtocol):  # type: ignore[misc]
     """uvicorn's protocol of HTTP, which itself does not bound how slowly a request's head comes, and how long it is.
 
     Nor has it one on how slowly an answer is taken, which stays in memory so long.
@@ -46,13 +62,8 @@ class BoundedHTTP(AutoHTTPProtocol):  # type: ignore[misc]
     _is_head = _begins = False
     _full: Any = None
 
-    def __init__(self, *args: Any, limits: Limits, bodies: Bodies, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._limits, self._bodies = limits, bodies
-
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._unsent = _Unsent(self._bodies)
         self._head = self.loop.call_later(self._limits.body_seconds, self._late)
 
     def on_message_begin(self) -> None:
@@ -87,22 +98,20 @@ class BoundedHTTP(AutoHTTPProtocol):  # type: ignore[misc]
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unsent.set(self.transport.get_write_buffer_size())
         self._full = self.loop.call_later(self._limits.answer_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        self._empty()
+        self._cancel_full()
         super().resume_writing()
 
-    def _empty(self) -> None:
-        self._unsent.set(0)
+    def _cancel_full(self) -> None:
         if self._full is not None:
             self._full.cancel()
             self._full = None
 
     def connection_lost(self, error: Exception | None) -> None:
         self._disarm()
-        self._empty()
+        self._cancel_full()
         super().connection_lost(error)
 
     def _is_between(self) -> bool:
@@ -120,7 +129,7 @@ class BoundedHTTP(AutoHTTPProtocol):  # type: ignore[misc]
             self.transport.close()
 
 
-class BoundedWebSocket(AutoWebSocketsProtocol):  # type: ignore[misc]
+class BoundedWebSocket(_Bounded, AutoWebSocketsProtocol):  # type: ignore[misc]
     """uvicorn's protocol of websockets, whose messages count as held from their first byte until they are answered.
 
     It lets the application end a connection whose client reads nothing, and takes one that is refused for answered, and
@@ -132,13 +141,8 @@ class BoundedWebSocket(AutoWebSocketsProtocol):  # type: ignore[misc]
     _at_work = 0  # bytes of the message that is being answered, also to a client that has left
     _runs = False  # the application, from the end of the handshake on
 
-    def __init__(self, *args: Any, limits: Limits, bodies: Bodies, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._limits, self._bodies = limits, bodies
-
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._unsent = _Unsent(self._bodies)
         self._sizes: deque[int] = deque()  # bytes of the messages in the queue
         self.app_state: dict[str, Any] = {**self.app_state, "abort": transport.abort}
 
@@ -185,18 +189,6 @@ class BoundedWebSocket(AutoWebSocketsProtocol):  # type: ignore[misc]
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._unsent.set(self.transport.get_write_buffer_size())
-
-    def resume_writing(self) -> None:
-        self._unsent.set(0)
-        super().resume_writing()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._unsent.set(0)
-        super().connection_lost(error)
 
     def _watch(self) -> None:
         """Give a message that has begun its time."""
